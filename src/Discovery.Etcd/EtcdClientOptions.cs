@@ -1,0 +1,39 @@
+namespace Discovery.Etcd;
+
+/// <summary>How to reach an etcd cluster. Bound from the configuration section <c>Etcd</c>.</summary>
+public sealed class EtcdClientOptions
+{
+    /// <summary>
+    /// The client URLs of the cluster's members, e.g. <c>http://10.0.0.1:2379</c>. An entry may hold several, separated by commas;
+    /// one without a scheme (<c>10.0.0.1:2379</c>) is taken as <c>http</c>, or as <c>https</c> when <see cref="Tls"/> is set up.
+    /// At least one is required; they are never replaced by what the cluster advertises.
+    /// </summary>
+    public IList<string> Endpoints { get; set; } = [];
+
+    /// <summary>The user to authenticate as, or <see langword="null"/> (the default) for a cluster without authentication.</summary>
+    public string? Username { get; set; }
+
+    /// <summary>The password of <see cref="Username"/>. Never logged.</summary>
+    public string? Password { get; set; }
+
+    /// <summary>The total time limit of one unary operation, all attempts together. Default: 5 s.</summary>
+    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// The time limit of one attempt at one endpoint, after which the next endpoint is tried. Default: 1 s, because a call that waits
+    /// on a member whose leader died hangs until that member notices, while a fresh attempt elsewhere sees the new leader.
+    /// </summary>
+    public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How often an idle connection with active streams is probed by an HTTP/2 ping. Default and least: 10 s (the server
+    /// closes connections that ping more often than every 5 s).
+    /// </summary>
+    public TimeSpan KeepAlivePingDelay { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a ping may stay unanswered before the connection is given up. Default: 5 s.</summary>
+    public TimeSpan KeepAlivePingTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>TLS towards etcd; used for <c>https</c> endpoints.</summary>
+    public EtcdTlsOptions Tls { get; set; } = new();
+}
