@@ -1,0 +1,40 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>
+/// How services are found and called. Bound from <c>Etcd:Discovery</c> for all services and from
+/// <c>Etcd:Discovery:Services:&lt;name&gt;</c> for one; what code sets wins over both.
+/// </summary>
+public sealed class EtcdDiscoveryOptions
+{
+    /// <summary>
+    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with a root of one's own after a
+    /// colon where it is not the default one: <c>EtcdNaming:openim/</c>.
+    /// </summary>
+    public string Layout { get; set; } = Layouts.EtcdNamingLayout.LayoutName;
+
+    /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
+    public string Scheme { get; set; } = Uri.UriSchemeHttp;
+
+    /// <summary>How long a first call waits for the service to be listed. Default: 5 s.</summary>
+    public TimeSpan ReadyTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The time limit of one attempt to connect to an instance, after which another is tried. Default: 2 s.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// How often the service is listed anew although nothing happened, with jitter of a fifth, so that an event that etcd lost heals
+    /// by itself. Default: 5 min.
+    /// </summary>
+    public TimeSpan RelistInterval { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// How long instances are still called when most of a service vanishes from etcd at once without draining. Default: 5 min; zero
+    /// switches it off.
+    /// </summary>
+    public TimeSpan HoldDuration { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// A directory for the last known instances of each service, used when the application starts while etcd is away. Default: none.
+    /// </summary>
+    public string? SnapshotDirectory { get; set; }
+}
