@@ -51,6 +51,9 @@ public sealed class ServiceEndpoint
     /// <summary>Whether the endpoint failed so much that it should get no calls for now.</summary>
     public bool IsEjected => _health.WantsEjection(_context.Clock.GetTimestamp());
 
+    /// <summary>What carries calls to this endpoint and to no other; set by whoever owns the connections.</summary>
+    internal HttpMessageInvoker? Transport { get; init; }
+
     internal BalancingContext Context => _context;
 
     internal EndpointHealth Health => _health;
