@@ -1,3 +1,4 @@
+using System.Net;
 using Grpc.Core;
 using Helloworld;
 
@@ -9,9 +10,7 @@ internal sealed class GreeterService : Helloworld.Greeter.GreeterBase
     public override Task<HelloReply> SayHello(HelloRequest request, ServerCallContext context)
     {
         var connection = context.GetHttpContext().Connection;
-        return Task.FromResult(new HelloReply
-        {
-            Message = $"Hello {request.Name} from {connection.LocalIpAddress}:{connection.LocalPort}",
-        });
+        var instance = new IPEndPoint(connection.LocalIpAddress!.MapToIPv4(), connection.LocalPort);
+        return Task.FromResult(new HelloReply { Message = $"Hello {request.Name} from {instance}" });
     }
 }

@@ -76,6 +76,12 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // The container knows the directory by two names and disposes it by both.
+        if (_disposed)
+        {
+            return;
+        }
+
         _disposed = true;
         foreach (var watcher in _watchers.Values)
         {
