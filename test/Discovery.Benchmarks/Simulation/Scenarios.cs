@@ -73,6 +73,43 @@ internal static class Scenarios
             Duration = 40,
             CountFrom = 10,
         },
+        new("load-0.9-single-100", "as load-0.9-single, by 100 clients that know nothing of each other")
+        {
+            Servers = Repeat(20, Queueing(1)),
+            Rate = 0.9 * 20 / Mean,
+            Clients = 100,
+            Duration = 100,
+            CountFrom = 10,
+        },
+        new("freeze", "10 servers of 8 workers at 0.5 load, one stands still for 3 s every 10 s, limit 5 s")
+        {
+            Servers =
+            [
+                .. Repeat(9, Queueing(8)),
+                Queueing(8) with { ServiceTime = (r, t) => Exponential(r, Mean) + (t % 10 > 5 && t % 10 < 8 ? 8 - (t % 10) : 0) },
+            ],
+            Rate = 0.5 * 10 * 8 / Mean,
+            Limit = 5,
+            Duration = 30,
+        },
+        new("errors", "20 servers at 0.8 load, every hundredth call fails wherever it goes")
+        {
+            Servers = Repeat(20, Queueing(1) with { Fails = (r, _) => r.NextDouble() < 0.01 }),
+            Rate = 0.8 * 20 / Mean,
+            Duration = 60,
+        },
+        new("sinkhole-slow", "20 servers, 20 calls per second, two fail at once from second 5 on")
+        {
+            Servers = [.. Repeat(18, Queueing(4)), .. Repeat(2, Queueing(4) with { Fails = (_, t) => t > 5 })],
+            Rate = 20,
+            Duration = 120,
+        },
+        new("idle", "20 servers of 4 workers at 0.1 load")
+        {
+            Servers = Repeat(20, Queueing(4)),
+            Rate = 0.1 * 20 * 4 / Mean,
+            Duration = 30,
+        },
     ];
 
     private static ServerModel Healthy() => new() { ServiceTime = (r, _) => LogNormal(r) };

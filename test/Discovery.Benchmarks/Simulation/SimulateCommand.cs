@@ -9,12 +9,16 @@ internal static class SimulateCommand
     {
         var seeds = 5;
         var only = "";
+        var contenderPrefix = "";
         for (var i = 0; i + 1 < args.Length; i += 2)
         {
             switch (args[i])
             {
                 case "--seeds":
                     seeds = int.Parse(args[i + 1], CultureInfo.InvariantCulture);
+                    break;
+                case "--contender":
+                    contenderPrefix = args[i + 1];
                     break;
                 case "--only":
                     only = args[i + 1];
@@ -27,7 +31,7 @@ internal static class SimulateCommand
             Console.WriteLine();
             Console.WriteLine($"{scenario.Name}: {scenario.Description} (seeds 1 to {seeds})");
             Console.WriteLine($"  {"policy",-24} {"success %",10} {"failed",8} {"p50 ms",8} {"p99 ms",8} {"p999 ms",8} {"fairness",9}");
-            foreach (var contender in Contender.All)
+            foreach (var contender in Contender.All.Where(c => c.Name.StartsWith(contenderPrefix, StringComparison.Ordinal)))
             {
                 var sum = new SimulationResult();
                 foreach (var result in Enumerable.Range(1, seeds).AsParallel().Select(seed => SimulationRun.Execute(scenario, contender, seed)))
