@@ -1,8 +1,14 @@
 namespace Discovery.AspNetCore.LoadBalancing;
 
-/// <summary>The less loaded of two random endpoints: nearly as good as the least loaded of all, and clients do not all run to the same one.</summary>
+/// <summary>
+/// The least loaded of five random endpoints, where load is calls in flight times expected latency, and failures count as latency (see
+/// <see cref="LatencyEstimate"/>). With two choices, as is usual, queues at 0.9 load are a third longer; with all, clients that see the same
+/// would run to the same endpoint, and a pick would cost more the larger the service.
+/// </summary>
 internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
 {
+    private const int Choices = 5;
+
     public string Name => BalancingOptions.DefaultPolicy;
 
     public EndpointPicker CreatePicker(IReadOnlyList<ServiceEndpoint> endpoints)
@@ -11,21 +17,34 @@ internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
     private sealed class Picker(ServiceEndpoint[] endpoints) : EndpointPicker
     {
         private readonly BalancingContext _context = endpoints[0].Context;
+        private readonly int _choices = Math.Min(Choices, endpoints.Length);
+        private readonly int _stride = endpoints.Length / Math.Min(Choices, endpoints.Length);
 
+        /// <summary>One endpoint from each of five stretches that follow each other from a random place: five different ones, without a search.</summary>
         public override ServiceEndpoint Pick(in PickContext context)
         {
-            var random = FastRandom.Next();
-            var first = FastRandom.Scale((uint)random, endpoints.Length);
-            var second = FastRandom.Scale((uint)(random >> 32), endpoints.Length - 1);
-            if (second >= first)
+            var all = endpoints;
+            var now = _context.CoarseNow;
+            var start = FastRandom.Below(all.Length);
+            var bits = FastRandom.Next();
+            ServiceEndpoint? least = null;
+            var leastLoad = double.PositiveInfinity;
+            for (var i = 0; i < _choices; i++)
             {
-                second++;
+                var at = start + (int)(((bits & 0xFFF) * (ulong)_stride) >> 12);
+                var endpoint = all[at < all.Length ? at : at - all.Length];
+                var load = endpoint.Load(now);
+                if (load < leastLoad || least is null)
+                {
+                    leastLoad = load;
+                    least = endpoint;
+                }
+
+                start += _stride;
+                bits >>= 12;
             }
 
-            var now = _context.CoarseNow;
-            var a = endpoints[first];
-            var b = endpoints[second];
-            return b.Load(now) < a.Load(now) ? b : a;
+            return least!;
         }
     }
 }
