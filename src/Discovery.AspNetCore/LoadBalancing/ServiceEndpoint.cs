@@ -1,0 +1,142 @@
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.AspNetCore;
+
+/// <summary>
+/// A service instance as a client sees it: the record, and the live state of the calls made to it. It stays the same object as long as
+/// the instance's key exists.
+/// </summary>
+public sealed class ServiceEndpoint
+{
+    // High half: calls without response headers yet. Low half: calls whose response has not ended. One word, one atomic operation.
+    private const long OneCall = 1;
+    private const long OneUnanswered = 1L << 32;
+
+    private readonly BalancingContext _context;
+    private readonly EndpointHealth _health;
+    private readonly EndpointLatency _latency;
+    private volatile ServiceInstance _instance;
+    private long _calls;
+    private double _weight;
+
+    /// <summary>Starts the live state of an instance.</summary>
+    /// <param name="instance">The record.</param>
+    /// <param name="context">What the endpoints of the service share.</param>
+    /// <param name="isJoining">Whether the instance joins a running client, and so starts slowly; <see langword="false"/> for the first snapshot.</param>
+    internal ServiceEndpoint(ServiceInstance instance, BalancingContext context, bool isJoining = false)
+    {
+        _instance = instance;
+        _context = context;
+        _health = new EndpointHealth(this, context);
+        _latency = new EndpointLatency(context);
+        _weight = instance.Weight;
+        JoinedAt = isJoining ? context.ReadClock() : null;
+    }
+
+    /// <summary>The record as it stands in etcd.</summary>
+    public ServiceInstance Instance => _instance;
+
+    /// <summary>The calls under way, until their response bodies end.</summary>
+    public int InFlight => (int)Volatile.Read(ref _calls);
+
+    /// <summary>The record's weight, reduced while the endpoint starts slowly. More than 0.</summary>
+    public double Weight => Volatile.Read(ref _weight);
+
+    /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
+    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, Unanswered));
+
+    /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
+    public double FailureRate => _health.FailureRate;
+
+    /// <summary>Whether the endpoint failed so much that it should get no calls for now.</summary>
+    public bool IsEjected => _health.WantsEjection(_context.Clock.GetTimestamp());
+
+    /// <summary>What carries calls to this endpoint and to no other; set by whoever owns the connections.</summary>
+    internal HttpMessageInvoker? Transport { get; init; }
+
+    internal BalancingContext Context => _context;
+
+    internal EndpointHealth Health => _health;
+
+    /// <summary>When the endpoint joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.</summary>
+    internal long? JoinedAt { get; }
+
+    private int Unanswered => (int)(Volatile.Read(ref _calls) >> 32);
+
+    /// <inheritdoc />
+    public override string ToString() => _instance.ToString();
+
+    internal void Update(ServiceInstance instance) => _instance = instance;
+
+    internal void SetWeight(double weight) => Volatile.Write(ref _weight, weight);
+
+    /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
+    internal long OnCallStarted()
+    {
+        var now = _context.ReadClock();
+        if (Interlocked.Add(ref _calls, OneUnanswered + OneCall) >> 32 == 1)
+        {
+            _latency.OnWaitBegins(now);
+        }
+
+        return now;
+    }
+
+    /// <summary>
+    /// Response headers came and say nothing of a failure. Their time is the call's latency, however long the body then takes. Skip this
+    /// for a response that is a failure by its headers: a quick 503 is not speed.
+    /// </summary>
+    /// <returns>What to give to <see cref="OnCallEnded"/> instead of the start.</returns>
+    internal long OnHeaders(long startedAt)
+    {
+        _latency.OnAnswer(startedAt, _context.ReadClock());
+        Interlocked.Add(ref _calls, -OneUnanswered);
+        return ~startedAt;
+    }
+
+    /// <summary>The call is over, once per <see cref="OnCallStarted"/>.</summary>
+    /// <param name="call">The result of <see cref="OnCallStarted"/>, or of <see cref="OnHeaders"/> if it was called.</param>
+    /// <param name="outcome">How it ended.</param>
+    internal void OnCallEnded(long call, CallOutcome outcome)
+    {
+        var isAnswered = call < 0;
+        var startedAt = isAnswered ? ~call : call;
+        if (!isAnswered)
+        {
+            OnUnansweredEnd(startedAt, outcome);
+        }
+
+        Interlocked.Add(ref _calls, isAnswered ? -OneCall : -OneUnanswered - OneCall);
+        switch (outcome)
+        {
+            case CallOutcome.Success:
+                _health.OnSuccess(startedAt);
+                break;
+            case CallOutcome.Failure:
+            case CallOutcome.ConnectFailure:
+                _health.OnFailure(startedAt, outcome == CallOutcome.ConnectFailure);
+                break;
+        }
+    }
+
+    /// <summary>What one more call would have to wait for here, relative to the other endpoints of the service.</summary>
+    internal double Load(long now)
+    {
+        var calls = Volatile.Read(ref _calls);
+        var latency = _latency.At(now, (int)(calls >> 32));
+        return ((int)calls + 1) * latency * (1 + (100 * _health.FailureRate)) / _weight;
+    }
+
+    private void OnUnansweredEnd(long startedAt, CallOutcome outcome)
+    {
+        var now = _context.ReadClock();
+        if (outcome == CallOutcome.Success)
+        {
+            _latency.OnAnswer(startedAt, now);
+        }
+        else if (outcome != CallOutcome.ConnectFailure)
+        {
+            _latency.OnNoAnswer(startedAt, now);
+        }
+    }
+}
