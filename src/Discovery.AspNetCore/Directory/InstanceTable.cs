@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using Discovery.AspNetCore.Layouts;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Directory;
+
+/// <summary>
+/// The records under one prefix, and the instances they make: one for each address, whatever number of keys lead there. Used by one
+/// loop only; what it hands out is immutable. A change costs work for the records it touches, not for the size of the service.
+/// </summary>
+internal sealed class InstanceTable(string serviceName, IServiceLayout layout)
+{
+    /// <summary>What stands under each key; the instance is null where the record is none.</summary>
+    private readonly Dictionary<string, Entry> _byKey = new(StringComparer.Ordinal);
+
+    /// <summary>The keys of those addresses that several keys lead to.</summary>
+    private readonly Dictionary<string, List<string>> _shared = new(StringComparer.Ordinal);
+
+    /// <summary>The instances, by address.</summary>
+    public ImmutableDictionary<string, ServiceInstance> Instances { get; private set; } =
+        ImmutableDictionary.Create<string, ServiceInstance>(StringComparer.Ordinal);
+
+    /// <summary>The instances whose addresses vanished since this was last emptied, as they were.</summary>
+    public List<ServiceInstance> Vanished { get; } = [];
+
+    /// <summary>How many records are no instances.</summary>
+    public int Skipped { get; private set; }
+
+    /// <summary>All records, as etcd has them.</summary>
+    public IEnumerable<EtcdKeyValue> Records => _byKey.Values.Select(static e => e.Record);
+
+    /// <summary>Takes a record in, unless a newer one is known.</summary>
+    /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
+    public string? Put(EtcdKeyValue record)
+    {
+        _byKey.TryGetValue(record.Key, out var known);
+        if (known is not null && known.Record.ModRevision >= record.ModRevision)
+        {
+            return null;
+        }
+
+        var read = layout.TryRead(serviceName, record, out var instance, out var problem);
+        Forget(record.Key, known, replacedBy: instance);
+        _byKey[record.Key] = new Entry(record, instance);
+        if (!read)
+        {
+            Skipped++;
+            return problem;
+        }
+
+        Add(record.Key, instance!);
+        return null;
+    }
+
+    /// <summary>Takes a key out.</summary>
+    public void Remove(string key)
+    {
+        if (_byKey.Remove(key, out var known))
+        {
+            Forget(key, known, replacedBy: null);
+        }
+    }
+
+    /// <summary>The keys that are known and not among those given.</summary>
+    public List<string> KeysOtherThan(IReadOnlySet<string> keys) => [.. _byKey.Keys.Where(key => !keys.Contains(key))];
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        Vanished.AddRange(Instances.Values);
+        _byKey.Clear();
+        _shared.Clear();
+        Instances = Instances.Clear();
+        Skipped = 0;
+    }
+
+    private void Add(string key, ServiceInstance instance)
+    {
+        if (Instances.TryGetValue(instance.Address, out var present) && present.Key != key)
+        {
+            if (!_shared.TryGetValue(instance.Address, out var keys))
+            {
+                _shared[instance.Address] = keys = [present.Key];
+            }
+
+            keys.Add(key);
+            if (present.Revision > instance.Revision)
+            {
+                return;
+            }
+        }
+
+        Instances = Instances.SetItem(instance.Address, instance);
+    }
+
+    private void Forget(string key, Entry? known, ServiceInstance? replacedBy)
+    {
+        if (known is null)
+        {
+            return;
+        }
+
+        if (known.Instance is null)
+        {
+            Skipped--;
+            return;
+        }
+
+        var address = known.Instance.Address;
+        if (_shared.TryGetValue(address, out var keys))
+        {
+            keys.Remove(key);
+            if (keys.Count == 1)
+            {
+                _shared.Remove(address);
+            }
+
+            // The address stays; of the keys left, the one written last speaks for it.
+            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].Instance!).MaxBy(static i => i.Revision)!);
+        }
+        else if (replacedBy?.Address != address)
+        {
+            Instances = Instances.Remove(address);
+            Vanished.Add(known.Instance);
+        }
+    }
+
+    private sealed record Entry(EtcdKeyValue Record, ServiceInstance? Instance);
+}

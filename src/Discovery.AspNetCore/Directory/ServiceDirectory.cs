@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using Discovery.AspNetCore.Layouts;
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Directory;
+
+/// <summary>All watched services of the process.</summary>
+internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<(string Service, string Layout), Lazy<ServiceWatcher>> _watchers = new();
+    private readonly EtcdClient _client;
+    private readonly IOptionsMonitor<EtcdDiscoveryOptions> _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ServiceWatcher> _logger;
+    private readonly ServiceLister _lister;
+    private volatile bool _disposed;
+
+    public ServiceDirectory(
+        EtcdClient client, IOptionsMonitor<EtcdDiscoveryOptions> options, TimeProvider time, ILogger<ServiceWatcher> logger)
+    {
+        _client = client;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _lister = new ServiceLister(client, time);
+    }
+
+    public IReadOnlyCollection<ServiceStatus> Services
+        => [.. _watchers.Values.Select(static w => w.Value.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
+
+    public ServiceSnapshot? GetSnapshot(string serviceName) => GetWatcher(serviceName).Current;
+
+    public ServiceStatus GetStatus(string serviceName) => GetWatcher(serviceName).Status;
+
+    public ValueTask<ServiceSnapshot> WaitForReadyAsync(string serviceName, CancellationToken cancellationToken = default)
+        => GetWatcher(serviceName).WaitForReadyAsync(cancellationToken);
+
+    public async IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(
+        string serviceName, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var watcher = GetWatcher(serviceName);
+        ServiceSnapshot? last = null;
+        while (true)
+        {
+            var changed = watcher.Changed;
+            var current = watcher.Current;
+            if (current is not null && current != last)
+            {
+                last = current;
+                yield return current;
+            }
+
+            await changed.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>The watcher of a service in the layout of these options; the first who asks decides the other settings.</summary>
+    public ServiceWatcher GetWatcher(string serviceName, EtcdDiscoveryOptions? options = null)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (ServiceNames.GetProblem(serviceName) is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(serviceName));
+        }
+
+        options ??= _options.Get(serviceName);
+        var layout = ServiceLayouts.Parse(options.Layout)[0];
+        return _watchers.GetOrAdd(
+            (serviceName, layout.Name),
+            key => new Lazy<ServiceWatcher>(
+                () => new ServiceWatcher(key.Service, layout, options, _client, _lister, _time, _logger))).Value;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // The container knows the directory by two names and disposes it by both.
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        foreach (var watcher in _watchers.Values)
+        {
+            await watcher.Value.DisposeAsync();
+        }
+
+        _lister.Dispose();
+    }
+}

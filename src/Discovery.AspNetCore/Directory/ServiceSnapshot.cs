@@ -1,0 +1,89 @@
+using System.Collections.Immutable;
+
+namespace Discovery.AspNetCore;
+
+/// <summary>Why a snapshot was published.</summary>
+public enum ServiceChangeReason
+{
+    /// <summary>The first list.</summary>
+    Listed,
+
+    /// <summary>The watch brought changes.</summary>
+    Watched,
+
+    /// <summary>A later list differed: after compaction, a restore, or the regular check.</summary>
+    Reconciled,
+
+    /// <summary>etcd had no quorum, so one member's own view was taken.</summary>
+    ListedWithoutQuorum,
+
+    /// <summary>etcd could not be reached, so the last snapshot on disk was taken.</summary>
+    ReadFromDisk,
+
+    /// <summary>Instances that had vanished together were held long enough and are let go.</summary>
+    HoldEnded,
+}
+
+/// <summary>The instances of a service as they stood at one revision of etcd. Immutable; a change publishes a new one.</summary>
+public sealed class ServiceSnapshot
+{
+    private readonly ImmutableDictionary<string, ServiceInstance> _byAddress;
+
+    internal ServiceSnapshot(
+        string serviceName,
+        string prefix,
+        ImmutableDictionary<string, ServiceInstance> byAddress,
+        ImmutableHashSet<string> held,
+        long revision,
+        ServiceChangeReason reason,
+        DateTimeOffset publishedAt)
+    {
+        ServiceName = serviceName;
+        Prefix = prefix;
+        _byAddress = byAddress;
+        Held = held;
+        Revision = revision;
+        Reason = reason;
+        PublishedAt = publishedAt;
+    }
+
+    /// <summary>The service's name.</summary>
+    public string ServiceName { get; }
+
+    /// <summary>The prefix of the service's keys in etcd.</summary>
+    public string Prefix { get; }
+
+    /// <summary>The instances, one for each address, in no order; those that drain are among them.</summary>
+    public IReadOnlyCollection<ServiceInstance> Instances => new Values(_byAddress);
+
+    /// <summary>etcd's revision that this is the state of.</summary>
+    public long Revision { get; }
+
+    /// <summary>Why this snapshot was published.</summary>
+    public ServiceChangeReason Reason { get; }
+
+    /// <summary>When this snapshot was published.</summary>
+    public DateTimeOffset PublishedAt { get; }
+
+    /// <summary>
+    /// The addresses that are no longer in etcd but are still called, because most of the service vanished at once without draining.
+    /// </summary>
+    public IReadOnlySet<string> HeldAddresses => Held;
+
+    internal ImmutableHashSet<string> Held { get; }
+
+    /// <summary>Finds the instance at an address, e.g. <c>10.0.0.1:5000</c>.</summary>
+    /// <param name="address">Host and port.</param>
+    /// <returns>The instance, or <see langword="null"/>.</returns>
+    public ServiceInstance? Find(string address) => _byAddress.GetValueOrDefault(address);
+
+    /// <summary>A view that counts in constant time and copies nothing.</summary>
+    private sealed class Values(ImmutableDictionary<string, ServiceInstance> byAddress) : IReadOnlyCollection<ServiceInstance>
+    {
+        public int Count => byAddress.Count;
+
+        public IEnumerator<ServiceInstance> GetEnumerator() => byAddress.Values.GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
+    }
+}

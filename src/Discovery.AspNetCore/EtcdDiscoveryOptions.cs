@@ -1,0 +1,56 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>
+/// How services are found and called. Bound from <c>Etcd:Discovery</c> for all services and from
+/// <c>Etcd:Discovery:Services:&lt;name&gt;</c> for one; what code sets wins over both.
+/// </summary>
+public sealed class EtcdDiscoveryOptions : BalancingOptions
+{
+    /// <summary>
+    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with a root of one's own after a
+    /// colon where it is not the default one: <c>EtcdNaming:openim/</c>.
+    /// </summary>
+    public string Layout { get; set; } = Layouts.EtcdNamingLayout.LayoutName;
+
+    /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
+    public string Scheme { get; set; } = Uri.UriSchemeHttp;
+
+    /// <summary>How long a first call waits for the service to be listed. Default: 5 s.</summary>
+    public TimeSpan ReadyTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The time limit of one attempt to connect to an instance, after which another is tried. Default: 2 s.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// How often the service is listed anew although nothing happened, with jitter of a fifth, so that an event that etcd lost heals
+    /// by itself. Default: 5 min.
+    /// </summary>
+    public TimeSpan RelistInterval { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// How long instances are still called when most of a service vanishes from etcd at once without draining. Default: 5 min; zero
+    /// switches it off.
+    /// </summary>
+    public TimeSpan HoldDuration { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// A directory for the last known instances of each service, used when the application starts while etcd is away. Default: none.
+    /// </summary>
+    public string? SnapshotDirectory { get; set; }
+
+    /// <summary>
+    /// The networks that instances may be in, e.g. <c>10.0.0.0/8</c>; others are never dialled. Default: none, which allows all but
+    /// link-local addresses, those of cloud metadata services, and multicast.
+    /// </summary>
+    public IList<string> AllowedNetworks { get; set; } = [];
+
+    /// <summary>The ports that instances may have, e.g. <c>5000</c> or <c>8000-8999</c>. Default: none, which allows all.</summary>
+    public IList<string> AllowedPorts { get; set; } = [];
+
+    /// <summary>
+    /// The name that an https instance's certificate must bear and that is sent as SNI: <c>service</c> for the name in the request's
+    /// URI (the default), <c>endpoint</c> for the host of the instance's record, or else the name itself, e.g. <c>*.example.com</c>'s
+    /// <c>greeter.example.com</c>.
+    /// </summary>
+    public string TlsTargetHost { get; set; } = Http.TlsTarget.Service;
+}

@@ -1,0 +1,161 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>How this application is registered. Bound from <c>Etcd:Registration</c>; what code sets wins.</summary>
+/// <remarks>
+/// Weight, zone, version, tags, metadata and the per-service and per-endpoint settings may change while the application runs, by an edit
+/// of appsettings.json for example: the keys are put again. A change that is not valid is logged and not used.
+/// </remarks>
+public sealed class EtcdRegistrationOptions
+{
+    /// <summary>Whether anything is registered. Default: <see langword="true"/>.</summary>
+    public bool Enabled { get; set; } = true;
+
+    /// <summary>
+    /// The name under which clients find this application, e.g. <c>greeter</c>. Required unless <see cref="Services"/> names some.
+    /// </summary>
+    public string? ServiceName { get; set; }
+
+    /// <summary>The services of an application that has several, by name, with what differs from the settings here.</summary>
+    public IDictionary<string, RegisteredServiceOptions> Services { get; } =
+        new Dictionary<string, RegisteredServiceOptions>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// The wire formats to write: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with a root of one's own after a colon where it is
+    /// not the default one (<c>EtcdNaming:openim/</c>). Several, separated by commas, are written under one lease.
+    /// </summary>
+    public string Layout { get; set; } = Layouts.EtcdNamingLayout.LayoutName;
+
+    /// <summary>The id of this process. Default: the machine's name and eight random digits. Two processes must not have the same.</summary>
+    public string? InstanceId { get; set; }
+
+    /// <summary>
+    /// The lease's time to live in whole seconds: how long a crashed instance still stands in etcd. Default: 10 s; least: 2 s, which is
+    /// the least that etcd grants with its default settings.
+    /// </summary>
+    public TimeSpan TimeToLive { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// The URLs by which others reach this application, e.g. <c>http://10.0.0.1:5000</c>, instead of the addresses Kestrel is bound to.
+    /// </summary>
+    public IList<string> AdvertisedUrls { get; } = [];
+
+    /// <summary>The host by which others reach this application, with the bound ports. Default: chosen from the bound addresses.</summary>
+    public string? AdvertisedHost { get; set; }
+
+    /// <summary>The port by which others reach this application, e.g. a container's published one. Only with one bound endpoint.</summary>
+    public int? AdvertisedPort { get; set; }
+
+    /// <summary>
+    /// Networks as <c>10.0.0.0/8</c>: an endpoint that is bound to all addresses is advertised by the machine's first address in the
+    /// first of them. Default: none, and the address of the route towards etcd is taken.
+    /// </summary>
+    public IList<string> PreferredNetworks { get; } = [];
+
+    /// <summary>
+    /// Whether a loopback address may be advertised. Default: <see langword="null"/>, which means only when etcd itself is on loopback.
+    /// </summary>
+    public bool? AllowLoopback { get; set; }
+
+    /// <summary>Settings of single Kestrel endpoints, by their name in <c>Kestrel:Endpoints</c>; an unnamed one goes by its scheme.</summary>
+    public IDictionary<string, RegisteredEndpointOptions> Endpoints { get; } =
+        new Dictionary<string, RegisteredEndpointOptions>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The share of calls relative to the other instances, 1 to 1,000,000. Default: 10.</summary>
+    public int Weight { get; set; } = ServiceInstance.DefaultWeight;
+
+    /// <summary>The availability zone; clients prefer their own. Default: none.</summary>
+    public string? Zone { get; set; }
+
+    /// <summary>The version of the application, for people and routing. Default: none.</summary>
+    public string? Version { get; set; }
+
+    /// <summary>Free labels. Default: none.</summary>
+    public IList<string> Tags { get; } = [];
+
+    /// <summary>Further metadata; the names that the other settings use (<c>id</c>, <c>weight</c>, …) are taken. Default: none.</summary>
+    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// How long the application serves on after it has said that it drains, so that clients turn away before it leaves.
+    /// Default: 1 s.
+    /// </summary>
+    public TimeSpan DrainDelay { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How long the application serves on after its keys are gone, for clients in other languages, which do not know draining.
+    /// Default: 1 s.
+    /// </summary>
+    public TimeSpan LeaveDelay { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// The time limit for each of the two exchanges with etcd at stop: saying that it drains, and leaving. Default: 2 s. Together with
+    /// the delays it must stay below <c>HostOptions.ShutdownTimeout</c>.
+    /// </summary>
+    public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// Whether the application fails to start when it cannot be registered within <see cref="Discovery.Etcd.EtcdClientOptions.RequestTimeout"/>.
+    /// Default: <see langword="false"/>: it starts, serves, and keeps trying.
+    /// </summary>
+    public bool FailFast { get; set; }
+
+    /// <summary>Withdrawing while the application's health checks fail.</summary>
+    public RegistrationHealthOptions Health { get; } = new();
+}
+
+/// <summary>What differs for one service of an application that has several. What is not set is as for the application.</summary>
+public sealed class RegisteredServiceOptions
+{
+    /// <summary>The wire formats, as <see cref="EtcdRegistrationOptions.Layout"/>.</summary>
+    public string? Layout { get; set; }
+
+    /// <summary>The names of the endpoints that serve it. Default: all.</summary>
+    public IList<string> Endpoints { get; } = [];
+
+    /// <summary>The weight, as <see cref="EtcdRegistrationOptions.Weight"/>.</summary>
+    public int? Weight { get; set; }
+
+    /// <summary>The version, as <see cref="EtcdRegistrationOptions.Version"/>.</summary>
+    public string? Version { get; set; }
+
+    /// <summary>Labels beside those of the application.</summary>
+    public IList<string> Tags { get; } = [];
+
+    /// <summary>Metadata beside that of the application; wins over it.</summary>
+    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+}
+
+/// <summary>What differs for one Kestrel endpoint.</summary>
+public sealed class RegisteredEndpointOptions
+{
+    /// <summary>Whether the endpoint is registered. Default: <see langword="true"/>.</summary>
+    public bool Enabled { get; set; } = true;
+
+    /// <summary>The URL by which others reach it, instead of the bound address.</summary>
+    public string? AdvertisedUrl { get; set; }
+
+    /// <summary>Metadata beside that of the service; wins over it.</summary>
+    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+}
+
+/// <summary>Withdrawing while the application's health checks fail.</summary>
+public sealed class RegistrationHealthOptions
+{
+    /// <summary>
+    /// The tag of the health checks that decide. Default: <c>ready</c>; empty: all checks; without any such check the application
+    /// counts as healthy. Choose checks that speak of this instance: one on a shared database takes out all instances at once.
+    /// </summary>
+    public string Tag { get; set; } = "ready";
+
+    /// <summary>Whether health decides at all. Default: <see langword="true"/>.</summary>
+    public bool Enabled { get; set; } = true;
+
+    /// <summary>How often the checks run. Default: 5 s.</summary>
+    public TimeSpan Interval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How many runs in a row must fail before the application withdraws. Default: 2.</summary>
+    public int UnhealthyThreshold { get; set; } = 2;
+
+    /// <summary>How many runs in a row must succeed before it comes back. Default: 2.</summary>
+    public int HealthyThreshold { get; set; } = 2;
+}

@@ -1,0 +1,125 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Discovery.AspNetCore.Layouts;
+
+/// <summary>What we say of an instance as a JSON object of metadata, beside what the application adds.</summary>
+internal static class InstanceMetadata
+{
+    public const string Id = "id";
+    public const string Scheme = "scheme";
+    public const string Weight = "weight";
+    public const string Zone = "zone";
+    public const string Version = "version";
+    public const string Tags = "tags";
+    public const string Draining = "draining";
+
+    /// <summary>The names that an application's own metadata cannot use.</summary>
+    public static readonly FrozenSet<string> Reserved = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase, Id, Scheme, Weight, Zone, Version, Tags, Draining);
+
+    /// <summary>Writes the properties of an object that is open already. What has its default is left out.</summary>
+    public static void Write(Utf8JsonWriter json, ServiceInstance instance)
+    {
+        WriteText(json, Id, instance.InstanceId);
+        WriteText(json, Scheme, instance.Scheme);
+        if (instance.Weight != ServiceInstance.DefaultWeight)
+        {
+            json.WriteNumber(Weight, instance.Weight);
+        }
+
+        WriteText(json, Zone, instance.Zone);
+        WriteText(json, Version, instance.Version);
+        if (instance.Tags.Count > 0)
+        {
+            json.WriteStartArray(Tags);
+            foreach (var tag in instance.Tags)
+            {
+                json.WriteStringValue(tag);
+            }
+
+            json.WriteEndArray();
+        }
+
+        if (instance.IsDraining)
+        {
+            json.WriteBoolean(Draining, value: true);
+        }
+
+        foreach (var (name, value) in instance.Metadata.OrderBy(static m => m.Key, StringComparer.Ordinal))
+        {
+            json.WriteString(name, value);
+        }
+    }
+
+    /// <summary>Adds what metadata says to an instance. Metadata may be any JSON, or absent; what is not understood is left alone.</summary>
+    public static ServiceInstance Read(JsonElement metadata, ServiceInstance instance)
+    {
+        if (metadata.ValueKind != JsonValueKind.Object)
+        {
+            return instance;
+        }
+
+        var tags = instance.Tags;
+        Dictionary<string, string>? others = null;
+        foreach (var property in metadata.EnumerateObject())
+        {
+            var value = property.Value;
+            switch (property.Name)
+            {
+                case Id when AsText(value) is { Length: > 0 } id:
+                    instance = instance with { InstanceId = id };
+                    break;
+                case Scheme when AsText(value)?.ToLowerInvariant() is "http" or "https":
+                    instance = instance with { Scheme = AsText(value)!.ToLowerInvariant() };
+                    break;
+                case Weight:
+                    instance = instance with { Weight = AsWeight(AsText(value)) };
+                    break;
+                case Zone when AsText(value) is { Length: > 0 } zone:
+                    instance = instance with { Zone = zone };
+                    break;
+                case Version when AsText(value) is { Length: > 0 } version:
+                    instance = instance with { Version = version };
+                    break;
+                case Tags when value.ValueKind == JsonValueKind.Array:
+                    tags = [.. value.EnumerateArray().Select(AsText).OfType<string>()];
+                    break;
+                case Draining:
+                    instance = instance with { IsDraining = value.ValueKind == JsonValueKind.True || AsText(value) == "true" };
+                    break;
+                default:
+                    if (!Reserved.Contains(property.Name) && AsText(value) is { } text)
+                    {
+                        (others ??= new(StringComparer.Ordinal))[property.Name] = text;
+                    }
+
+                    break;
+            }
+        }
+
+        return instance with { Tags = tags, Metadata = others ?? instance.Metadata };
+    }
+
+    /// <summary>A weight as somebody wrote it; what is no positive whole number reads as the default, as in Kitex.</summary>
+    public static int AsWeight(string? text)
+        => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var weight) && weight > 0
+            ? weight
+            : ServiceInstance.DefaultWeight;
+
+    private static string? AsText(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString(),
+        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+        _ => null,
+    };
+
+    private static void WriteText(Utf8JsonWriter json, string name, string? value)
+    {
+        if (!string.IsNullOrEmpty(value))
+        {
+            json.WriteString(name, value);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Layouts;
+
+/// <summary>An address as records hold it: <c>ip:port</c>, <c>name:port</c>, <c>[ipv6]:port</c>, or a URL of one of these.</summary>
+internal readonly record struct ServiceAddress(string? Scheme, string Host, int Port)
+{
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>The value of a record as text, or <see langword="null"/> when it is not UTF-8.</summary>
+    public static string? DecodeText(EtcdKeyValue record)
+    {
+        try
+        {
+            return StrictUtf8.GetString(record.Value.Span);
+        }
+        catch (DecoderFallbackException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Reads an address that somebody else wrote.</summary>
+    public static bool TryParse(string? text, out ServiceAddress address, [NotNullWhen(false)] out string? problem)
+    {
+        address = default;
+        problem = null;
+        if (string.IsNullOrWhiteSpace(text))
+        {
+            problem = "the address is empty";
+            return false;
+        }
+
+        string? scheme = null;
+        var rest = text.Trim();
+        var separator = rest.IndexOf("://", StringComparison.Ordinal);
+        if (separator >= 0)
+        {
+            scheme = rest[..separator].ToLowerInvariant();
+            if (scheme is not ("http" or "https"))
+            {
+                problem = $"the scheme of '{text}' is neither http nor https";
+                return false;
+            }
+
+            rest = rest[(separator + 3)..].TrimEnd('/');
+        }
+
+        var colon = rest.LastIndexOf(':');
+        if (colon <= 0
+            || !int.TryParse(rest.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            || port is < 1 or > ushort.MaxValue)
+        {
+            problem = $"'{text}' has no port from 1 to 65535";
+            return false;
+        }
+
+        var host = rest[..colon];
+        if (host is ['[', .. var inner, ']'] && inner.Contains(':', StringComparison.Ordinal))
+        {
+            host = inner;
+        }
+        else if (host.Contains(':', StringComparison.Ordinal))
+        {
+            problem = $"'{text}' is an IPv6 address without brackets";
+            return false;
+        }
+
+        if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
+        {
+            problem = $"'{text}' has no valid host";
+            return false;
+        }
+
+        if (IPAddress.TryParse(host, out var ip))
+        {
+            if (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
+            {
+                problem = $"'{text}' is a wildcard, not an address";
+                return false;
+            }
+
+            // One address has many spellings; records, connections and comparisons use the canonical one.
+            host = (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString();
+        }
+
+        address = new ServiceAddress(scheme, host, port);
+        return true;
+    }
+}

@@ -1,0 +1,24 @@
+namespace Discovery.AspNetCore.Layouts;
+
+/// <summary>What a service may be called. Names are exact, case-sensitive, and may hold what a host name cannot.</summary>
+internal static class ServiceNames
+{
+    /// <summary>Why a name cannot be used, or <see langword="null"/> when it can.</summary>
+    public static string? GetProblem(string? name)
+    {
+        if (string.IsNullOrWhiteSpace(name))
+        {
+            return "a service needs a name, e.g. greeter";
+        }
+
+        // With a slash, one service's prefix would cover another's keys: a/ those of a/b.
+        if (name.Contains('/', StringComparison.Ordinal))
+        {
+            return $"'{name}' is no service name: it has a slash; a hierarchy belongs into the layout's root, e.g. EtcdNaming:shop/";
+        }
+
+        return name.Any(static c => char.IsControl(c) || char.IsWhiteSpace(c))
+            ? $"'{name}' is no service name: it has white space or control characters; valid is e.g. helloworld.Greeter"
+            : null;
+    }
+}

@@ -1,0 +1,95 @@
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.LoadBalancing;
+
+/// <summary>What the endpoints of one service share: the clock, the settings, and whom to tell of an ejection. One per pool.</summary>
+internal sealed partial class BalancingContext
+{
+    private readonly long _grain;
+    private long _now;
+    private long _sampledAt;
+    private int _samples;
+    private double _usualLatency;
+
+    public BalancingContext(TimeProvider clock, BalancingOptions options, ILogger logger)
+    {
+        Clock = clock;
+        Options = options;
+        Logger = logger;
+        TicksPerSecond = clock.TimestampFrequency;
+        _grain = Math.Max(1, clock.TimestampFrequency / 1000);
+        RecentTicks = clock.TimestampFrequency / 4;
+        _now = clock.GetTimestamp();
+        _sampledAt = _now - _grain;
+    }
+
+    /// <summary>
+    /// Set by the pool: an endpoint was ejected, so the balancer must be built again. Called on the thread of the call that failed; must
+    /// return at once and may be called by several threads.
+    /// </summary>
+    public Action? Changed { get; set; }
+
+    public TimeProvider Clock { get; }
+
+    public BalancingOptions Options { get; }
+
+    public double TicksPerSecond { get; }
+
+    /// <summary>
+    /// The time of the latest start or answer, to a millisecond: reading the clock costs more than the whole pick. It stands still while
+    /// there are no calls, and then one pick sees an old time, which does no harm.
+    /// </summary>
+    public long CoarseNow => Volatile.Read(ref _now);
+
+    /// <summary>How young an endpoint's latency estimate is to be taken as it stands: a quarter of a second.</summary>
+    public long RecentTicks { get; }
+
+    /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
+    public double UsualLatency => Volatile.Read(ref _usualLatency);
+
+    private ILogger Logger { get; }
+
+    /// <summary>Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.</summary>
+    public long ReadClock()
+    {
+        var now = Clock.GetTimestamp();
+        if (now - Volatile.Read(ref _now) >= _grain)
+        {
+            Volatile.Write(ref _now, now);
+        }
+
+        return now;
+    }
+
+    /// <summary>
+    /// Learns what latency is usual, from at most one answer a millisecond for the same reason: an average of the last hundred that it
+    /// looked at.
+    /// </summary>
+    public void OnAnswer(long ticks, long now)
+    {
+        if (now - Volatile.Read(ref _sampledAt) >= _grain)
+        {
+            Volatile.Write(ref _sampledAt, now);
+            var samples = Math.Min(_samples + 1, 100);
+            _samples = samples;
+            var usual = UsualLatency;
+            Volatile.Write(ref _usualLatency, usual + ((ticks - usual) / samples));
+        }
+    }
+
+    public long ToTicks(TimeSpan time) => (long)(time.TotalSeconds * TicksPerSecond);
+
+    public TimeSpan ToTime(double ticks) => TimeSpan.FromSeconds(ticks / TicksPerSecond);
+
+    public void OnEjected(ServiceEndpoint endpoint, string reason, long ticks)
+    {
+        Log.Ejected(Logger, endpoint.Instance.ServiceName, endpoint.Instance.Address, ToTime(ticks), reason);
+        Changed?.Invoke();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Endpoint {Address} of service {Service} is ejected for {Duration}: {Reason}.")]
+        public static partial void Ejected(ILogger logger, string service, string address, TimeSpan duration, string reason);
+    }
+}

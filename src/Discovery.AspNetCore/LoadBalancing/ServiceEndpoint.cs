@@ -1,0 +1,136 @@
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.AspNetCore;
+
+/// <summary>
+/// A service instance as a client sees it: the record, and the live state of the calls made to it. It stays the same object as long as
+/// the instance's key exists.
+/// </summary>
+public sealed class ServiceEndpoint
+{
+    // High half: calls without response headers yet. Low half: calls whose response has not ended. One word, one atomic operation.
+    private const long OneCall = 1;
+    private const long OneUnanswered = 1L << 32;
+
+    private readonly BalancingContext _context;
+    private readonly EndpointHealth _health;
+    private volatile ServiceInstance _instance;
+    private long _calls;
+    private LatencyEstimate _latency = new();
+    private double _weight;
+    private double _perWeight;
+
+    /// <summary>Starts the live state of an instance.</summary>
+    /// <param name="instance">The record.</param>
+    /// <param name="context">What the endpoints of the service share.</param>
+    /// <param name="isJoining">Whether the instance joins a running client, and so starts slowly; <see langword="false"/> for the first snapshot.</param>
+    internal ServiceEndpoint(ServiceInstance instance, BalancingContext context, bool isJoining = false)
+    {
+        _instance = instance;
+        _context = context;
+        _health = new EndpointHealth(this, context);
+        SetWeight(Math.Max(1, instance.Weight));
+        JoinedAt = isJoining ? context.ReadClock() : null;
+    }
+
+    /// <summary>The record as it stands in etcd.</summary>
+    public ServiceInstance Instance => _instance;
+
+    /// <summary>The calls under way, until their response bodies end.</summary>
+    public int InFlight => (int)Volatile.Read(ref _calls);
+
+    /// <summary>The record's weight, reduced while the endpoint starts slowly. More than 0.</summary>
+    public double Weight => Volatile.Read(ref _weight);
+
+    /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
+    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, Unanswered > 0, _context));
+
+    /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
+    public double FailureRate => _health.FailureRate;
+
+    /// <summary>Whether the endpoint failed so much that it should get no calls for now.</summary>
+    public bool IsEjected => _health.WantsEjection(_context.Clock.GetTimestamp());
+
+    /// <summary>What carries calls to this endpoint and to no other; set by whoever owns the connections.</summary>
+    internal HttpMessageInvoker? Transport { get; init; }
+
+    internal BalancingContext Context => _context;
+
+    internal EndpointHealth Health => _health;
+
+    /// <summary>When the endpoint joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.</summary>
+    internal long? JoinedAt { get; }
+
+    private int Unanswered => (int)(Volatile.Read(ref _calls) >> 32);
+
+    /// <inheritdoc />
+    public override string ToString() => _instance.ToString();
+
+    internal void Update(ServiceInstance instance) => _instance = instance;
+
+    internal void SetWeight(double weight)
+    {
+        Volatile.Write(ref _weight, weight);
+        Volatile.Write(ref _perWeight, 1 / weight);
+    }
+
+    /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
+    internal long OnCallStarted()
+    {
+        var now = _context.ReadClock();
+        if (Interlocked.Add(ref _calls, OneUnanswered + OneCall) >> 32 == 1)
+        {
+            _latency.OnWaitBegins(now);
+        }
+
+        return now;
+    }
+
+    /// <summary>
+    /// Response headers came and say nothing of a failure. Their time is the call's latency, however long the body then takes. Skip this
+    /// for a response that is a failure by its headers: a quick 503 is not speed.
+    /// </summary>
+    /// <returns>What to give to <see cref="OnCallEnded"/> instead of the start.</returns>
+    internal long OnHeaders(long startedAt)
+    {
+        _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+        Interlocked.Add(ref _calls, -OneUnanswered);
+        return ~startedAt;
+    }
+
+    /// <summary>The call is over, once per <see cref="OnCallStarted"/>.</summary>
+    /// <param name="call">The result of <see cref="OnCallStarted"/>, or of <see cref="OnHeaders"/> if it was called.</param>
+    /// <param name="outcome">How it ended.</param>
+    internal void OnCallEnded(long call, CallOutcome outcome)
+    {
+        var isAnswered = call < 0;
+        var startedAt = isAnswered ? ~call : call;
+        switch (outcome)
+        {
+            case CallOutcome.Success when !isAnswered:
+                _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+                _health.OnSuccess(startedAt);
+                break;
+            case CallOutcome.Success:
+                _health.OnSuccess(startedAt);
+                break;
+            case CallOutcome.Cancelled when !isAnswered:
+                _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                break;
+            case CallOutcome.Failure or CallOutcome.ConnectFailure:
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _health.OnFailure(startedAt, outcome == CallOutcome.ConnectFailure);
+                break;
+        }
+
+        Interlocked.Add(ref _calls, isAnswered ? -OneCall : -OneUnanswered - OneCall);
+    }
+
+    /// <summary>What a further call is expected to cost here, per weight: the wait of one call for each that is already there.</summary>
+    internal double Load(long now)
+    {
+        var calls = Volatile.Read(ref _calls);
+        var latency = _latency.At(now, calls >= OneUnanswered, _context);
+        return ((int)calls + 1) * Math.Max(1, latency) * _perWeight;
+    }
+}

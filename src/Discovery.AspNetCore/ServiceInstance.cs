@@ -1,0 +1,58 @@
+using System.Collections.Frozen;
+
+namespace Discovery.AspNetCore;
+
+/// <summary>One address of a service, as a record in etcd describes it. Immutable.</summary>
+public sealed record ServiceInstance
+{
+    /// <summary>The weight of an instance that says none: 10, as Kitex has it, so that both kinds of server share evenly.</summary>
+    public const int DefaultWeight = 10;
+
+    /// <summary>The etcd key: the instance's identity, which live state follows when the record changes.</summary>
+    public required string Key { get; init; }
+
+    /// <summary>The service's name, exact and case-sensitive.</summary>
+    public required string ServiceName { get; init; }
+
+    /// <summary>The host that is dialled: a name or an IP address, IPv6 without brackets.</summary>
+    public required string Host { get; init; }
+
+    /// <summary>The port that is dialled.</summary>
+    public required int Port { get; init; }
+
+    /// <summary>
+    /// <c>http</c> or <c>https</c>, or <see langword="null"/> when the record does not say, as those of most Go services: such an
+    /// instance takes calls of either scheme.
+    /// </summary>
+    public string? Scheme { get; init; }
+
+    /// <summary>The id of the process behind the address, or <see langword="null"/> when the record does not say.</summary>
+    public string? InstanceId { get; init; }
+
+    /// <summary>The share of calls relative to the other instances, 1 or more. Default: <see cref="DefaultWeight"/>.</summary>
+    public int Weight { get; init; } = DefaultWeight;
+
+    /// <summary>The availability zone, or <see langword="null"/>.</summary>
+    public string? Zone { get; init; }
+
+    /// <summary>The version of the service, or <see langword="null"/>.</summary>
+    public string? Version { get; init; }
+
+    /// <summary>Free labels.</summary>
+    public IReadOnlyList<string> Tags { get; init; } = [];
+
+    /// <summary>Everything else that the record says.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>Whether the instance is about to stop: it finishes its calls and gets no new ones.</summary>
+    public bool IsDraining { get; init; }
+
+    /// <summary>The etcd revision of the record's last change.</summary>
+    public long Revision { get; init; }
+
+    /// <summary>Host and port as they are written in records: IPv6 in brackets.</summary>
+    public string Address => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
+
+    /// <inheritdoc />
+    public override string ToString() => Scheme is null ? Address : $"{Scheme}://{Address}";
+}
