@@ -74,20 +74,20 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     /// <param name="cancellationToken">Bounds the attempt.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
-        var leaseId = _status.LeaseId;
         await EndAsync();
-        if (leaseId == 0)
-        {
-            return;
-        }
 
-        foreach (var key in _keys.All())
+        // What we hold for lost may still live at the server, so earlier leases are ended too: a revocation takes only the keys of that lease.
+        var leases = _keys.Leases();
+        foreach (var key in leases.Count > 0 ? _keys.All() : [])
         {
             await _client.ExecuteAsync(
-                new EtcdTransaction { When = [EtcdCompare.Lease(key.Key, leaseId)], Then = [EtcdOperation.Delete(key.Key)] }, cancellationToken);
+                new EtcdTransaction { When = [EtcdCompare.Lease(key.Key, leases[0])], Then = [EtcdOperation.Delete(key.Key)] }, cancellationToken);
         }
 
-        await _leases.RevokeAsync(leaseId, cancellationToken);
+        foreach (var lease in leases)
+        {
+            await _leases.RevokeAsync(lease, cancellationToken);
+        }
     }
 
     /// <summary>Ends without a goodbye: the lease runs out by itself. Call <see cref="StopAsync"/> first for a clean end.</summary>
