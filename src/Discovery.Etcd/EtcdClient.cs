@@ -1,4 +1,13 @@
+using Discovery.Etcd.Auth;
+using Discovery.Etcd.Connections;
+using Discovery.Etcd.KeyValues;
+using Discovery.Etcd.Leasing;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Tls;
+using Discovery.Etcd.Transport;
+using Discovery.Etcd.Watching;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.Etcd;
 
@@ -8,60 +17,128 @@ namespace Discovery.Etcd;
 /// </summary>
 public sealed class EtcdClient : IAsyncDisposable
 {
+    private readonly CancellationTokenSource _shutdown = new();
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _loggers;
+    private readonly EndpointPool _pool;
+    private readonly UnaryCaller _caller;
+    private readonly KeyValueClient _keyValues;
+    private readonly PagedList _lists;
+    private readonly LeaseClient _leases;
+    private readonly WatchHub _watches;
+    private readonly KeeperSet _keepers = new();
+
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
     /// <param name="options">How to reach the cluster.</param>
     /// <param name="loggerFactory">Where to log; default: nowhere.</param>
     /// <param name="timeProvider">The clock; default: the system's.</param>
     /// <exception cref="ArgumentException">An option is wrong; the message names it, its value and a valid one.</exception>
-    public EtcdClient(EtcdClientOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null) => throw new NotSupportedException();
+    public EtcdClient(EtcdClientOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
+    {
+        var failures = options.Validate();
+        if (failures.Count > 0)
+        {
+            throw new ArgumentException(string.Join(' ', failures), nameof(options));
+        }
+
+        _time = timeProvider ?? TimeProvider.System;
+        _loggers = loggerFactory ?? NullLoggerFactory.Instance;
+        Endpoints = options.ParseEndpoints([]);
+        var connections = new ConnectionFactory(options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()));
+        _pool = new EndpointPool([.. Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time))]);
+        var failover = new Failover(options, _pool, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        var anonymous = new UnaryCaller(failover, tokens: null);
+        var tokens = new TokenSource(options, (request, token) => anonymous.CallAsync(EtcdMethods.Authenticate, request, token), _time);
+        _caller = new UnaryCaller(failover, tokens);
+        _keyValues = new KeyValueClient(_caller);
+        _lists = new PagedList(_caller);
+        _leases = new LeaseClient(_caller, failover, tokens);
+        _watches = new WatchHub(options, _pool, tokens, _caller, _time, _loggers.CreateLogger<WatchHub>());
+    }
 
     /// <summary>The endpoints as configured, normalized.</summary>
-    public IReadOnlyList<Uri> Endpoints => throw new NotSupportedException();
+    public IReadOnlyList<Uri> Endpoints { get; }
 
     /// <summary>Reads one key, linearizable.</summary>
     /// <returns>The record, or <see langword="null"/>.</returns>
-    public Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public async Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) =>
+        (await _keyValues.GetAsync(KeyRange.Single(key), cancellationToken)).Record;
 
-    /// <summary>Lists all keys with a prefix, in pages read at one revision.</summary>
+    /// <summary>Lists all keys with a prefix, in pages read at one revision. <see cref="EtcdClientOptions.RequestTimeout"/> holds for each page.</summary>
     public Task<EtcdListing> ListAsync(
-        string prefix, EtcdReadConsistency consistency = EtcdReadConsistency.Linearizable, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+        string prefix, EtcdReadConsistency consistency = EtcdReadConsistency.Linearizable, CancellationToken cancellationToken = default) =>
+        _lists.ReadAsync(KeyRange.Prefix(prefix), consistency == EtcdReadConsistency.Serializable, cancellationToken);
 
     /// <summary>Puts one key.</summary>
     /// <returns>The cluster's revision after it.</returns>
-    public Task<long> PutAsync(string key, ReadOnlyMemory<byte> value, long leaseId = 0, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public Task<long> PutAsync(string key, ReadOnlyMemory<byte> value, long leaseId = 0, CancellationToken cancellationToken = default) =>
+        _keyValues.PutAsync(key, value, leaseId, cancellationToken);
 
     /// <summary>Deletes one key.</summary>
     /// <returns>Whether this call deleted it; <see langword="false"/> too when a repeated attempt found it gone.</returns>
-    public Task<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public Task<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) => _keyValues.DeleteAsync(key, cancellationToken);
 
     /// <summary>Runs a transaction.</summary>
-    public Task<EtcdTransactionResult> ExecuteAsync(EtcdTransaction transaction, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public Task<EtcdTransactionResult> ExecuteAsync(EtcdTransaction transaction, CancellationToken cancellationToken = default) =>
+        _keyValues.ExecuteAsync(transaction, cancellationToken);
 
     /// <summary>Asks for a lease.</summary>
     /// <param name="timeToLive">The time to live, in whole seconds; etcd grants at least about 2 s.</param>
     /// <param name="cancellationToken">Cancels the operation.</param>
-    public Task<EtcdLease> GrantLeaseAsync(TimeSpan timeToLive, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    /// <exception cref="ArgumentOutOfRangeException">The time to live is not positive.</exception>
+    public Task<EtcdLease> GrantLeaseAsync(TimeSpan timeToLive, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeToLive, TimeSpan.Zero);
+        return _leases.GrantAsync(timeToLive, cancellationToken);
+    }
 
     /// <summary>Renews a lease once. For a lease that is to be held, see <see cref="KeepLease"/>.</summary>
     /// <returns>The lease with its renewed time to live, or <see langword="null"/> when it is gone.</returns>
-    public Task<EtcdLease?> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public Task<EtcdLease?> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken = default) => _leases.RenewAsync(leaseId, cancellationToken);
 
     /// <summary>Revokes a lease; its keys are deleted with it. A lease that is gone already is no error.</summary>
-    public Task RevokeLeaseAsync(long leaseId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public Task RevokeLeaseAsync(long leaseId, CancellationToken cancellationToken = default) => _leases.RevokeAsync(leaseId, cancellationToken);
 
     /// <summary>Creates a keeper: one lease, held for as long as there are keys on it.</summary>
     /// <param name="timeToLive">The time to live to ask for, in whole seconds.</param>
-    public EtcdLeaseKeeper KeepLease(TimeSpan timeToLive) => throw new NotSupportedException();
+    /// <exception cref="ArgumentOutOfRangeException">The time to live is not positive.</exception>
+    public EtcdLeaseKeeper KeepLease(TimeSpan timeToLive)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeToLive, TimeSpan.Zero);
+        ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
+        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
+    }
 
     /// <summary>Watches a prefix. All watches of a client share one stream.</summary>
     /// <param name="prefix">The prefix.</param>
     /// <param name="startRevision">The first revision of interest: that of a list, plus one; 0 for "from now".</param>
     /// <param name="clusterId">The cluster that gave the list; 0 when there was none.</param>
-    public EtcdWatch Watch(string prefix, long startRevision, ulong clusterId = 0) => throw new NotSupportedException();
+    public EtcdWatch Watch(string prefix, long startRevision, ulong clusterId = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(startRevision);
+        return _watches.Add(prefix, KeyRange.Prefix(prefix), startRevision, clusterId);
+    }
 
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
-    public Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
+    {
+        var (status, endpoint) = await _caller.CallAnyAsync(EtcdMethods.Status, new StatusRequest(), cancellationToken);
+        return new EtcdMemberStatus(
+            endpoint.Address, status.Version, status.Header.ClusterId, status.Header.MemberId, status.Leader, status.Header.Revision);
+    }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    public async ValueTask DisposeAsync()
+    {
+        if (_shutdown.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _shutdown.CancelAsync();
+        await _keepers.DisposeAsync();
+        await _watches.DisposeAsync();
+        _leases.Dispose();
+        _pool.Dispose();
+    }
 }

@@ -1,3 +1,5 @@
+using Discovery.Etcd.Connections;
+
 namespace Discovery.Etcd;
 
 /// <summary>How to reach an etcd cluster. Bound from the configuration section <c>Etcd</c>.</summary>
@@ -36,4 +38,11 @@ public sealed class EtcdClientOptions
 
     /// <summary>TLS towards etcd; used for <c>https</c> endpoints.</summary>
     public EtcdTlsOptions Tls { get; set; } = new();
+
+    /// <summary>Checks the settings.</summary>
+    /// <returns>One sentence for each that is wrong, with its name, its value and a valid one; none when all is well. Never a password.</returns>
+    public IReadOnlyList<string> Validate() => ClientOptionsRules.Check(this);
+
+    internal IReadOnlyList<Uri> ParseEndpoints(ICollection<string> failures) =>
+        EndpointList.Parse(Endpoints, Tls.IsSetUp, failures);
 }

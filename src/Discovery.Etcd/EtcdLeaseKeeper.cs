@@ -1,3 +1,8 @@
+using Discovery.Etcd.KeyValues;
+using Discovery.Etcd.Leasing;
+using Discovery.Etcd.Watching;
+using Microsoft.Extensions.Logging;
+
 namespace Discovery.Etcd;
 
 /// <summary>
@@ -6,32 +11,109 @@ namespace Discovery.Etcd;
 /// </summary>
 public sealed class EtcdLeaseKeeper : IAsyncDisposable
 {
+    private readonly CancellationTokenSource _ended = new();
+    private readonly Lock _gate = new();
+    private readonly LeaseClient _leases;
+    private readonly KeyValueClient _client;
+    private readonly WantedKeys _keys = new();
+    private readonly LeaseStatusBoard _status;
+    private readonly LeaseLoop _loop;
+    private Task? _running;
+
+    internal EtcdLeaseKeeper(
+        TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchHub watches, TimeProvider time, ILogger logger)
+    {
+        _leases = leases;
+        _client = client;
+        _status = new LeaseStatusBoard(_keys);
+        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, record => KeyTaken?.Invoke(record), time, logger);
+    }
+
     /// <summary>The lease's present state.</summary>
-    public EtcdLeaseStatus Status => throw new NotSupportedException();
+    public EtcdLeaseStatus Status => _status.Current;
 
     /// <summary>Raised after <see cref="Status"/> changed, never two at a time. Handlers must be quick and not throw.</summary>
-    public event Action<EtcdLeaseStatus>? StatusChanged { add => throw new NotSupportedException(); remove => throw new NotSupportedException(); }
+    public event Action<EtcdLeaseStatus>? StatusChanged
+    {
+        add => _status.Changed += value;
+        remove => _status.Changed -= value;
+    }
 
     /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is then left alone until put again.</summary>
-    public event Action<EtcdKeyValue>? KeyTaken { add => throw new NotSupportedException(); remove => throw new NotSupportedException(); }
+    public event Action<EtcdKeyValue>? KeyTaken;
 
     /// <summary>Wants a key to stand in etcd with this value, on the lease. Returns at once.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
-    public void Put(string key, ReadOnlyMemory<byte> value) => throw new NotSupportedException();
+    public void Put(string key, ReadOnlyMemory<byte> value)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            _keys.Put(key, value.ToArray());
+            _running ??= Task.Run(() => _loop.RunAsync(_ended.Token));
+        }
+    }
 
     /// <summary>Wants a key of ours to be gone. It is deleted only if it still hangs on our lease. Returns at once.</summary>
     /// <param name="key">The key.</param>
-    public void Remove(string key) => throw new NotSupportedException();
+    public void Remove(string key)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            _keys.Remove(key);
+        }
+    }
 
     /// <summary>Waits until etcd holds what is wanted at the time of the call.</summary>
     /// <param name="cancellationToken">Ends the waiting.</param>
-    public Task FlushAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public Task FlushAsync(CancellationToken cancellationToken = default) => _keys.FlushAsync(cancellationToken);
 
     /// <summary>Deletes what is ours, revokes the lease and ends. Fails with <see cref="EtcdException"/> when etcd is away: the lease then expires.</summary>
     /// <param name="cancellationToken">Bounds the attempt.</param>
-    public Task StopAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        var leaseId = _status.LeaseId;
+        await EndAsync();
+        if (leaseId == 0)
+        {
+            return;
+        }
+
+        foreach (var key in _keys.All())
+        {
+            await _client.ExecuteAsync(
+                new EtcdTransaction { When = [EtcdCompare.Lease(key.Key, leaseId)], Then = [EtcdOperation.Delete(key.Key)] }, cancellationToken);
+        }
+
+        await _leases.RevokeAsync(leaseId, cancellationToken);
+    }
 
     /// <summary>Ends without a goodbye: the lease runs out by itself. Call <see cref="StopAsync"/> first for a clean end.</summary>
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    public ValueTask DisposeAsync() => new(EndAsync());
+
+    private async Task EndAsync()
+    {
+        Task? running;
+        lock (_gate)
+        {
+            if (_ended.IsCancellationRequested)
+            {
+                return;
+            }
+
+            _ended.Cancel();
+            running = _running;
+        }
+
+        await (running ?? Task.CompletedTask);
+        foreach (var key in _keys.All())
+        {
+            await KeyGuard.UnwatchAsync(key);
+        }
+
+        _status.Stopped();
+        _keys.Close(new ObjectDisposedException(nameof(EtcdLeaseKeeper)));
+    }
 }

@@ -17,4 +17,6 @@ public sealed class EtcdTlsOptions
 
     /// <summary>The name that etcd's certificate must bear, where it is not the endpoint's host.</summary>
     public string? ServerName { get; set; }
+
+    internal bool IsSetUp => !(string.IsNullOrEmpty(CaFile) && string.IsNullOrEmpty(CertificateFile) && string.IsNullOrEmpty(ServerName));
 }

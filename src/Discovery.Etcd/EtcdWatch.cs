@@ -1,3 +1,5 @@
+using Discovery.Etcd.Watching;
+
 namespace Discovery.Etcd;
 
 /// <summary>
@@ -6,18 +8,33 @@ namespace Discovery.Etcd;
 /// </summary>
 public sealed class EtcdWatch : IAsyncDisposable
 {
+    private readonly WatchHub _hub;
+    private readonly WatchEntry _entry;
+
+    internal EtcdWatch(WatchHub hub, WatchEntry entry)
+    {
+        _hub = hub;
+        _entry = entry;
+    }
+
     /// <summary>The watched prefix.</summary>
-    public string Prefix => throw new NotSupportedException();
+    public string Prefix => _entry.Prefix;
 
     /// <summary>The updates, in order. To be read by one reader; ends when the watch or its client is disposed.</summary>
     /// <param name="cancellationToken">Stops the reading, not the watch.</param>
-    public IAsyncEnumerable<EtcdWatchUpdate> ReadAllAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public IAsyncEnumerable<EtcdWatchUpdate> ReadAllAsync(CancellationToken cancellationToken = default) =>
+        _entry.Updates.ReadAllAsync(cancellationToken);
 
     /// <summary>Continues after <see cref="EtcdWatchUpdateKind.ListAgain"/>.</summary>
     /// <param name="startRevision">The first revision of interest: that of the new list, plus one.</param>
     /// <param name="clusterId">The cluster that gave the new list; another one that answers later means to list again.</param>
-    public void Restart(long startRevision, ulong clusterId) => throw new NotSupportedException();
+    /// <exception cref="InvalidOperationException">The watch did not ask for a new list.</exception>
+    public void Restart(long startRevision, ulong clusterId) => _hub.Restart(_entry, startRevision, clusterId);
 
     /// <summary>Ends the watch and cancels it at the server.</summary>
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    public ValueTask DisposeAsync()
+    {
+        _hub.Remove(_entry);
+        return ValueTask.CompletedTask;
+    }
 }

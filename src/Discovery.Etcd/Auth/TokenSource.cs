@@ -1,0 +1,83 @@
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+
+namespace Discovery.Etcd.Auth;
+
+/// <summary>
+/// The auth token of a client: fetched once for all callers, and again after it was found invalid. A refusal is remembered for a
+/// moment, for checking a password costs etcd much and callers come in crowds.
+/// </summary>
+internal sealed class TokenSource(
+    EtcdClientOptions options, Func<AuthenticateRequest, CancellationToken, Task<AuthenticateResponse>> authenticateAsync, TimeProvider time)
+{
+    private static readonly TimeSpan RefusalMemory = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _gate = new();
+    private Task<string?>? _fetch;
+    private long _fetchedAt;
+
+    /// <summary>Whether a user is configured.</summary>
+    public bool IsEnabled => !string.IsNullOrEmpty(options.Username);
+
+    /// <summary>Raised when a token was found invalid: streams that were opened with it are to be opened again.</summary>
+    public event Action? Invalidated;
+
+    /// <summary>The token, or <see langword="null"/> where none is needed.</summary>
+    public Task<string?> GetAsync(CancellationToken cancellationToken)
+    {
+        if (!IsEnabled)
+        {
+            return Task.FromResult<string?>(null);
+        }
+
+        lock (_gate)
+        {
+            if (_fetch is null || (_fetch.IsFaulted && time.GetElapsedTime(_fetchedAt) >= RefusalMemory))
+            {
+                _fetchedAt = time.GetTimestamp();
+
+                // On its own, so that no caller's cancellation ends what others wait for.
+                _fetch = Task.Run(FetchAsync, CancellationToken.None);
+            }
+
+            return _fetch.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Forgets a token that etcd refused. Another one that was fetched meanwhile stays.</summary>
+    public void Invalidate(string? token)
+    {
+        lock (_gate)
+        {
+            if (_fetch is not { IsCompletedSuccessfully: true } || _fetch.Result != token)
+            {
+                return;
+            }
+
+            _fetch = null;
+        }
+
+        Invalidated?.Invoke();
+    }
+
+    private async Task<string?> FetchAsync()
+    {
+        try
+        {
+            var request = new AuthenticateRequest { Name = options.Username, Password = options.Password ?? "" };
+            var response = await authenticateAsync(request, CancellationToken.None);
+            _fetchedAt = time.GetTimestamp();
+            return response.Token;
+        }
+        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.AuthNotEnabled))
+        {
+            // A user is configured before the cluster asks for one; once it does, its refusals bring us back here.
+            return null;
+        }
+        catch
+        {
+            _fetchedAt = time.GetTimestamp();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+namespace Discovery.Etcd.Connections;
+
+/// <summary>Reads the setting <c>Etcd:Endpoints</c>.</summary>
+internal static class EndpointList
+{
+    private const string Example = "e.g. http://10.0.0.1:2379";
+
+    /// <summary>Reads all entries, commas included. Endpoints named twice count once.</summary>
+    /// <param name="entries">The entries.</param>
+    /// <param name="secure">Whether an entry without scheme means https.</param>
+    /// <param name="failures">Receives one sentence for each entry that is wrong.</param>
+    public static IReadOnlyList<Uri> Parse(IEnumerable<string?> entries, bool secure, ICollection<string> failures)
+    {
+        var endpoints = new List<Uri>();
+        var any = false;
+        foreach (var entry in entries.SelectMany(e => (e ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)))
+        {
+            any = true;
+            if (ParseOne(entry, secure, out var problem) is not { } endpoint)
+            {
+                failures.Add(problem);
+            }
+            else if (!endpoints.Contains(endpoint))
+            {
+                endpoints.Add(endpoint);
+            }
+        }
+
+        if (!any)
+        {
+            failures.Add($"Etcd:Endpoints is empty: set it to the client URLs of the etcd members, {Example}.");
+        }
+
+        return endpoints;
+    }
+
+    private static Uri? ParseOne(string entry, bool secure, out string problem)
+    {
+        problem = "";
+        var text = entry.Contains("://", StringComparison.Ordinal) ? entry : (secure ? "https://" : "http://") + entry;
+        if (entry.Contains('@', StringComparison.Ordinal))
+        {
+            // The value is not repeated: it may hold a password.
+            problem = $"Etcd:Endpoints holds an endpoint with a user in it: set Etcd:Username and Etcd:Password instead, and the endpoint alone here, {Example}.";
+        }
+        else if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0)
+        {
+            problem = $"Etcd:Endpoints is '{entry}', which is no address: set a URL with host and port, {Example}.";
+        }
+        else if (uri.Scheme is not ("http" or "https"))
+        {
+            problem = $"Etcd:Endpoints is '{entry}', whose scheme is neither http nor https: set a client URL of etcd, {Example}.";
+        }
+        else if (!HasPort(text) || uri.Port == 0)
+        {
+            problem = $"Etcd:Endpoints is '{entry}', which names no port: etcd's is 2379 unless configured otherwise, {Example}.";
+        }
+        else if (uri.PathAndQuery != "/" || uri.Fragment.Length > 0)
+        {
+            problem = $"Etcd:Endpoints is '{entry}', which has a path: gRPC uses none, {Example}.";
+        }
+        else
+        {
+            return new Uri(uri.GetLeftPart(UriPartial.Authority));
+        }
+
+        return null;
+    }
+
+    // Uri fills in 80 and 443; etcd never listens there by default, so a port left out is a mistake to be told.
+    private static bool HasPort(string text)
+    {
+        var authority = text[(text.IndexOf("://", StringComparison.Ordinal) + 3)..];
+        var end = authority.IndexOfAny(['/', '?', '#']);
+        authority = end < 0 ? authority : authority[..end];
+        return authority.LastIndexOf(':') > authority.LastIndexOf(']') && char.IsAsciiDigit(authority[^1]);
+    }
+}

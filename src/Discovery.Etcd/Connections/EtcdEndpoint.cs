@@ -1,0 +1,90 @@
+namespace Discovery.Etcd.Connections;
+
+/// <summary>
+/// One configured endpoint: its two connections and how it fared lately. Streams have their own connection, so that a watch or a lease
+/// renewal never waits behind a large list.
+/// </summary>
+internal sealed class EtcdEndpoint : IDisposable
+{
+    // A failed endpoint is left alone for 250 ms, then twice as long each time, up to 15 s: short enough to find a restarted member
+    // soon, long enough not to spend an attempt's limit on a dead one at each call.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+
+    private readonly TimeProvider _time;
+    private readonly Lock _gate = new();
+    private int _failures;
+    private long _failedAt;
+    private TimeSpan _pause;
+
+    public EtcdEndpoint(Uri address, Func<HttpMessageInvoker> connect, TimeProvider time)
+    {
+        Address = address;
+        Name = address.GetLeftPart(UriPartial.Authority);
+        Calls = new ConnectionSlot(connect);
+        Streams = new ConnectionSlot(connect);
+        _time = time;
+    }
+
+    public Uri Address { get; }
+
+    /// <summary>The endpoint as messages name it.</summary>
+    public string Name { get; }
+
+    /// <summary>The connection of unary calls.</summary>
+    public ConnectionSlot Calls { get; }
+
+    /// <summary>The connection of streams.</summary>
+    public ConnectionSlot Streams { get; }
+
+    /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
+    public TimeSpan PauseLeft
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_failures == 0)
+                {
+                    return TimeSpan.Zero;
+                }
+
+                var left = _pause - _time.GetElapsedTime(_failedAt);
+                return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <summary>Notes that it answered.</summary>
+    public void Succeeded()
+    {
+        lock (_gate)
+        {
+            _failures = 0;
+        }
+    }
+
+    /// <summary>Notes that it did not answer, or not as a working member does.</summary>
+    public void Failed()
+    {
+        lock (_gate)
+        {
+            // Calls that run together fail together: that is one failure, not several.
+            var since = _time.GetElapsedTime(_failedAt);
+            if (_failures > 0 && since < _pause)
+            {
+                return;
+            }
+
+            _failures = Math.Min(_failures + 1, 16);
+            _failedAt = _time.GetTimestamp();
+            _pause = Jitter.Spread(Jitter.Grow(FirstPause, _failures, LongestPause));
+        }
+    }
+
+    public void Dispose()
+    {
+        Calls.Dispose();
+        Streams.Dispose();
+    }
+}

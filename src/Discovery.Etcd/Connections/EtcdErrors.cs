@@ -1,0 +1,72 @@
+using Discovery.Etcd.Transport;
+
+namespace Discovery.Etcd.Connections;
+
+/// <summary>Words failures: what failed, where, and what to do about it.</summary>
+internal static class EtcdErrors
+{
+    /// <summary>etcd answered, and said no.</summary>
+    public static EtcdException Refused(string operation, string endpoint, GrpcException failure, EtcdClientOptions options) => new(
+        $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(failure.Detail, options)}", failure.Code, operation, [endpoint], failure);
+
+    /// <summary>No endpoint answered as it should within the total limit.</summary>
+    public static EtcdException Unreachable(
+        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, GrpcException Failure)> attempts, EtcdClientOptions options)
+    {
+        const string Reach = "Check that etcd runs there, that Etcd:Endpoints names its client URLs, and that http and https match what it listens with.";
+        var limit = $"{options.RequestTimeout.TotalSeconds:0.###} s";
+        if (attempts.Count == 0)
+        {
+            return new EtcdException(
+                $"{operation} got no answer within {limit} from {string.Join(", ", pool.All.Select(e => e.Name))}. {Reach}",
+                EtcdStatusCode.DeadlineExceeded, operation, []);
+        }
+
+        var last = attempts[^1].Failure;
+        var tried = attempts
+            .GroupBy(a => a.Endpoint)
+            .Select(g => $"{g.Key.Name} ({g.Last().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
+        var answered = attempts.Any(a => a.Failure.Kind == GrpcFailureKind.Status);
+        var advice = answered
+            ? "The members answer but cannot serve: check that a majority of them runs and that they reach each other."
+            : Reach;
+        return new EtcdException(
+            $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {advice}",
+            last.Code is EtcdStatusCode.Unknown ? EtcdStatusCode.Unavailable : last.Code,
+            operation,
+            [.. attempts.Select(a => a.Endpoint.Name).Distinct()],
+            last);
+    }
+
+    /// <summary>A stream ended before its time.</summary>
+    public static EtcdException StreamEnded(string operation, string endpoint, GrpcException end, EtcdClientOptions options) => new(
+        $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(end.Detail, options)}", end.Code, operation, [endpoint], end);
+
+    /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
+    public static string Advice(string detail, EtcdClientOptions options)
+    {
+        if (EtcdMessages.Is(detail, EtcdMessages.UserEmpty))
+        {
+            return " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.";
+        }
+
+        if (EtcdMessages.Is(detail, EtcdMessages.AuthFailed))
+        {
+            return $" Check Etcd:Username, which is '{options.Username}', and Etcd:Password.";
+        }
+
+        if (EtcdMessages.Is(detail, EtcdMessages.PermissionDenied))
+        {
+            return string.IsNullOrEmpty(options.Username)
+                ? " The cluster has authentication enabled: set Etcd:Username and Etcd:Password."
+                : $" No role of the user '{options.Username}' allows it: grant one with 'etcdctl role grant-permission <role> readwrite --prefix=true <prefix>'.";
+        }
+
+        if (EtcdMessages.Is(detail, EtcdMessages.NoSpace))
+        {
+            return " Compact and defragment etcd, then disarm the alarm: 'etcdctl alarm disarm'.";
+        }
+
+        return EtcdMessages.Is(detail, EtcdMessages.RequestTooLarge) || EtcdMessages.Is(detail, EtcdMessages.MessageTooLarge) ? " etcd takes 1.5 MiB in one request unless it runs with --max-request-bytes." : "";
+    }
+}

@@ -1,0 +1,80 @@
+using Discovery.Etcd.Connections;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+
+namespace Discovery.Etcd.KeyValues;
+
+/// <summary>
+/// Lists a range in pages. The first page sets the revision that all others are read at, so a list is never torn, however much is
+/// written meanwhile.
+/// </summary>
+internal sealed class PagedList(UnaryCaller caller)
+{
+    private const int FirstPageSize = 2_000;
+
+    // A list starts over when its revision was compacted before the last page, or a member does not have it yet.
+    private const int MaxStarts = 5;
+
+    public async Task<EtcdListing> ReadAsync(KeyRange range, bool serializable, CancellationToken cancellationToken)
+    {
+        for (var start = 1; ; start++)
+        {
+            try
+            {
+                if (await TryReadAsync(range, serializable, cancellationToken) is { } listing)
+                {
+                    return listing;
+                }
+            }
+            catch (EtcdException e) when (e.StatusCode == EtcdStatusCode.OutOfRange && start < MaxStarts)
+            {
+                // The next start takes a new revision.
+            }
+        }
+    }
+
+    private async Task<EtcdListing?> TryReadAsync(KeyRange range, bool serializable, CancellationToken cancellationToken)
+    {
+        var items = new List<EtcdKeyValue>();
+        var limit = FirstPageSize;
+        ResponseHeader? first = null;
+        while (true)
+        {
+            RangeResponse page;
+            try
+            {
+                page = await caller.CallAsync(
+                    EtcdMethods.Range,
+                    new RangeRequest
+                    {
+                        Key = range.Start,
+                        RangeEnd = range.End,
+                        Limit = limit,
+                        Revision = first?.Revision ?? 0,
+                        Serializable = serializable,
+                    },
+                    cancellationToken);
+            }
+            catch (EtcdException e) when (e.StatusCode == EtcdStatusCode.ResourceExhausted && limit > 1)
+            {
+                limit = Math.Max(1, limit / 16);
+                continue;
+            }
+
+            first ??= page.Header;
+            if (page.Header.ClusterId != first.ClusterId)
+            {
+                // Another cluster answers under the same address: none of the pages belong together.
+                return null;
+            }
+
+            items.AddRange(page.Kvs.Select(Records.From));
+            if (!page.More || page.Kvs.Count == 0)
+            {
+                return new EtcdListing(items, first.Revision, first.ClusterId);
+            }
+
+            range = range.After(page.Kvs[^1].Key);
+        }
+    }
+}

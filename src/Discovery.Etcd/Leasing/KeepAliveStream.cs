@@ -1,0 +1,139 @@
+using Discovery.Etcd.Connections;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+
+namespace Discovery.Etcd.Leasing;
+
+/// <summary>One stream of lease renewals at one endpoint, until it breaks.</summary>
+internal sealed class KeepAliveStream : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<long, Queue<TaskCompletionSource<LeaseKeepAliveResponse>>> _waiting = [];
+    private readonly CancellationTokenSource _disposed = new();
+    private readonly EtcdConnection _connection;
+    private readonly GrpcDuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
+    private bool _ended;
+    private Exception? _end;
+
+    public KeepAliveStream(EtcdEndpoint endpoint, string? token)
+    {
+        Endpoint = endpoint;
+        _connection = endpoint.Streams.Rent();
+        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.LeaseKeepAlive, new GrpcMetadata(token, RequireLeader: true));
+        _ = ReadAllAsync();
+    }
+
+    public EtcdEndpoint Endpoint { get; }
+
+    public bool IsOpen
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return !_ended;
+            }
+        }
+    }
+
+    /// <summary>Asks for a renewal.</summary>
+    /// <exception cref="GrpcException">The stream broke.</exception>
+    public Task<LeaseKeepAliveResponse> RenewAsync(long leaseId, CancellationToken cancellationToken)
+    {
+        var answer = new TaskCompletionSource<LeaseKeepAliveResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            if (_end is not null)
+            {
+                return Task.FromException<LeaseKeepAliveResponse>(_end);
+            }
+
+            if (!_waiting.TryGetValue(leaseId, out var queue))
+            {
+                _waiting.Add(leaseId, queue = new());
+            }
+
+            queue.Enqueue(answer);
+        }
+
+        _call.Send(new LeaseKeepAliveRequest { ID = leaseId });
+        return answer.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Ends the stream.</summary>
+    /// <param name="silent">Whether it did not answer: its connection is then not used again.</param>
+    public void End(bool silent)
+    {
+        if (silent)
+        {
+            Endpoint.Streams.Replace(_connection);
+        }
+
+        lock (_gate)
+        {
+            _ended = true;
+        }
+
+        _disposed.Cancel();
+    }
+
+    public void Dispose() => End(silent: false);
+
+    private async Task ReadAllAsync()
+    {
+        Exception end = new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream of lease renewals", GrpcFailureKind.Connection);
+        try
+        {
+            while (await _call.ReadAsync(_disposed.Token) is { } response)
+            {
+                Answer(response);
+            }
+        }
+        catch (GrpcException e)
+        {
+            end = e;
+        }
+        catch (OperationCanceledException)
+        {
+            // Ended by us: whoever still waits is told that the stream ended.
+        }
+
+        Close(end);
+    }
+
+    private void Answer(LeaseKeepAliveResponse response)
+    {
+        lock (_gate)
+        {
+            if (_waiting.TryGetValue(response.ID, out var queue))
+            {
+                queue.Dequeue().TrySetResult(response);
+                if (queue.Count == 0)
+                {
+                    _waiting.Remove(response.ID);
+                }
+            }
+        }
+    }
+
+    private void Close(Exception end)
+    {
+        lock (_gate)
+        {
+            _ended = true;
+            _end = end;
+            foreach (var answer in _waiting.Values.SelectMany(q => q))
+            {
+                answer.TrySetException(end);
+
+                // Who asked may have gone meanwhile; then nobody else looks at the exception.
+                _ = answer.Task.Exception;
+            }
+
+            _waiting.Clear();
+        }
+
+        _call.Dispose();
+        Endpoint.Streams.Return(_connection, silent: false);
+    }
+}

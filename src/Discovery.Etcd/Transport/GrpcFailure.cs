@@ -1,0 +1,38 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+
+namespace Discovery.Etcd.Transport;
+
+/// <summary>Tells what an exception of the HTTP stack means for a call.</summary>
+internal static class GrpcFailure
+{
+    public static bool IsOfTheNetwork(Exception exception) => exception is HttpRequestException or IOException;
+
+    /// <summary>The failure of the call.</summary>
+    public static GrpcException Translate(Exception exception) =>
+        new(EtcdStatusCode.Unavailable, Describe(exception), GrpcFailureKind.Connection, exception);
+
+    private static string Describe(Exception exception)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            switch (e)
+            {
+                case SocketException socket:
+                    return $"{socket.Message.ToLowerInvariant()} ({socket.SocketErrorCode})";
+                case AuthenticationException:
+                    return $"TLS failed: {(e.InnerException ?? e).Message}";
+                case HttpProtocolException protocol:
+                    return $"HTTP/2 error {protocol.ErrorCode}";
+            }
+        }
+
+        return exception switch
+        {
+            HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError } => "the peer does not speak HTTP/2",
+            HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError, InnerException: OperationCanceledException } => "no connection within the limit",
+            HttpRequestException { HttpRequestError: not HttpRequestError.Unknown and var error } => $"{error}: {exception.Message}",
+            _ => exception.Message,
+        };
+    }
+}

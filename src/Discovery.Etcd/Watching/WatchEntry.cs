@@ -1,0 +1,171 @@
+using System.Threading.Channels;
+using Discovery.Etcd.KeyValues;
+using Discovery.Etcd.Protocol;
+using Google.Protobuf.Collections;
+
+namespace Discovery.Etcd.Watching;
+
+/// <summary>Where a watch stands.</summary>
+internal enum WatchPhase
+{
+    /// <summary>To be created at the server, not before <see cref="WatchEntry.NotBefore"/>.</summary>
+    Waiting,
+
+    /// <summary>Its create request was sent.</summary>
+    Creating,
+
+    /// <summary>The server refused it; why is being found out.</summary>
+    Checking,
+
+    /// <summary>The server delivers its events.</summary>
+    Open,
+
+    /// <summary>Its reader has to list again.</summary>
+    Idle,
+
+    /// <summary>Disposed.</summary>
+    Closed,
+}
+
+/// <summary>One watch: what it is for, how far it has seen, and where its news go. Used under the lock of its <see cref="WatchTable"/>.</summary>
+internal sealed class WatchEntry(long id, string prefix, KeyRange range, long startRevision, ulong clusterId)
+{
+    private readonly Channel<EtcdWatchUpdate> _updates = Channel.CreateUnbounded<EtcdWatchUpdate>(new UnboundedChannelOptions { SingleReader = true });
+    private RepeatedField<Event>? _fragments;
+    private bool _interrupted;
+
+    /// <summary>The id we ask the server to use.</summary>
+    public long Id => id;
+
+    public string Prefix => prefix;
+
+    public KeyRange Range => range;
+
+    public WatchPhase Phase { get; set; }
+
+    /// <summary>The first revision not seen yet; 0 while that is "now".</summary>
+    public long Next { get; private set; } = startRevision;
+
+    public ulong ClusterId { get; private set; } = clusterId;
+
+    /// <summary>The id the server uses: ours, except behind a proxy that gives its own.</summary>
+    public long ServerId { get; private set; }
+
+    public int Rejections { get; set; }
+
+    /// <summary>When it may be created (again), as a timestamp.</summary>
+    public long NotBefore { get; set; }
+
+    public ChannelReader<EtcdWatchUpdate> Updates => _updates.Reader;
+
+    private long Seen => Math.Max(0, Next - 1);
+
+    /// <summary>The server accepted it.</summary>
+    public void Open(WatchResponse response)
+    {
+        Phase = WatchPhase.Open;
+        ServerId = response.WatchId;
+        Rejections = 0;
+        _fragments = null;
+        _interrupted = false;
+        if (Next == 0)
+        {
+            // "From now" is from here on a revision like any other: what happens after it must not be lost when the stream breaks.
+            Next = response.Header.Revision + 1;
+        }
+
+        if (ClusterId == 0)
+        {
+            ClusterId = response.Header.ClusterId;
+        }
+
+        Publish(EtcdWatchUpdateKind.Opened);
+    }
+
+    /// <summary>Takes a response with events, or with none: then it says that nothing happened up to its revision.</summary>
+    public void Accept(WatchResponse response)
+    {
+        if (response.Fragment)
+        {
+            (_fragments ??= []).AddRange(response.Events);
+            return;
+        }
+
+        var events = response.Events;
+        if (_fragments is not null)
+        {
+            _fragments.AddRange(response.Events);
+            (events, _fragments) = (_fragments, null);
+        }
+
+        if (events.Count > 0)
+        {
+            Deliver(events);
+        }
+        else
+        {
+            Next = Math.Max(Next, response.Header.Revision + 1);
+            Publish(EtcdWatchUpdateKind.Progress);
+        }
+    }
+
+    /// <summary>The stream is alive. What revision that holds for is not known: etcd 3.4 may tell one whose events are still to come.</summary>
+    public void Alive() => Publish(EtcdWatchUpdateKind.Progress);
+
+    /// <summary>The stream broke, or could not be opened. Told once until it is open again.</summary>
+    public void Interrupt(EtcdException error)
+    {
+        _fragments = null;
+        if (!_interrupted)
+        {
+            _interrupted = true;
+            Publish(EtcdWatchUpdateKind.Interrupted, error);
+        }
+    }
+
+    public void Reject(EtcdException error) => Publish(EtcdWatchUpdateKind.Rejected, error);
+
+    public void ListAgain(EtcdException error)
+    {
+        Phase = WatchPhase.Idle;
+        _fragments = null;
+        Publish(EtcdWatchUpdateKind.ListAgain, error);
+    }
+
+    public void Restart(long revision, ulong cluster)
+    {
+        Phase = WatchPhase.Waiting;
+        Next = revision;
+        ClusterId = cluster;
+        Rejections = 0;
+        NotBefore = 0;
+    }
+
+    public void Close()
+    {
+        Phase = WatchPhase.Closed;
+        _updates.Writer.TryComplete();
+    }
+
+    // One update for each revision. Events seen before are dropped: etcd repeats some when a member was behind.
+    private void Deliver(RepeatedField<Event> events)
+    {
+        for (var i = 0; i < events.Count;)
+        {
+            var revision = events[i].Kv.ModRevision;
+            var changes = new List<EtcdWatchEvent>();
+            for (; i < events.Count && events[i].Kv.ModRevision == revision; i++)
+            {
+                changes.Add(new EtcdWatchEvent(events[i].Type == Event.Types.EventType.Delete, Records.From(events[i].Kv)));
+            }
+
+            if (revision >= Next)
+            {
+                Next = revision + 1;
+                _updates.Writer.TryWrite(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, revision, changes));
+            }
+        }
+    }
+
+    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => _updates.Writer.TryWrite(new EtcdWatchUpdate(kind, Seen, [], error));
+}

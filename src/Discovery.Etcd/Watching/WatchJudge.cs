@@ -1,0 +1,134 @@
+using Discovery.Etcd.Connections;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.Etcd.Watching;
+
+/// <summary>
+/// Decides what the server's answers mean for a watch. Where an answer can mean two things, a linearizable read tells which: it goes by
+/// another way, with a fresh token, and to a member that has a quorum behind it.
+/// </summary>
+internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, TimeProvider time, ILogger logger, CancellationToken shutdown)
+{
+    // A stream opened with a token that has expired since refuses all creates; a new stream heals that. More than this is no matter of tokens.
+    private const int RefusalsBlamedOnToken = 2;
+
+    private static readonly string Operation = EtcdMethods.Watch.Name;
+
+    /// <summary>Whether the answer comes from the cluster the watch belongs to; if not, the watch is told to list again.</summary>
+    public bool IsSameClusterLockHeld(WatchStream stream, WatchEntry entry, ResponseHeader header)
+    {
+        // A grpc-proxy may leave the id out.
+        if (header.ClusterId == 0 || entry.ClusterId == 0 || header.ClusterId == entry.ClusterId)
+        {
+            return true;
+        }
+
+        var error = Error(stream, EtcdStatusCode.FailedPrecondition, $"another cluster answers: {header.ClusterId:x} instead of {entry.ClusterId:x}");
+        Log.ListAgain(logger, entry.Prefix, error.Message);
+        entry.ListAgain(error);
+        return false;
+    }
+
+    /// <summary>The events from where the watch stands were compacted.</summary>
+    public void CompactedLockHeld(WatchStream stream, WatchEntry entry, long compactRevision)
+    {
+        var error = Error(stream, EtcdStatusCode.OutOfRange, $"the revisions from {entry.Next} on were compacted, up to {compactRevision}");
+        Log.ListAgain(logger, entry.Prefix, error.Message);
+        entry.ListAgain(error);
+    }
+
+    /// <summary>The server knows an older revision than the watch has seen: it is behind, or was restored from a backup.</summary>
+    public void BehindLockHeld(WatchStream stream, WatchEntry entry) => _ = CheckRevisionAsync(stream, entry, entry.Next - 1);
+
+    /// <summary>The server refused a watch, at its creation or later.</summary>
+    public void RefusedLockHeld(WatchStream stream, WatchEntry entry, string reason)
+    {
+        entry.Rejections++;
+        if (EtcdMessages.Is(reason, EtcdMessages.PermissionDenied) || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
+        {
+            entry.Phase = WatchPhase.Checking;
+            _ = CheckPermissionAsync(stream, entry, reason);
+        }
+        else
+        {
+            RejectLockHeld(entry, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
+        }
+    }
+
+    private async Task CheckRevisionAsync(WatchStream stream, WatchEntry entry, long seen)
+    {
+        var (header, _) = await ProbeAsync(entry);
+        lock (table.Gate)
+        {
+            if (header is not null && header.Revision < seen && entry.Phase == WatchPhase.Open && entry.Next == seen + 1)
+            {
+                stream.CancelLockHeld(entry);
+                var error = Error(stream, EtcdStatusCode.OutOfRange, $"the cluster's revision went back from {seen} to {header.Revision}");
+                Log.ListAgain(logger, entry.Prefix, error.Message);
+                entry.ListAgain(error);
+            }
+        }
+    }
+
+    private async Task CheckPermissionAsync(WatchStream stream, WatchEntry entry, string reason)
+    {
+        var (_, refusal) = await ProbeAsync(entry);
+        lock (table.Gate)
+        {
+            if (entry.Phase != WatchPhase.Checking)
+            {
+                return;
+            }
+
+            if (refusal is not null || entry.Rejections > RefusalsBlamedOnToken)
+            {
+                RejectLockHeld(entry, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
+                return;
+            }
+
+            entry.Phase = WatchPhase.Waiting;
+        }
+
+        stream.End(GrpcException.Planned("its token is not valid any more"));
+    }
+
+    private void RejectLockHeld(WatchEntry entry, EtcdException error)
+    {
+        var pause = Jitter.Spread(Jitter.Grow(WatchTimes.FirstRefusalPause, entry.Rejections, WatchTimes.LongestRefusalPause));
+        entry.Phase = WatchPhase.Waiting;
+        entry.NotBefore = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
+        Log.Rejected(logger, entry.Prefix, pause, error.Message);
+        entry.Reject(error);
+    }
+
+    private async Task<(ResponseHeader? Header, EtcdException? Refusal)> ProbeAsync(WatchEntry entry)
+    {
+        try
+        {
+            var request = new RangeRequest { Key = entry.Range.Start, RangeEnd = entry.Range.End, Limit = 1, KeysOnly = true };
+            return ((await caller.CallAsync(EtcdMethods.Range, request, shutdown)).Header, null);
+        }
+        catch (EtcdException e)
+        {
+            return (null, e);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return (null, null);
+        }
+    }
+
+    private static EtcdException Error(WatchStream stream, EtcdStatusCode code, string what) =>
+        new($"Watch at {stream.Endpoint.Name}: {what}.", code, Operation, [stream.Endpoint.Name]);
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "The watch on '{Prefix}' has to list again. {Reason}")]
+        public static partial void ListAgain(ILogger logger, string prefix, string reason);
+
+        [LoggerMessage(2, LogLevel.Warning, "The watch on '{Prefix}' was rejected; the next try is in {Pause}. {Reason}")]
+        public static partial void Rejected(ILogger logger, string prefix, TimeSpan pause, string reason);
+    }
+}

@@ -1,0 +1,244 @@
+using Discovery.Etcd.Connections;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+
+namespace Discovery.Etcd.Watching;
+
+/// <summary>
+/// One stream at one endpoint, carrying all watches. Creates are sent one at a time: a refusal does not say which of them it answers, and
+/// a proxy gives watches ids of its own.
+/// </summary>
+internal sealed class WatchStream : IDisposable
+{
+    private readonly WatchTable _table;
+    private readonly WatchJudge _judge;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _openLimit;
+    private readonly EtcdConnection _connection;
+    private readonly GrpcDuplexCall<WatchRequest, WatchResponse> _call;
+    private readonly CancellationTokenSource _ended = new();
+    private GrpcException? _end;
+    private WatchEntry? _creating;
+    private bool _asked;
+    private long _heardAt;
+    private bool _endsSilently;
+
+    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, TimeSpan openLimit, TimeProvider time)
+    {
+        _table = table;
+        _judge = judge;
+        _time = time;
+        _openLimit = openLimit;
+        Endpoint = endpoint;
+        _heardAt = time.GetTimestamp();
+        _connection = endpoint.Streams.Rent();
+        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, RequireLeader: true));
+    }
+
+    public EtcdEndpoint Endpoint { get; }
+
+    /// <summary>Whether the server ever answered.</summary>
+    public bool WasHeard { get; private set; }
+
+    /// <summary>Carries the watches until the stream ends.</summary>
+    /// <returns>Why it ended.</returns>
+    public async Task<GrpcException> RunAsync(CancellationToken cancellationToken)
+    {
+        using var registration = cancellationToken.Register(() => End(GrpcException.Planned("the client was disposed")));
+        using var timer = _time.CreateTimer(_ => Tick(), null, WatchTimes.Tick, WatchTimes.Tick);
+        Pump();
+        try
+        {
+            while (await _call.ReadAsync(_ended.Token) is { } response)
+            {
+                Handle(response);
+            }
+
+            End(new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream", GrpcFailureKind.Connection));
+        }
+        catch (GrpcException e)
+        {
+            End(e);
+        }
+        catch (OperationCanceledException)
+        {
+            // Ended by ourselves; why stands in _end.
+        }
+
+        return _end!;
+    }
+
+    /// <summary>Ends the stream.</summary>
+    public void End(GrpcException reason)
+    {
+        if (Interlocked.CompareExchange(ref _end, reason, null) is null)
+        {
+            _ended.Cancel();
+        }
+    }
+
+    /// <summary>Sends the next create request, if one is due and none is on its way.</summary>
+    public void Pump()
+    {
+        lock (_table.Gate)
+        {
+            // An ended stream must take no entry any more: nobody would put it back.
+            if (_end is not null || _creating is not null || _table.NextDueLockHeld(_time.GetTimestamp()) is not { } entry)
+            {
+                return;
+            }
+
+            _creating = entry;
+            entry.Phase = WatchPhase.Creating;
+            if (!_asked)
+            {
+                _heardAt = _time.GetTimestamp();
+            }
+
+            _call.Send(new WatchRequest
+            {
+                CreateRequest = new WatchCreateRequest
+                {
+                    Key = entry.Range.Start,
+                    RangeEnd = entry.Range.End,
+                    StartRevision = entry.Next,
+                    WatchId = entry.Id,
+                    ProgressNotify = true,
+                    Fragment = true,
+                },
+            });
+        }
+    }
+
+    /// <summary>Cancels an open watch at the server. One that is being created is cancelled when its answer comes.</summary>
+    public void CancelLockHeld(WatchEntry entry)
+    {
+        if (entry.Phase == WatchPhase.Open)
+        {
+            CancelAtServer(entry.ServerId);
+        }
+    }
+
+    public void Dispose()
+    {
+        _call.Dispose();
+        if (_endsSilently)
+        {
+            Endpoint.Streams.Replace(_connection);
+        }
+
+        Endpoint.Streams.Return(_connection, silent: false);
+        _ended.Dispose();
+    }
+
+    private void Handle(WatchResponse response)
+    {
+        response.Header ??= new ResponseHeader();
+        lock (_table.Gate)
+        {
+            WasHeard = true;
+            _asked = false;
+            _heardAt = _time.GetTimestamp();
+            if (response.Created)
+            {
+                HandleCreatedLockHeld(response);
+            }
+            else if (response.WatchId == -1 && !response.Canceled)
+            {
+                foreach (var entry in _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open))
+                {
+                    entry.Alive();
+                }
+            }
+            else if (_table.FindOpenLockHeld(response.WatchId) is { } entry)
+            {
+                HandleNewsLockHeld(entry, response);
+            }
+        }
+
+        Pump();
+    }
+
+    private void HandleCreatedLockHeld(WatchResponse response)
+    {
+        var entry = _creating;
+        _creating = null;
+        if (entry is null || entry.Phase == WatchPhase.Closed)
+        {
+            if (!response.Canceled)
+            {
+                CancelAtServer(response.WatchId);
+            }
+        }
+        else if (response.Canceled)
+        {
+            _judge.RefusedLockHeld(this, entry, response.CancelReason);
+        }
+        else if (_judge.IsSameClusterLockHeld(this, entry, response.Header))
+        {
+            var seen = entry.Next - 1;
+            entry.Open(response);
+            if (response.Header.Revision < seen)
+            {
+                _judge.BehindLockHeld(this, entry);
+            }
+        }
+        else
+        {
+            CancelAtServer(response.WatchId);
+        }
+    }
+
+    private void HandleNewsLockHeld(WatchEntry entry, WatchResponse response)
+    {
+        if (response.CompactRevision != 0)
+        {
+            _judge.CompactedLockHeld(this, entry, response.CompactRevision);
+        }
+        else if (response.Canceled)
+        {
+            _judge.RefusedLockHeld(this, entry, response.CancelReason);
+        }
+        else
+        {
+            entry.Accept(response);
+        }
+    }
+
+    private void CancelAtServer(long serverId) =>
+        _call.Send(new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = serverId } });
+
+    // The watchdog: a stream that is silent is asked for a sign of life, and given up when none comes.
+    private void Tick()
+    {
+        GrpcException? end = null;
+        lock (_table.Gate)
+        {
+            var silence = _time.GetElapsedTime(_heardAt);
+            var limit = WasHeard ? WatchTimes.AnswerLimit : _openLimit;
+            if ((_creating is not null || _asked) && silence > (_asked ? WatchTimes.Silence + limit : limit))
+            {
+                _endsSilently = true;
+                end = GrpcException.Silent($"the watch stream gave no sign of life within {limit.TotalSeconds:0.###} s");
+            }
+            else if (_table.AllLockHeld().Count == 0)
+            {
+                end = GrpcException.Planned("nothing is watched any more");
+            }
+            else if (!_asked && silence >= WatchTimes.Silence)
+            {
+                _asked = true;
+                _call.Send(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+            }
+        }
+
+        if (end is not null)
+        {
+            End(end);
+        }
+        else
+        {
+            Pump();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+namespace Discovery.TestKit;
+
+/// <summary>
+/// One member of an etcd cluster, in a process of its own. It can be killed, paused, restarted and wiped; its addresses stay the same.
+/// </summary>
+public sealed class EtcdMember : IAsyncDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+
+    private readonly EtcdProcessOptions _options;
+    private readonly string _token;
+    private readonly string _directory = Path.Combine(Path.GetTempPath(), "etcd-test-" + Guid.NewGuid().ToString("N")[..12]);
+    private OwnedProcess? _process;
+
+    internal EtcdMember(string name, string token, EtcdProcessOptions options)
+    {
+        Name = name;
+        _token = token;
+        _options = options;
+    }
+
+    /// <summary>The member's name.</summary>
+    public string Name { get; }
+
+    /// <summary>The client URL.</summary>
+    public string Endpoint => $"{_options.ClientScheme}://127.0.0.1:{ClientPort}";
+
+    /// <summary>The port of the client URL.</summary>
+    public int ClientPort { get; } = FreePort.Next();
+
+    /// <summary>What the process wrote.</summary>
+    public string Output => _process?.Output ?? "";
+
+    internal string PeerUrl => $"http://127.0.0.1:{PeerPort}";
+
+    private int PeerPort { get; } = FreePort.Next();
+
+    /// <summary>Ends the process with SIGKILL. Its data stay.</summary>
+    public async Task KillAsync()
+    {
+        if (_process is { } process)
+        {
+            await process.DisposeAsync();
+        }
+    }
+
+    /// <summary>SIGSTOP: the member keeps its connections and answers nothing.</summary>
+    public Task PauseAsync() => _process!.PauseAsync();
+
+    /// <summary>SIGCONT.</summary>
+    public Task ResumeAsync() => _process!.ResumeAsync();
+
+    /// <summary>Removes the data of a killed member: it starts as an empty one.</summary>
+    public void Wipe() => Directory.Delete(_directory, recursive: true);
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
+        if (Directory.Exists(_directory))
+        {
+            Directory.Delete(_directory, recursive: true);
+        }
+    }
+
+    /// <summary>Starts the process, without waiting for the cluster.</summary>
+    internal async Task LaunchAsync(string initialCluster)
+    {
+        Directory.CreateDirectory(_directory);
+        _process = await OwnedProcess.StartAsync(
+            EtcdBinary.Etcd,
+            [
+                "--name", Name,
+                "--data-dir", Path.Combine(_directory, "data"),
+                "--listen-client-urls", Endpoint,
+                "--advertise-client-urls", Endpoint,
+                "--listen-peer-urls", PeerUrl,
+                "--initial-advertise-peer-urls", PeerUrl,
+                "--initial-cluster", initialCluster,
+                "--initial-cluster-token", _token,
+                "--initial-cluster-state", "new",
+                "--log-level", "info",
+                "--logger", "zap",
+                .. _options.FastElections ? (string[])["--heartbeat-interval", "20", "--election-timeout", "200"] : [],
+                .. _options.ExtraArguments,
+            ],
+            _directory,
+
+            // etcd 3.4 wants to be told that running on ARM is meant.
+            new Dictionary<string, string> { ["ETCD_UNSUPPORTED_ARCH"] = "arm64" });
+    }
+
+    /// <summary>
+    /// Waits until the process itself says that it serves clients, so that no other etcd which happens to listen can be mistaken for it.
+    /// </summary>
+    /// <returns>Whether it does; <see langword="false"/> when a port was taken.</returns>
+    internal async Task<bool> WaitUntilServingAsync()
+    {
+        var process = _process!;
+        await Eventually.IsTrue(() => process.HasExited || IsServing(process.Output), StartLimit, $"{Name} serves clients or ends");
+        if (!process.HasExited)
+        {
+            return true;
+        }
+
+        await process.DisposeAsync();
+        return process.Output.Contains("address already in use", StringComparison.Ordinal)
+            ? false
+            : throw new InvalidOperationException($"etcd {Name} ended:\n{process.Output}");
+    }
+
+    private static bool IsServing(string output) =>
+        output.Contains("serving insecure client requests", StringComparison.Ordinal)
+        || output.Contains("serving client traffic", StringComparison.Ordinal);
+}

@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace Discovery.TestKit;
+
+/// <summary>
+/// A process that never outlives the test that started it, even when that one crashes: a shell between the two reads from a pipe that
+/// only the test's process holds open, and kills the process at its end.
+/// </summary>
+public sealed class OwnedProcess : IAsyncDisposable
+{
+    // $1: a directory to remove at the end, or nothing. The rest: the command.
+    private const string Script = """
+        directory=$1; shift
+        exec 3<&0
+        "$@" </dev/null &
+        child=$!
+        echo "owned-pid $child"
+        (
+          cat <&3 >/dev/null
+          kill -9 $child
+          if [ -n "$directory" ]; then sleep 0.2; rm -rf "$directory"; fi
+        ) >/dev/null 2>&1 &
+        guard=$!
+        exec 3<&-
+        wait $child
+        code=$?
+        kill $guard 2>/dev/null
+        exit $code
+        """;
+
+    private readonly Process _shell;
+    private readonly StringBuilder _output = new();
+    private readonly TaskCompletionSource<int> _pid = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Task _reading;
+
+    private OwnedProcess(Process shell)
+    {
+        _shell = shell;
+        _reading = Task.WhenAll(ReadAsync(shell.StandardOutput), ReadAsync(shell.StandardError));
+    }
+
+    /// <summary>The process id.</summary>
+    public int Id => _pid.Task.Result;
+
+    /// <summary>Whether it ended.</summary>
+    public bool HasExited => _shell.HasExited;
+
+    /// <summary>What it wrote so far.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_output)
+            {
+                return _output.ToString();
+            }
+        }
+    }
+
+    /// <summary>Starts a process.</summary>
+    /// <param name="command">The path of the program.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="directory">A directory that is removed if the test's process crashes.</param>
+    /// <param name="environment">Environment variables to be added.</param>
+    public static async Task<OwnedProcess> StartAsync(
+        string command, IEnumerable<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var start = new ProcessStartInfo("/bin/sh")
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var argument in (string[])["-c", Script, "sh", directory ?? "", command, .. arguments])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
+        var process = new OwnedProcess(Process.Start(start)!);
+        await process._pid.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        return process;
+    }
+
+    /// <summary>Stops it in its tracks; it keeps its connections and answers nothing.</summary>
+    public Task PauseAsync() => SignalAsync("STOP");
+
+    /// <summary>Lets it go on.</summary>
+    public Task ResumeAsync() => SignalAsync("CONT");
+
+    /// <summary>Ends it without a goodbye.</summary>
+    public async Task KillAsync()
+    {
+        if (!_shell.HasExited)
+        {
+            await SignalAsync("KILL");
+            await _shell.WaitForExitAsync();
+        }
+
+        await _reading;
+    }
+
+    /// <summary>Asks it to end, and waits.</summary>
+    public async Task TerminateAsync()
+    {
+        await SignalAsync("TERM");
+        await _shell.WaitForExitAsync();
+        await _reading;
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
+        _shell.Dispose();
+    }
+
+    private async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("/bin/kill", ["-" + signal, Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+    }
+
+    private async Task ReadAsync(StreamReader reader)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            if (line.StartsWith("owned-pid ", StringComparison.Ordinal))
+            {
+                _pid.TrySetResult(int.Parse(line.AsSpan(10), CultureInfo.InvariantCulture));
+                continue;
+            }
+
+            lock (_output)
+            {
+                _output.AppendLine(line);
+            }
+        }
+
+        _pid.TrySetException(new InvalidOperationException("The process could not be started: " + Output));
+    }
+}
