@@ -34,7 +34,8 @@ internal sealed class EtcdServer : IAsyncDisposable
         // Watches and keep-alives are requests that last for days and send next to nothing.
         options.Limits.MinRequestBodyDataRate = null;
         options.Limits.MinResponseDataRate = null;
-        options.Limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        // Not infinite: Kestrel adds it to its clock, which overflows, and closes idle connections at once.
+        options.Limits.KeepAliveTimeout = TimeSpan.FromDays(365);
         options.Limits.Http2.MaxStreamsPerConnection = 100_000;
         options.Listen((IPEndPoint)listener.LocalEndPoint!, listen =>
         {
