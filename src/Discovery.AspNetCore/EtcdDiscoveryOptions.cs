@@ -4,7 +4,7 @@ namespace Discovery.AspNetCore;
 /// How services are found and called. Bound from <c>Etcd:Discovery</c> for all services and from
 /// <c>Etcd:Discovery:Services:&lt;name&gt;</c> for one; what code sets wins over both.
 /// </summary>
-public sealed class EtcdDiscoveryOptions
+public sealed class EtcdDiscoveryOptions : BalancingOptions
 {
     /// <summary>
     /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with a root of one's own after a
@@ -37,4 +37,20 @@ public sealed class EtcdDiscoveryOptions
     /// A directory for the last known instances of each service, used when the application starts while etcd is away. Default: none.
     /// </summary>
     public string? SnapshotDirectory { get; set; }
+
+    /// <summary>
+    /// The networks that instances may be in, e.g. <c>10.0.0.0/8</c>; others are never dialled. Default: none, which allows all but
+    /// link-local addresses, those of cloud metadata services, and multicast.
+    /// </summary>
+    public IList<string> AllowedNetworks { get; set; } = [];
+
+    /// <summary>The ports that instances may have, e.g. <c>5000</c> or <c>8000-8999</c>. Default: none, which allows all.</summary>
+    public IList<string> AllowedPorts { get; set; } = [];
+
+    /// <summary>
+    /// The name that an https instance's certificate must bear and that is sent as SNI: <c>service</c> for the name in the request's
+    /// URI (the default), <c>endpoint</c> for the host of the instance's record, or else the name itself, e.g. <c>*.example.com</c>'s
+    /// <c>greeter.example.com</c>.
+    /// </summary>
+    public string TlsTargetHost { get; set; } = Http.TlsTarget.Service;
 }

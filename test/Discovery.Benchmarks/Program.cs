@@ -1,1 +1,27 @@
-Console.WriteLine("Benchmarks of Discovery.AspNetCore.");
+using Discovery.Benchmarks;
+using Discovery.Benchmarks.Simulation;
+
+(string Verb, string Help, Func<string[], int> Run)[] verbs =
+[
+    ("simulate", "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO]", SimulateCommand.Run),
+    ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
+];
+
+var verb = args.FirstOrDefault() ?? "--help";
+foreach (var candidate in verbs)
+{
+    if (candidate.Verb == verb)
+    {
+        return candidate.Run(args[1..]);
+    }
+}
+
+var isHelp = verb is "--help" or "-h" or "help";
+var output = isHelp ? Console.Out : Console.Error;
+output.WriteLine(isHelp ? "Benchmarks of Discovery.AspNetCore. Say which:" : $"There is no benchmark '{verb}'. There are:");
+foreach (var candidate in verbs)
+{
+    output.WriteLine($"  {candidate.Verb,-10} {candidate.Help}");
+}
+
+return isHelp ? 0 : 2;

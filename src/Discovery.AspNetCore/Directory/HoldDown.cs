@@ -41,11 +41,13 @@ internal sealed class HoldDown(TimeSpan duration, TimeProvider time)
     {
         var before = Held.Count;
         var now = time.GetTimestamp();
+        var someVanished = false;
         foreach (var instance in vanished)
         {
-            if (!instance.IsDraining && duration > TimeSpan.Zero)
+            if (!instance.IsDraining && duration > TimeSpan.Zero && !present.ContainsKey(instance.Address))
             {
                 _missing[instance.Address] = new Missing(instance, now);
+                someVanished = true;
             }
         }
 
@@ -64,7 +66,8 @@ internal sealed class HoldDown(TimeSpan duration, TimeProvider time)
             }
         }
 
-        if (_missing.Count > present.Count)
+        // Judged only when instances vanish: one that crashed a while ago does not come back because the others now drain.
+        if (someVanished && _missing.Count > present.Count)
         {
             Held = Held.SetItems(_missing.Select(static m => KeyValuePair.Create(m.Key, m.Value.Instance)));
         }

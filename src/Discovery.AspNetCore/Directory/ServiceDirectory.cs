@@ -10,24 +10,26 @@ namespace Discovery.AspNetCore.Directory;
 /// <summary>All watched services of the process.</summary>
 internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<string, Lazy<ServiceWatcher>> _watchers = new(StringComparer.Ordinal);
-    private readonly Func<string, Lazy<ServiceWatcher>> _create;
+    private readonly ConcurrentDictionary<(string Service, string Layout), Lazy<ServiceWatcher>> _watchers = new();
+    private readonly EtcdClient _client;
+    private readonly IOptionsMonitor<EtcdDiscoveryOptions> _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ServiceWatcher> _logger;
     private readonly ServiceLister _lister;
     private volatile bool _disposed;
 
     public ServiceDirectory(
         EtcdClient client, IOptionsMonitor<EtcdDiscoveryOptions> options, TimeProvider time, ILogger<ServiceWatcher> logger)
     {
+        _client = client;
+        _options = options;
+        _time = time;
+        _logger = logger;
         _lister = new ServiceLister(client, time);
-        _create = name => new Lazy<ServiceWatcher>(() =>
-        {
-            var serviceOptions = options.Get(name);
-            return new ServiceWatcher(name, ServiceLayouts.Parse(serviceOptions.Layout)[0], serviceOptions, client, _lister, time, logger);
-        });
     }
 
     public IReadOnlyCollection<ServiceStatus> Services
-        => [.. _watchers.OrderBy(static w => w.Key, StringComparer.Ordinal).Where(static w => w.Value.IsValueCreated).Select(static w => w.Value.Value.Status)];
+        => [.. _watchers.Values.Select(static w => w.Value.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
 
     public ServiceSnapshot? GetSnapshot(string serviceName) => GetWatcher(serviceName).Current;
 
@@ -55,7 +57,8 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         }
     }
 
-    public ServiceWatcher GetWatcher(string serviceName)
+    /// <summary>The watcher of a service in the layout of these options; the first who asks decides the other settings.</summary>
+    public ServiceWatcher GetWatcher(string serviceName, EtcdDiscoveryOptions? options = null)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (ServiceNames.GetProblem(serviceName) is { } problem)
@@ -63,11 +66,22 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
             throw new ArgumentException(problem, nameof(serviceName));
         }
 
-        return _watchers.GetOrAdd(serviceName, _create).Value;
+        options ??= _options.Get(serviceName);
+        var layout = ServiceLayouts.Parse(options.Layout)[0];
+        return _watchers.GetOrAdd(
+            (serviceName, layout.Name),
+            key => new Lazy<ServiceWatcher>(
+                () => new ServiceWatcher(key.Service, layout, options, _client, _lister, _time, _logger))).Value;
     }
 
     public async ValueTask DisposeAsync()
     {
+        // The container knows the directory by two names and disposes it by both.
+        if (_disposed)
+        {
+            return;
+        }
+
         _disposed = true;
         foreach (var watcher in _watchers.Values)
         {

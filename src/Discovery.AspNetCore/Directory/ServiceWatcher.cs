@@ -19,6 +19,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
 
     private readonly string _serviceName;
     private readonly string _prefix;
+    private readonly IServiceLayout _layout;
     private readonly EtcdDiscoveryOptions _options;
     private readonly EtcdClient _client;
     private readonly ServiceLister _lister;
@@ -40,6 +41,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     private int _skipped;
     private ulong _clusterId;
     private TimeSpan? _saveAt;
+    private int _disposed;
 
     public ServiceWatcher(
         string serviceName,
@@ -52,6 +54,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     {
         _serviceName = serviceName;
         _prefix = layout.GetPrefix(serviceName);
+        _layout = layout;
         _options = options;
         _client = client;
         _lister = lister;
@@ -125,6 +128,11 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stop.CancelAsync();
         await _loop;
         if (_saveAt is not null)
@@ -168,48 +176,63 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         }
 
         await using var watch = _client.Watch(_prefix, _revision + 1, _clusterId);
-        await using var updates = watch.ReadAllAsync(stop).GetAsyncEnumerator(stop);
+        var updates = watch.ReadAllAsync(stop).GetAsyncEnumerator(stop);
         var next = updates.MoveNextAsync().AsTask();
-        var relistAt = NextRelist();
-        while (true)
+        try
         {
-            var pause = Shorter(Shorter(relistAt - Now, _hold.NextRelease), _saveAt - Now);
-            if (!next.IsCompleted && pause > TimeSpan.Zero)
+            var relistAt = NextRelist();
+            while (true)
             {
-                using var awake = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                await Task.WhenAny(next, Task.Delay(pause, _time, awake.Token));
-                await awake.CancelAsync();
-                stop.ThrowIfCancellationRequested();
-            }
-
-            if (next.IsCompleted)
-            {
-                if (!await next)
+                await PauseAsync(next, Shorter(Shorter(relistAt - Now, _hold.NextRelease), _saveAt - Now), stop);
+                if (next.IsCompleted)
                 {
-                    return;
+                    if (!await next)
+                    {
+                        return;
+                    }
+
+                    await HandleAsync(updates.Current, watch, stop);
+                    next = updates.MoveNextAsync().AsTask();
                 }
 
-                await HandleAsync(updates.Current, watch, stop);
-                next = updates.MoveNextAsync().AsTask();
-            }
+                if (Now >= relistAt)
+                {
+                    // The updates that wait meanwhile are older than the list or come after it; Apply tells them apart by revision.
+                    await ReconcileAsync(stop);
+                    relistAt = NextRelist();
+                }
 
-            if (Now >= relistAt)
-            {
-                // The updates that wait meanwhile are older than the list or come after it; Apply tells them apart by revision.
-                await ReconcileAsync(stop);
-                relistAt = NextRelist();
-            }
+                if (_hold.NextRelease == TimeSpan.Zero)
+                {
+                    Publish(ServiceChangeReason.HoldEnded);
+                }
 
-            if (_hold.NextRelease == TimeSpan.Zero)
-            {
-                Publish(ServiceChangeReason.HoldEnded);
-            }
-
-            if (Now >= _saveAt)
-            {
-                Save();
+                if (Now >= _saveAt)
+                {
+                    Save();
+                }
             }
         }
+        finally
+        {
+            // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
+            await watch.DisposeAsync();
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await updates.DisposeAsync();
+        }
+    }
+
+    /// <summary>Waits for the next update, or until something else is due.</summary>
+    private async Task PauseAsync(Task next, TimeSpan pause, CancellationToken stop)
+    {
+        if (!next.IsCompleted && pause > TimeSpan.Zero)
+        {
+            using var awake = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            await Task.WhenAny(next, Task.Delay(pause, _time, awake.Token));
+            await awake.CancelAsync();
+        }
+
+        stop.ThrowIfCancellationRequested();
     }
 
     /// <summary>The time on the clock's own monotonic scale.</summary>
@@ -388,7 +411,15 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         Volatile.Write(ref _skipped, _table.Skipped);
         if (change > 0)
         {
-            Log.Held(_logger, _hold.Held.Count, _serviceName, _prefix, _table.Instances.Count, _options.HoldDuration);
+            // Where records cannot say that they drain, a service that is scaled down looks the same, and is no cause for alarm.
+            Log.Held(
+                _logger,
+                _layout.CanSayDraining ? LogLevel.Error : LogLevel.Information,
+                _hold.Held.Count,
+                _serviceName,
+                _prefix,
+                _table.Instances.Count,
+                _options.HoldDuration);
         }
         else if (change < 0 && _hold.Held.IsEmpty)
         {
@@ -439,9 +470,9 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         [LoggerMessage(4, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again.")]
         public static partial void Rejected(ILogger logger, string service, string prefix, Exception? exception);
 
-        [LoggerMessage(5, LogLevel.Error, "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
+        [LoggerMessage(EventId = 5, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
             + "are left). They are still called for up to {Duration}: check what happened to their keys and leases.")]
-        public static partial void Held(ILogger logger, int count, string service, string prefix, int left, TimeSpan duration);
+        public static partial void Held(ILogger logger, LogLevel level, int count, string service, string prefix, int left, TimeSpan duration);
 
         [LoggerMessage(6, LogLevel.Information, "No instance of service '{Service}' is held any longer.")]
         public static partial void HoldEnded(ILogger logger, string service);

@@ -27,6 +27,8 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
 
     public string Name => _root == DefaultRoot ? LayoutName : $"{LayoutName}:{_root}";
 
+    public bool CanSayDraining => true;
+
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 
     public string GetKey(string serviceName, string address) => $"{_root}{serviceName}/{address}";

@@ -9,6 +9,9 @@ internal interface IServiceLayout
     /// <summary>The layout as it stands in a setting: its name and, where it is not the layout's own, its root.</summary>
     string Name { get; }
 
+    /// <summary>Whether a record can say that its instance drains. If not, a deleted key may have been a goodbye.</summary>
+    bool CanSayDraining { get; }
+
     /// <summary>The prefix of all keys of a service; it ends where another service's name cannot go on.</summary>
     string GetPrefix(string serviceName);
 

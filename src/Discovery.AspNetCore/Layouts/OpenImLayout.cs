@@ -17,6 +17,8 @@ internal sealed class OpenImLayout(string? root) : IServiceLayout
 
     public string Name => _schema == DefaultSchema ? LayoutName : $"{LayoutName}:{_schema}";
 
+    public bool CanSayDraining => false;
+
     public string GetPrefix(string serviceName) => $"{_schema}:///{serviceName}/";
 
     public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;

@@ -7,6 +7,9 @@ internal sealed partial class BalancingContext
 {
     private readonly long _grain;
     private long _now;
+    private long _sampledAt;
+    private int _samples;
+    private double _usualLatency;
 
     public BalancingContext(TimeProvider clock, BalancingOptions options, ILogger logger)
     {
@@ -15,7 +18,10 @@ internal sealed partial class BalancingContext
         Logger = logger;
         TicksPerSecond = clock.TimestampFrequency;
         _grain = Math.Max(1, clock.TimestampFrequency / 1000);
+        RecentTicks = clock.TimestampFrequency / 4;
+        LongAgoTicks = (long)(10 * LatencyEstimate.ForgetSeconds * clock.TimestampFrequency);
         _now = clock.GetTimestamp();
+        _sampledAt = _now - _grain;
     }
 
     /// <summary>
@@ -36,6 +42,15 @@ internal sealed partial class BalancingContext
     /// </summary>
     public long CoarseNow => Volatile.Read(ref _now);
 
+    /// <summary>How young an endpoint's latency estimate is to be taken as it stands: a quarter of a second.</summary>
+    public long RecentTicks { get; }
+
+    /// <summary>How old an estimate is of which nothing is left.</summary>
+    public long LongAgoTicks { get; }
+
+    /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
+    public double UsualLatency => Volatile.Read(ref _usualLatency);
+
     private ILogger Logger { get; }
 
     /// <summary>Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.</summary>
@@ -48,6 +63,22 @@ internal sealed partial class BalancingContext
         }
 
         return now;
+    }
+
+    /// <summary>
+    /// Learns what latency is usual, from at most one answer a millisecond for the same reason: an average of the last hundred that it
+    /// looked at.
+    /// </summary>
+    public void OnAnswer(long ticks, long now)
+    {
+        if (now - Volatile.Read(ref _sampledAt) >= _grain)
+        {
+            Volatile.Write(ref _sampledAt, now);
+            var samples = Math.Min(_samples + 1, 100);
+            _samples = samples;
+            var usual = UsualLatency;
+            Volatile.Write(ref _usualLatency, usual + ((ticks - usual) / samples));
+        }
     }
 
     public long ToTicks(TimeSpan time) => (long)(time.TotalSeconds * TicksPerSecond);

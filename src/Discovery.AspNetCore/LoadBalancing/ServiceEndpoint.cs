@@ -14,10 +14,11 @@ public sealed class ServiceEndpoint
 
     private readonly BalancingContext _context;
     private readonly EndpointHealth _health;
-    private readonly EndpointLatency _latency;
     private volatile ServiceInstance _instance;
     private long _calls;
+    private LatencyEstimate _latency = new();
     private double _weight;
+    private double _perWeight;
 
     /// <summary>Starts the live state of an instance.</summary>
     /// <param name="instance">The record.</param>
@@ -28,8 +29,7 @@ public sealed class ServiceEndpoint
         _instance = instance;
         _context = context;
         _health = new EndpointHealth(this, context);
-        _latency = new EndpointLatency(context);
-        _weight = instance.Weight;
+        SetWeight(Math.Max(1, instance.Weight));
         JoinedAt = isJoining ? context.ReadClock() : null;
     }
 
@@ -43,13 +43,16 @@ public sealed class ServiceEndpoint
     public double Weight => Volatile.Read(ref _weight);
 
     /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
-    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, Unanswered));
+    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, Unanswered, _context));
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
     public double FailureRate => _health.FailureRate;
 
     /// <summary>Whether the endpoint failed so much that it should get no calls for now.</summary>
     public bool IsEjected => _health.WantsEjection(_context.Clock.GetTimestamp());
+
+    /// <summary>What carries calls to this endpoint and to no other; set by whoever owns the connections.</summary>
+    internal HttpMessageInvoker? Transport { get; init; }
 
     internal BalancingContext Context => _context;
 
@@ -65,7 +68,11 @@ public sealed class ServiceEndpoint
 
     internal void Update(ServiceInstance instance) => _instance = instance;
 
-    internal void SetWeight(double weight) => Volatile.Write(ref _weight, weight);
+    internal void SetWeight(double weight)
+    {
+        Volatile.Write(ref _weight, weight);
+        Volatile.Write(ref _perWeight, 1 / weight);
+    }
 
     /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
     internal long OnCallStarted()
@@ -86,7 +93,7 @@ public sealed class ServiceEndpoint
     /// <returns>What to give to <see cref="OnCallEnded"/> instead of the start.</returns>
     internal long OnHeaders(long startedAt)
     {
-        _latency.OnAnswer(startedAt, _context.ReadClock());
+        _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
         Interlocked.Add(ref _calls, -OneUnanswered);
         return ~startedAt;
     }
@@ -98,42 +105,41 @@ public sealed class ServiceEndpoint
     {
         var isAnswered = call < 0;
         var startedAt = isAnswered ? ~call : call;
-        if (!isAnswered)
-        {
-            OnUnansweredEnd(startedAt, outcome);
-        }
-
-        Interlocked.Add(ref _calls, isAnswered ? -OneCall : -OneUnanswered - OneCall);
         switch (outcome)
         {
+            case CallOutcome.Success when !isAnswered:
+                _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+                _health.OnSuccess(startedAt);
+                break;
             case CallOutcome.Success:
                 _health.OnSuccess(startedAt);
                 break;
-            case CallOutcome.Failure:
-            case CallOutcome.ConnectFailure:
+            case CallOutcome.Cancelled when !isAnswered:
+                _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                break;
+            case CallOutcome.Failure or CallOutcome.ConnectFailure:
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
                 _health.OnFailure(startedAt, outcome == CallOutcome.ConnectFailure);
                 break;
         }
+
+        Interlocked.Add(ref _calls, isAnswered ? -OneCall : -OneUnanswered - OneCall);
     }
 
-    /// <summary>What one more call would have to wait for here, relative to the other endpoints of the service.</summary>
+    /// <summary>What a further call is expected to cost here, per weight: the wait of one call for each that is already there.</summary>
     internal double Load(long now)
     {
         var calls = Volatile.Read(ref _calls);
-        var latency = _latency.At(now, (int)(calls >> 32));
-        return ((int)calls + 1) * latency * (1 + (100 * _health.FailureRate)) / _weight;
+        return ((int)calls + 1) * _latency.At(now, (int)(calls >> 32), _context) * _perWeight;
     }
 
-    private void OnUnansweredEnd(long startedAt, CallOutcome outcome)
+    /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="recentFrom">What recently means.</param>
+    /// <param name="isStale">Becomes negative if it was not.</param>
+    internal double RecentLoad(long now, long recentFrom, ref long isStale)
     {
-        var now = _context.ReadClock();
-        if (outcome == CallOutcome.Success)
-        {
-            _latency.OnAnswer(startedAt, now);
-        }
-        else if (outcome != CallOutcome.ConnectFailure)
-        {
-            _latency.OnNoAnswer(startedAt, now);
-        }
+        var calls = Volatile.Read(ref _calls);
+        return ((int)calls + 1) * _latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) * _perWeight;
     }
 }

@@ -43,7 +43,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         _logger = logger;
         _keeper = client.KeepLease(options.TimeToLive);
         _keeper.KeyTaken += record => Log.KeyTaken(_logger, record.Key, record.LeaseId);
-        _keeper.StatusChanged += status => Log.Lease(_logger, status.State, status.LeaseId, status.KeysStored, status.KeysWanted);
+        _keeper.StatusChanged += OnLeaseChanged;
     }
 
     public string InstanceId { get; }
@@ -89,7 +89,8 @@ internal sealed partial class Registrar : IAsyncDisposable
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         _draining = true;
-        using var saying = Limit(_options.StopTimeout, cancellationToken);
+        using var limit = new CancellationTokenSource(_options.StopTimeout, _time);
+        using var saying = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var heard = false;
         await _gate.WaitAsync(cancellationToken);
         try
@@ -117,7 +118,8 @@ internal sealed partial class Registrar : IAsyncDisposable
             await Task.Delay(_options.DrainDelay, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        using var leaving = Limit(_options.StopTimeout, cancellationToken);
+        using var secondLimit = new CancellationTokenSource(_options.StopTimeout, _time);
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(secondLimit.Token, cancellationToken);
         try
         {
             await _keeper.StopAsync(leaving.Token);
@@ -161,12 +163,13 @@ internal sealed partial class Registrar : IAsyncDisposable
         _gate.Dispose();
     }
 
-    private CancellationTokenSource Limit(TimeSpan limit, CancellationToken cancellationToken)
+    private void OnLeaseChanged(EtcdLeaseStatus status)
     {
-        var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var timer = _time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), source, limit, Timeout.InfiniteTimeSpan);
-        source.Token.Register(static t => ((ITimer)t!).Dispose(), timer);
-        return source;
+        Log.Lease(_logger, status.State, status.LeaseId, status.KeysStored, status.KeysWanted);
+        if (status.State == EtcdLeaseState.Lost)
+        {
+            Log.LeaseLost(_logger, status.LastError);
+        }
     }
 
     private async Task ChangeAsync(Action change, CancellationToken cancellationToken, bool flush = true)
@@ -254,7 +257,10 @@ internal sealed partial class Registrar : IAsyncDisposable
             + "Etcd:Registration:InstanceId. Leave it unset, or give each its own.")]
         public static partial void SameId(ILogger logger, string key, string id);
 
-        [LoggerMessage(6, LogLevel.Information, "Registration: lease {State} ({Lease:x}), {Stored} of {Wanted} keys stored.")]
+        [LoggerMessage(6, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
+
+        [LoggerMessage(7, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put again.")]
+        public static partial void LeaseLost(ILogger logger, Exception? exception);
     }
 }

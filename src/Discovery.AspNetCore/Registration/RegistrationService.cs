@@ -27,6 +27,7 @@ internal sealed partial class RegistrationService : IHostedLifecycleService, ISe
 
     private volatile Registrar? _registrar;
     private IDisposable? _reload;
+    private int _disposed;
     private Task _health = Task.CompletedTask;
     private Task _catchUp = Task.CompletedTask;
 
@@ -118,6 +119,15 @@ internal sealed partial class RegistrationService : IHostedLifecycleService, ISe
 
     public async ValueTask DisposeAsync()
     {
+        // The container knows the service by several names and disposes it by each.
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        _reload?.Dispose();
+        await _stop.CancelAsync();
+        await Task.WhenAll(_health, _catchUp).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_registrar is { } registrar)
         {
             await registrar.DisposeAsync();

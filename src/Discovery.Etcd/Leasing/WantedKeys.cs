@@ -141,6 +141,15 @@ internal sealed class WantedKeys
         }
     }
 
+    /// <summary>The leases that are, or were, ours, newest first.</summary>
+    public IReadOnlyList<long> Leases()
+    {
+        lock (Gate)
+        {
+            return [.. _leases.Reverse()];
+        }
+    }
+
     public IReadOnlyList<WantedKey> All()
     {
         lock (Gate)

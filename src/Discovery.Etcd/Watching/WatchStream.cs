@@ -22,6 +22,7 @@ internal sealed class WatchStream : IDisposable
     private bool _asked;
     private long _heardAt;
     private bool _endsSilently;
+    private bool _isProxied;
 
     public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, TimeSpan openLimit, TimeProvider time)
     {
@@ -95,18 +96,7 @@ internal sealed class WatchStream : IDisposable
                 _heardAt = _time.GetTimestamp();
             }
 
-            _call.Send(new WatchRequest
-            {
-                CreateRequest = new WatchCreateRequest
-                {
-                    Key = entry.Range.Start,
-                    RangeEnd = entry.Range.End,
-                    StartRevision = entry.Next,
-                    WatchId = entry.Id,
-                    ProgressNotify = true,
-                    Fragment = true,
-                },
-            });
+            SendCreateLockHeld(entry);
         }
     }
 
@@ -145,10 +135,7 @@ internal sealed class WatchStream : IDisposable
             }
             else if (response.WatchId == -1 && !response.Canceled)
             {
-                foreach (var entry in _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open))
-                {
-                    entry.Alive();
-                }
+                TellAliveLockHeld();
             }
             else if (_table.FindOpenLockHeld(response.WatchId) is { } entry)
             {
@@ -165,10 +152,13 @@ internal sealed class WatchStream : IDisposable
         _creating = null;
         if (entry is null || entry.Phase == WatchPhase.Closed)
         {
+            // Disposed meanwhile, or the sign of life of a proxy.
             if (!response.Canceled)
             {
                 CancelAtServer(response.WatchId);
             }
+
+            TellAliveLockHeld();
         }
         else if (response.Canceled)
         {
@@ -178,6 +168,7 @@ internal sealed class WatchStream : IDisposable
         {
             var seen = entry.Next - 1;
             entry.Open(response);
+            _isProxied |= entry.ServerId != entry.RequestedId;
             if (response.Header.Revision < seen)
             {
                 _judge.BehindLockHeld(this, entry);
@@ -205,6 +196,49 @@ internal sealed class WatchStream : IDisposable
         }
     }
 
+    private void TellAliveLockHeld()
+    {
+        foreach (var entry in OpenLockHeld())
+        {
+            entry.Alive();
+        }
+    }
+
+    private void AskLockHeld()
+    {
+        if (!_isProxied)
+        {
+            _asked = true;
+            _call.Send(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+        }
+        else if (_creating is null && OpenLockHeld().FirstOrDefault() is { } entry)
+        {
+            // The grpc-proxy of etcd 3.4 does not answer progress requests. One watch more, cancelled at once, is answered by everybody.
+            _asked = true;
+            _creating = new WatchEntry(entry.Prefix, entry.Range, entry.Next, entry.ClusterId) { Phase = WatchPhase.Closed };
+            SendCreateLockHeld(_creating);
+        }
+    }
+
+    private IEnumerable<WatchEntry> OpenLockHeld() => _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open);
+
+    private void SendCreateLockHeld(WatchEntry entry)
+    {
+        entry.RequestedId = _table.NextIdLockHeld();
+        _call.Send(new WatchRequest
+        {
+            CreateRequest = new WatchCreateRequest
+            {
+                Key = entry.Range.Start,
+                RangeEnd = entry.Range.End,
+                StartRevision = entry.Next,
+                WatchId = entry.RequestedId,
+                ProgressNotify = true,
+                Fragment = true,
+            },
+        });
+    }
+
     private void CancelAtServer(long serverId) =>
         _call.Send(new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = serverId } });
 
@@ -227,8 +261,7 @@ internal sealed class WatchStream : IDisposable
             }
             else if (!_asked && silence >= WatchTimes.Silence)
             {
-                _asked = true;
-                _call.Send(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+                AskLockHeld();
             }
         }
 

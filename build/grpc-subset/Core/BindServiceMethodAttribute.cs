@@ -1,0 +1,16 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Grpc.Core;
+
+/// <summary>Says which static method tells a <see cref="ServiceBinderBase"/> the methods of a generated service base.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+public class BindServiceMethodAttribute(
+    [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicMethods)] Type bindType, string bindMethodName) : Attribute
+{
+    /// <summary>The type that has the method.</summary>
+    [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicMethods)]
+    public Type BindType { get; } = bindType;
+
+    /// <summary>The name of the method.</summary>
+    public string BindMethodName { get; } = bindMethodName;
+}

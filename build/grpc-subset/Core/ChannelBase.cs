@@ -1,0 +1,25 @@
+namespace Grpc.Core;
+
+/// <summary>Something that calls can be made on.</summary>
+public abstract class ChannelBase
+{
+    /// <summary>Creates the channel.</summary>
+    /// <param name="target">Host and port that the channel calls.</param>
+    protected ChannelBase(string target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        Target = target;
+    }
+
+    /// <summary>Host and port that the channel calls.</summary>
+    public string Target { get; }
+
+    /// <summary>Creates what starts calls on this channel.</summary>
+    public abstract CallInvoker CreateCallInvoker();
+
+    /// <summary>Does nothing unless a channel overrides <see cref="ShutdownAsyncCore"/>; dispose the channel instead.</summary>
+    public Task ShutdownAsync() => ShutdownAsyncCore();
+
+    /// <summary>What <see cref="ShutdownAsync"/> does.</summary>
+    protected virtual Task ShutdownAsyncCore() => Task.CompletedTask;
+}

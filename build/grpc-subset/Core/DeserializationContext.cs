@@ -1,0 +1,16 @@
+using System.Buffers;
+
+namespace Grpc.Core;
+
+/// <summary>Gives the bytes of one message, valid only while it is being read.</summary>
+public abstract class DeserializationContext
+{
+    /// <summary>How many bytes there are.</summary>
+    public abstract int PayloadLength { get; }
+
+    /// <summary>A copy of the bytes.</summary>
+    public abstract byte[] PayloadAsNewBuffer();
+
+    /// <summary>The bytes where they lie.</summary>
+    public abstract ReadOnlySequence<byte> PayloadAsReadOnlySequence();
+}

@@ -1,0 +1,22 @@
+namespace Grpc.Core;
+
+/// <summary>Flags of a message write.</summary>
+[Flags]
+public enum WriteFlags
+{
+    /// <summary>The server need not flush after this message.</summary>
+    BufferHint = 0x1,
+
+    /// <summary>Do not compress; always so here.</summary>
+    NoCompress = 0x2,
+}
+
+/// <summary>How messages are written.</summary>
+public class WriteOptions(WriteFlags flags = default)
+{
+    /// <summary>No flags.</summary>
+    public static readonly WriteOptions Default = new();
+
+    /// <summary>The flags.</summary>
+    public WriteFlags Flags { get; } = flags;
+}

@@ -1,0 +1,10 @@
+var builder = WebApplication.CreateBuilder(args);
+
+builder.Services.AddControllers();
+builder.Services.AddEtcdGrpcClient<Helloworld.Greeter.GreeterClient>("greeter");
+
+var app = builder.Build();
+
+app.MapControllers();
+
+await app.RunAsync();

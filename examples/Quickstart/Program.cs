@@ -1,0 +1,43 @@
+using Discovery.AspNetCore.Testing;
+using Quickstart;
+
+if (args.Contains("--help"))
+{
+    Console.WriteLine(
+        """
+        A tour of service discovery in one process: three greeter instances, a web API that calls them, and a client.
+
+          --embedded                           run an etcd in this process, in memory
+          --serve                              stay up afterwards, until Ctrl+C
+          --Etcd:Endpoints:0=URL               the etcd to use (default: http://localhost:2379)
+          --Etcd:Registration:ServiceName=NAME the service's name (default: greeter)
+          --Etcd:Registration:Layout=LAYOUT    the wire format: EtcdNaming (default) or OpenIm
+          --Etcd:Discovery:Policy=POLICY       the load balancing policy (default: LeastLoad)
+
+        Every other setting can be given the same way, or in appsettings.json or the environment (Etcd__Endpoints__0=URL).
+        Exit code: 0 if everything held, 1 if not.
+        """);
+    return 0;
+}
+
+using var interrupt = new CancellationTokenSource();
+Console.CancelKeyPress += (_, e) =>
+{
+    e.Cancel = true;
+    interrupt.Cancel();
+};
+
+await using var embedded = args.Contains("--embedded") ? await EmbeddedEtcd.StartAsync() : null;
+string[] settings =
+[
+    .. args.Where(static a => a is not ("--serve" or "--embedded")),
+    .. embedded is null ? (string[])[] : [$"--Etcd:Endpoints:0={embedded.Endpoint}"],
+];
+await using var tour = new Tour(settings);
+var holds = await tour.RunAsync(interrupt.Token);
+if (args.Contains("--serve") && !interrupt.IsCancellationRequested)
+{
+    await tour.ServeAsync(interrupt.Token);
+}
+
+return holds ? 0 : 1;

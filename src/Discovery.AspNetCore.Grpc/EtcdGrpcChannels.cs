@@ -1,0 +1,41 @@
+using System.Collections.Concurrent;
+using Discovery.AspNetCore.Http;
+using Discovery.AspNetCore.Layouts;
+using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore;
+
+/// <summary>The channels made so far, each over its service's shared pool.</summary>
+internal sealed class EtcdGrpcChannels(ServicePools pools, ILoggerFactory loggerFactory) : IEtcdGrpcChannels, IDisposable
+{
+    private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
+
+    public GrpcChannel GetChannel(string serviceName)
+    {
+        if (ServiceNames.GetProblem(serviceName) is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(serviceName));
+        }
+
+        return _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
+        {
+            var pool = pools.OfService(name);
+            return GrpcChannel.ForAddress(
+                ServiceAuthority.BaseAddress(pool.Options.Scheme, name),
+                new GrpcChannelOptions
+                {
+                    HttpHandler = new DiscoveryHandler(() => pool),
+                    LoggerFactory = loggerFactory,
+                });
+        })).Value;
+    }
+
+    public void Dispose()
+    {
+        foreach (var channel in _channels.Values.Where(static c => c.IsValueCreated))
+        {
+            channel.Value.Dispose();
+        }
+    }
+}

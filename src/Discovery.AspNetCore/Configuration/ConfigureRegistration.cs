@@ -1,0 +1,26 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Configuration;
+
+/// <summary>Reads the section <c>Etcd:Registration</c>.</summary>
+internal sealed class ConfigureRegistration(IConfiguration configuration) : IConfigureOptions<EtcdRegistrationOptions>
+{
+    public void Configure(EtcdRegistrationOptions options)
+    {
+        var section = configuration.GetSection(Sections.Registration);
+        Sections.Bind(() => section.Bind(options));
+        Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
+        Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
+        Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+    }
+
+    private static void Replace(IList<string> list, List<string>? with)
+    {
+        if (with is not null)
+        {
+            list.Clear();
+            with.ForEach(list.Add);
+        }
+    }
+}

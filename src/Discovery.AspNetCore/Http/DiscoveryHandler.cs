@@ -1,0 +1,92 @@
+using System.Net;
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.AspNetCore.Http;
+
+/// <summary>
+/// Sends each request to an endpoint of the service. A thin face: everything that lives longer than a call is the pool's, so disposing a
+/// handler closes nothing. A call moves to another endpoint only when nothing of it was sent; nothing else is retried here.
+/// </summary>
+internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageHandler
+{
+    private ServicePool? _pool;
+
+    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
+        => throw new NotSupportedException("Calls by service discovery are asynchronous only: use SendAsync, GetAsync and the like.");
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var pool = _pool ??= getPool();
+        var steering = CallSteering.TakeFrom(request.Headers);
+        PoolState state;
+        try
+        {
+            state = pool.State ?? await pool.WaitForReadyAsync(cancellationToken);
+        }
+        catch (ServiceDiscoveryException e)
+        {
+            return NoEndpoint.Answer(request, e.Message, e);
+        }
+
+        var scheme = request.RequestUri!.Scheme;
+        var endpoint = steering.Instance is null
+            ? state.For(scheme)?.Pick(new PickContext(steering.HashKey))
+            : state.Find(steering.Instance);
+        if (endpoint is null)
+        {
+            return NoEndpoint.Answer(request, NoEndpoint.Explain(pool, state, scheme, steering), cause: null);
+        }
+
+        List<ServiceEndpoint>? tried = null;
+        while (true)
+        {
+            var call = endpoint.OnCallStarted();
+            try
+            {
+                var response = await endpoint.Transport!.SendAsync(request, cancellationToken);
+                return Track(response, endpoint, call);
+            }
+            catch (Exception e) when (Outcomes.IsConnectFailure(e, cancellationToken))
+            {
+                endpoint.OnCallEnded(call, CallOutcome.ConnectFailure);
+                (tried ??= []).Add(endpoint);
+                var next = steering.Instance is null ? PickUntried(pool, scheme, steering, tried) : null;
+                if (next is null)
+                {
+                    return NoEndpoint.Answer(request, NoEndpoint.Explain(pool.ServiceName, tried, e), e);
+                }
+
+                endpoint = next;
+            }
+            catch (Exception e)
+            {
+                endpoint.OnCallEnded(call, e is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
+                throw;
+            }
+        }
+    }
+
+    private static ServiceEndpoint? PickUntried(ServicePool pool, string scheme, CallSteering steering, List<ServiceEndpoint> tried)
+        => pool.State?.For(scheme)?.Pick(
+            new PickContext(steering.HashKey, tried.Count), System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tried));
+
+    private static HttpResponseMessage Track(HttpResponseMessage response, ServiceEndpoint endpoint, long call)
+    {
+        var outcome = Outcomes.Of(response);
+        if (outcome == CallOutcome.Success)
+        {
+            call = endpoint.OnHeaders(call);
+        }
+
+        if (response.StatusCode == HttpStatusCode.NoContent || response.Content.Headers.ContentLength == 0)
+        {
+            endpoint.OnCallEnded(call, outcome);
+        }
+        else
+        {
+            response.Content = new TrackedContent(response, endpoint, call, outcome);
+        }
+
+        return response;
+    }
+}

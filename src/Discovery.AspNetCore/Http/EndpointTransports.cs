@@ -1,0 +1,44 @@
+using System.Net.Security;
+
+namespace Discovery.AspNetCore.Http;
+
+/// <summary>Makes what carries the calls of one endpoint: a connection pool of its own.</summary>
+internal sealed class EndpointTransports(
+    EtcdDiscoveryOptions options, AddressFilter filter, IReadOnlyList<Action<SocketsHttpHandler>> configure)
+{
+    /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
+
+    /// <summary>A connection that died without a word is noticed within 30 s of a call on it, not after the system's 15 min.</summary>
+    private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(20);
+
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
+
+    public HttpMessageInvoker Create(ServiceInstance instance)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            EnableMultipleHttp2Connections = true,
+            ConnectTimeout = options.ConnectTimeout,
+            PooledConnectionIdleTimeout = IdleTimeout,
+            KeepAlivePingDelay = PingDelay,
+            KeepAlivePingTimeout = PingTimeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            ConnectCallback = new EndpointDialer(instance, filter).DialAsync,
+        };
+        if (TlsTarget.HostOf(options.TlsTargetHost, instance.Host) is { } host)
+        {
+            handler.SslOptions = new SslClientAuthenticationOptions { TargetHost = host };
+        }
+
+        foreach (var action in configure)
+        {
+            action(handler);
+        }
+
+        return new HttpMessageInvoker(handler, disposeHandler: true);
+    }
+}

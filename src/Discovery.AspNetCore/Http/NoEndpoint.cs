@@ -1,0 +1,63 @@
+using System.Net;
+using System.Net.Http.Headers;
+
+namespace Discovery.AspNetCore.Http;
+
+/// <summary>What a caller gets when a call can go nowhere: for gRPC the status UNAVAILABLE with the reason, else an exception.</summary>
+internal static class NoEndpoint
+{
+    private const string GrpcMediaType = "application/grpc";
+
+    /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
+    public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
+    {
+        if (request.Content?.Headers.ContentType?.MediaType is not { } type
+            || !type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new HttpRequestException(HttpRequestError.ConnectionError, reason, cause);
+        }
+
+        var response = new HttpResponseMessage(HttpStatusCode.OK)
+        {
+            Version = HttpVersion.Version20,
+            RequestMessage = request,
+            Content = new ByteArrayContent([]) { Headers = { ContentType = new MediaTypeHeaderValue(GrpcMediaType) } },
+        };
+        response.Headers.TryAddWithoutValidation("grpc-status", "14");
+        response.Headers.TryAddWithoutValidation("grpc-message", Uri.EscapeDataString(reason));
+        return response;
+    }
+
+    /// <summary>Why no endpoint could be chosen.</summary>
+    public static string Explain(ServicePool pool, PoolState state, string scheme, CallSteering steering)
+    {
+        var service = pool.ServiceName;
+        if (steering.Instance is { } instance)
+        {
+            return $"Service '{service}' has no instance '{instance}' (discovery-instance); it has {Count(state.Endpoints.Count)}.";
+        }
+
+        var instances = state.Snapshot.Instances;
+        if (instances.Count == 0)
+        {
+            return $"Service '{service}' has no instance: etcd has no key under '{state.Snapshot.Prefix}' (revision "
+                + $"{state.Snapshot.Revision}). Check the service's name, which is case-sensitive, whether its servers run and are "
+                + $"registered, and whether both sides have the same layout (Etcd:Discovery:Layout is '{pool.Options.Layout}').";
+        }
+
+        if (state.Endpoints.Count == 0)
+        {
+            return $"Service '{service}' has {Count(instances.Count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts).";
+        }
+
+        return $"Service '{service}' has {Count(instances.Count)}, but none of them takes {scheme} calls. Set Etcd:Discovery:Scheme, or the "
+            + $"client's base address, to {(scheme == Uri.UriSchemeHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}.";
+    }
+
+    /// <summary>Why the chosen endpoints were of no use.</summary>
+    public static string Explain(string service, List<ServiceEndpoint> tried, Exception last)
+        => $"No connection to service '{service}': {Count(tried.Count)} tried ({string.Join(", ", tried.Take(5))}"
+            + $"{(tried.Count > 5 ? ", …" : "")}). {last.GetBaseException().Message}";
+
+    private static string Count(int instances) => instances == 1 ? "1 instance" : $"{instances} instances";
+}

@@ -1,0 +1,47 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.AspNetCore.Http;
+
+/// <summary>Tells what a response says of the endpoint that gave it.</summary>
+internal static class Outcomes
+{
+    private const string GrpcStatusHeader = "grpc-status";
+
+    /// <summary>The outcome as far as the response's headers tell.</summary>
+    public static CallOutcome Of(HttpResponseMessage response)
+        => response.StatusCode is >= HttpStatusCode.InternalServerError and not HttpStatusCode.NotImplemented
+            ? CallOutcome.Failure
+            : OfGrpcStatus(response.Headers);
+
+    /// <summary>The outcome by the gRPC status in headers or trailers; a success if there is none.</summary>
+    public static CallOutcome OfGrpcStatus(HttpResponseHeaders headers)
+    {
+        if (!headers.NonValidated.TryGetValues(GrpcStatusHeader, out var values))
+        {
+            return CallOutcome.Success;
+        }
+
+        // UNKNOWN is what servers make of an unhandled exception. INVALID_ARGUMENT, NOT_FOUND and the like are the caller's.
+        return values.ToString() switch
+        {
+            "2" or "8" or "13" or "14" or "15" => CallOutcome.Failure, // UNKNOWN, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+            "1" or "4" => CallOutcome.Cancelled, // CANCELLED, DEADLINE_EXCEEDED
+            _ => CallOutcome.Success,
+        };
+    }
+
+    /// <summary>
+    /// Whether a failure happened before anything was sent, so that the call can go to another endpoint. A connection that does not
+    /// come about in time is reported as a cancellation that nobody asked for.
+    /// </summary>
+    public static bool IsConnectFailure(Exception exception, CancellationToken cancellationToken) => exception switch
+    {
+        HttpRequestException e => e.HttpRequestError
+            is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError,
+        ObjectDisposedException => true,
+        OperationCanceledException { InnerException: TimeoutException } => !cancellationToken.IsCancellationRequested,
+        _ => false,
+    };
+}

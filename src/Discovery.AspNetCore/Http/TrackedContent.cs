@@ -1,0 +1,110 @@
+using System.Net;
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.AspNetCore.Http;
+
+/// <summary>
+/// A response's body that reports when it has ended: read to the end, failed, or given up. Only then is the call over for its endpoint,
+/// and only then are the trailers there that tell how a gRPC call ended.
+/// </summary>
+internal sealed class TrackedContent : HttpContent
+{
+    private readonly HttpContent _inner;
+    private readonly HttpResponseMessage _response;
+    private readonly ServiceEndpoint _endpoint;
+    private readonly long _call;
+    private CallOutcome _outcome;
+    private int _ended;
+
+    public TrackedContent(HttpResponseMessage response, ServiceEndpoint endpoint, long call, CallOutcome outcome)
+    {
+        _response = response;
+        _inner = response.Content;
+        _endpoint = endpoint;
+        _call = call;
+        _outcome = outcome;
+        foreach (var (name, values) in _inner.Headers.NonValidated)
+        {
+            if (values.Count == 1)
+            {
+                Headers.TryAddWithoutValidation(name, values.ToString());
+            }
+            else
+            {
+                Headers.TryAddWithoutValidation(name, values);
+            }
+        }
+    }
+
+    /// <summary>The body was read to its end.</summary>
+    public void OnCompleted()
+    {
+        if (_outcome == CallOutcome.Success)
+        {
+            _outcome = Outcomes.OfGrpcStatus(_response.TrailingHeaders);
+        }
+
+        End(_outcome);
+    }
+
+    /// <summary>Reading failed, or the caller gave up.</summary>
+    public void OnFailed(Exception exception)
+        => End(exception is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        => await SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _inner.CopyToAsync(stream, context, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            OnFailed(e);
+            throw;
+        }
+
+        OnCompleted();
+    }
+
+    protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
+        => new TrackedStream(_inner.ReadAsStream(cancellationToken), this);
+
+    protected override Task<Stream> CreateContentReadStreamAsync()
+    {
+        // The body of a response that was just received is at hand as a stream.
+        var stream = _inner.ReadAsStreamAsync();
+        return stream.IsCompletedSuccessfully ? Task.FromResult<Stream>(new TrackedStream(stream.Result, this)) : Wrap(stream);
+
+        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending, this);
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = _inner.Headers.ContentLength ?? 0;
+        return _inner.Headers.ContentLength is not null;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _inner.Dispose();
+
+            // Disposed before its end was read: the caller had enough, which says nothing against the endpoint.
+            End(_outcome);
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void End(CallOutcome outcome)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) == 0)
+        {
+            _endpoint.OnCallEnded(_call, outcome);
+        }
+    }
+}

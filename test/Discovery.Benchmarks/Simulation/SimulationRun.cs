@@ -1,0 +1,120 @@
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.Benchmarks.Simulation;
+
+/// <summary>One scenario with one contender and one seed: an event queue under a simulated clock, repeatable to the last call.</summary>
+internal sealed class SimulationRun
+{
+    private readonly Scenario _scenario;
+    private readonly Contender _contender;
+    private readonly SimulatedClock _clock = new();
+    private readonly PriorityQueue<Action, long> _events = new();
+    private readonly Random _arrivals;
+    private readonly Random _work;
+    private readonly List<SimulatedServer> _servers = [];
+    private readonly List<SimulatedClient> _clients = [];
+    private readonly SimulationResult _result = new();
+    private readonly long _origin;
+
+    private SimulationRun(Scenario scenario, Contender contender, int seed)
+    {
+        _scenario = scenario;
+        _contender = contender;
+        _origin = _clock.Now;
+        _arrivals = new Random(seed);
+        _work = new Random(seed + 1_000_000);
+        FastRandom.Seed((ulong)seed);
+    }
+
+    private double Now => (_clock.Now - _origin) / (double)SimulatedClock.Second;
+
+    public static SimulationResult Execute(Scenario scenario, Contender contender, int seed) => new SimulationRun(scenario, contender, seed).Execute();
+
+    private SimulationResult Execute()
+    {
+        for (var i = 0; i < _scenario.Clients; i++)
+        {
+            _clients.Add(new SimulatedClient(_clock, _contender));
+        }
+
+        foreach (var model in _scenario.Servers)
+        {
+            AddServer(model, isJoining: false);
+        }
+
+        if (_scenario.Joiner is { } joiner)
+        {
+            After(_scenario.JoinAt, () => AddServer(joiner, isJoining: true));
+        }
+
+        ScheduleArrival();
+        while (_events.TryDequeue(out var happen, out var at))
+        {
+            _clock.Now = at;
+            happen();
+        }
+
+        _result.SetCalls([.. _servers.Select(s => s.Calls / s.Model.Capacity)]);
+        return _result;
+    }
+
+    private void AddServer(ServerModel model, bool isJoining)
+    {
+        var server = new SimulatedServer(model, _work, (call, seconds) => After(seconds, () => Finish(call)));
+        _servers.Add(server);
+        foreach (var client in _clients)
+        {
+            client.Add(server, isJoining);
+        }
+    }
+
+    private void ScheduleArrival() => After(-Math.Log(1 - _arrivals.NextDouble()) / _scenario.Rate, Arrive);
+
+    private void Arrive()
+    {
+        if (Now > _scenario.Duration)
+        {
+            return;
+        }
+
+        ScheduleArrival();
+        var client = _clients[_arrivals.Next(_clients.Count)];
+        var (endpoint, server) = client.Pick();
+        var call = new SimulatedCall(endpoint, client, server, _clock.Now, Now >= _scenario.CountFrom) { Mark = endpoint.OnCallStarted() };
+        After(_scenario.Limit, () => GiveUp(call));
+        server.Accept(call, Now);
+    }
+
+    private void Finish(SimulatedCall call)
+    {
+        call.Server.OnFinished(call, Now);
+        if (call.IsOver)
+        {
+            return;
+        }
+
+        var mark = call.IsFailure ? call.Mark : call.Endpoint.OnHeaders(call.Mark);
+        End(call, mark, call.IsFailure ? CallOutcome.Failure : CallOutcome.Success);
+    }
+
+    private void GiveUp(SimulatedCall call)
+    {
+        if (!call.IsOver)
+        {
+            End(call, call.Mark, CallOutcome.Cancelled);
+        }
+    }
+
+    private void End(SimulatedCall call, long mark, CallOutcome outcome)
+    {
+        call.IsOver = true;
+        call.Endpoint.OnCallEnded(mark, outcome);
+        call.Client.OnEnded(call.Endpoint, call.StartedAt);
+        if (call.IsCounted)
+        {
+            _result.Add(outcome, (_clock.Now - call.StartedAt) / (double)SimulatedClock.Second);
+        }
+    }
+
+    private void After(double seconds, Action happen) => _events.Enqueue(happen, _clock.Now + (long)(seconds * SimulatedClock.Second));
+}

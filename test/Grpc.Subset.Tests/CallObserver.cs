@@ -1,0 +1,44 @@
+using Grpc.Core;
+
+namespace Grpc.Subset.Tests;
+
+/// <summary>What the service saw of its last call, for a test to look at.</summary>
+public sealed class CallObserver
+{
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public string? Method { get; private set; }
+
+    public string? Host { get; private set; }
+
+    public string? Peer { get; private set; }
+
+    public DateTime Deadline { get; private set; }
+
+    public Metadata RequestHeaders { get; private set; } = [];
+
+    public bool Cancelled { get; private set; }
+
+    public bool HasHttpContext { get; private set; }
+
+    public bool Called => Method is not null;
+
+    /// <summary>Completes when a waiting handler has ended, for whatever reason.</summary>
+    public Task HandlerEnded => _ended.Task;
+
+    public void Record(ServerCallContext context)
+    {
+        Host = context.Host;
+        Peer = context.Peer;
+        Deadline = context.Deadline;
+        RequestHeaders = context.RequestHeaders;
+        HasHttpContext = context.GetHttpContext().Request.Path == context.Method;
+        Method = context.Method;
+    }
+
+    public void Ended(ServerCallContext context)
+    {
+        Cancelled = context.CancellationToken.IsCancellationRequested;
+        _ended.TrySetResult();
+    }
+}

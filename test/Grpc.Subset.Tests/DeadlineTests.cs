@@ -1,0 +1,102 @@
+using Grpc.Core;
+using Grpc.Subset.Tests.Interop;
+
+namespace Grpc.Subset.Tests;
+
+public sealed class DeadlineTests
+{
+    private static DateTime In(double seconds) => DateTime.UtcNow.AddSeconds(seconds);
+
+    [Fact]
+    public async Task A_call_that_takes_too_long_ends_on_both_sides()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var call = server.Client.WaitAsync(new Message { Number = -1 }, deadline: In(0.3));
+
+        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+
+        Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
+        Assert.Equal(StatusCode.DeadlineExceeded, call.GetStatus().StatusCode);
+        await server.Observer.HandlerEnded;
+        Assert.True(server.Observer.Cancelled);
+    }
+
+    [Fact]
+    public async Task A_stream_that_lasts_too_long_ends_on_both_sides()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var call = server.Client.WaitStream(new Message(), deadline: In(2));
+        Assert.True(await call.ResponseStream.MoveNext());
+
+        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+
+        Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
+        await server.Observer.HandlerEnded;
+        Assert.True(server.Observer.Cancelled);
+    }
+
+    [Fact]
+    public async Task A_call_that_is_quick_enough_succeeds_and_the_server_knew_the_deadline()
+    {
+        await using var server = await TestServer.StartAsync();
+        var deadline = In(30);
+
+        Assert.Equal("waited", (await server.Client.WaitAsync(new Message { Number = 1 }, deadline: deadline)).Text);
+
+        Assert.InRange(server.Observer.Deadline, deadline.AddSeconds(-1), deadline.AddSeconds(10));
+        Assert.Equal(DateTimeKind.Utc, server.Observer.Deadline.Kind);
+    }
+
+    [Fact]
+    public async Task A_deadline_in_the_past_fails_without_a_call()
+    {
+        await using var server = await TestServer.StartAsync();
+
+        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(new Message(), deadline: In(-1)).ResponseAsync);
+
+        Assert.Equal(new Status(StatusCode.DeadlineExceeded, ""), exception.Status);
+        Assert.False(server.Observer.Called);
+    }
+
+    [Fact]
+    public async Task A_deadline_that_is_not_in_utc_is_refused()
+    {
+        await using var server = await TestServer.StartAsync();
+        var local = DateTime.SpecifyKind(DateTime.Now, DateTimeKind.Local);
+
+        var exception = Assert.Throws<InvalidOperationException>(() => { _ = server.Client.EchoAsync(new Message(), deadline: local); });
+
+        Assert.Equal("Deadline must have a kind DateTimeKind.Utc or be equal to DateTime.MaxValue or DateTime.MinValue.", exception.Message);
+    }
+
+    [Fact]
+    public async Task A_deadline_may_be_years_away()
+    {
+        await using var server = await TestServer.StartAsync();
+
+        Assert.Equal("a", (await server.Client.EchoAsync(new Message { Text = "a" }, deadline: DateTime.UtcNow.AddYears(100))).Text);
+        Assert.Equal("b", (await server.Client.EchoAsync(new Message { Text = "b" }, deadline: DateTime.MaxValue)).Text);
+    }
+
+    [Fact]
+    public async Task The_first_of_deadline_and_cancellation_decides()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var cancellation = new CancellationTokenSource();
+        using var call = server.Client.WaitAsync(new Message { Number = -1 }, deadline: In(60), cancellationToken: cancellation.Token);
+
+        await cancellation.CancelAsync();
+
+        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode);
+    }
+
+    [Fact]
+    public async Task With_the_option_a_passed_deadline_is_a_cancelled_operation()
+    {
+        await using var server = await TestServer.StartAsync();
+        var client = server.CreateClient(options => options.ThrowOperationCanceledOnCancellation = true);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => client.WaitAsync(new Message { Number = -1 }, deadline: In(0.3)).ResponseAsync);
+    }
+}
