@@ -300,4 +300,5 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
 public sealed class WatchOnEmbedded(EmbeddedServer server) : WatchConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class WatchOnEtcd(RealServer server) : WatchConformance(server);
