@@ -19,7 +19,7 @@ internal struct LatencyEstimate
     /// <summary>How much one sample counts: more the longer the last one is ago, so that both busy and quiet endpoints look back a few seconds.</summary>
     private const double LeastGain = 0.02;
 
-    private const double MostGain = 0.1;
+    private const double MostGain = 0.5;
 
     private const double LookBackSeconds = 3;
 
