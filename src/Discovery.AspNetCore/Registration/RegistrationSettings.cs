@@ -21,23 +21,35 @@ internal sealed partial class RegistrationSettings(
     public EtcdRegistrationOptions Current => _changed ?? initial.Value;
 
     /// <summary>Calls back whenever the configuration was reloaded and is valid; <see cref="Current"/> is up to date then.</summary>
-    public IDisposable OnChange(Action callback) => ChangeToken.OnChange(configuration.GetReloadToken, () =>
+    public IDisposable OnChange(Action callback)
+    {
+        // Read before the first change, for it is what goes on if that one is not valid.
+        _changed = Current;
+        return ChangeToken.OnChange(configuration.GetReloadToken, () =>
+        {
+            if (TryRead())
+            {
+                callback();
+            }
+        });
+    }
+
+    private bool TryRead()
     {
         try
         {
             var changed = factory.Create(Options.DefaultName);
             WarnOfFixed(changed);
             _changed = changed;
+            return true;
         }
         catch (Exception e)
         {
             // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
             Log.NotUsed(logger, e.Message);
-            return;
+            return false;
         }
-
-        callback();
-    });
+    }
 
     private void WarnOfFixed(EtcdRegistrationOptions changed)
     {
