@@ -19,6 +19,7 @@ public sealed class OwnedProcess : IAsyncDisposable
         echo "owned-pid $child"
         (
           cat <&3 >/dev/null
+          trap '' TERM
           kill -9 $child
           if [ -n "$directory" ]; then sleep 0.2; rm -rf "$directory"; fi
         ) >/dev/null 2>&1 &

@@ -29,7 +29,9 @@ internal static class EtcdErrors
         var isThere = attempts.Any(a => a.Failure.Kind is GrpcFailureKind.Status or GrpcFailureKind.Silence);
         var advice = isThere
             ? "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other."
-            : Reach;
+            : pool.All.Any(e => e.Address.Scheme == Uri.UriSchemeHttps)
+                ? Reach + " Check that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile."
+                : Reach;
         return new EtcdException(
             $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {advice}",
             last.Code is EtcdStatusCode.Unknown ? EtcdStatusCode.Unavailable : last.Code,
