@@ -1,10 +1,12 @@
 using Discovery.Benchmarks;
+using Discovery.Benchmarks.Embedded;
 using Discovery.Benchmarks.Simulation;
 
 (string Verb, string Help, Func<string[], int> Run)[] verbs =
 [
     ("simulate", SimulateCommand.Help, SimulateCommand.Run),
     ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
+    ("embedded", "measures the embedded etcd, or another one: [URL]", EmbeddedEtcdBenchmark.Run),
 ];
 
 var verb = args.FirstOrDefault() ?? "--help";

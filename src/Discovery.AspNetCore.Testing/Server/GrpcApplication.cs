@@ -33,8 +33,7 @@ internal sealed partial class GrpcApplication(MethodTable methods, FaultPlan fau
                 throw fault;
             }
 
-            using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.Aborted, stopping);
-            await methods.InvokeAsync(request.Path, call, ending.Token);
+            await methods.InvokeAsync(request.Path, call, stopping);
             call.End(EtcdStatusCode.Ok);
         }
         catch (RpcException e)

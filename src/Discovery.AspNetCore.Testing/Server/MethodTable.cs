@@ -36,20 +36,29 @@ internal sealed class MethodTable
         Unary("/etcdserverpb.Auth/Authenticate", AuthenticateRequest.Parser, ClusterService.Authenticate);
     }
 
+    /// <param name="path">The path of the call.</param>
+    /// <param name="call">The call.</param>
+    /// <param name="stopping">Ends streams.</param>
     /// <exception cref="RpcException">The server does not support the method.</exception>
-    public Task InvokeAsync(string path, GrpcCall call, CancellationToken cancellationToken)
+    public Task InvokeAsync(string path, GrpcCall call, CancellationToken stopping)
         => _methods.TryGetValue(path, out var method)
-            ? method(call, cancellationToken)
+            ? method(call, stopping)
             : throw EtcdErrors.NotSupported(path.TrimStart('/'));
 
     private void Unary<TRequest, TResponse>(string path, MessageParser<TRequest> parser, Func<TRequest, TResponse> handler)
         where TRequest : class, IMessage<TRequest>
         where TResponse : class, IMessage<TResponse>
-        => _methods.Add(path, async (call, cancellationToken) =>
+        => _methods.Add(path, async (call, _) =>
         {
-            var request = await call.ReadSingleAsync(parser, cancellationToken);
+            // Nothing waits but the read, and that ends when the client goes away: no token is needed, and none is made.
+            var request = await call.ReadSingleAsync(parser, CancellationToken.None);
             call.Write(handler(request));
         });
 
-    private void Streaming(string path, Func<GrpcCall, CancellationToken, Task> handler) => _methods.Add(path, handler);
+    private void Streaming(string path, Func<GrpcCall, CancellationToken, Task> handler)
+        => _methods.Add(path, async (call, stopping) =>
+        {
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.Aborted, stopping);
+            await handler(call, ending.Token);
+        });
 }
