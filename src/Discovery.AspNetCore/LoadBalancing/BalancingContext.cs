@@ -42,7 +42,7 @@ internal sealed partial class BalancingContext
     /// </summary>
     public long CoarseNow => Volatile.Read(ref _now);
 
-    /// <summary>How young an endpoint's latency estimate is to be taken as it stands: a quarter of a second.</summary>
+    /// <summary>Up to which age an endpoint's latency estimate is taken as it stands: a quarter of a second, in which next to nothing is forgotten.</summary>
     public long RecentTicks { get; }
 
     /// <summary>How old an estimate is of which nothing is left.</summary>

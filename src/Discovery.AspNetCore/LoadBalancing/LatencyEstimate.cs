@@ -85,5 +85,13 @@ internal struct LatencyEstimate
     }
 
     private readonly double Forgotten(long age, BalancingContext context)
-        => age > context.LongAgoTicks ? context.UsualLatency : context.UsualLatency + ((_ticks - context.UsualLatency) * Math.Exp(-Math.Max(0, age) / (ForgetSeconds * context.TicksPerSecond)));
+    {
+        if (age < context.RecentTicks)
+        {
+            return _ticks;
+        }
+
+        var usual = context.UsualLatency;
+        return age > context.LongAgoTicks ? usual : usual + ((_ticks - usual) * Math.Exp(-age / (ForgetSeconds * context.TicksPerSecond)));
+    }
 }
