@@ -5,7 +5,8 @@ namespace Discovery.Benchmarks.Simulation;
 /// <summary>All scenarios with all contenders, and whether the default policy meets its targets.</summary>
 internal static class SimulateCommand
 {
-    public const string Help = "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO-PREFIX] [--policy PREFIX]";
+    public const string Help =
+        "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO-PREFIX] [--policy PREFIX]";
 
     public static int Run(string[] args)
     {
@@ -27,7 +28,8 @@ internal static class SimulateCommand
                 results.Add((scenario.Name, contender), sum);
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"  {contender.Name,-24} {sum.Success * 100,10:F4} {sum.Failures,8} {sum.Quantile(0.5),8:F1} {sum.Quantile(0.99),8:F1} {sum.Quantile(0.999),8:F1} {sum.Fairness,9:F3}"));
+                    $"  {contender.Name,-24} {sum.Success * 100,10:F4} {sum.Failures,8} "
+                    + $"{sum.Quantile(0.5),8:F1} {sum.Quantile(0.99),8:F1} {sum.Quantile(0.999),8:F1} {sum.Fairness,9:F3}"));
             }
         }
 
@@ -38,7 +40,8 @@ internal static class SimulateCommand
     private static SimulationResult RunSeeds(Scenario scenario, Contender contender, int seeds)
     {
         var sum = new SimulationResult();
-        foreach (var result in Enumerable.Range(1, seeds).AsParallel().AsOrdered().Select(seed => SimulationRun.Execute(scenario, contender, seed)))
+        var runs = Enumerable.Range(1, seeds).AsParallel().AsOrdered().Select(seed => SimulationRun.Execute(scenario, contender, seed));
+        foreach (var result in runs)
         {
             sum.Add(result);
         }

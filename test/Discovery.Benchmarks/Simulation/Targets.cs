@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Discovery.Benchmarks.Simulation;
 
-/// <summary>What the default policy must reach. Each is checked with ejection and without, so that it is plain which of them does the work.</summary>
+/// <summary>
+/// What the default policy must reach. Each is checked with ejection and without, so that it is plain which of them does the work.
+/// </summary>
 internal static class Targets
 {
     /// <summary>Prints each target whose scenarios were run.</summary>
