@@ -9,7 +9,7 @@ namespace Discovery.Etcd;
 /// Holds one lease and a set of keys on it, for as long as it lives: what was put stands in etcd again after the lease was lost, the
 /// process was paused, or somebody deleted a key. Nothing throws because etcd is away; it converges when etcd is back.
 /// </summary>
-public sealed class EtcdLeaseKeeper : IAsyncDisposable
+public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _gate = new();
@@ -18,6 +18,7 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     private readonly WantedKeys _keys = new();
     private readonly LeaseStatusBoard _status;
     private readonly LeaseLoop _loop;
+    private readonly ILogger _logger;
     private Task? _running;
 
     internal EtcdLeaseKeeper(
@@ -25,8 +26,9 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     {
         _leases = leases;
         _client = client;
-        _status = new LeaseStatusBoard(_keys);
-        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, record => KeyTaken?.Invoke(record), time, logger);
+        _logger = logger;
+        _status = new LeaseStatusBoard(_keys, logger);
+        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, OnTaken, time, logger);
     }
 
     /// <summary>The lease's present state.</summary>
@@ -105,6 +107,20 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     /// <summary>Ends without a goodbye: the lease runs out by itself. Call <see cref="StopAsync"/> first for a clean end.</summary>
     public ValueTask DisposeAsync() => new(EndAsync());
 
+    private void OnTaken(EtcdKeyValue record)
+    {
+        Log.KeyTaken(_logger, record.Key, record.LeaseId);
+        try
+        {
+            KeyTaken?.Invoke(record);
+        }
+        catch (Exception e)
+        {
+            // A handler's mistake must not cost the lease.
+            Log.HandlerFailed(_logger, e);
+        }
+    }
+
     private async Task EndAsync()
     {
         Task? running;
@@ -127,5 +143,14 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
 
         _status.Stopped();
         _keys.Close(new ObjectDisposedException(nameof(EtcdLeaseKeeper)));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Warning, "The key '{Key}' was taken over by somebody else's lease {LeaseId:x}; it is left alone.")]
+        public static partial void KeyTaken(ILogger logger, string key, long leaseId);
+
+        [LoggerMessage(11, LogLevel.Error, "A handler of KeyTaken failed.")]
+        public static partial void HandlerFailed(ILogger logger, Exception exception);
     }
 }

@@ -1,8 +1,10 @@
+using Discovery.Benchmarks;
 using Discovery.Benchmarks.Simulation;
 
 (string Verb, string Help, Func<string[], int> Run)[] verbs =
 [
-    ("simulate", "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO]", SimulateCommand.Run),
+    ("simulate", SimulateCommand.Help, SimulateCommand.Run),
+    ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
 ];
 
 var verb = args.FirstOrDefault() ?? "--help";

@@ -84,6 +84,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<LoadBalancingPolicies>();
+        services.TryAddSingleton<IServiceSource, EtcdServiceSource>();
         services.TryAddSingleton<ServiceDirectory>();
         services.TryAddSingleton<IServiceDirectory>(static s => s.GetRequiredService<ServiceDirectory>());
         services.TryAddSingleton<ServicePools>();

@@ -1,5 +1,3 @@
-using System.Net.Security;
-
 namespace Discovery.AspNetCore.Http;
 
 /// <summary>Makes what carries the calls of one endpoint: a connection pool of its own.</summary>
@@ -29,14 +27,23 @@ internal sealed class EndpointTransports(
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
             ConnectCallback = new EndpointDialer(instance, filter).DialAsync,
         };
-        if (TlsTarget.HostOf(options.TlsTargetHost, instance.Host) is { } host)
-        {
-            handler.SslOptions = new SslClientAuthenticationOptions { TargetHost = host };
-        }
-
+        var dial = handler.ConnectCallback;
         foreach (var action in configure)
         {
             action(handler);
+        }
+
+        if (handler.ConnectCallback != dial)
+        {
+            handler.Dispose();
+            throw new InvalidOperationException(
+                $"ConfigureEtcdTransport of service '{instance.ServiceName}' sets ConnectCallback, which is how calls get to the instance; leave it alone.");
+        }
+
+        if (TlsTarget.HostOf(options.TlsTargetHost, instance.Host) is { } host)
+        {
+            // After the application's turn, which may have put options of its own in place.
+            handler.SslOptions.TargetHost ??= host;
         }
 
         return new HttpMessageInvoker(handler, disposeHandler: true);

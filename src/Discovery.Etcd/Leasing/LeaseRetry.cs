@@ -19,7 +19,8 @@ internal static class LeaseRetry
         new ResiliencePipelineBuilder { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions
             {
-                ShouldHandle = new PredicateBuilder().Handle<EtcdException>(e => !isFinal(e)),
+                ShouldHandle = new PredicateBuilder().Handle<Exception>(
+                    e => e is not (OperationCanceledException or ObjectDisposedException) && !(e is EtcdException failure && isFinal(failure))),
                 MaxRetryAttempts = int.MaxValue,
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
