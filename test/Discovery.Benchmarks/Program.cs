@@ -1,8 +1,10 @@
+using Discovery.Benchmarks;
 using Discovery.Benchmarks.Simulation;
 
 (string Verb, string Help, Func<string[], int> Run)[] verbs =
 [
     ("simulate", "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO]", SimulateCommand.Run),
+    ("model", "drives the directory through random histories against a model: [--steps N] [--seed N]", ModelCommand.Run),
 ];
 
 var verb = args.FirstOrDefault() ?? "--help";
