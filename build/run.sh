@@ -5,25 +5,29 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 usage() {
     cat <<'USAGE'
-Usage: build/run.sh [--grpc-packages] [ARGUMENT ...]
+Usage: build/run.sh [--grpc-packages] [--etcd] [ARGUMENT ...]
 
 Builds examples/Quickstart, makes sure there is an etcd, and runs the tour: three greeter instances, a web API that calls
 them by name, and a client. It says step by step what happens, and its exit code is 0 only if all of it held.
 
   --grpc-packages   builds with the official Grpc.* packages instead of build/grpc-subset
+  --etcd            insists on a real etcd, and installs Debian's etcd-server when it must and runs as root
   ARGUMENT          is handed to the tour, e.g. --serve, or --Etcd:Registration:Layout=OpenIm; `build/run.sh -- --help`
                     lists what it understands
 
 The etcd: the one named by Etcd__Endpoints__0 (e.g. Etcd__Endpoints__0=http://10.0.0.1:2379) or --Etcd:Endpoints:0=URL;
-else one is started on free ports with an empty directory and ended afterwards. build/etcd.sh finds or installs the binary.
+else, where one is installed (ETCD_BIN or the PATH), it is started on free ports with an empty directory and ended afterwards;
+else the tour runs the embedded etcd of Discovery.AspNetCore.Testing within its own process.
 USAGE
 }
 
 packages=false
+real=false
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
         --grpc-packages) packages=true; shift ;;
+        --etcd) real=true; shift ;;
         --) shift; break ;;
         *) break ;;
     esac
@@ -53,8 +57,18 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-if ! endpoint_given "$@"; then
+if endpoint_given "$@"; then
+    etcd=
+elif [ $real = true ]; then
     etcd=$("$root/build/etcd.sh")
+elif ! etcd=$("$root/build/etcd.sh" --no-install 2>/dev/null); then
+    [ -z "${ETCD_BIN:-}" ] || "$root/build/etcd.sh" --no-install
+    echo "No etcd is installed: the tour runs the embedded one (--etcd insists on a real one)."
+    etcd=
+    set -- --embedded "$@"
+fi
+
+if [ -n "$etcd" ]; then
     etcd_dir=$(mktemp -d)
     # Two ports that were free a moment ago; should another process be quicker, the next two are tried.
     for attempt in 1 2 3 4 5; do

@@ -56,6 +56,29 @@ public sealed partial class EmbeddedEtcd : IAsyncDisposable
     /// <summary>How many connections clients have open.</summary>
     public int Connections => Server.Connections;
 
+    internal int Watchers
+    {
+        get
+        {
+            lock (Engine.Gate)
+            {
+                return Engine.Watchers.Count;
+            }
+        }
+    }
+
+    /// <summary>How many changes are kept.</summary>
+    internal int HistoryLength
+    {
+        get
+        {
+            lock (Engine.Gate)
+            {
+                return Engine.Store.Log.Count;
+            }
+        }
+    }
+
     private EtcdEngine Engine => _engine ?? throw NotRunning();
 
     private EtcdServer Server => _server ?? throw NotRunning();

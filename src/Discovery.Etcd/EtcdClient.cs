@@ -53,7 +53,7 @@ public sealed class EtcdClient : IAsyncDisposable
         _keyValues = new KeyValueClient(_caller);
         _lists = new PagedList(_caller);
         _leases = new LeaseClient(_caller, failover, tokens);
-        _watches = new WatchHub(options, _pool, tokens, _caller, _time, _loggers.CreateLogger<WatchHub>());
+        _watches = new WatchHub(options, _pool, tokens, _caller, _time, _loggers.CreateLogger<WatchHub>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>

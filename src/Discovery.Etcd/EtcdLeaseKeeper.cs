@@ -9,7 +9,7 @@ namespace Discovery.Etcd;
 /// Holds one lease and a set of keys on it, for as long as it lives: what was put stands in etcd again after the lease was lost, the
 /// process was paused, or somebody deleted a key. Nothing throws because etcd is away; it converges when etcd is back.
 /// </summary>
-public sealed class EtcdLeaseKeeper : IAsyncDisposable
+public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _gate = new();
@@ -18,6 +18,7 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     private readonly WantedKeys _keys = new();
     private readonly LeaseStatusBoard _status;
     private readonly LeaseLoop _loop;
+    private readonly ILogger _logger;
     private Task? _running;
 
     internal EtcdLeaseKeeper(
@@ -25,8 +26,9 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     {
         _leases = leases;
         _client = client;
-        _status = new LeaseStatusBoard(_keys);
-        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, record => KeyTaken?.Invoke(record), time, logger);
+        _logger = logger;
+        _status = new LeaseStatusBoard(_keys, logger);
+        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, OnTaken, time, logger);
     }
 
     /// <summary>The lease's present state.</summary>
@@ -39,10 +41,10 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
         remove => _status.Changed -= value;
     }
 
-    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is then left alone until put again.</summary>
+    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is left alone until it is gone or put again.</summary>
     public event Action<EtcdKeyValue>? KeyTaken;
 
-    /// <summary>Wants a key to stand in etcd with this value, on the lease. Returns at once.</summary>
+    /// <summary>Wants a key to stand in etcd with this value, on the lease, whoever holds it now. Returns at once.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
     public void Put(string key, ReadOnlyMemory<byte> value)
@@ -52,6 +54,18 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
             _keys.Put(key, value.ToArray());
             _running ??= Task.Run(() => _loop.RunAsync(_ended.Token));
+        }
+    }
+
+    /// <summary>Wants another value for a key that was put before, unless it is in other hands meanwhile. Returns at once.</summary>
+    /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
+    /// <param name="value">The value.</param>
+    public void Update(string key, ReadOnlyMemory<byte> value)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            _keys.Update(key, value.ToArray());
         }
     }
 
@@ -93,6 +107,20 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     /// <summary>Ends without a goodbye: the lease runs out by itself. Call <see cref="StopAsync"/> first for a clean end.</summary>
     public ValueTask DisposeAsync() => new(EndAsync());
 
+    private void OnTaken(EtcdKeyValue record)
+    {
+        Log.KeyTaken(_logger, record.Key, record.LeaseId);
+        try
+        {
+            KeyTaken?.Invoke(record);
+        }
+        catch (Exception e)
+        {
+            // A handler's mistake must not cost the lease.
+            Log.HandlerFailed(_logger, e);
+        }
+    }
+
     private async Task EndAsync()
     {
         Task? running;
@@ -115,5 +143,14 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
 
         _status.Stopped();
         _keys.Close(new ObjectDisposedException(nameof(EtcdLeaseKeeper)));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Warning, "The key '{Key}' was taken over by somebody else's lease {LeaseId:x}; it is left alone.")]
+        public static partial void KeyTaken(ILogger logger, string key, long leaseId);
+
+        [LoggerMessage(11, LogLevel.Error, "A handler of KeyTaken failed.")]
+        public static partial void HandlerFailed(ILogger logger, Exception exception);
     }
 }

@@ -74,6 +74,15 @@ public sealed class TcpProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>Lets nothing go on over the connections that are open now; new ones work.</summary>
+    public void BlackholeOpenConnections()
+    {
+        foreach (var connection in Snapshot())
+        {
+            connection.IsBlackhole = true;
+        }
+    }
+
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {

@@ -11,6 +11,8 @@ internal sealed class TcpProxyConnection(TcpProxy proxy, Socket client) : IDispo
     private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private int _cutAfter = -1;
 
+    public bool IsBlackhole { get; set; }
+
     public void Cut()
     {
         // Zero: a reset, not an orderly end.
@@ -53,7 +55,7 @@ internal sealed class TcpProxyConnection(TcpProxy proxy, Socket client) : IDispo
                     await Task.Delay(proxy.Delay, cancellationToken);
                 }
 
-                while (isHeld())
+                while (isHeld() || IsBlackhole)
                 {
                     await Task.Delay(Step, cancellationToken);
                 }

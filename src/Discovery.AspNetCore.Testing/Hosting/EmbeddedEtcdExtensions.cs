@@ -44,7 +44,9 @@ public static class EmbeddedEtcdExtensions
         builder.Services.AddSingleton(_ => etcd);
         // First of all services, wherever the call stands: the others may need etcd to start, and still need it when they stop.
         builder.Services.Insert(0, ServiceDescriptor.Singleton<IHostedService>(services => new EmbeddedEtcdService(
-            services.GetRequiredService<EmbeddedEtcd>(), options.LoggerFactory ?? services.GetRequiredService<ILoggerFactory>())));
+            services.GetRequiredService<EmbeddedEtcd>(),
+            services.GetRequiredService<IHostEnvironment>(),
+            options.LoggerFactory ?? services.GetRequiredService<ILoggerFactory>())));
         return builder;
     }
 

@@ -96,7 +96,7 @@ internal sealed class GrpcCall
         headers["grpc-status"] = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         if (message is not null)
         {
-            headers["grpc-message"] = Uri.EscapeDataString(message);
+            headers["grpc-message"] = GrpcMessageText.Encode(message);
         }
     }
 

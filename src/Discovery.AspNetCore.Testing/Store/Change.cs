@@ -21,8 +21,8 @@ internal sealed class Change(KeyHistory history, KeyValue record, bool isDelete)
 
     public long Revision => record.ModRevision;
 
-    /// <summary>The key did not exist just before.</summary>
-    public bool IsCreate => !isDelete && record.CreateRevision == record.ModRevision;
+    /// <summary>The key's record before this revision, or <see langword="null"/> where it did not exist or is forgotten.</summary>
+    public KeyValue? Previous => !isDelete && record.CreateRevision == Revision ? null : history.At(Revision - 1);
 
     /// <summary>The change as watchers see it, without the previous record; one object for all of them.</summary>
     public Event Event => _event ??= new Event { Type = isDelete ? Event.Types.EventType.Delete : Event.Types.EventType.Put, Kv = record };

@@ -71,10 +71,6 @@ internal sealed class MvccStore
 
     public KeyHistory History(ByteString key) => _index.GetOrAdd(key);
 
-    /// <summary>The record that a change replaced, as a watch with prev_kv shows it: none where that revision is compacted.</summary>
-    public KeyValue? Before(Change change)
-        => change.IsCreate || change.Revision - 1 < CompactedRevision ? null : change.History.At(change.Revision - 1);
-
     public void Apply(Change change)
     {
         change.History.Append(change);

@@ -4,7 +4,7 @@ using Discovery.Etcd.Protocol;
 namespace Discovery.AspNetCore.Testing.Watches;
 
 /// <summary>Collects events for one response: whole revisions, and a bounded number and size of them.</summary>
-internal sealed class EventBatch(MvccStore store, bool withPrevious)
+internal sealed class EventBatch(bool withPrevious)
 {
     /// <summary>The most revisions in one response, as in etcd.</summary>
     private const int MostRevisions = 1000;
@@ -39,7 +39,7 @@ internal sealed class EventBatch(MvccStore store, bool withPrevious)
     }
 
     private Event EventOf(Change change)
-        => withPrevious && store.Before(change) is { } previous
+        => withPrevious && change.Previous is { } previous
             ? new Event { Type = change.Event.Type, Kv = change.Record, PrevKv = previous }
             : change.Event;
 }

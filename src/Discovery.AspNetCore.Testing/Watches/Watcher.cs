@@ -74,7 +74,7 @@ internal sealed class Watcher(WatchStream stream, long id, WatchCreateRequest re
             return new WatchResponse { Header = engine.Header(0), WatchId = id, Canceled = true, CompactRevision = engine.Store.CompactedRevision };
         }
 
-        var batch = new EventBatch(engine.Store, request.PrevKv);
+        var batch = new EventBatch(request.PrevKv);
         var readsLog = _behindFrom is not null;
         if (readsLog)
         {

@@ -55,6 +55,9 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
         services.TryAddSingleton<RegistrationSettings>();
+        services.TryAddSingleton<LocalAddresses>();
+        services.TryAddSingleton<RegistrationPlanner>();
+        services.TryAddSingleton<HealthGate>();
         services.TryAddSingleton<RegistrationService>();
         services.TryAddSingleton<IServiceRegistration>(static s => s.GetRequiredService<RegistrationService>());
         services.TryAddEnumerable(

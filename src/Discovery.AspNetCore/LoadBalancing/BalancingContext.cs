@@ -19,6 +19,7 @@ internal sealed partial class BalancingContext
         TicksPerSecond = clock.TimestampFrequency;
         _grain = Math.Max(1, clock.TimestampFrequency / 1000);
         RecentTicks = clock.TimestampFrequency / 4;
+        LongAgoTicks = (long)(10 * LatencyEstimate.ForgetSeconds * clock.TimestampFrequency);
         _now = clock.GetTimestamp();
         _sampledAt = _now - _grain;
     }
@@ -43,6 +44,9 @@ internal sealed partial class BalancingContext
 
     /// <summary>How young an endpoint's latency estimate is to be taken as it stands: a quarter of a second.</summary>
     public long RecentTicks { get; }
+
+    /// <summary>How old an estimate is of which nothing is left.</summary>
+    public long LongAgoTicks { get; }
 
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);

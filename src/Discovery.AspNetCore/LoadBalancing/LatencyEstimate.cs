@@ -19,12 +19,12 @@ internal struct LatencyEstimate
     /// <summary>How much one sample counts: more the longer the last one is ago, so that both busy and quiet endpoints look back a few seconds.</summary>
     private const double LeastGain = 0.02;
 
-    private const double MostGain = 0.1;
+    private const double MostGain = 0.5;
 
     private const double LookBackSeconds = 3;
 
     /// <summary>Without calls the estimate goes back to what is usual with this time constant: an endpoint that was slow gets another chance.</summary>
-    private const double ForgetSeconds = 20;
+    public const double ForgetSeconds = 20;
 
     private const long Never = -(1L << 60);
 
@@ -57,22 +57,22 @@ internal struct LatencyEstimate
         }
     }
 
-    /// <summary>The estimate for a call that is sent now.</summary>
+    /// <summary>The estimate for a call that is sent now, at least one tick.</summary>
     /// <param name="now">The time.</param>
-    /// <param name="isWaitedFor">Whether calls wait for headers: they have done so since the last answer at least.</param>
+    /// <param name="waiting">How many calls wait for headers. If any does, it has waited since the last answer at least.</param>
     /// <param name="context">What the endpoints share.</param>
-    public readonly double At(long now, bool isWaitedFor, BalancingContext context)
-    {
-        // Under load the last sample is recent, and the exponential can be spared.
-        var age = now - _updatedAt;
-        var estimate = age < context.RecentTicks ? _ticks : Forgotten(age, context);
-        if (isWaitedFor && now - _progressAt > estimate)
-        {
-            estimate = now - _progressAt;
-        }
+    public readonly double At(long now, int waiting, BalancingContext context) => AtLeast(now, waiting, Forgotten(now - _updatedAt, context));
 
-        return estimate;
+    /// <summary><see cref="At"/> for an estimate that is hardly older than <paramref name="recentFrom"/>: it is taken as it stands.</summary>
+    public readonly double RecentAt(long now, int waiting, long recentFrom, ref long isStale)
+    {
+        isStale |= _updatedAt - recentFrom;
+        return AtLeast(now, waiting, _ticks);
     }
+
+    // Whether calls wait is as good as random: no branch.
+    private readonly double AtLeast(long now, int waiting, double estimate)
+        => double.MaxNative(estimate, (now - _progressAt) & (-waiting >> 31)) + 1;
 
     private void Sample(double ticks, long now, BalancingContext context)
     {
@@ -85,5 +85,5 @@ internal struct LatencyEstimate
     }
 
     private readonly double Forgotten(long age, BalancingContext context)
-        => context.UsualLatency + ((_ticks - context.UsualLatency) * Math.Exp(-Math.Max(0, age) / (ForgetSeconds * context.TicksPerSecond)));
+        => age > context.LongAgoTicks ? context.UsualLatency : context.UsualLatency + ((_ticks - context.UsualLatency) * Math.Exp(-Math.Max(0, age) / (ForgetSeconds * context.TicksPerSecond)));
 }

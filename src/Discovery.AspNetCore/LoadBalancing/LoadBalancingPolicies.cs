@@ -28,8 +28,12 @@ internal sealed class LoadBalancingPolicies
 
     private static IEnumerable<ILoadBalancingPolicy> BuiltIn()
     {
-        yield return new LeastLoadPolicy();
+        var leastLoad = new LeastLoadPolicy();
+        yield return leastLoad;
         yield return new RoundRobinPolicy();
         yield return new WeightedRoundRobinPolicy();
+        yield return new RandomPolicy();
+        yield return new ConsistentHashPolicy(leastLoad);
+        yield return new PickFirstPolicy();
     }
 }

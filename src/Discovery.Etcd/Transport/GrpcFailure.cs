@@ -6,7 +6,15 @@ namespace Discovery.Etcd.Transport;
 /// <summary>Tells what an exception of the HTTP stack means for a call.</summary>
 internal static class GrpcFailure
 {
-    public static bool IsOfTheNetwork(Exception exception) => exception is HttpRequestException or IOException;
+    /// <summary>
+    /// Whether the network is to blame. The HTTP stack lets more through than its own exceptions when a connection breaks at a bad moment:
+    /// socket errors, disposed streams, and cancellations that nobody asked for.
+    /// </summary>
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="cancellationToken">The caller's own wish to end.</param>
+    public static bool IsOfTheNetwork(Exception exception, CancellationToken cancellationToken) =>
+        exception is HttpRequestException or IOException or SocketException or ObjectDisposedException
+        || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested);
 
     /// <summary>The failure of the call.</summary>
     public static GrpcException Translate(Exception exception) =>
@@ -20,6 +28,8 @@ internal static class GrpcFailure
             {
                 case SocketException socket:
                     return $"{socket.Message.ToLowerInvariant()} ({socket.SocketErrorCode})";
+                case OperationCanceledException:
+                    return "the connection was given up";
                 case AuthenticationException:
                     return $"TLS failed: {(e.InnerException ?? e).Message}";
                 case HttpProtocolException protocol:

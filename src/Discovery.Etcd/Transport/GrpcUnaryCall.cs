@@ -37,7 +37,7 @@ internal static class GrpcUnaryCall
                 ? result
                 : throw GrpcException.Malformed(result is null ? "the answer holds no message" : "the answer holds more than one message");
         }
-        catch (Exception e) when (GrpcFailure.IsOfTheNetwork(e))
+        catch (Exception e) when (GrpcFailure.IsOfTheNetwork(e, cancellationToken))
         {
             throw GrpcFailure.Translate(e);
         }

@@ -97,7 +97,7 @@ internal sealed class WatchStream : IDisposable
                 _heardAt = _time.GetTimestamp();
             }
 
-            SendCreate(entry);
+            SendCreateLockHeld(entry);
         }
     }
 
@@ -169,7 +169,7 @@ internal sealed class WatchStream : IDisposable
         {
             var seen = entry.Next - 1;
             entry.Open(response);
-            _isProxied |= entry.ServerId != entry.Id;
+            _isProxied |= entry.ServerId != entry.RequestedId;
             if (response.Header.Revision < seen)
             {
                 _judge.BehindLockHeld(this, entry);
@@ -216,25 +216,29 @@ internal sealed class WatchStream : IDisposable
         {
             // The grpc-proxy of etcd 3.4 does not answer progress requests. One watch more, cancelled at once, is answered by everybody.
             _asked = true;
-            _creating = new WatchEntry(0, entry.Prefix, entry.Range, entry.Next, entry.ClusterId) { Phase = WatchPhase.Closed };
-            SendCreate(_creating);
+            _creating = new WatchEntry(entry.Prefix, entry.Range, entry.Next, entry.ClusterId) { Phase = WatchPhase.Closed };
+            SendCreateLockHeld(_creating);
         }
     }
 
     private IEnumerable<WatchEntry> OpenLockHeld() => _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open);
 
-    private void SendCreate(WatchEntry entry) => _call.Send(new WatchRequest
+    private void SendCreateLockHeld(WatchEntry entry)
     {
-        CreateRequest = new WatchCreateRequest
+        entry.RequestedId = _table.NextIdLockHeld();
+        _call.Send(new WatchRequest
         {
-            Key = entry.Range.Start,
-            RangeEnd = entry.Range.End,
-            StartRevision = entry.Next,
-            WatchId = entry.Id,
-            ProgressNotify = true,
-            Fragment = true,
-        },
-    });
+            CreateRequest = new WatchCreateRequest
+            {
+                Key = entry.Range.Start,
+                RangeEnd = entry.Range.End,
+                StartRevision = entry.Next,
+                WatchId = entry.RequestedId,
+                ProgressNotify = true,
+                Fragment = true,
+            },
+        });
+    }
 
     private void CancelAtServer(long serverId) =>
         _call.Send(new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = serverId } });

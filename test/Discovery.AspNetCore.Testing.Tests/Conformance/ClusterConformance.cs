@@ -51,4 +51,5 @@ public abstract class ClusterConformance(IServer server) : ConformanceTest(serve
 public sealed class ClusterOnEmbedded(EmbeddedServer server) : ClusterConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class ClusterOnEtcd(RealServer server) : ClusterConformance(server);

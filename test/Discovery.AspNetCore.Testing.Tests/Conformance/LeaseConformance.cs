@@ -146,4 +146,5 @@ public abstract class LeaseConformance(IServer server) : ConformanceTest(server)
 public sealed class LeaseOnEmbedded(EmbeddedServer server) : LeaseConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class LeaseOnEtcd(RealServer server) : LeaseConformance(server);

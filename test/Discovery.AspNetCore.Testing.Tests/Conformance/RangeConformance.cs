@@ -190,4 +190,5 @@ public abstract class RangeConformance(IServer server) : ConformanceTest(server)
 public sealed class RangeOnEmbedded(EmbeddedServer server) : RangeConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class RangeOnEtcd(RealServer server) : RangeConformance(server);

@@ -209,4 +209,5 @@ public abstract class TransactionConformance(IServer server) : ConformanceTest(s
 public sealed class TransactionOnEmbedded(EmbeddedServer server) : TransactionConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class TransactionOnEtcd(RealServer server) : TransactionConformance(server);

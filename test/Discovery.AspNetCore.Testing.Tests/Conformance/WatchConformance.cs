@@ -203,6 +203,22 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
     }
 
     [Fact]
+    public async Task A_deletion_at_the_compacted_revision_is_forgotten()
+    {
+        await Client.PutAsync(Key("a"), "1");
+        var compacted = (await Client.DeleteAsync(Key("a"))).Header.Revision;
+        await Client.CompactAsync(compacted);
+        using var watch = Client.Watch();
+        var request = WatchAll();
+        request.StartRevision = compacted;
+
+        await watch.CreateAsync(request);
+        await Client.PutAsync(Key("b"), "2");
+
+        Assert.Equal(["put b 2"], Describe(await watch.EventsAsync(1)));
+    }
+
+    [Fact]
     public async Task A_live_watch_survives_compaction()
     {
         using var watch = Client.Watch();
@@ -284,4 +300,5 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
 public sealed class WatchOnEmbedded(EmbeddedServer server) : WatchConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class WatchOnEtcd(RealServer server) : WatchConformance(server);

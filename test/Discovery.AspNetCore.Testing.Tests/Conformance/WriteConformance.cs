@@ -126,4 +126,5 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
 public sealed class WriteOnEmbedded(EmbeddedServer server) : WriteConformance(server);
 
 [Collection(RealTests.Name)]
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class WriteOnEtcd(RealServer server) : WriteConformance(server);

@@ -10,6 +10,7 @@ namespace Discovery.AspNetCore.Testing.Tests.Differential;
 /// The same random operations on a real and on the embedded etcd: all answers, errors and events are equal. A failure names the seed;
 /// set DIFFERENTIAL_SEED to repeat it, and DIFFERENTIAL_OPERATIONS for more than 5,000.
 /// </summary>
+[Trait(Needs.Name, Needs.Etcd)]
 public sealed class DifferentialTests(ITestOutputHelper output)
 {
     private const int MostWatches = 12;

@@ -45,7 +45,7 @@ internal sealed class Harness : IAsyncDisposable
 
     public ModelEtcd Etcd { get; } = new();
 
-    public LogLines Log { get; } = new();
+    public LogRecorder Log { get; } = new();
 
     public ServicePool Pool => _services.GetRequiredService<ServicePools>().OfClient("client");
 

@@ -141,7 +141,7 @@ public sealed class WrongUseTests
 
         policy.Fails = true;
         harness.Register(Harness.RefusingAddress());
-        await Eventually.IsTrue(() => harness.Log.At(LogLevel.Error).Any(l => l.Contains("out of humour", StringComparison.Ordinal)));
+        await Eventually.IsTrue(() => harness.Log.At(LogLevel.Error).Any(l => l.Contains("The endpoints of service 'svc' could not be made ready", StringComparison.Ordinal)));
         Assert.Equal(server.Address, await client.GetStringAsync("x"));
 
         policy.Fails = false;

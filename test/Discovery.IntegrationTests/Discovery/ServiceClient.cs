@@ -29,7 +29,7 @@ internal sealed class ServiceClient : IAsyncDisposable
 
     public string Service { get; }
 
-    public LogLines Log { get; } = new();
+    public LogRecorder Log { get; } = new();
 
     public HttpClient Http { get; }
 
