@@ -7,6 +7,7 @@ using Discovery.Benchmarks.Simulation;
     ("simulate", SimulateCommand.Help, SimulateCommand.Run),
     ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
     ("embedded", "measures the embedded etcd, or another one: [URL]", EmbeddedEtcdBenchmark.Run),
+    ("model", "drives the directory through random histories against a model: [--steps N] [--seed N]", ModelCommand.Run),
 ];
 
 var verb = args.FirstOrDefault() ?? "--help";

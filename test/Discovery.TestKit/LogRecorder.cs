@@ -11,6 +11,10 @@ public sealed class LogRecorder : ILoggerProvider, ILogger
     /// <summary>What was logged, each as "Level: message".</summary>
     public IReadOnlyCollection<string> Lines => _lines;
 
+    /// <summary>The messages of a level, in order.</summary>
+    public IReadOnlyList<string> At(LogLevel level)
+        => [.. _lines.Where(l => l.StartsWith($"{level}: ", StringComparison.Ordinal)).Select(l => l[(l.IndexOf(' ', StringComparison.Ordinal) + 1)..])];
+
     /// <summary>Whether a line of this level has all the fragments.</summary>
     public bool Has(LogLevel level, params string[] fragments)
         => _lines.Any(line => line.StartsWith($"{level}: ", StringComparison.Ordinal)

@@ -73,7 +73,7 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         }
 
         _disposed = true;
-        foreach (var watcher in _watchers.Values)
+        foreach (var watcher in _watchers.Values.Where(static w => w.IsValueCreated))
         {
             await watcher.Value.DisposeAsync();
         }

@@ -67,6 +67,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             catch (Exception e) when (Outcomes.IsConnectFailure(e, cancellationToken))
             {
                 endpoint.OnCallEnded(call, CallOutcome.ConnectFailure);
+                if (e is OperationCanceledException)
+                {
+                    (endpoint.Transport as EndpointTransport)?.OnConnectTimeout();
+                }
+
                 (tried ??= []).Add(endpoint);
                 var next = steering.Instance is null ? PickUntried(pool, scheme, steering, tried) : null;
                 if (next is null)

@@ -1,8 +1,8 @@
 namespace Discovery.AspNetCore.Http;
 
-/// <summary>Makes what carries the calls of one endpoint: a connection pool of its own.</summary>
+/// <summary>Makes the transport of each endpoint.</summary>
 internal sealed class EndpointTransports(
-    EtcdDiscoveryOptions options, AddressFilter filter, IReadOnlyList<Action<SocketsHttpHandler>> configure)
+    EtcdDiscoveryOptions options, AddressFilter filter, IReadOnlyList<Action<SocketsHttpHandler>> configure, TimeProvider time)
 {
     /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
@@ -12,8 +12,9 @@ internal sealed class EndpointTransports(
 
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
 
-    public HttpMessageInvoker Create(ServiceInstance instance)
+    public EndpointTransport Create(ServiceInstance instance)
     {
+        var dialer = new EndpointDialer(instance, filter, options.ConnectTimeout, time);
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -25,7 +26,7 @@ internal sealed class EndpointTransports(
             KeepAlivePingDelay = PingDelay,
             KeepAlivePingTimeout = PingTimeout,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            ConnectCallback = new EndpointDialer(instance, filter).DialAsync,
+            ConnectCallback = dialer.DialAsync,
         };
         var dial = handler.ConnectCallback;
         foreach (var action in configure)
@@ -43,9 +44,9 @@ internal sealed class EndpointTransports(
         if (TlsTarget.HostOf(options.TlsTargetHost, instance.Host) is { } host)
         {
             // After the application's turn, which may have put options of its own in place.
-            handler.SslOptions.TargetHost ??= host;
+            dialer.Tls = new TlsTarget(host, handler.SslOptions);
         }
 
-        return new HttpMessageInvoker(handler, disposeHandler: true);
+        return new EndpointTransport(handler, dialer);
     }
 }

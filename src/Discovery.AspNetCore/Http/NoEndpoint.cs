@@ -41,6 +41,12 @@ internal static class NoEndpoint
         }
 
         var count = state.Snapshot.Count;
+        if (count == 0 && pool.SkippedRecords is > 0 and var skipped)
+        {
+            return $"Service '{service}' has no instance: {skipped} {(skipped == 1 ? "record" : "records")} under '{state.Snapshot.Prefix}' "
+                + $"{(skipped == 1 ? "is" : "are")} no instance in the layout '{pool.Options.Layout}' (Etcd:Discovery:Layout); the log says why.";
+        }
+
         if (count == 0)
         {
             return $"Service '{service}' has no instance: etcd has no key under '{state.Snapshot.Prefix}' (revision "

@@ -44,7 +44,7 @@ internal sealed partial class ServicePool : IDisposable
         _watcher = watcher;
         _policy = policy;
         _filter = new AddressFilter(options);
-        _transports = new EndpointTransports(options, _filter, configure);
+        _transports = new EndpointTransports(options, _filter, configure, time);
         _logger = logger;
         _context = new BalancingContext(time, options, logger) { Changed = RequestRebuild };
         _retired = new RetiredEndpoints(time);
@@ -59,6 +59,9 @@ internal sealed partial class ServicePool : IDisposable
     public string ServiceName { get; }
 
     public EtcdDiscoveryOptions Options { get; }
+
+    /// <summary>How many records of the service are no instances.</summary>
+    public int SkippedRecords => _watcher.Status.SkippedRecords;
 
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolState? State => _state;
