@@ -9,7 +9,7 @@ namespace Discovery.Etcd;
 /// Holds one lease and a set of keys on it, for as long as it lives: what was put stands in etcd again after the lease was lost, the
 /// process was paused, or somebody deleted a key. Nothing throws because etcd is away; it converges when etcd is back.
 /// </summary>
-public sealed class EtcdLeaseKeeper : IAsyncDisposable
+public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _gate = new();
@@ -18,6 +18,7 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     private readonly WantedKeys _keys = new();
     private readonly LeaseStatusBoard _status;
     private readonly LeaseLoop _loop;
+    private readonly ILogger _logger;
     private Task? _running;
 
     internal EtcdLeaseKeeper(
@@ -25,8 +26,9 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     {
         _leases = leases;
         _client = client;
-        _status = new LeaseStatusBoard(_keys);
-        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, record => KeyTaken?.Invoke(record), time, logger);
+        _logger = logger;
+        _status = new LeaseStatusBoard(_keys, logger);
+        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, OnTaken, time, logger);
     }
 
     /// <summary>The lease's present state.</summary>
@@ -39,10 +41,10 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
         remove => _status.Changed -= value;
     }
 
-    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is then left alone until put again.</summary>
+    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is left alone until it is gone or put again.</summary>
     public event Action<EtcdKeyValue>? KeyTaken;
 
-    /// <summary>Wants a key to stand in etcd with this value, on the lease. Returns at once.</summary>
+    /// <summary>Wants a key to stand in etcd with this value, on the lease, whoever holds it now. Returns at once.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
     public void Put(string key, ReadOnlyMemory<byte> value)
@@ -52,6 +54,18 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
             _keys.Put(key, value.ToArray());
             _running ??= Task.Run(() => _loop.RunAsync(_ended.Token));
+        }
+    }
+
+    /// <summary>Wants another value for a key that was put before, unless it is in other hands meanwhile. Returns at once.</summary>
+    /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
+    /// <param name="value">The value.</param>
+    public void Update(string key, ReadOnlyMemory<byte> value)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            _keys.Update(key, value.ToArray());
         }
     }
 
@@ -74,24 +88,38 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
     /// <param name="cancellationToken">Bounds the attempt.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
-        var leaseId = _status.LeaseId;
         await EndAsync();
-        if (leaseId == 0)
-        {
-            return;
-        }
 
-        foreach (var key in _keys.All())
+        // What we hold for lost may still live at the server, so earlier leases are ended too: a revocation takes only the keys of that lease.
+        var leases = _keys.Leases();
+        foreach (var key in leases.Count > 0 ? _keys.All() : [])
         {
             await _client.ExecuteAsync(
-                new EtcdTransaction { When = [EtcdCompare.Lease(key.Key, leaseId)], Then = [EtcdOperation.Delete(key.Key)] }, cancellationToken);
+                new EtcdTransaction { When = [EtcdCompare.Lease(key.Key, leases[0])], Then = [EtcdOperation.Delete(key.Key)] }, cancellationToken);
         }
 
-        await _leases.RevokeAsync(leaseId, cancellationToken);
+        foreach (var lease in leases)
+        {
+            await _leases.RevokeAsync(lease, cancellationToken);
+        }
     }
 
     /// <summary>Ends without a goodbye: the lease runs out by itself. Call <see cref="StopAsync"/> first for a clean end.</summary>
     public ValueTask DisposeAsync() => new(EndAsync());
+
+    private void OnTaken(EtcdKeyValue record)
+    {
+        Log.KeyTaken(_logger, record.Key, record.LeaseId);
+        try
+        {
+            KeyTaken?.Invoke(record);
+        }
+        catch (Exception e)
+        {
+            // A handler's mistake must not cost the lease.
+            Log.HandlerFailed(_logger, e);
+        }
+    }
 
     private async Task EndAsync()
     {
@@ -115,5 +143,14 @@ public sealed class EtcdLeaseKeeper : IAsyncDisposable
 
         _status.Stopped();
         _keys.Close(new ObjectDisposedException(nameof(EtcdLeaseKeeper)));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Warning, "The key '{Key}' was taken over by somebody else's lease {LeaseId:x}; it is left alone.")]
+        public static partial void KeyTaken(ILogger logger, string key, long leaseId);
+
+        [LoggerMessage(11, LogLevel.Error, "A handler of KeyTaken failed.")]
+        public static partial void HandlerFailed(ILogger logger, Exception exception);
     }
 }

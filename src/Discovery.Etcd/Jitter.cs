@@ -3,13 +3,16 @@ namespace Discovery.Etcd;
 /// <summary>Pauses that grow and that many clients do not take in step.</summary>
 internal static class Jitter
 {
-    /// <summary>A pause that doubles with each failure.</summary>
+    // Gentler than doubling: what waits for an election is then back soon after it.
+    private const double Growth = 1.6;
+
+    /// <summary>A pause that grows with each failure.</summary>
     /// <param name="first">The pause after the first failure.</param>
     /// <param name="failures">How many failures there were, from 1.</param>
     /// <param name="longest">The longest pause.</param>
     public static TimeSpan Grow(TimeSpan first, int failures, TimeSpan longest)
     {
-        var grown = first * Math.Pow(2, Math.Clamp(failures - 1, 0, 30));
+        var grown = first * Math.Pow(Growth, Math.Clamp(failures - 1, 0, 30));
         return grown < longest ? grown : longest;
     }
 

@@ -18,6 +18,8 @@ internal sealed class Attempt(
 
     public string? Token => token;
 
+    public TimeSpan Limit => limit;
+
     public TimeSpan TimeLeft => timeLeft;
 
     /// <summary>Whether the endpoint was silent for too long.</summary>

@@ -13,6 +13,9 @@ internal sealed class AttemptLog
 
     public IReadOnlyList<(EtcdEndpoint Endpoint, GrpcException Failure)> Attempts => _attempts;
 
+    /// <summary>Whether an attempt got no answer.</summary>
+    public bool HasSilence { get; private set; }
+
     /// <summary>How many times all endpoints failed in turn.</summary>
     public int Rounds { get; private set; }
 
@@ -22,6 +25,7 @@ internal sealed class AttemptLog
     {
         _attempts.Add((endpoint, failure));
         _tried.Add(endpoint);
+        HasSilence |= failure.Kind == GrpcFailureKind.Silence;
         if (_tried.Count < endpoints)
         {
             return false;

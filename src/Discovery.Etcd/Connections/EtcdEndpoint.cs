@@ -6,7 +6,7 @@ namespace Discovery.Etcd.Connections;
 /// </summary>
 internal sealed class EtcdEndpoint : IDisposable
 {
-    // A failed endpoint is left alone for 250 ms, then twice as long each time, up to 15 s: short enough to find a restarted member
+    // A failed endpoint is left alone for 250 ms, then ever longer, up to 15 s: short enough to find a restarted member
     // soon, long enough not to spend an attempt's limit on a dead one at each call.
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);

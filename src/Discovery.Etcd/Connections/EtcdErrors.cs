@@ -25,11 +25,13 @@ internal static class EtcdErrors
         var last = attempts[^1].Failure;
         var tried = attempts
             .GroupBy(a => a.Endpoint)
-            .Select(g => $"{g.Key.Name} ({g.Last().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
-        var answered = attempts.Any(a => a.Failure.Kind == GrpcFailureKind.Status);
-        var advice = answered
-            ? "The members answer but cannot serve: check that a majority of them runs and that they reach each other."
-            : Reach;
+            .Select(g => $"{g.Key.Name} ({g.First().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
+        var isThere = attempts.Any(a => a.Failure.Kind is GrpcFailureKind.Status or GrpcFailureKind.Silence);
+        var advice = isThere
+            ? "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other."
+            : pool.All.Any(e => e.Address.Scheme == Uri.UriSchemeHttps)
+                ? Reach + " Check that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile."
+                : Reach;
         return new EtcdException(
             $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {advice}",
             last.Code is EtcdStatusCode.Unknown ? EtcdStatusCode.Unavailable : last.Code,

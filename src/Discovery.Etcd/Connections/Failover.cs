@@ -13,6 +13,10 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
     // Several, because each change of users or roles makes all tokens old; more than that is an error to report.
     private const int MaxTokenRenewals = 3;
 
+    // Elections take one to two times etcd's default election timeout of 1 s.
+    private const double PatienceAfterSilence = 2.5;
+    private const int ShortAttempts = 4;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
@@ -35,7 +39,7 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
             {
                 var token = tokens is null ? null : await tokens.GetAsync(total.Token);
                 var left = options.RequestTimeout - time.GetElapsedTime(started);
-                using var attempt = new Attempt(pool.Choose(log.Tried), token, options.AttemptTimeout, left, time, total.Token);
+                using var attempt = new Attempt(pool.Choose(log.Tried), token, LimitOf(log, left), left, time, total.Token);
                 try
                 {
                     var result = await runAsync(attempt);
@@ -53,7 +57,7 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
                 }
                 catch (OperationCanceledException) when (attempt.WasSilent && !total.IsCancellationRequested)
                 {
-                    var silence = GrpcException.Silent($"no answer within {options.AttemptTimeout.TotalSeconds:0.###} s");
+                    var silence = GrpcException.Silent($"no answer within {attempt.Limit.TotalSeconds:0.###} s");
                     await NoteAsync(operation, attempt.Endpoint, silence, log, total.Token);
                 }
                 catch (GrpcException e)
@@ -68,6 +72,14 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
             ObjectDisposedException.ThrowIf(shutdown.IsCancellationRequested, typeof(EtcdClient));
             throw EtcdErrors.Unreachable(operation, pool, log.Attempts, options);
         }
+    }
+
+    // After an unanswered attempt, short ones follow for a while. What a member took in while its leader was dead is lost without a word,
+    // and only what is sent after the election is served; with attempts of full length, half a second would be wasted on average.
+    private TimeSpan LimitOf(AttemptLog log, TimeSpan left)
+    {
+        var elapsed = options.RequestTimeout - left;
+        return log.HasSilence && elapsed < options.AttemptTimeout * PatienceAfterSilence ? options.AttemptTimeout / ShortAttempts : options.AttemptTimeout;
     }
 
     private async Task NoteAsync(string operation, EtcdEndpoint endpoint, GrpcException failure, AttemptLog log, CancellationToken cancellationToken)

@@ -12,6 +12,8 @@ namespace Discovery.Etcd.Leasing;
 /// </summary>
 internal sealed partial class LeaseLoop
 {
+    private static readonly TimeSpan UnexpectedPause = TimeSpan.FromSeconds(1);
+
     private readonly TimeSpan _wantedTimeToLive;
     private readonly LeaseClient _leases;
     private readonly WantedKeys _keys;
@@ -39,31 +41,43 @@ internal sealed partial class LeaseLoop
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        try
+        while (!cancellationToken.IsCancellationRequested)
         {
-            while (true)
+            try
             {
-                await WaitForKeysAsync(cancellationToken);
-                _status.Granting();
-                var sentAt = _time.GetTimestamp();
-                var lease = await _pipeline.ExecuteAsync(
-                    async token =>
-                    {
-                        sentAt = _time.GetTimestamp();
-                        return await _leases.GrantAsync(_wantedTimeToLive, token);
-                    },
-                    cancellationToken);
-                Log.Granted(_logger, lease.Id, lease.TimeToLive);
-                _keys.Reopen(lease.Id);
-                await HoldAsync(lease, sentAt, cancellationToken);
-                Log.Lost(_logger, lease.Id);
-                _status.Lost();
+                await HoldOneLeaseAsync(cancellationToken);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                // The keeper or its client ended.
+                return;
+            }
+            catch (Exception e)
+            {
+                // A mistake of ours, or of a handler of our events, must not end the registration for good.
+                Log.Unexpected(_logger, e);
+                await Task.Delay(UnexpectedPause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
-        {
-            // The keeper or its client ended.
-        }
+    }
+
+    private async Task HoldOneLeaseAsync(CancellationToken cancellationToken)
+    {
+        await WaitForKeysAsync(cancellationToken);
+        _status.Granting();
+        var sentAt = _time.GetTimestamp();
+        var lease = await _pipeline.ExecuteAsync(
+            async token =>
+            {
+                sentAt = _time.GetTimestamp();
+                return await _leases.GrantAsync(_wantedTimeToLive, token);
+            },
+            cancellationToken);
+        Log.Granted(_logger, lease.Id, lease.TimeToLive);
+        _keys.Reopen(lease.Id);
+        await HoldAsync(lease, sentAt, cancellationToken);
+        Log.Lost(_logger, lease.Id);
+        _status.Lost();
     }
 
     private static bool IsLeaseGone(EtcdException e) => EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound);
@@ -172,5 +186,8 @@ internal sealed partial class LeaseLoop
 
         [LoggerMessage(3, LogLevel.Warning, "Keeping the keys in etcd failed; the next try is in {Pause}. {Reason}")]
         public static partial void Failed(ILogger logger, TimeSpan pause, string reason);
+
+        [LoggerMessage(4, LogLevel.Error, "Keeping the keys in etcd failed unexpectedly; it is started over.")]
+        public static partial void Unexpected(ILogger logger, Exception exception);
     }
 }

@@ -8,8 +8,8 @@ internal static class LeaseRetry
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
-    // A registration must be back soon after etcd is; jitter spreads a thousand processes over these seconds.
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
+    // A registration must be back within 2 s of etcd; the steps before have spread a thousand processes over this time.
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     /// <summary>Creates the pipeline.</summary>
     /// <param name="time">The clock.</param>
@@ -19,7 +19,8 @@ internal static class LeaseRetry
         new ResiliencePipelineBuilder { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions
             {
-                ShouldHandle = new PredicateBuilder().Handle<EtcdException>(e => !isFinal(e)),
+                ShouldHandle = new PredicateBuilder().Handle<Exception>(
+                    e => e is not (OperationCanceledException or ObjectDisposedException) && !(e is EtcdException failure && isFinal(failure))),
                 MaxRetryAttempts = int.MaxValue,
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,

@@ -1,7 +1,9 @@
+using Microsoft.Extensions.Logging;
+
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>What a keeper shows of itself. Changes are announced one at a time.</summary>
-internal sealed class LeaseStatusBoard(WantedKeys keys)
+internal sealed partial class LeaseStatusBoard(WantedKeys keys, ILogger logger)
 {
     private readonly Lock _gate = new();
     private EtcdLeaseState _state;
@@ -97,6 +99,20 @@ internal sealed class LeaseStatusBoard(WantedKeys keys)
     private void AnnounceLockHeld()
     {
         _announced = (keys.Stored, keys.Wanted);
-        Changed?.Invoke(Current);
+        try
+        {
+            Changed?.Invoke(Current);
+        }
+        catch (Exception e)
+        {
+            // A handler's mistake must not cost the lease.
+            Log.HandlerFailed(logger, e);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Error, "A handler of StatusChanged failed.")]
+        public static partial void HandlerFailed(ILogger logger, Exception exception);
     }
 }

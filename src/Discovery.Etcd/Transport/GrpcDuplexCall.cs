@@ -47,7 +47,7 @@ internal sealed class GrpcDuplexCall<TRequest, TResponse> : IDisposable
 
             return message;
         }
-        catch (Exception e) when (GrpcFailure.IsOfTheNetwork(e))
+        catch (Exception e) when (GrpcFailure.IsOfTheNetwork(e, cancellationToken))
         {
             throw GrpcFailure.Translate(e);
         }
@@ -67,7 +67,7 @@ internal sealed class GrpcDuplexCall<TRequest, TResponse> : IDisposable
         {
             (await _response).Dispose();
         }
-        catch (Exception e) when (e is OperationCanceledException or HttpRequestException or IOException)
+        catch (Exception e) when (GrpcFailure.IsOfTheNetwork(e, CancellationToken.None))
         {
             // The call never got an answer: there is nothing to dispose.
         }

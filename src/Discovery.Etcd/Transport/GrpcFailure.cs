@@ -1,12 +1,21 @@
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Discovery.Etcd.Tls;
 
 namespace Discovery.Etcd.Transport;
 
 /// <summary>Tells what an exception of the HTTP stack means for a call.</summary>
 internal static class GrpcFailure
 {
-    public static bool IsOfTheNetwork(Exception exception) => exception is HttpRequestException or IOException;
+    /// <summary>
+    /// Whether the network is to blame. The HTTP stack lets more through than its own exceptions when a connection breaks at a bad moment:
+    /// socket errors, disposed streams, and cancellations that nobody asked for.
+    /// </summary>
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="cancellationToken">The caller's own wish to end.</param>
+    public static bool IsOfTheNetwork(Exception exception, CancellationToken cancellationToken) =>
+        exception is HttpRequestException or IOException or SocketException or ObjectDisposedException
+        || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested);
 
     /// <summary>The failure of the call.</summary>
     public static GrpcException Translate(Exception exception) =>
@@ -20,6 +29,10 @@ internal static class GrpcFailure
             {
                 case SocketException socket:
                     return $"{socket.Message.ToLowerInvariant()} ({socket.SocketErrorCode})";
+                case OperationCanceledException:
+                    return "the connection was given up";
+                case TlsFilesException:
+                    return e.Message;
                 case AuthenticationException:
                     return $"TLS failed: {(e.InnerException ?? e).Message}";
                 case HttpProtocolException protocol:
@@ -27,12 +40,8 @@ internal static class GrpcFailure
             }
         }
 
-        return exception switch
-        {
-            HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError } => "the peer does not speak HTTP/2",
-            HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError, InnerException: OperationCanceledException } => "no connection within the limit",
-            HttpRequestException { HttpRequestError: not HttpRequestError.Unknown and var error } => $"{error}: {exception.Message}",
-            _ => exception.Message,
-        };
+        return exception is HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError }
+            ? "the peer does not speak HTTP/2 there"
+            : exception.GetBaseException().Message;
     }
 }

@@ -28,14 +28,14 @@ internal enum WatchPhase
 }
 
 /// <summary>One watch: what it is for, how far it has seen, and where its news go. Used under the lock of its <see cref="WatchTable"/>.</summary>
-internal sealed class WatchEntry(long id, string prefix, KeyRange range, long startRevision, ulong clusterId)
+internal sealed class WatchEntry(string prefix, KeyRange range, long startRevision, ulong clusterId)
 {
     private readonly Channel<EtcdWatchUpdate> _updates = Channel.CreateUnbounded<EtcdWatchUpdate>(new UnboundedChannelOptions { SingleReader = true });
     private RepeatedField<Event>? _fragments;
     private bool _interrupted;
 
-    /// <summary>The id we ask the server to use.</summary>
-    public long Id => id;
+    /// <summary>The id we asked the server to use: another one each time, for a server may still hold the last.</summary>
+    public long RequestedId { get; set; }
 
     public string Prefix => prefix;
 
@@ -48,7 +48,7 @@ internal sealed class WatchEntry(long id, string prefix, KeyRange range, long st
 
     public ulong ClusterId { get; private set; } = clusterId;
 
-    /// <summary>The id the server uses: ours, except behind a proxy that gives its own.</summary>
+    /// <summary>The id the server uses: the requested one, except behind a proxy that gives its own.</summary>
     public long ServerId { get; private set; }
 
     public int Rejections { get; set; }

@@ -13,19 +13,24 @@ internal sealed partial class WatchHub : IAsyncDisposable
     private readonly EtcdClientOptions _options;
     private readonly EndpointPool _pool;
     private readonly TokenSource _tokens;
+    private readonly RevisionMark _mark;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly WatchJudge _judge;
-    private readonly CancellationTokenSource _shutdown = new();
+    private readonly CancellationTokenSource _shutdown;
     private readonly Lock _startGate = new();
     private Task? _loop;
     private volatile WatchStream? _stream;
 
-    public WatchHub(EtcdClientOptions options, EndpointPool pool, TokenSource tokens, UnaryCaller caller, TimeProvider time, ILogger logger)
+    public WatchHub(
+        EtcdClientOptions options, EndpointPool pool, TokenSource tokens, UnaryCaller caller, RevisionMark mark, TimeProvider time, ILogger logger,
+        CancellationToken shutdown)
     {
+        _shutdown = CancellationTokenSource.CreateLinkedTokenSource(shutdown);
         _options = options;
         _pool = pool;
         _tokens = tokens;
+        _mark = mark;
         _time = time;
         _logger = logger;
         _judge = new WatchJudge(_table, caller, time, logger, _shutdown.Token);
@@ -108,15 +113,22 @@ internal sealed partial class WatchHub : IAsyncDisposable
                     await PauseAsync(failures - 1);
                 }
             }
+            catch (Exception) when (_shutdown.IsCancellationRequested)
+            {
+                return;
+            }
             catch (EtcdException e)
             {
                 // No token could be had: the same failure that all other operations report.
                 InterruptAll(e);
                 await PauseAsync(++failures);
             }
-            catch (OperationCanceledException) when (_shutdown.IsCancellationRequested)
+            catch (Exception e)
             {
-                return;
+                // A mistake of ours must not end all watches of the process for good.
+                Log.Unexpected(_logger, e);
+                InterruptAll(new EtcdException($"The watch stream failed: {e.Message}", EtcdStatusCode.Internal, EtcdMethods.Watch.Name, [], e));
+                await PauseAsync(++failures);
             }
         }
     }
@@ -140,7 +152,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     {
         var token = await _tokens.GetAsync(_shutdown.Token);
         var endpoint = _pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
-        using var stream = new WatchStream(_table, _judge, endpoint, token, _options.AttemptTimeout, _time);
+        using var stream = new WatchStream(_table, _judge, endpoint, token, _mark, _options.AttemptTimeout, _time);
         var started = _time.GetTimestamp();
         _stream = stream;
         try
@@ -184,8 +196,9 @@ internal sealed partial class WatchHub : IAsyncDisposable
         }
     }
 
-    private Task PauseAsync(int failures) => Task.Delay(
-        Jitter.Spread(Jitter.Grow(WatchTimes.FirstReopenPause, failures, WatchTimes.LongestReopenPause)), _time, _shutdown.Token);
+    private async Task PauseAsync(int failures) => await Task
+        .Delay(Jitter.Spread(Jitter.Grow(WatchTimes.FirstReopenPause, failures, WatchTimes.LongestReopenPause)), _time, _shutdown.Token)
+        .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     // A live stream is not given the new token by anybody; creates on it would be refused.
     private void OnTokenInvalidated() =>
@@ -195,5 +208,8 @@ internal sealed partial class WatchHub : IAsyncDisposable
     {
         [LoggerMessage(1, LogLevel.Information, "The watch stream at {Endpoint} ended: {Reason}. It is opened again.")]
         public static partial void StreamEnded(ILogger logger, string endpoint, string reason);
+
+        [LoggerMessage(2, LogLevel.Error, "The watch stream failed unexpectedly. It is opened again.")]
+        public static partial void Unexpected(ILogger logger, Exception exception);
     }
 }

@@ -12,6 +12,7 @@ internal sealed class WatchStream : IDisposable
 {
     private readonly WatchTable _table;
     private readonly WatchJudge _judge;
+    private readonly RevisionMark _mark;
     private readonly TimeProvider _time;
     private readonly TimeSpan _openLimit;
     private readonly EtcdConnection _connection;
@@ -22,17 +23,21 @@ internal sealed class WatchStream : IDisposable
     private bool _asked;
     private long _heardAt;
     private bool _endsSilently;
+    private bool _isProxied;
+    private long _markNow;
+    private long _markBefore;
 
-    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, TimeSpan openLimit, TimeProvider time)
+    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, RevisionMark mark, TimeSpan openLimit, TimeProvider time)
     {
         _table = table;
         _judge = judge;
+        _mark = mark;
         _time = time;
         _openLimit = openLimit;
         Endpoint = endpoint;
         _heardAt = time.GetTimestamp();
         _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, RequireLeader: true));
+        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, requireLeader: true));
     }
 
     public EtcdEndpoint Endpoint { get; }
@@ -62,7 +67,8 @@ internal sealed class WatchStream : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // Ended by ourselves; why stands in _end.
+            // Ended by ourselves, and then it is known why; or a connection that did not come about in time, which is reported the same way.
+            End(new GrpcException(EtcdStatusCode.Unavailable, "no connection came about in time", GrpcFailureKind.Connection));
         }
 
         return _end!;
@@ -95,18 +101,7 @@ internal sealed class WatchStream : IDisposable
                 _heardAt = _time.GetTimestamp();
             }
 
-            _call.Send(new WatchRequest
-            {
-                CreateRequest = new WatchCreateRequest
-                {
-                    Key = entry.Range.Start,
-                    RangeEnd = entry.Range.End,
-                    StartRevision = entry.Next,
-                    WatchId = entry.Id,
-                    ProgressNotify = true,
-                    Fragment = true,
-                },
-            });
+            SendCreateLockHeld(entry);
         }
     }
 
@@ -134,6 +129,7 @@ internal sealed class WatchStream : IDisposable
     private void Handle(WatchResponse response)
     {
         response.Header ??= new ResponseHeader();
+        var behind = false;
         lock (_table.Gate)
         {
             WasHeard = true;
@@ -145,10 +141,8 @@ internal sealed class WatchStream : IDisposable
             }
             else if (response.WatchId == -1 && !response.Canceled)
             {
-                foreach (var entry in _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open))
-                {
-                    entry.Alive();
-                }
+                behind = IsBehindLockHeld(response.Header.Revision);
+                TellAliveLockHeld();
             }
             else if (_table.FindOpenLockHeld(response.WatchId) is { } entry)
             {
@@ -156,8 +150,18 @@ internal sealed class WatchStream : IDisposable
             }
         }
 
+        if (behind)
+        {
+            End(new GrpcException(EtcdStatusCode.Unavailable, "the member is cut off: it lags behind the cluster", GrpcFailureKind.Status));
+            return;
+        }
+
         Pump();
     }
+
+    // A member may lag for a moment. One that has not got to where the cluster was at the question before this one is cut off, and
+    // answers as if nothing happened; "require leader" catches most of these, not all.
+    private bool IsBehindLockHeld(long revision) => revision != 0 && revision < Math.Min(_markBefore, _mark.Revision);
 
     private void HandleCreatedLockHeld(WatchResponse response)
     {
@@ -165,10 +169,13 @@ internal sealed class WatchStream : IDisposable
         _creating = null;
         if (entry is null || entry.Phase == WatchPhase.Closed)
         {
+            // Disposed meanwhile, or the sign of life of a proxy.
             if (!response.Canceled)
             {
                 CancelAtServer(response.WatchId);
             }
+
+            TellAliveLockHeld();
         }
         else if (response.Canceled)
         {
@@ -178,6 +185,7 @@ internal sealed class WatchStream : IDisposable
         {
             var seen = entry.Next - 1;
             entry.Open(response);
+            _isProxied |= entry.ServerId != entry.RequestedId;
             if (response.Header.Revision < seen)
             {
                 _judge.BehindLockHeld(this, entry);
@@ -205,6 +213,50 @@ internal sealed class WatchStream : IDisposable
         }
     }
 
+    private void TellAliveLockHeld()
+    {
+        foreach (var entry in OpenLockHeld())
+        {
+            entry.Alive();
+        }
+    }
+
+    private void AskLockHeld()
+    {
+        (_markBefore, _markNow) = (_markNow, _mark.Revision);
+        if (!_isProxied)
+        {
+            _asked = true;
+            _call.Send(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+        }
+        else if (_creating is null && OpenLockHeld().FirstOrDefault() is { } entry)
+        {
+            // The grpc-proxy of etcd 3.4 does not answer progress requests. One watch more, cancelled at once, is answered by everybody.
+            _asked = true;
+            _creating = new WatchEntry(entry.Prefix, entry.Range, entry.Next, entry.ClusterId) { Phase = WatchPhase.Closed };
+            SendCreateLockHeld(_creating);
+        }
+    }
+
+    private IEnumerable<WatchEntry> OpenLockHeld() => _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open);
+
+    private void SendCreateLockHeld(WatchEntry entry)
+    {
+        entry.RequestedId = _table.NextIdLockHeld();
+        _call.Send(new WatchRequest
+        {
+            CreateRequest = new WatchCreateRequest
+            {
+                Key = entry.Range.Start,
+                RangeEnd = entry.Range.End,
+                StartRevision = entry.Next,
+                WatchId = entry.RequestedId,
+                ProgressNotify = true,
+                Fragment = true,
+            },
+        });
+    }
+
     private void CancelAtServer(long serverId) =>
         _call.Send(new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = serverId } });
 
@@ -227,8 +279,7 @@ internal sealed class WatchStream : IDisposable
             }
             else if (!_asked && silence >= WatchTimes.Silence)
             {
-                _asked = true;
-                _call.Send(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+                AskLockHeld();
             }
         }
 

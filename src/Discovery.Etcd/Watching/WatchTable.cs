@@ -32,12 +32,14 @@ internal sealed class WatchTable
     {
         lock (Gate)
         {
-            var entry = new WatchEntry(++_lastId, prefix, range, startRevision, clusterId);
+            var entry = new WatchEntry(prefix, range, startRevision, clusterId);
             _entries.Add(entry);
             Changed.Set();
             return entry;
         }
     }
+
+    public long NextIdLockHeld() => ++_lastId;
 
     public void RemoveLockHeld(WatchEntry entry)
     {

@@ -15,15 +15,18 @@ internal static class WatchTimes
     /// <summary>How long the answer may take.</summary>
     public static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>The pause after a refusal, which doubles with each further one.</summary>
+    /// <summary>The pause after a refusal, which grows with each further one.</summary>
     public static readonly TimeSpan FirstRefusalPause = TimeSpan.FromSeconds(1);
 
     /// <summary>The longest pause after a refusal: permissions are given by people, who do not want to wait long for the effect.</summary>
     public static readonly TimeSpan LongestRefusalPause = TimeSpan.FromSeconds(30);
 
-    /// <summary>The pause before a broken stream is opened again, once each endpoint was tried; it doubles.</summary>
+    /// <summary>The pause before a broken stream is opened again, when another one broke just before; it grows.</summary>
     public static readonly TimeSpan FirstReopenPause = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>The longest such pause.</summary>
-    public static readonly TimeSpan LongestReopenPause = TimeSpan.FromSeconds(2);
+    /// <summary>
+    /// The longest such pause. A connection that is refused costs next to nothing, and what was added during an outage is to be known within
+    /// a second of its end.
+    /// </summary>
+    public static readonly TimeSpan LongestReopenPause = TimeSpan.FromMilliseconds(500);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Discovery.Etcd;
 
 namespace Discovery.IntegrationTests.Etcd;
@@ -7,6 +8,12 @@ internal sealed class WatchLog
 {
     private readonly Lock _gate = new();
     private readonly List<EtcdWatchUpdate> _updates = [];
+
+    private long _changedAt;
+    private long _gap;
+
+    /// <summary>The longest time between two changes.</summary>
+    public TimeSpan LongestGap => Stopwatch.GetElapsedTime(0, Interlocked.Read(ref _gap));
 
     public IReadOnlyList<EtcdWatchUpdate> Updates
     {
@@ -32,12 +39,48 @@ internal sealed class WatchLog
         {
             await foreach (var update in watch.ReadAllAsync())
             {
-                lock (log._gate)
-                {
-                    log._updates.Add(update);
-                }
+                log.Add(update);
             }
         });
         return log;
+    }
+
+    public void ResetLongestGap()
+    {
+        lock (_gate)
+        {
+            _gap = 0;
+        }
+    }
+
+    /// <summary>
+    /// Asserts that the log holds the same events in the same order as a watch that reads the whole history at once, undisturbed: none
+    /// lost, none twice, none out of order.
+    /// </summary>
+    public async Task AssertIsWholeHistoryAsync(EtcdClient client, string prefix)
+    {
+        var last = (await client.ListAsync(prefix)).Items.Max(i => i.ModRevision);
+        await using var undisturbed = client.Watch(prefix, 1);
+        var history = Follow(undisturbed);
+        await Eventually.IsTrue(() => history.Changes is [.., var update] && update.Revision >= last);
+        await Eventually.IsTrue(() => Changes is [.., var update] && update.Revision >= last);
+        Assert.Equal(history.Events.Select(Describe), Events.Select(Describe));
+    }
+
+    private static string Describe(EtcdWatchEvent e) =>
+        $"{e.Record.ModRevision} {(e.Deleted ? "delete" : "put")} {e.Record.Key} {Clients.Text(e.Record.Value)}";
+
+    private void Add(EtcdWatchUpdate update)
+    {
+        lock (_gate)
+        {
+            _updates.Add(update);
+            if (update.Kind == EtcdWatchUpdateKind.Changed)
+            {
+                var now = Stopwatch.GetTimestamp();
+                _gap = _changedAt == 0 ? 0 : Math.Max(_gap, now - _changedAt);
+                _changedAt = now;
+            }
+        }
     }
 }

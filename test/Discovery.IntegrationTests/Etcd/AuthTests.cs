@@ -1,0 +1,129 @@
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+using static Discovery.IntegrationTests.Etcd.Clients;
+
+namespace Discovery.IntegrationTests.Etcd;
+
+/// <summary>An etcd with users and roles, whose tokens live for two seconds.</summary>
+public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
+{
+    [Fact]
+    public async Task Without_a_user_the_error_names_the_setting()
+    {
+        await using var client = Connect(node.Endpoint);
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("app/"));
+
+        Assert.Equal(EtcdStatusCode.InvalidArgument, error.StatusCode);
+        Assert.Contains("user name is empty", error.Message, StringComparison.Ordinal);
+        Assert.Contains("set Etcd:Username", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_password_is_told_without_telling_it()
+    {
+        await using var client = Connect(node.Endpoint, o => (o.Username, o.Password) = ("app", "not-the-password"));
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("app/"));
+
+        Assert.Equal("Authenticate", error.Operation);
+        Assert.Contains("Etcd:Username, which is 'app', and Etcd:Password", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("not-the-password", error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tokens_that_expire_are_renewed_and_the_watch_goes_on()
+    {
+        await using var client = node.Connect();
+        await using var watch = client.Watch("app/", 0);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+
+        for (var i = 0; i < 3; i++)
+        {
+            await AuthNode.ExpireTokensAsync();
+            await client.PutAsync("app/a", Bytes($"{i}"));
+        }
+
+        await Eventually.IsTrue(() => log.Events.Count == 3);
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Rejected, log.Kinds);
+    }
+
+    [Fact]
+    public async Task A_watch_that_is_added_after_the_streams_token_expired_is_not_refused()
+    {
+        await using var client = node.Connect();
+        await using var first = client.Watch("app/x/", 0);
+        var log = WatchLog.Follow(first);
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        await AuthNode.ExpireTokensAsync();
+
+        await using var second = client.Watch("app/y/", 0);
+        var secondLog = WatchLog.Follow(second);
+
+        await Eventually.IsTrue(() => secondLog.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        await client.PutAsync("app/y/1", Bytes("x"));
+        await client.PutAsync("app/x/1", Bytes("x"));
+        await Eventually.IsTrue(() => secondLog.Events.Count == 1 && log.Events.Count == 1);
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Rejected, secondLog.Kinds);
+    }
+
+    [Fact]
+    public async Task Permission_denied_on_one_prefix_leaves_the_others_alone_and_ends_when_it_is_granted()
+    {
+        await using var client = node.Connect();
+        var closed = $"closed{Guid.NewGuid():N}/";
+        await using var denied = client.Watch(closed, 0);
+        await using var allowed = client.Watch("app/z/", 0);
+        var (deniedLog, allowedLog) = (WatchLog.Follow(denied), WatchLog.Follow(allowed));
+
+        await Eventually.IsTrue(() => deniedLog.Kinds.Contains(EtcdWatchUpdateKind.Rejected) && allowedLog.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        var reason = deniedLog.Updates.First(u => u.Kind == EtcdWatchUpdateKind.Rejected).Error!;
+        Assert.Equal(EtcdStatusCode.PermissionDenied, reason.StatusCode);
+        Assert.Contains("No role of the user 'app' allows it", reason.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync(closed + "a", Bytes("x")));
+        await client.PutAsync("app/z/1", Bytes("x"));
+        await Eventually.IsTrue(() => allowedLog.Events.Count == 1);
+
+        // Changing roles makes all tokens old, too.
+        await node.RunAsync("role", "grant-permission", "app", "readwrite", "--prefix=true", closed);
+        await client.PutAsync(closed + "a", Bytes("x"));
+        await Eventually.IsTrue(() => deniedLog.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        await client.PutAsync(closed + "a", Bytes("y"));
+        await Eventually.IsTrue(() => deniedLog.Events is [.., var last] && Text(last.Record.Value) == "y");
+    }
+
+    [Fact]
+    public async Task A_keeper_holds_its_lease_while_tokens_expire()
+    {
+        await using var client = node.Connect();
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(3));
+        keeper.Put("app/kept", Bytes("1"));
+        await keeper.FlushAsync();
+        var lease = keeper.Status.LeaseId;
+
+        await AuthNode.ExpireTokensAsync();
+        await AuthNode.ExpireTokensAsync();
+        keeper.Put("app/kept", Bytes("2"));
+        await keeper.FlushAsync();
+
+        Assert.Equal(lease, keeper.Status.LeaseId);
+        await keeper.StopAsync();
+        Assert.Null(await client.GetAsync("app/kept"));
+    }
+
+    [Fact]
+    public async Task A_crowd_of_callers_authenticates_once()
+    {
+        var log = new CollectingLoggerFactory();
+        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [proxy.Endpoint], Username = "app", Password = AuthNode.Password }, log);
+        var before = await node.CountAuthenticationsAsync();
+
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(i => client.PutAsync($"app/crowd/{i}", Bytes("x"))));
+
+        Assert.Equal(before + 1, await node.CountAuthenticationsAsync());
+        Assert.DoesNotContain(log.Lines, line => line.Contains(AuthNode.Password, StringComparison.Ordinal));
+    }
+}
