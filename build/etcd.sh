@@ -4,18 +4,21 @@ set -eu
 
 usage() {
     cat <<'USAGE'
-Usage: build/etcd.sh [--help]
+Usage: build/etcd.sh [--no-install] [--help]
 
 Prints the path of an etcd server binary. Looks at, in this order:
   1. ETCD_BIN, if it is set: it must name an executable file
   2. the PATH
   3. the package etcd-server (Debian, Ubuntu), which is installed when this runs as root
+     (not with --no-install)
 Anything else that is said goes to standard error. Fails with a hint when there is no etcd.
 USAGE
 }
 
+install=true
 case "${1:-}" in
     "") ;;
+    --no-install) install=false ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac
@@ -33,7 +36,7 @@ if command -v etcd; then
     exit 0
 fi
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+if [ $install = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "etcd is not on the PATH: installing the package etcd-server" >&2
     # The package would start a server of its own on the default ports; none is wanted here.
     policy=/usr/sbin/policy-rc.d

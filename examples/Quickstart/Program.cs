@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Testing;
 using Quickstart;
 
 if (args.Contains("--help"))
@@ -6,6 +7,7 @@ if (args.Contains("--help"))
         """
         A tour of service discovery in one process: three greeter instances, a web API that calls them, and a client.
 
+          --embedded                           run an etcd in this process, in memory
           --serve                              stay up afterwards, until Ctrl+C
           --Etcd:Endpoints:0=URL               the etcd to use (default: http://localhost:2379)
           --Etcd:Registration:ServiceName=NAME the service's name (default: greeter)
@@ -25,7 +27,13 @@ Console.CancelKeyPress += (_, e) =>
     interrupt.Cancel();
 };
 
-await using var tour = new Tour([.. args.Where(static a => a != "--serve")]);
+await using var embedded = args.Contains("--embedded") ? await EmbeddedEtcd.StartAsync() : null;
+string[] settings =
+[
+    .. args.Where(static a => a is not ("--serve" or "--embedded")),
+    .. embedded is null ? (string[])[] : [$"--Etcd:Endpoints:0={embedded.Endpoint}"],
+];
+await using var tour = new Tour(settings);
 var holds = await tour.RunAsync(interrupt.Token);
 if (args.Contains("--serve") && !interrupt.IsCancellationRequested)
 {

@@ -35,6 +35,7 @@ public sealed class OwnedProcess : IAsyncDisposable
     private readonly StringBuilder _output = new();
     private readonly TaskCompletionSource<int> _pid = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _reading;
+    private bool _disposed;
 
     private OwnedProcess(Process shell)
     {
@@ -46,7 +47,7 @@ public sealed class OwnedProcess : IAsyncDisposable
     public int Id => _pid.Task.Result;
 
     /// <summary>Whether it ended.</summary>
-    public bool HasExited => _shell.HasExited;
+    public bool HasExited => _disposed || _shell.HasExited;
 
     /// <summary>What it wrote so far.</summary>
     public string Output
@@ -119,8 +120,12 @@ public sealed class OwnedProcess : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        await KillAsync();
-        _shell.Dispose();
+        if (!_disposed)
+        {
+            _disposed = true;
+            await KillAsync();
+            _shell.Dispose();
+        }
     }
 
     private async Task SignalAsync(string signal)

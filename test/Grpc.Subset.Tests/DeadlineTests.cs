@@ -13,11 +13,11 @@ public sealed class DeadlineTests
         await using var server = await TestServer.StartAsync();
         using var call = server.Client.WaitAsync(new Message { Number = -1 }, deadline: In(0.3));
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        var exception = await Failure.OfAsync(() => call.ResponseAsync);
 
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
         Assert.Equal(StatusCode.DeadlineExceeded, call.GetStatus().StatusCode);
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -28,10 +28,10 @@ public sealed class DeadlineTests
         using var call = server.Client.WaitStream(new Message(), deadline: In(2));
         Assert.True(await call.ResponseStream.MoveNext());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+        var exception = await Failure.OfAsync(() => call.ResponseStream.MoveNext());
 
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -52,7 +52,7 @@ public sealed class DeadlineTests
     {
         await using var server = await TestServer.StartAsync();
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(new Message(), deadline: In(-1)).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(new Message(), deadline: In(-1)).ResponseAsync);
 
         Assert.Equal(new Status(StatusCode.DeadlineExceeded, ""), exception.Status);
         Assert.False(server.Observer.Called);
@@ -87,7 +87,7 @@ public sealed class DeadlineTests
 
         await cancellation.CancelAsync();
 
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode);
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => call.ResponseAsync)).StatusCode);
     }
 
     [Fact]

@@ -19,6 +19,7 @@ internal sealed partial class BalancingContext
         TicksPerSecond = clock.TimestampFrequency;
         _grain = Math.Max(1, clock.TimestampFrequency / 1000);
         RecentTicks = clock.TimestampFrequency / 4;
+        LongAgoTicks = (long)(10 * LatencyEstimate.ForgetSeconds * clock.TimestampFrequency);
         _now = clock.GetTimestamp();
         _sampledAt = _now - _grain;
     }
@@ -41,15 +42,22 @@ internal sealed partial class BalancingContext
     /// </summary>
     public long CoarseNow => Volatile.Read(ref _now);
 
-    /// <summary>How young an endpoint's latency estimate is to be taken as it stands: a quarter of a second.</summary>
+    /// <summary>
+    /// Up to which age an endpoint's latency estimate is taken as it stands: a quarter of a second, in which next to nothing is forgotten.
+    /// </summary>
     public long RecentTicks { get; }
+
+    /// <summary>How old an estimate is of which nothing is left.</summary>
+    public long LongAgoTicks { get; }
 
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 
     private ILogger Logger { get; }
 
-    /// <summary>Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.</summary>
+    /// <summary>
+    /// Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.
+    /// </summary>
     public long ReadClock()
     {
         var now = Clock.GetTimestamp();

@@ -24,12 +24,17 @@ internal sealed class LoadBalancingPolicies
     /// <exception cref="InvalidOperationException">There is none; the message lists those that exist.</exception>
     public ILoadBalancingPolicy Get(string name, string setting)
         => _byName.TryGetValue(name, out var policy) ? policy : throw new InvalidOperationException(
-            $"{setting} is '{name}', but there is no such load balancing policy. There are: {string.Join(", ", Names)}. Register your own as a singleton {nameof(ILoadBalancingPolicy)}.");
+            $"{setting} is '{name}', but there is no such load balancing policy. There are: {string.Join(", ", Names)}. "
+            + $"Register your own as a singleton {nameof(ILoadBalancingPolicy)}.");
 
     private static IEnumerable<ILoadBalancingPolicy> BuiltIn()
     {
-        yield return new LeastLoadPolicy();
+        var leastLoad = new LeastLoadPolicy();
+        yield return leastLoad;
         yield return new RoundRobinPolicy();
         yield return new WeightedRoundRobinPolicy();
+        yield return new RandomPolicy();
+        yield return new ConsistentHashPolicy(leastLoad);
+        yield return new PickFirstPolicy();
     }
 }

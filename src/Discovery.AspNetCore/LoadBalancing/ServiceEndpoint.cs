@@ -23,7 +23,7 @@ public sealed class ServiceEndpoint
     /// <summary>Starts the live state of an instance.</summary>
     /// <param name="instance">The record.</param>
     /// <param name="context">What the endpoints of the service share.</param>
-    /// <param name="isJoining">Whether the instance joins a running client, and so starts slowly; <see langword="false"/> for the first snapshot.</param>
+    /// <param name="isJoining">Whether it joins a running client, and so starts slowly; not so in the first snapshot.</param>
     internal ServiceEndpoint(ServiceInstance instance, BalancingContext context, bool isJoining = false)
     {
         _instance = instance;
@@ -43,7 +43,7 @@ public sealed class ServiceEndpoint
     public double Weight => Volatile.Read(ref _weight);
 
     /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
-    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, Unanswered > 0, _context));
+    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, Unanswered, _context));
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
     public double FailureRate => _health.FailureRate;
@@ -58,7 +58,9 @@ public sealed class ServiceEndpoint
 
     internal EndpointHealth Health => _health;
 
-    /// <summary>When the endpoint joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.</summary>
+    /// <summary>
+    /// When the endpoint joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.
+    /// </summary>
     internal long? JoinedAt { get; }
 
     private int Unanswered => (int)(Volatile.Read(ref _calls) >> 32);
@@ -130,7 +132,16 @@ public sealed class ServiceEndpoint
     internal double Load(long now)
     {
         var calls = Volatile.Read(ref _calls);
-        var latency = _latency.At(now, calls >= OneUnanswered, _context);
-        return ((int)calls + 1) * Math.Max(1, latency) * _perWeight;
+        return ((int)calls + 1) * _latency.At(now, (int)(calls >> 32), _context) * _perWeight;
+    }
+
+    /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="recentFrom">What recently means.</param>
+    /// <param name="isStale">Becomes negative if it was not.</param>
+    internal double RecentLoad(long now, long recentFrom, ref long isStale)
+    {
+        var calls = Volatile.Read(ref _calls);
+        return ((int)calls + 1) * _latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) * _perWeight;
     }
 }

@@ -57,12 +57,30 @@ internal sealed class WantedKeys
         Changed.Set();
     }
 
+    public void Update(string name, byte[] value)
+    {
+        lock (Gate)
+        {
+            if (_keys.TryGetValue(name, out var key))
+            {
+                key.Value = value;
+                key.TakeOver = false;
+                key.State = key.State == WantedState.Taken ? WantedState.Taken : WantedState.Open;
+                key.Version = ++_version;
+            }
+        }
+
+        Changed.Set();
+    }
+
     public void Remove(string name)
     {
         lock (Gate)
         {
             if (_keys.TryGetValue(name, out var key))
             {
+                // What we know of a key in other hands is their revision, and a deletion must not match it.
+                key.Revision = key.State == WantedState.Taken ? 0 : key.Revision;
                 key.Value = null;
                 key.TakeOver = false;
                 key.State = WantedState.Open;

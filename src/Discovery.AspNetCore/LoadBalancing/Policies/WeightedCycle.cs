@@ -3,8 +3,15 @@ namespace Discovery.AspNetCore.LoadBalancing;
 /// <summary>Lays out a cycle in which each endpoint comes as often as its weight says, its turns evenly spaced.</summary>
 internal static class WeightedCycle
 {
-    /// <summary>How many turns an average endpoint may have: fine enough for weights that differ a hundredfold, and small in memory.</summary>
-    private const int TurnsPerEndpoint = 128;
+    /// <summary>
+    /// How many turns an average endpoint may have: fine enough for weights that differ a hundredfold, and small in memory.
+    /// </summary>
+    private const int MostTurnsPerEndpoint = 128;
+
+    private const int LeastTurnsPerEndpoint = 10;
+
+    /// <summary>Very large services get fewer, or each step of a slow start would take long.</summary>
+    private const int MostTurns = 1 << 18;
 
     public static ServiceEndpoint[] Of(IReadOnlyList<ServiceEndpoint> endpoints, Func<ServiceEndpoint, double> weightOf)
     {
@@ -29,19 +36,22 @@ internal static class WeightedCycle
 
     private static int[] Turns(double[] weights)
     {
+        var perEndpoint = Math.Clamp(MostTurns / weights.Length, LeastTurnsPerEndpoint, MostTurnsPerEndpoint);
         var exact = weights.All(w => w == Math.Floor(w) && w is >= 1 and <= int.MaxValue);
         if (exact)
         {
             var divisor = weights.Aggregate(0L, (gcd, w) => Gcd(gcd, (long)w));
-            if (weights.Sum() / divisor <= (double)TurnsPerEndpoint * weights.Length)
+            if (weights.Sum() / divisor <= (double)perEndpoint * weights.Length)
             {
                 return [.. weights.Select(w => (int)((long)w / divisor))];
             }
         }
 
-        var scale = TurnsPerEndpoint / weights.Average();
+        var scale = perEndpoint / weights.Average();
         var most = weights.Max();
-        return weights.All(w => w == most) ? [.. weights.Select(_ => 1)] : [.. weights.Select(w => Math.Max(1, (int)Math.Round(w * scale)))];
+        return weights.All(w => w == most)
+            ? [.. weights.Select(_ => 1)]
+            : [.. weights.Select(w => Math.Max(1, (int)Math.Round(w * scale)))];
     }
 
     private static long Gcd(long a, long b) => b == 0 ? a : Gcd(b, a % b);

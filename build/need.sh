@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes sure that a command exists, by installing a Debian package where that is possible.
+set -eu
+
+case "${1:-}" in
+    -h | --help)
+        echo "Usage: build/need.sh COMMAND PACKAGE"
+        echo "Makes sure that COMMAND is on the PATH; when it is not and this runs as root, installs Debian's PACKAGE."
+        exit 0
+        ;;
+esac
+
+if command -v "$1" >/dev/null; then
+    exit 0
+fi
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "$1 is not on the PATH: installing the package $2" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y --no-install-recommends "$2" >&2 ||
+        { apt-get update >&2 && apt-get install -y --no-install-recommends "$2" >&2; }
+fi
+
+command -v "$1" >/dev/null || { echo "$1 is needed and was not found. Install it (Debian: apt-get install $2)." >&2; exit 1; }

@@ -1,0 +1,98 @@
+#!/bin/sh
+# Builds, makes sure there is an etcd, and runs the tour.
+set -eu
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+
+usage() {
+    cat <<'USAGE'
+Usage: build/run.sh [--grpc-packages] [--etcd] [ARGUMENT ...]
+
+Builds examples/Quickstart, makes sure there is an etcd, and runs the tour: three greeter instances, a web API that calls
+them by name, and a client. It says step by step what happens, and its exit code is 0 only if all of it held.
+
+  --grpc-packages   builds with the official Grpc.* packages instead of build/grpc-subset
+  --etcd            insists on a real etcd, and installs Debian's etcd-server when it must and runs as root
+  ARGUMENT          is handed to the tour, e.g. --serve, or --Etcd:Registration:Layout=OpenIm; `build/run.sh -- --help`
+                    lists what it understands
+
+The etcd: the one named by Etcd__Endpoints__0 (e.g. Etcd__Endpoints__0=http://10.0.0.1:2379) or --Etcd:Endpoints:0=URL;
+else, where one is installed (ETCD_BIN or the PATH), it is started on free ports with an empty directory and ended afterwards;
+else the tour runs the embedded etcd of Discovery.AspNetCore.Testing within its own process.
+USAGE
+}
+
+packages=false
+real=false
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --grpc-packages) packages=true; shift ;;
+        --etcd) real=true; shift ;;
+        --) shift; break ;;
+        *) break ;;
+    esac
+done
+
+command -v dotnet >/dev/null || { echo "dotnet is not on the PATH: install the .NET SDK that global.json names." >&2; exit 1; }
+
+echo "Building the tour ..."
+dotnet build "$root/examples/Quickstart" -c Release -p:UseGrpcPackages=$packages -v quiet -nologo
+
+endpoint_given() {
+    [ -n "${Etcd__Endpoints__0:-}" ] && return 0
+    for argument in "$@"; do
+        case $argument in --Etcd:Endpoints* | --ConnectionStrings:etcd*) return 0 ;; esac
+    done
+    return 1
+}
+
+etcd_pid=
+etcd_dir=
+cleanup() {
+    [ -z "$etcd_pid" ] || kill "$etcd_pid" 2>/dev/null || true
+    [ -z "$etcd_pid" ] || wait "$etcd_pid" 2>/dev/null || true
+    [ -z "$etcd_dir" ] || rm -rf "$etcd_dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+if endpoint_given "$@"; then
+    etcd=
+elif [ $real = true ]; then
+    etcd=$("$root/build/etcd.sh")
+elif ! etcd=$("$root/build/etcd.sh" --no-install 2>/dev/null); then
+    [ -z "${ETCD_BIN:-}" ] || "$root/build/etcd.sh" --no-install
+    echo "No etcd is installed: the tour runs the embedded one (--etcd insists on a real one)."
+    etcd=
+    set -- --embedded "$@"
+fi
+
+if [ -n "$etcd" ]; then
+    etcd_dir=$(mktemp -d)
+    # Two ports that were free a moment ago; should another process be quicker, the next two are tried.
+    for attempt in 1 2 3 4 5; do
+        client=$(($(od -An -N2 -tu2 /dev/urandom) % 20000 + 20000))
+        peer=$((client + 1))
+        "$etcd" --name tour --data-dir "$etcd_dir/$attempt" --log-level info --logger zap \
+            --listen-client-urls "http://127.0.0.1:$client" --advertise-client-urls "http://127.0.0.1:$client" \
+            --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
+            --initial-cluster "tour=http://127.0.0.1:$peer" >"$etcd_dir/log" 2>&1 &
+        etcd_pid=$!
+        for _ in $(seq 100); do
+            kill -0 "$etcd_pid" 2>/dev/null || break
+            grep -q "serving client traffic" "$etcd_dir/log" && break 2
+            sleep 0.1
+        done
+        kill "$etcd_pid" 2>/dev/null || true
+        etcd_pid=
+    done
+    [ -n "$etcd_pid" ] || { echo "etcd did not start:" >&2; cat "$etcd_dir/log" >&2; exit 1; }
+    export Etcd__Endpoints__0="http://127.0.0.1:$client"
+    echo "Started $etcd at $Etcd__Endpoints__0 (it ends with the tour)."
+fi
+
+cd "$root/examples/Quickstart"
+code=0
+dotnet bin/Release/net10.0/Quickstart.dll "$@" || code=$?
+exit "$code"

@@ -1,0 +1,60 @@
+#!/bin/sh
+# Builds everything and runs all tests.
+set -eu
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+
+usage() {
+    cat <<'USAGE'
+Usage: build/test.sh [--grpc-packages] [ARGUMENT ...]
+
+Makes sure of what the tests need (etcd and etcdctl; Node.js for the peers in another language), builds the solution, runs
+all tests, and ends with the line "N passed, N failed, N skipped". What is missing is installed from Debian's packages when
+this runs as root; else it says what to install.
+
+  --grpc-packages   builds with the official Grpc.* packages instead of build/grpc-subset
+  ARGUMENT          is handed to dotnet test, e.g. --filter FullyQualifiedName~Layouts
+USAGE
+}
+
+packages=false
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --grpc-packages) packages=true; shift ;;
+        --) shift; break ;;
+        *) break ;;
+    esac
+done
+
+command -v dotnet >/dev/null || { echo "dotnet is not on the PATH: install the .NET SDK that global.json names." >&2; exit 1; }
+ETCD_BIN=$("$root/build/etcd.sh")
+export ETCD_BIN
+"$root/build/need.sh" etcdctl etcd-client
+"$root/build/need.sh" node nodejs
+"$root/build/need.sh" npm npm
+
+cd "$root"
+results=artifacts/test-results
+rm -rf "$results"
+dotnet build Discovery.AspNetCore.sln -p:UseGrpcPackages=$packages -v quiet -nologo
+
+# One project after another: the tests measure times, and start clusters of their own.
+code=0
+dotnet test Discovery.AspNetCore.sln --no-build -m:1 -nologo --logger trx --results-directory "$results" \
+    -p:UseGrpcPackages=$packages "$@" || code=$?
+
+sum() {
+    cat "$results"/*.trx 2>/dev/null | grep -o "<Counters [^>]*" | grep -o " $1=\"[0-9]*\"" | tr -dc '0-9\n' |
+        awk '{ n += $1 } END { print n + 0 }'
+}
+
+total=$(sum total)
+passed=$(sum passed)
+skipped=$(($(sum total) - $(sum executed)))
+failed=$((total - passed - skipped))
+[ "$failed" -eq 0 ] || code=1
+[ "$total" -gt 0 ] || { echo "No test ran." >&2; code=1; }
+# A test host that crashes takes its results with it: that is a failure too.
+[ "$code" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$code"

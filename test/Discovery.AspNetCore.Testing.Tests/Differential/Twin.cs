@@ -1,0 +1,42 @@
+using Discovery.AspNetCore.Testing.Tests.Support;
+using Discovery.Etcd.Transport;
+using Google.Protobuf;
+
+namespace Discovery.AspNetCore.Testing.Tests.Differential;
+
+/// <summary>A real and an embedded etcd that are asked the same.</summary>
+internal sealed class Twin(string real, string embedded) : IDisposable
+{
+    public RawClient Real { get; } = new(real);
+
+    public RawClient Embedded { get; } = new(embedded);
+
+    /// <summary>Makes the call at both; their outcomes have to be the same.</summary>
+    /// <returns>The real one's answer, or <see langword="null"/> where it was an error.</returns>
+    public async Task<TResponse?> CallAsync<TRequest, TResponse>(EtcdMethod<TRequest, TResponse> method, TRequest request, Action<TResponse>? normalize = null)
+        where TRequest : IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse>
+    {
+        TResponse? answer = null;
+        var outcome = await Outcome.OfAsync(AskAsync(Real));
+        Same(outcome, await Outcome.OfAsync(AskAsync(Embedded)), $"{method.Name} {request}");
+        return answer;
+
+        async Task<TResponse> AskAsync(RawClient client)
+        {
+            var response = await client.CallAsync(method, request);
+            normalize?.Invoke(response);
+            answer = response;
+            return response;
+        }
+    }
+
+    public static void Same(string real, string embedded, string what)
+        => Assert.True(string.Equals(real, embedded, StringComparison.Ordinal), $"{what}\n  etcd:     {real}\n  embedded: {embedded}");
+
+    public void Dispose()
+    {
+        Real.Dispose();
+        Embedded.Dispose();
+    }
+}

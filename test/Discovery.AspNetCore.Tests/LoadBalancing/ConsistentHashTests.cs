@@ -1,0 +1,91 @@
+using Discovery.AspNetCore.LoadBalancing;
+
+namespace Discovery.AspNetCore.Tests.LoadBalancing;
+
+public class ConsistentHashTests
+{
+    private const int Keys = 20_000;
+
+    [Theory]
+    [InlineData(10, 10)]
+    [InlineData(50, 10)]
+    [InlineData(50, 1)]
+    [InlineData(50, 100)]
+    public void At_most_two_nths_of_the_keys_move_when_one_of_n_leaves(int count, int weight)
+    {
+        var rig = new BalancingRig(count, shape: (_, s) => s with { Weight = weight });
+        var before = Owners(rig.Build("ConsistentHash"));
+        for (var i = 0; i < count; i++)
+        {
+            var left = rig[i];
+            rig.Endpoints.RemoveAt(i);
+
+            var after = Owners(rig.Build("ConsistentHash"));
+
+            var moved = before.Zip(after).Count(p => p.First != p.Second);
+            Assert.InRange(moved, 1, 2 * Keys / count);
+            Assert.Equal(moved, before.Count(o => o == left));
+            rig.Endpoints.Insert(i, left);
+        }
+    }
+
+    [Fact]
+    public void Weights_decide_how_many_keys_an_endpoint_has()
+    {
+        var rig = new BalancingRig(4, shape: (i, s) => s with { Weight = i == 0 ? 30 : 10 });
+
+        var share = Owners(rig.Build("ConsistentHash")).Count(o => o == rig[0]) / (double)Keys;
+
+        Assert.InRange(share, 0.4, 0.6);
+    }
+
+    [Fact]
+    public void A_key_whose_endpoint_is_too_busy_goes_to_the_next_and_comes_back()
+    {
+        var rig = new BalancingRig(5);
+        var balancer = rig.Build("ConsistentHash");
+        var own = balancer.Pick(new PickContext("hot"))!;
+
+        var calls = Enumerable.Range(0, 100).Select(_ =>
+        {
+            var endpoint = balancer.Pick(new PickContext("hot"))!;
+            return (Endpoint: endpoint, Call: endpoint.OnCallStarted());
+        }).ToList();
+
+        Assert.All(rig.Endpoints, e => Assert.InRange(e.InFlight, 0, 26));
+        calls.ForEach(c => c.Endpoint.OnCallEnded(c.Call, CallOutcome.Success));
+        Assert.Same(own, balancer.Pick(new PickContext("hot")));
+    }
+
+    [Fact]
+    public void Without_a_key_calls_spread()
+    {
+        var rig = new BalancingRig(5);
+
+        Assert.All(rig.Count(rig.Build("ConsistentHash"), 1000), c => Assert.InRange(c, 100, 300));
+    }
+
+    [Fact]
+    public void A_failover_goes_to_the_same_second_endpoint_each_time()
+    {
+        var rig = new BalancingRig(5);
+        var balancer = rig.Build("ConsistentHash");
+        var own = balancer.Pick(new PickContext("key"))!;
+
+        var seconds = Enumerable.Range(0, 50).Select(_ => balancer.Pick(new PickContext("key", Attempt: 1), [own])!).Distinct().ToList();
+
+        Assert.Single(seconds);
+        Assert.NotSame(own, seconds[0]);
+    }
+
+    [Fact]
+    public void A_large_service_is_built_in_reasonable_size()
+    {
+        var rig = new BalancingRig(10_000);
+
+        Assert.InRange(new HashRing([.. rig.Endpoints]).Count, 200_000, 300_000);
+    }
+
+    private static List<ServiceEndpoint> Owners(Balancer balancer)
+        => [.. Enumerable.Range(0, Keys).Select(i => balancer.Pick(new PickContext($"key-{i}"))!)];
+}

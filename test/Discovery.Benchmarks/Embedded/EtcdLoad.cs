@@ -1,0 +1,142 @@
+using System.Diagnostics;
+using System.Globalization;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+using Google.Protobuf;
+
+namespace Discovery.Benchmarks.Embedded;
+
+/// <summary>Load on an etcd over a few connections.</summary>
+internal sealed class EtcdLoad : IDisposable
+{
+    private const int Connections = 4;
+
+    private static readonly ByteString Value = ByteString.CopyFrom(new byte[64]);
+
+    private readonly Uri _address;
+    private readonly HttpMessageInvoker[] _invokers;
+    private int _nextKey;
+
+    public EtcdLoad(string endpoint)
+    {
+        _address = new Uri(endpoint);
+        _invokers = [.. Enumerable.Range(0, Connections).Select(_ => new HttpMessageInvoker(
+            new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null, MaxConnectionsPerServer = 1 }))];
+    }
+
+    public Task<Rate> PutsAsync(int inFlight, TimeSpan duration)
+        => RateAsync(inFlight, duration, 1, i => CallAsync(i, EtcdMethods.Put, new PutRequest { Key = Key(Interlocked.Increment(ref _nextKey) % 10_000), Value = Value }));
+
+    public Task<Rate> GetsAsync(int inFlight, TimeSpan duration)
+        => RateAsync(inFlight, duration, 1, i => CallAsync(i, EtcdMethods.Range, new RangeRequest { Key = Key(Interlocked.Increment(ref _nextKey) % 10_000) }));
+
+    public Task<Rate> TransactionsAsync(int size, int inFlight, TimeSpan duration)
+        => RateAsync(inFlight, duration, size, i => CallAsync(i, EtcdMethods.Txn, Puts(Interlocked.Add(ref _nextKey, size), size, 10_000)));
+
+    public async Task FillAsync(int puts, int keys, int size)
+    {
+        for (var i = 0; i < puts; i += size)
+        {
+            await CallAsync(0, EtcdMethods.Txn, Puts(i, size, keys));
+        }
+    }
+
+    /// <summary>Puts a key that many watch, on a few streams, and waits until all have seen it.</summary>
+    /// <returns>The median of the milliseconds until then, and how many events came per second.</returns>
+    public async Task<(double Milliseconds, double Events)> FanOutAsync(int watchers, int rounds)
+    {
+        const int PerStream = 50;
+        var streams = Enumerable.Range(0, watchers / PerStream)
+            .Select(i => new GrpcDuplexCall<WatchRequest, WatchResponse>(_invokers[i % Connections], _address, EtcdMethods.Watch, default)).ToList();
+        try
+        {
+            await Task.WhenAll(streams.Select(s => CreateAsync(s, PerStream)));
+            var times = new List<double>();
+            var start = Stopwatch.GetTimestamp();
+            for (var round = 0; round < rounds; round++)
+            {
+                var seen = Task.WhenAll(streams.Select(s => ReadAsync(s, PerStream)));
+                var sent = Stopwatch.GetTimestamp();
+                await CallAsync(0, EtcdMethods.Put, new PutRequest { Key = Key(0), Value = Value });
+                await seen;
+                times.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
+            }
+
+            times.Sort();
+            return (times[rounds / 2], watchers * rounds / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        finally
+        {
+            streams.ForEach(s => s.Dispose());
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var invoker in _invokers)
+        {
+            invoker.Dispose();
+        }
+    }
+
+    private static async Task<Rate> RateAsync(int inFlight, TimeSpan duration, int weight, Func<int, Task> call)
+    {
+        var calls = 0L;
+        var cpu = Environment.CpuUsage.TotalTime;
+        var start = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, inFlight).Select(i => Task.Run(async () =>
+        {
+            while (Stopwatch.GetElapsedTime(start) < duration)
+            {
+                await call(i);
+                Interlocked.Increment(ref calls);
+            }
+        })));
+        var done = (double)calls * weight;
+        return new Rate(done / Stopwatch.GetElapsedTime(start).TotalSeconds, done / (Environment.CpuUsage.TotalTime - cpu).TotalSeconds);
+    }
+
+    private static async Task CreateAsync(GrpcDuplexCall<WatchRequest, WatchResponse> stream, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            stream.Send(new WatchRequest { CreateRequest = new WatchCreateRequest { Key = Key(0) } });
+        }
+
+        for (var i = 0; i < count; i++)
+        {
+            await stream.ReadAsync(CancellationToken.None);
+        }
+    }
+
+    private static async Task ReadAsync(GrpcDuplexCall<WatchRequest, WatchResponse> stream, int count)
+    {
+        for (var seen = 0; seen < count;)
+        {
+            seen += (await stream.ReadAsync(CancellationToken.None))!.Events.Count;
+        }
+    }
+
+    private static TxnRequest Puts(int first, int count, int keys)
+    {
+        var request = new TxnRequest();
+        for (var i = first; i < first + count; i++)
+        {
+            request.Success.Add(new RequestOp { RequestPut = new PutRequest { Key = Key(i % keys), Value = Value } });
+        }
+
+        return request;
+    }
+
+    private static ByteString Key(int index) => ByteString.CopyFromUtf8(string.Create(CultureInfo.InvariantCulture, $"bench/{index:00000}"));
+
+    private Task<TResponse> CallAsync<TRequest, TResponse>(int worker, EtcdMethod<TRequest, TResponse> method, TRequest request)
+        where TRequest : IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse>
+        => GrpcUnaryCall.InvokeAsync(_invokers[worker % Connections], _address, method, request, default, null, CancellationToken.None);
+}
+
+/// <summary>How much was done.</summary>
+/// <param name="PerSecond">By the clock.</param>
+/// <param name="PerCpuSecond">By the time that this process worked, which other processes on the machine do not change.</param>
+internal sealed record Rate(double PerSecond, double PerCpuSecond);

@@ -1,0 +1,121 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Reflection;
+
+namespace Discovery.IntegrationTests.Interop;
+
+/// <summary>A process of test/interop/node. It ends when its standard input closes, so that none outlives the tests, not even after a crash.</summary>
+public sealed class NodePeer : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private static readonly string Root = typeof(NodePeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == "RepositoryRoot").Value!;
+
+    private static readonly string Folder = Path.Combine(Root, "test", "interop", "node");
+    private static readonly string Proto = Path.Combine(Root, "test", "Grpc.Subset.Tests", "Protos", "interop.proto");
+    private static readonly Lazy<Task> Installed = new(InstallAsync);
+
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _lines = new();
+
+    private NodePeer(Process process)
+    {
+        _process = process;
+        process.OutputDataReceived += (_, line) => Add(line.Data);
+        process.ErrorDataReceived += (_, line) => Add(line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>What the process has printed so far.</summary>
+    public IReadOnlyCollection<string> Lines => _lines;
+
+    /// <summary>Starts a script of the folder.</summary>
+    /// <exception cref="InvalidOperationException">Node.js is missing.</exception>
+    public static async Task<NodePeer> StartAsync(string script, params string[] arguments)
+    {
+        await Installed.Value;
+        return new NodePeer(Start("node", [script, Proto, .. arguments]));
+    }
+
+    /// <summary>Waits for the process to end by itself.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> WaitForExitAsync()
+    {
+        // Longer than the peer's own limit, which says more.
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(40));
+        await _process.WaitForExitAsync(limit.Token);
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(_process);
+        _process.Dispose();
+    }
+
+    private static async Task InstallAsync()
+    {
+        if (Directory.Exists(Path.Combine(Folder, "node_modules", "@grpc", "grpc-js")))
+        {
+            return;
+        }
+
+        await using var npm = new NodePeer(Start("npm", ["ci", "--no-audit", "--no-fund"]));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+        await npm._process.WaitForExitAsync(limit.Token);
+        if (npm._process.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"'npm ci' in {Folder} ended with {npm._process.ExitCode}:\n{string.Join('\n', npm.Lines)}");
+        }
+    }
+
+    private static Process Start(string program, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo(Find(program), arguments)
+        {
+            UseShellExecute = false,
+            WorkingDirectory = Folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        return Process.Start(start)!;
+    }
+
+    private static string Find(string program)
+        => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+            .SelectMany(folder => (string[])[Path.Combine(folder, program), Path.Combine(folder, $"{program}.exe"), Path.Combine(folder, $"{program}.cmd")])
+            .FirstOrDefault(File.Exists)
+        ?? throw new InvalidOperationException(
+            $"'{program}' is not on PATH: the interop tests need Node.js 20 or later with npm (Debian: apt-get install nodejs npm; or https://nodejs.org).");
+
+    private static async Task StopAsync(Process process)
+    {
+        if (process.HasExited)
+        {
+            return;
+        }
+
+        process.StandardInput.Close();
+        using var patience = new CancellationTokenSource(Patience);
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync();
+        }
+    }
+
+    private void Add(string? line)
+    {
+        if (line is not null)
+        {
+            _lines.Enqueue(line);
+        }
+    }
+}
