@@ -10,6 +10,7 @@ internal sealed class WantedKeys
     private readonly List<(long Version, TaskCompletionSource Done)> _waiters = [];
     private readonly Queue<long> _leases = new();
     private long _version;
+    private Exception? _closed;
 
     public Lock Gate { get; } = new();
 
@@ -95,6 +96,11 @@ internal sealed class WantedKeys
     {
         lock (Gate)
         {
+            if (_closed is not null)
+            {
+                return Task.FromException(_closed);
+            }
+
             var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiters.Add((_version, waiter));
             ReleaseLockHeld();
@@ -181,6 +187,7 @@ internal sealed class WantedKeys
     {
         lock (Gate)
         {
+            _closed = reason;
             _waiters.ForEach(w => w.Done.TrySetException(reason));
             _waiters.Clear();
         }

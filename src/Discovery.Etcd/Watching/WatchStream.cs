@@ -273,7 +273,7 @@ internal sealed class WatchStream : IDisposable
                 _endsSilently = true;
                 end = GrpcException.Silent($"the watch stream gave no sign of life within {limit.TotalSeconds:0.###} s");
             }
-            else if (_table.AllLockHeld().Count == 0)
+            else if (_table.IsEmptyLockHeld)
             {
                 end = GrpcException.Planned("nothing is watched any more");
             }

@@ -84,6 +84,7 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
         await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync(closed + "a", Bytes("x")));
         await client.PutAsync("app/z/1", Bytes("x"));
         await Eventually.IsTrue(() => allowedLog.Events.Count == 1);
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Interrupted, allowedLog.Kinds);
 
         // Changing roles makes all tokens old, too.
         await node.RunAsync("role", "grant-permission", "app", "readwrite", "--prefix=true", closed);

@@ -61,6 +61,9 @@ public sealed class KeeperTests(OneNode node, ITestOutputHelper output) : IClass
         await using var client = node.Connect();
         var key = NewPrefix() + "a";
         await using var old = client.KeepLease(TimeToLive);
+        await using var watch = client.Watch(key, 0);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Kinds.Count > 0);
         var taken = new TaskCompletionSource<EtcdKeyValue>();
         old.KeyTaken += r => taken.TrySetResult(r);
         old.Put(key, Bytes("old"));
@@ -75,6 +78,11 @@ public sealed class KeeperTests(OneNode node, ITestOutputHelper output) : IClass
         await old.StopAsync();
         var record = await client.GetAsync(key);
         Assert.Equal(("new", successor.Status.LeaseId), (Text(record!.Value), record.LeaseId));
+
+        // There was no fight over it either.
+        await client.DeleteAsync(key);
+        await Eventually.IsTrue(() => log.Events.Any(e => e.Deleted));
+        Assert.Equal(["old", "new", ""], log.Events.Take(3).Select(e => Text(e.Record.Value)));
     }
 
     [Fact]
