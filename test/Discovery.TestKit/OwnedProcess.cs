@@ -122,8 +122,8 @@ public sealed class OwnedProcess : IAsyncDisposable
     {
         if (!_disposed)
         {
-            _disposed = true;
             await KillAsync();
+            _disposed = true;
             _shell.Dispose();
         }
     }

@@ -108,6 +108,13 @@ internal sealed partial class AdvertisedAddressResolver(
             return null;
         }
 
+        if (address.Port == 0)
+        {
+            // A port that the server was to choose, and did not: it does not listen.
+            Log.EndpointSkipped(logger, $"'{text}' has no port.");
+            return null;
+        }
+
         return address;
     }
 

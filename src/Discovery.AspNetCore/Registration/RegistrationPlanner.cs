@@ -23,8 +23,7 @@ internal sealed partial class RegistrationPlanner(
             return new RegistrationPlan(options, []);
         }
 
-        // A generic host has no server, and the test server has no addresses: there only what is configured can be advertised.
-        var bound = services.GetService<IServer>()?.Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
+        var bound = BoundAddresses(services.GetService<IServer>());
         var resolver = new AdvertisedAddressResolver(addresses, client.Endpoints, new EndpointNames(configuration), logger);
         try
         {
@@ -37,6 +36,13 @@ internal sealed partial class RegistrationPlanner(
             return new RegistrationPlan(options, [], e);
         }
     }
+
+    // A generic host has no server, and the test server listens nowhere, though it repeats the URLs that the host was given: there only
+    // what is configured can be advertised.
+    private static ICollection<string> BoundAddresses(IServer? server)
+        => server is null || server.GetType().FullName == "Microsoft.AspNetCore.TestHost.TestServer"
+            ? []
+            : server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
 
     private void WarnOfUnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
     {

@@ -20,6 +20,8 @@ internal sealed partial class RegistrationService(
 {
     private const int MaxWeight = 1_000_000;
 
+    private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
+
     private readonly RegistrationWishes _wishes = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _reloading = new(1, 1);
@@ -131,13 +133,14 @@ internal sealed partial class RegistrationService(
 
     private async Task WaitForEtcdAsync(Registrar registrar, EtcdRegistrationOptions options, CancellationToken cancellationToken)
     {
+        // A moment longer than an attempt takes, for it says at its end what is wrong.
         var timeout = clientOptions.Value.RequestTimeout;
-        using var limit = new CancellationTokenSource(timeout, time);
+        using var limit = new CancellationTokenSource(timeout + AnswerGrace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
             await registrar.FlushAsync(either.Token);
-            if (options.FailFast)
+            if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet wants no keys; whether etcd is there has to be asked then.
                 await client.GetStatusAsync(either.Token);
@@ -145,7 +148,7 @@ internal sealed partial class RegistrationService(
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            var cause = registrar.Status.LastError ?? e;
+            var cause = registrar.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
             if (options.FailFast)
             {
                 throw new InvalidOperationException(

@@ -144,9 +144,10 @@ public sealed class AdvertisedAddressTests : IDisposable
     [Fact]
     public async Task An_endpoint_that_cannot_be_dialled_does_not_take_the_others_with_it()
     {
-        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://localhost:5001", "http://10.0.0.7:5000", "nonsense"])).Host);
+        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://localhost:5001", "http://10.0.0.7:5000", "http://10.0.0.7:0", "nonsense"])).Host);
         Assert.True(_log.Has(LogLevel.Warning, "http://localhost:5001"));
         Assert.True(_log.Has(LogLevel.Warning, "nonsense"));
+        Assert.True(_log.Has(LogLevel.Warning, "http://10.0.0.7:0", "no port"));
     }
 
     [Fact]

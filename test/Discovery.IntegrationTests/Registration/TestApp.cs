@@ -51,6 +51,7 @@ internal sealed class TestApp : IAsyncDisposable
         var builder = WebApplication.CreateBuilder();
         var log = new LogRecorder();
         builder.Logging.ClearProviders().AddProvider(log);
+        builder.Configuration.Sources.Clear();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Configuration.AddInMemoryCollection(
         [
