@@ -9,7 +9,6 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using KestrelServer = Discovery.TestKit.KestrelServer;
 
 namespace Discovery.AspNetCore.Tests.Http;
 
