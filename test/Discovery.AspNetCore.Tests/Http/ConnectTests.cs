@@ -116,7 +116,7 @@ public sealed class ConnectTests
     public async Task An_instance_outside_the_allowed_networks_is_never_dialled(string host)
     {
         await using var harness = new Harness(o => o.AllowedNetworks = ["10.0.0.0/8"]);
-        var server = await KestrelServer.StartAsync(null, HttpProtocols.Http1, null);
+        var server = await BackendServer.StartAsync(null, HttpProtocols.Http1, null);
         harness.Register(server.Address.Replace("127.0.0.1", host, StringComparison.Ordinal));
         using var client = harness.Client();
 

@@ -18,7 +18,7 @@ internal sealed class Harness : IAsyncDisposable
     public const string Service = "svc";
 
     private readonly ServiceProvider _services;
-    private readonly List<KestrelServer> _servers = [];
+    private readonly List<BackendServer> _servers = [];
 
     public Harness(
         Action<EtcdDiscoveryOptions>? options = null,
@@ -60,10 +60,10 @@ internal sealed class Harness : IAsyncDisposable
     }
 
     /// <summary>Starts a server and registers it. It answers with its address unless told otherwise.</summary>
-    public async Task<KestrelServer> StartServerAsync(
+    public async Task<BackendServer> StartServerAsync(
         RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null, string? scheme = null)
     {
-        var server = await KestrelServer.StartAsync(answer, protocols, listen);
+        var server = await BackendServer.StartAsync(answer, protocols, listen);
         _servers.Add(server);
         Register(server.Address, scheme: scheme);
         return server;

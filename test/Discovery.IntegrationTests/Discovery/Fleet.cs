@@ -7,13 +7,13 @@ namespace Discovery.IntegrationTests.Discovery;
 /// <summary>Instances of a service with a name of its own, whose records the test writes itself.</summary>
 internal sealed class Fleet(EtcdClient etcd) : IAsyncDisposable
 {
-    private readonly List<KestrelServer> _servers = [];
+    private readonly List<BackendServer> _servers = [];
 
     public string Service { get; } = $"s{Guid.NewGuid():N}";
 
     public string Prefix => $"services/{Service}/";
 
-    public async Task<KestrelServer> AddAsync(RequestDelegate? answer = null)
+    public async Task<BackendServer> AddAsync(RequestDelegate? answer = null)
     {
         var server = await StartAsync(answer);
         await RegisterAsync(server.Address);
@@ -21,9 +21,9 @@ internal sealed class Fleet(EtcdClient etcd) : IAsyncDisposable
     }
 
     /// <summary>Starts an instance that is in no directory yet.</summary>
-    public async Task<KestrelServer> StartAsync(RequestDelegate? answer = null)
+    public async Task<BackendServer> StartAsync(RequestDelegate? answer = null)
     {
-        var server = await KestrelServer.StartAsync(answer);
+        var server = await BackendServer.StartAsync(answer);
         _servers.Add(server);
         return server;
     }

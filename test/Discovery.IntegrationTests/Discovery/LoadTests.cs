@@ -13,7 +13,7 @@ public sealed class LoadTests(OneNode node, ITestOutputHelper output) : IClassFi
     {
         await using var etcd = node.Connect();
         await using var fleet = new Fleet(etcd);
-        var servers = new List<KestrelServer> { await fleet.AddAsync(), await fleet.AddAsync(), await fleet.AddAsync() };
+        var servers = new List<BackendServer> { await fleet.AddAsync(), await fleet.AddAsync(), await fleet.AddAsync() };
         await using var client = new ServiceClient(node.Etcd.Endpoint, fleet.Service);
         await client.Directory.WaitForReadyAsync(fleet.Service);
 
@@ -74,7 +74,7 @@ public sealed class LoadTests(OneNode node, ITestOutputHelper output) : IClassFi
     {
         await using var etcd = node.Connect();
         await using var fleet = new Fleet(etcd);
-        var servers = new List<KestrelServer> { await fleet.AddAsync(), await fleet.AddAsync(), await fleet.AddAsync() };
+        var servers = new List<BackendServer> { await fleet.AddAsync(), await fleet.AddAsync(), await fleet.AddAsync() };
         await using var client = new ServiceClient(node.Etcd.Endpoint, fleet.Service);
         await client.Directory.WaitForReadyAsync(fleet.Service);
         await using var load = new Load(client.Http);
@@ -100,7 +100,7 @@ public sealed class LoadTests(OneNode node, ITestOutputHelper output) : IClassFi
     {
         await using var etcd = node.Connect();
         await using var fleet = new Fleet(etcd);
-        var servers = new List<KestrelServer>();
+        var servers = new List<BackendServer>();
         for (var i = 0; i < 6; i++)
         {
             servers.Add(await fleet.AddAsync());

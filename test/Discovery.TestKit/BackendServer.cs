@@ -10,13 +10,13 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.TestKit;
 
 /// <summary>A Kestrel on a free port.</summary>
-public sealed class KestrelServer : IAsyncDisposable
+public sealed class BackendServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private int _connections;
     private int _requests;
 
-    private KestrelServer(WebApplication app) => _app = app;
+    private BackendServer(WebApplication app) => _app = app;
 
     /// <summary>Host and port.</summary>
     public string Address => new Uri(_app.Urls.First()).Authority;
@@ -28,11 +28,11 @@ public sealed class KestrelServer : IAsyncDisposable
     public int Requests => Volatile.Read(ref _requests);
 
     /// <summary>Starts it. It answers with its address unless told otherwise.</summary>
-    public static async Task<KestrelServer> StartAsync(RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null)
+    public static async Task<BackendServer> StartAsync(RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        KestrelServer? server = null;
+        BackendServer? server = null;
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, endpoint =>
         {
             endpoint.Protocols = protocols;
@@ -51,7 +51,7 @@ public sealed class KestrelServer : IAsyncDisposable
             listen?.Invoke(endpoint);
         }));
         var app = builder.Build();
-        server = new KestrelServer(app);
+        server = new BackendServer(app);
         app.Run(context =>
         {
             Interlocked.Increment(ref server._requests);
