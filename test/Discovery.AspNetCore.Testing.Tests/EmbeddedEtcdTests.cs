@@ -174,6 +174,29 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
         => Assert.Throws<ArgumentOutOfRangeException>(() => _etcd.Fail(next, status));
 
     [Fact]
+    public async Task A_transaction_that_etcd_would_not_survive_fails_and_leaves_no_trace()
+    {
+        var lease = (await _client.GrantAsync(600)).ID;
+        await _client.PutAsync("a", "1", lease);
+        var impossible = new TxnRequest
+        {
+            Success =
+            {
+                new RequestOp { RequestPut = new PutRequest { Key = "0".Bytes() } },
+                new RequestOp { RequestDeleteRange = new DeleteRangeRequest { Key = "a".Bytes(), RangeEnd = Google.Protobuf.ByteString.CopyFrom(0) } },
+                new RequestOp { RequestPut = new PutRequest { Key = "a".Bytes(), IgnoreValue = true } },
+            },
+        };
+
+        Assert.Equal((EtcdStatusCode.InvalidArgument, "etcdserver: key not found"), await RawClient.FailureOfAsync(_client.TxnAsync(impossible)));
+
+        Assert.Equal(("1", lease, 1L), (await _client.GetAsync("a")).Kvs.Select(kv => (kv.Value.ToStringUtf8(), kv.Lease, kv.Version)).Single());
+        Assert.Empty((await _client.GetAsync("0")).Kvs);
+        Assert.Single((await _client.TimeToLiveAsync(lease, keys: true)).Keys);
+        Assert.Equal(2, _etcd.Revision);
+    }
+
+    [Fact]
     public async Task Progress_waits_for_the_events_it_vouches_for()
     {
         const int Revisions = 3000;

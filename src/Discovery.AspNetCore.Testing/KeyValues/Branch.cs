@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Testing.KeyValues;
 
 /// <summary>
 /// The branch of a transaction that its comparisons chose, and those of the transactions in it. All are chosen on the state before
-/// the first write, and everything is checked before it: a transaction that began to write cannot fail.
+/// the first write, and what can be checked is checked before it.
 /// </summary>
 internal sealed class Branch
 {

@@ -75,7 +75,7 @@ internal sealed class KeyValueService(EtcdEngine engine)
             var transaction = engine.Begin();
             var branch = Branch.Choose(transaction, request);
             branch.Check(transaction, engine.Leases, engine.Store.CompactedRevision, checkPuts: !readsOnly);
-            var response = branch.Run(transaction);
+            var response = Run(branch, transaction);
             if (!readsOnly)
             {
                 engine.Commit(transaction);
@@ -92,6 +92,19 @@ internal sealed class KeyValueService(EtcdEngine engine)
         {
             engine.Store.Compact(request.Revision);
             return new CompactionResponse { Header = engine.Header() };
+        }
+    }
+
+    private static TxnResponse Run(Branch branch, StoreTransaction transaction)
+    {
+        try
+        {
+            return branch.Run(transaction);
+        }
+        catch
+        {
+            transaction.Rollback();
+            throw;
         }
     }
 

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Testing.Server;
 using Discovery.AspNetCore.Testing.Store;
 using Discovery.Etcd.Protocol;
 
@@ -9,25 +10,21 @@ internal static class Operations
     public static RangeResponse Range(StoreTransaction transaction, RangeRequest request)
     {
         var selection = new Selection(request);
-        var found = transaction.Range(
-            KeyRange.Of(request.Key, request.RangeEnd), request.Revision, selection.ReadsAll ? 0 : request.Limit, request.CountOnly);
-        var response = new RangeResponse
-        {
-            Header = new ResponseHeader { Revision = transaction.Revision },
-            Count = found.Count,
-            More = !selection.ReadsAll && !request.CountOnly && request.Limit > 0 && found.Count > request.Limit,
-        };
-        if (!request.CountOnly)
-        {
-            selection.Fill(response, found.Records);
-        }
-
+        var found = transaction.Range(KeyRange.Of(request.Key, request.RangeEnd), request.Revision, selection.ReadLimit, request.CountOnly);
+        var response = new RangeResponse { Header = new ResponseHeader { Revision = transaction.Revision }, Count = found.Count };
+        selection.Fill(response, found.Records);
         return response;
     }
 
     public static PutResponse Put(StoreTransaction transaction, PutRequest request)
     {
         var previous = request.PrevKv || request.IgnoreValue || request.IgnoreLease ? transaction.Find(request.Key) : null;
+        if (previous is null && (request.IgnoreValue || request.IgnoreLease))
+        {
+            // Checked before, so a transaction deleted it meanwhile, by a range without end. etcd itself does not survive that.
+            throw EtcdErrors.KeyNotFound();
+        }
+
         transaction.Put(
             request.Key,
             request.IgnoreValue ? previous!.Value : request.Value,

@@ -11,27 +11,30 @@ internal readonly struct Selection(RangeRequest request)
     private bool Filters => request.MinModRevision != 0 || request.MaxModRevision != 0
         || request.MinCreateRevision != 0 || request.MaxCreateRevision != 0;
 
-    /// <summary>The limit counts only after sorting and filtering, so all records have to be read.</summary>
-    public bool ReadsAll => Sorts || Filters;
+    /// <summary>
+    /// How many records to read, in the order of their keys: one more than wanted tells that there are more. An order or a bound needs
+    /// all of them; a target without an order does not, and sorts what the limit left, as in etcd.
+    /// </summary>
+    public long ReadLimit => request.Limit <= 0 || Filters || request.SortOrder != RangeRequest.Types.SortOrder.None ? 0 : request.Limit + 1;
 
     public void Fill(RangeResponse response, List<KeyValue> records)
     {
         IEnumerable<KeyValue> selected = records;
         if (Filters)
         {
-            selected = selected.Where(Admits).ToList();
+            records = records.FindAll(Admits);
+            selected = records;
         }
 
         if (Sorts)
         {
-            selected = Sort(selected);
+            selected = Sort(records);
         }
 
-        if (ReadsAll && request.Limit > 0)
+        if (request.Limit > 0 && records.Count > request.Limit)
         {
-            var all = selected.ToList();
-            response.More = all.Count > request.Limit;
-            selected = all.Take((int)Math.Min(request.Limit, int.MaxValue));
+            response.More = true;
+            selected = selected.Take((int)request.Limit);
         }
 
         response.Kvs.AddRange(request.KeysOnly ? selected.Select(WithoutValue) : selected);

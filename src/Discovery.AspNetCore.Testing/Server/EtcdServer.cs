@@ -60,7 +60,13 @@ internal sealed class EtcdServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _pause.Open();
+        if (_pause.IsClosed)
+        {
+            // What waits must not be carried out now: a frozen process that ends takes its connections with it.
+            _connections.Abort();
+            _pause.Open();
+        }
+
         await _stopping.CancelAsync();
         using (var limit = new CancellationTokenSource(StopLimit, TimeProvider.System))
         {

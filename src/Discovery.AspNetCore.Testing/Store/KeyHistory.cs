@@ -24,6 +24,8 @@ internal sealed class KeyHistory(ByteString key)
 
     public void Append(Change change) => _changes.Add(change);
 
+    public void RemoveLast() => _changes.RemoveAt(_changes.Count - 1);
+
     /// <summary>Forgets what no read at the revision or later can see: all but the last change up to it, and that too if it deletes.</summary>
     /// <returns>The bytes forgotten.</returns>
     public long Compact(long revision)

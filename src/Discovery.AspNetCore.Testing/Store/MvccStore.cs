@@ -77,6 +77,17 @@ internal sealed class MvccStore
         Size += change.Size;
     }
 
+    /// <summary>Takes back the last change of a key.</summary>
+    public void Revert(Change change)
+    {
+        change.History.RemoveLast();
+        Size -= change.Size;
+        if (change.History.IsEmpty)
+        {
+            _index.Remove(change.History.Key);
+        }
+    }
+
     public void Commit(List<Change> changes)
     {
         Revision++;

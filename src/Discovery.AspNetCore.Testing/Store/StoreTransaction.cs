@@ -4,7 +4,7 @@ using Google.Protobuf;
 
 namespace Discovery.AspNetCore.Testing.Store;
 
-/// <summary>The writes that become one revision; reads in it see what it has written. Nothing can fail once it has written.</summary>
+/// <summary>The writes that become one revision; reads in it see what it has written.</summary>
 internal sealed class StoreTransaction(MvccStore store, LeaseTable leases)
 {
     private readonly long _begin = store.Revision;
@@ -49,6 +49,19 @@ internal sealed class StoreTransaction(MvccStore store, LeaseTable leases)
         }
 
         return records.Count;
+    }
+
+    /// <summary>Takes back what it has written.</summary>
+    public void Rollback()
+    {
+        for (var i = Changes.Count - 1; i >= 0; i--)
+        {
+            var change = Changes[i];
+            store.Revert(change);
+            leases.Move(change.Record.Key, change.Record.Lease, change.History.Current?.Lease ?? 0);
+        }
+
+        Changes.Clear();
     }
 
     private void Apply(Change change)

@@ -163,7 +163,10 @@ internal sealed class WatchStream : IDisposable
             return;
         }
 
-        var start = request.StartRevision == 0 ? revision + 1 : request.StartRevision;
+        // Before its first revision etcd finds no history: a negative start is now, unless compaction forbids it.
+        var start = request.StartRevision == 0 || (request.StartRevision < 0 && request.StartRevision >= _engine.Store.CompactedRevision)
+            ? revision + 1
+            : request.StartRevision;
         var watcher = new Watcher(this, request.WatchId == 0 ? FreeId() : request.WatchId, request, range, start);
         _watchers.Add(watcher.Id, watcher);
         _engine.Watchers.Add(watcher);

@@ -86,17 +86,26 @@ internal sealed class RequestGenerator(Random random)
         request.Compare.AddRange(Several(3, _ => AnyCompare()));
         request.Success.AddRange(Several(4, _ => AnyOperation(depth)));
         request.Failure.AddRange(Several(4, _ => AnyOperation(depth)));
+        if (depth == 0 && Operations(request).Any(o => o.RequestDeleteRange?.RangeEnd is { Length: 1 } end && end[0] == 0))
+        {
+            // etcd ends itself when such a deletion takes away the record whose value or lease a put is to keep.
+            foreach (var put in Operations(request).Select(o => o.RequestPut).Where(p => p is not null))
+            {
+                (put.IgnoreValue, put.IgnoreLease) = (false, false);
+            }
+        }
+
         return request;
     }
 
     public WatchCreateRequest Watch()
     {
-        // Starts far in the future would never be heard of again.
+        // No negative starts: what etcd then misses depends on the moment at which it catches up.
         var request = new WatchCreateRequest
         {
             Key = Key(random.Next(KeyCount)),
             RangeEnd = AnyEnd(),
-            StartRevision = Chance(0.3) ? 0 : AnyRevision(),
+            StartRevision = Chance(0.3) ? 0 : Math.Max(0, AnyRevision()),
             PrevKv = Chance(0.4),
             Fragment = Chance(0.2),
         };
@@ -107,6 +116,9 @@ internal sealed class RequestGenerator(Random random)
 
         return request;
     }
+
+    private static IEnumerable<RequestOp> Operations(TxnRequest request)
+        => request.Success.Concat(request.Failure).SelectMany(o => o.RequestTxn is { } inner ? Operations(inner) : [o]);
 
     private ByteString AnyEnd() => random.Next(10) switch
     {

@@ -32,11 +32,25 @@ internal sealed class Twin(string real, string embedded) : IDisposable
     }
 
     public static void Same(string real, string embedded, string what)
-        => Assert.True(string.Equals(real, embedded, StringComparison.Ordinal), $"{what}\n  etcd:     {real}\n  embedded: {embedded}");
+    {
+        if (!string.Equals(real, embedded, StringComparison.Ordinal))
+        {
+            var difference = real.AsSpan().CommonPrefixLength(embedded);
+            Assert.Fail($"{what}\n  etcd:     {Around(real, difference)}\n  embedded: {Around(embedded, difference)}");
+        }
+    }
 
     public void Dispose()
     {
         Real.Dispose();
         Embedded.Dispose();
+    }
+
+    // Transcripts are long; what differs is what counts.
+    private static string Around(string text, int position)
+    {
+        const int Context = 400;
+        var start = Math.Max(0, position - Context);
+        return $"{(start > 0 ? "..." : "")}{text.AsSpan(start, Math.Min(text.Length - start, 2 * Context))}";
     }
 }
