@@ -17,7 +17,11 @@ internal sealed class EndpointNames
             {
                 try
                 {
-                    _configured.Add((endpoint.Key, BindingAddress.Parse(url)));
+                    var address = BindingAddress.Parse(url);
+                    if (address is { IsUnixPipe: false, IsNamedPipe: false })
+                    {
+                        _configured.Add((endpoint.Key, address));
+                    }
                 }
                 catch (FormatException)
                 {

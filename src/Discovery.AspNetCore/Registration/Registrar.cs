@@ -266,28 +266,29 @@ internal sealed partial class Registrar : IAsyncDisposable
         }
     }
 
+    // The numbers go on after those of the service, which logs under the same name.
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
+        [LoggerMessage(11, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
         public static partial void Draining(ILogger logger, TimeSpan delay);
 
-        [LoggerMessage(2, LogLevel.Information, "This application left etcd ({Keys} keys).")]
+        [LoggerMessage(12, LogLevel.Information, "This application left etcd ({Keys} keys).")]
         public static partial void Left(ILogger logger, int keys);
 
-        [LoggerMessage(3, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
+        [LoggerMessage(13, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
         public static partial void NotHeard(ILogger logger, string what, TimeSpan limit, string reason);
 
-        [LoggerMessage(4, LogLevel.Error, "{Conflict}")]
+        [LoggerMessage(14, LogLevel.Error, "{Conflict}")]
         public static partial void Conflict(ILogger logger, string conflict);
 
-        [LoggerMessage(5, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
+        [LoggerMessage(15, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
 
-        [LoggerMessage(6, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
+        [LoggerMessage(16, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
         public static partial void LeaseLost(ILogger logger, string? reason);
 
-        [LoggerMessage(7, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
+        [LoggerMessage(17, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
     }
 }

@@ -13,6 +13,7 @@ public sealed class EndpointNamesTests
     [InlineData("A=http://*:0;B=http://*:0", "http://[::]:4001;http://[::]:4000", "A;B")]
     [InlineData("A=http://*:0;B=http://*:80;C=http://*:0", "http://[::]:4001;http://[::]:80;http://[::]:4000", "A;B;C")]
     [InlineData("A=http://*:0;B=http://*:0", "http://[::]:4001;http://[::]:4000;http://[::]:4002", "http;http;http")]
+    [InlineData("A=http://*:0;B=http://unix:/run/b;C=http://*:0", "http://[::]:4001;http://[::]:4000", "A;C")]
     [InlineData("A=https://*:80", "http://[::]:80", "http")]
     [InlineData("A=nonsense", "http://[::]:80", "http")]
     [InlineData("", "HTTPS://[::]:80", "https")]

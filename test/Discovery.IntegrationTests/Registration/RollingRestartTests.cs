@@ -63,11 +63,7 @@ public sealed class RollingRestartTests(OneNode node, ITestOutputHelper output) 
         var greeters = Enumerable.Range(0, Instances).Select(_ => new GreeterProcess(node.Etcd.Endpoint, _service, settings)).ToList();
         try
         {
-            foreach (var greeter in greeters)
-            {
-                await StartAsync(client, greeter);
-            }
-
+            await Task.WhenAll(greeters.Select(greeter => StartAsync(client, greeter)));
             await using var caller = CreateCaller();
             using var done = new CancellationTokenSource();
             var callers = Enumerable.Range(0, Callers).Select(_ => Task.Run(() => CallAsync(caller, done.Token))).ToList();

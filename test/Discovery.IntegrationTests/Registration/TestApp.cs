@@ -51,8 +51,9 @@ internal sealed class TestApp : IAsyncDisposable
         var builder = WebApplication.CreateBuilder();
         var log = new LogRecorder();
         builder.Logging.ClearProviders().AddProvider(log);
+
+        // Nothing of the machine's environment or of files that happen to lie here.
         builder.Configuration.Sources.Clear();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Configuration.AddInMemoryCollection(
         [
             new("Etcd:Endpoints:0", etcd),
@@ -61,6 +62,7 @@ internal sealed class TestApp : IAsyncDisposable
             new("Etcd:Registration:LeaveDelay", "0"),
         ]);
         builder.Configuration.AddInMemoryCollection(Parse(settings));
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddEtcdRegistration();
         configure?.Invoke(builder);
         return new TestApp(builder.Build(), log);
