@@ -150,6 +150,12 @@ internal sealed class ModelEtcd : IServiceSource
     {
         lock (_gate)
         {
+            // Within one cluster only a watch that has seen more than what is restored can tell that it is another history.
+            if (!asAnotherCluster && !(_watches is [var watch] && watch.HasSeenMoreThan(revision)))
+            {
+                return;
+            }
+
             Disconnect();
             _records = records;
             Revision = revision;
@@ -233,6 +239,8 @@ internal sealed class ModelEtcd : IServiceSource
                 }
             }
         }
+
+        public bool HasSeenMoreThan(long revision) => _isOpen && _next - 1 > revision;
 
         public void Interrupt()
         {

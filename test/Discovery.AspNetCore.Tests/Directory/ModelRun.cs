@@ -28,6 +28,7 @@ internal sealed class ModelRun : IAsyncDisposable
     private readonly Dictionary<long, List<ImmutableSortedDictionary<string, EtcdKeyValue>>> _states = [];
     private ImmutableSortedDictionary<string, EtcdKeyValue> _now = ImmutableSortedDictionary<string, EtcdKeyValue>.Empty;
     private string? _problem;
+    private int _marks;
 
     public ModelRun(TimeSpan holdDuration)
     {
@@ -109,6 +110,10 @@ internal sealed class ModelRun : IAsyncDisposable
     public async Task SettleAsync()
     {
         _etcd.Connect();
+
+        // The state of before a restore may equal that of after it; what the directory has not read yet lies before this mark.
+        _etcd.Put(Prefix + "mark", Encoding.UTF8.GetBytes($$$"""{"Addr":"10.1.{{{_marks / 250}}}.{{{(_marks % 250) + 1}}}:80","Metadata":{"version":"1"}}"""));
+        _marks++;
         var started = Stopwatch.GetTimestamp();
         while (!IsSettled())
         {
@@ -124,13 +129,6 @@ internal sealed class ModelRun : IAsyncDisposable
         if ((_problem ?? _log.Problem) is { } problem)
         {
             throw new InvalidOperationException(problem);
-        }
-
-        lock (_gate)
-        {
-            // What was published is of this state; no older one can come any more.
-            _states.Clear();
-            _states[_etcd.Revision] = [_now];
         }
     }
 
@@ -216,18 +214,17 @@ internal sealed class ModelRun : IAsyncDisposable
         KeyValuePair<long, List<ImmutableSortedDictionary<string, EtcdKeyValue>>> older;
         lock (_gate)
         {
-            older = _states.MinBy(static s => s.Key);
+            older = _states.OrderBy(static s => s.Key).ElementAt(random.Next(_states.Count));
         }
 
         if (random.Next(2) == 0)
         {
-            _etcd.Restore(older.Value[0], older.Key + random.Next(5), asAnotherCluster: true);
+            _etcd.Restore(older.Value[^1], older.Key + random.Next(5), asAnotherCluster: true);
         }
         else if (older.Key < _etcd.Revision)
         {
-            // The watch has seen more than what is restored: otherwise nothing could tell that it is another history.
             _etcd.Connect();
-            _etcd.Restore(older.Value[0], older.Key, asAnotherCluster: false);
+            _etcd.Restore(older.Value[^1], older.Key, asAnotherCluster: false);
         }
     }
 

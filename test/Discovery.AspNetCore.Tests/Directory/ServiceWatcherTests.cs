@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Directory;
 
-public sealed class ServiceWatcherTests : IAsyncLifetime
+public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
 {
     private readonly ModelEtcd _etcd = new();
     private readonly LogRecorder _log = new();
@@ -15,6 +15,8 @@ public sealed class ServiceWatcherTests : IAsyncLifetime
     private readonly string _directory = Path.Combine(Path.GetTempPath(), $"snapshots-{Guid.NewGuid():N}");
 
     public Task InitializeAsync() => Task.CompletedTask;
+
+    public void Dispose() => _log.Dispose();
 
     public async Task DisposeAsync()
     {
