@@ -61,10 +61,10 @@ internal sealed class WantedKeys
     {
         lock (Gate)
         {
-            if (_keys.TryGetValue(name, out var key))
+            if (_keys.TryGetValue(name, out var key) && key.Value is not null)
             {
+                // A put that has not arrived yet still takes the key over.
                 key.Value = value;
-                key.TakeOver = false;
                 key.State = key.State == WantedState.Taken ? WantedState.Taken : WantedState.Open;
                 key.Version = ++_version;
             }

@@ -67,8 +67,7 @@ internal sealed class WatchStream : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // Ended by ourselves, and then it is known why; or a connection that did not come about in time, which is reported the same way.
-            End(new GrpcException(EtcdStatusCode.Unavailable, "no connection came about in time", GrpcFailureKind.Connection));
+            // Ended by ourselves; why stands in _end. Cancellations that the HTTP stack makes up have become failures before they get here.
         }
 
         return _end!;
