@@ -19,7 +19,7 @@ public sealed class RollingRestartTests(OneNode node, ITestOutputHelper output) 
     private const int Instances = 5;
     private const int Callers = 8;
     private const int Restarts = 20;
-    private const int Kills = 10;
+    private const int Kills = 5;
 
     private readonly string _service = NewService();
     private readonly ConcurrentQueue<(long Began, long Ended, RpcException Error)> _failures = new();
