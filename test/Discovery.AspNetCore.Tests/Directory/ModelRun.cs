@@ -217,15 +217,8 @@ internal sealed class ModelRun : IAsyncDisposable
             older = _states.OrderBy(static s => s.Key).ElementAt(random.Next(_states.Count));
         }
 
-        if (random.Next(2) == 0)
-        {
-            _etcd.Restore(older.Value[^1], older.Key + random.Next(5), asAnotherCluster: true);
-        }
-        else if (older.Key < _etcd.Revision)
-        {
-            _etcd.Connect();
-            _etcd.Restore(older.Value[^1], older.Key, asAnotherCluster: false);
-        }
+        // As another cluster, for one with the same id can be told only by what was seen before, which a list at that moment hides.
+        _etcd.Restore(older.Value[^1], older.Key + random.Next(5), asAnotherCluster: true);
     }
 
     private void Check(ServiceSnapshot snapshot)
