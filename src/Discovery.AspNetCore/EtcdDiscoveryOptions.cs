@@ -49,8 +49,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
 
     /// <summary>
     /// The name that an https instance's certificate must bear and that is sent as SNI: <c>service</c> for the name in the request's
-    /// URI (the default), <c>endpoint</c> for the host of the instance's record, or else the name itself, e.g. <c>*.example.com</c>'s
-    /// <c>greeter.example.com</c>.
+    /// URI (the default), <c>endpoint</c> for the host of the instance's record, or else the name itself, e.g. <c>greeter.example.com</c>.
     /// </summary>
     public string TlsTargetHost { get; set; } = Http.TlsTarget.Service;
 }

@@ -2,8 +2,9 @@ namespace Discovery.AspNetCore;
 
 /// <summary>How this application is registered. Bound from <c>Etcd:Registration</c>; what code sets wins.</summary>
 /// <remarks>
-/// Weight, zone, version, tags, metadata and the per-service and per-endpoint settings may change while the application runs, by an edit
-/// of appsettings.json for example: the keys are put again. A change that is not valid is logged and not used.
+/// All but <see cref="InstanceId"/>, <see cref="TimeToLive"/> and <see cref="FailFast"/> may change while the application runs, by an
+/// edit of appsettings.json for example: keys whose content changed are put again, new ones are put, and those that are to go say that
+/// they drain before they go. A change that is not valid is logged and not used.
 /// </remarks>
 public sealed class EtcdRegistrationOptions
 {
@@ -36,6 +37,7 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>
     /// The URLs by which others reach this application, e.g. <c>http://10.0.0.1:5000</c>, instead of the addresses Kestrel is bound to.
+    /// In configuration an array, or one text with commas.
     /// </summary>
     public IList<string> AdvertisedUrls { get; } = [];
 
@@ -150,8 +152,14 @@ public sealed class RegistrationHealthOptions
     /// <summary>Whether health decides at all. Default: <see langword="true"/>.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>How often the checks run. Default: 5 s.</summary>
+    /// <summary>
+    /// The pause between two runs of the checks. Default: 5 s. An application that was not healthy yet since its start is asked every
+    /// second at least, and registered after the first run that succeeds.
+    /// </summary>
     public TimeSpan Interval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long one run may take before it counts as failed. Default: 10 s.</summary>
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How many runs in a row must fail before the application withdraws. Default: 2.</summary>
     public int UnhealthyThreshold { get; set; } = 2;

@@ -53,6 +53,9 @@ public sealed record ServiceInstance
     /// <summary>Host and port as they are written in records: IPv6 in brackets.</summary>
     public string Address => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
+    /// <summary>Whether the instance takes calls of a scheme.</summary>
+    internal bool Takes(string scheme) => Scheme is null || Scheme == scheme;
+
     /// <inheritdoc />
     public override string ToString() => Scheme is null ? Address : $"{Scheme}://{Address}";
 }

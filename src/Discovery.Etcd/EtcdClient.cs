@@ -50,10 +50,11 @@ public sealed class EtcdClient : IAsyncDisposable
         var anonymous = new UnaryCaller(failover, tokens: null);
         var tokens = new TokenSource(options, (request, token) => anonymous.CallAsync(EtcdMethods.Authenticate, request, token), _time);
         _caller = new UnaryCaller(failover, tokens);
-        _keyValues = new KeyValueClient(_caller);
-        _lists = new PagedList(_caller);
+        var mark = new RevisionMark();
+        _keyValues = new KeyValueClient(_caller, mark);
+        _lists = new PagedList(_caller, mark);
         _leases = new LeaseClient(_caller, failover, tokens);
-        _watches = new WatchHub(options, _pool, tokens, _caller, _time, _loggers.CreateLogger<WatchHub>(), _shutdown.Token);
+        _watches = new WatchHub(options, _pool, tokens, _caller, mark, _time, _loggers.CreateLogger<WatchHub>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -123,8 +124,9 @@ public sealed class EtcdClient : IAsyncDisposable
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {
         var (status, endpoint) = await _caller.CallAnyAsync(EtcdMethods.Status, new StatusRequest(), cancellationToken);
+        var header = status.Header ?? new ResponseHeader();
         return new EtcdMemberStatus(
-            endpoint.Address, status.Version, status.Header.ClusterId, status.Header.MemberId, status.Leader, status.Header.Revision);
+            endpoint.Address, status.Version, header.ClusterId, header.MemberId, status.Leader, header.Revision);
     }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>

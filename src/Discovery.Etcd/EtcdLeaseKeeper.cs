@@ -41,10 +41,10 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         remove => _status.Changed -= value;
     }
 
-    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is then left alone until put again.</summary>
+    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is left alone until it is gone or put again.</summary>
     public event Action<EtcdKeyValue>? KeyTaken;
 
-    /// <summary>Wants a key to stand in etcd with this value, on the lease. Returns at once.</summary>
+    /// <summary>Wants a key to stand in etcd with this value, on the lease, whoever holds it now. Returns at once.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
     public void Put(string key, ReadOnlyMemory<byte> value)
@@ -54,6 +54,18 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
             _keys.Put(key, value.ToArray());
             _running ??= Task.Run(() => _loop.RunAsync(_ended.Token));
+        }
+    }
+
+    /// <summary>Wants another value for a key that was put before, unless it is in other hands meanwhile. Returns at once.</summary>
+    /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
+    /// <param name="value">The value.</param>
+    public void Update(string key, ReadOnlyMemory<byte> value)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            _keys.Update(key, value.ToArray());
         }
     }
 

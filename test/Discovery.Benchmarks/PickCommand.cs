@@ -5,7 +5,9 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.Benchmarks;
 
-/// <summary><c>pick [ENDPOINTS...]</c>: what choosing an endpoint costs on one core, alone and with the accounting of a call around it.</summary>
+/// <summary>
+/// <c>pick [ENDPOINTS...]</c>: what choosing an endpoint costs on one core, alone and with the accounting of a call around it.
+/// </summary>
 internal static class PickCommand
 {
     private const int Rounds = 15;

@@ -4,9 +4,10 @@ using Discovery.Benchmarks.Simulation;
 
 (string Verb, string Help, Func<string[], int> Run)[] verbs =
 [
-    ("simulate", "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO]", SimulateCommand.Run),
+    ("simulate", SimulateCommand.Help, SimulateCommand.Run),
     ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
     ("embedded", "measures the embedded etcd, or another one: [URL]", EmbeddedEtcdBenchmark.Run),
+    ("model", "drives the directory through random histories against a model: [--steps N] [--seed N]", ModelCommand.Run),
 ];
 
 var verb = args.FirstOrDefault() ?? "--help";

@@ -9,7 +9,6 @@ public sealed class EtcdMember : IAsyncDisposable
 
     private readonly EtcdProcessOptions _options;
     private readonly string _token;
-    private readonly string _directory = Path.Combine(Path.GetTempPath(), "etcd-test-" + Guid.NewGuid().ToString("N")[..12]);
     private OwnedProcess? _process;
 
     internal EtcdMember(string name, string token, EtcdProcessOptions options)
@@ -27,6 +26,12 @@ public sealed class EtcdMember : IAsyncDisposable
 
     /// <summary>The port of the client URL.</summary>
     public int ClientPort { get; } = FreePort.Next();
+
+    /// <summary>Where its data are.</summary>
+    public string Directory { get; } = Path.Combine(Path.GetTempPath(), "etcd-test-" + Guid.NewGuid().ToString("N")[..12]);
+
+    /// <summary>The process id while it runs.</summary>
+    public int ProcessId => _process!.Id;
 
     /// <summary>What the process wrote.</summary>
     public string Output => _process?.Output ?? "";
@@ -51,27 +56,27 @@ public sealed class EtcdMember : IAsyncDisposable
     public Task ResumeAsync() => _process!.ResumeAsync();
 
     /// <summary>Removes the data of a killed member: it starts as an empty one.</summary>
-    public void Wipe() => Directory.Delete(_directory, recursive: true);
+    public void Wipe() => System.IO.Directory.Delete(Directory, recursive: true);
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
         await KillAsync();
-        if (Directory.Exists(_directory))
+        if (System.IO.Directory.Exists(Directory))
         {
-            Directory.Delete(_directory, recursive: true);
+            System.IO.Directory.Delete(Directory, recursive: true);
         }
     }
 
     /// <summary>Starts the process, without waiting for the cluster.</summary>
     internal async Task LaunchAsync(string initialCluster)
     {
-        Directory.CreateDirectory(_directory);
+        System.IO.Directory.CreateDirectory(Directory);
         _process = await OwnedProcess.StartAsync(
             EtcdBinary.Etcd,
             [
                 "--name", Name,
-                "--data-dir", Path.Combine(_directory, "data"),
+                "--data-dir", Path.Combine(Directory, "data"),
                 "--listen-client-urls", Endpoint,
                 "--advertise-client-urls", Endpoint,
                 "--listen-peer-urls", PeerUrl,
@@ -84,7 +89,7 @@ public sealed class EtcdMember : IAsyncDisposable
                 .. _options.FastElections ? (string[])["--heartbeat-interval", "20", "--election-timeout", "200"] : [],
                 .. _options.ExtraArguments,
             ],
-            _directory,
+            Directory,
 
             // etcd 3.4 wants to be told that running on ARM is meant.
             new Dictionary<string, string> { ["ETCD_UNSUPPORTED_ARCH"] = "arm64" });

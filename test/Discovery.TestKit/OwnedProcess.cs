@@ -19,6 +19,7 @@ public sealed class OwnedProcess : IAsyncDisposable
         echo "owned-pid $child"
         (
           cat <&3 >/dev/null
+          trap '' TERM
           kill -9 $child
           if [ -n "$directory" ]; then sleep 0.2; rm -rf "$directory"; fi
         ) >/dev/null 2>&1 &
@@ -34,6 +35,7 @@ public sealed class OwnedProcess : IAsyncDisposable
     private readonly StringBuilder _output = new();
     private readonly TaskCompletionSource<int> _pid = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _reading;
+    private bool _disposed;
 
     private OwnedProcess(Process shell)
     {
@@ -45,7 +47,7 @@ public sealed class OwnedProcess : IAsyncDisposable
     public int Id => _pid.Task.Result;
 
     /// <summary>Whether it ended.</summary>
-    public bool HasExited => _shell.HasExited;
+    public bool HasExited => _disposed || _shell.HasExited;
 
     /// <summary>What it wrote so far.</summary>
     public string Output
@@ -118,8 +120,12 @@ public sealed class OwnedProcess : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        await KillAsync();
-        _shell.Dispose();
+        if (!_disposed)
+        {
+            await KillAsync();
+            _disposed = true;
+            _shell.Dispose();
+        }
     }
 
     private async Task SignalAsync(string signal)

@@ -133,7 +133,7 @@ public sealed class BadResponseTests
         var client = Client(() => WithTrailers(StubHandler.Grpc(0, 0, 0, 0, 0), ("grpc-status", "5"), ("a-bin", "?")));
         using var call = client.EchoAsync(new Message());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        var exception = await Failure.OfAsync(() => call.ResponseAsync);
 
         Assert.Equal(StatusCode.NotFound, exception.StatusCode);
         Assert.Empty(exception.Trailers);
@@ -221,7 +221,7 @@ public sealed class BadResponseTests
     private static async Task<(StatusCode Code, string Detail)> UnaryFailure(Func<HttpResponseMessage> respond)
     {
         using var call = Client(respond).EchoAsync(new Message());
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        var exception = await Failure.OfAsync(() => call.ResponseAsync);
         Assert.Equal(exception.StatusCode, call.GetStatus().StatusCode);
         return (exception.StatusCode, exception.Status.Detail);
     }
@@ -229,7 +229,7 @@ public sealed class BadResponseTests
     private static async Task<(StatusCode Code, string Detail)> StreamFailure(Func<HttpResponseMessage> respond)
     {
         using var call = Client(respond).Count(new Message());
-        var exception = await Assert.ThrowsAsync<RpcException>(async () =>
+        var exception = await Failure.OfAsync(async () =>
         {
             while (await call.ResponseStream.MoveNext())
             {

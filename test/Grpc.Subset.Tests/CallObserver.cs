@@ -24,7 +24,7 @@ public sealed class CallObserver
     public bool Called => Method is not null;
 
     /// <summary>Completes when a waiting handler has ended, for whatever reason.</summary>
-    public Task HandlerEnded => _ended.Task;
+    public Task HandlerEndedAsync() => _ended.Task.WaitAsync(Failure.Limit);
 
     public void Record(ServerCallContext context)
     {

@@ -14,11 +14,11 @@ public sealed class CancellationTests
         await Eventually.IsTrue(() => server.Observer.Called);
 
         await cancellation.CancelAsync();
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        var exception = await Failure.OfAsync(() => call.ResponseAsync);
 
         Assert.Equal((StatusCode.Cancelled, "Call canceled by the client."), (exception.StatusCode, exception.Status.Detail));
         Assert.Equal(StatusCode.Cancelled, call.GetStatus().StatusCode);
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -27,7 +27,7 @@ public sealed class CancellationTests
     {
         await using var server = await TestServer.StartAsync();
 
-        var exception = await Assert.ThrowsAsync<RpcException>(
+        var exception = await Failure.OfAsync(
             () => server.Client.EchoAsync(new Message(), cancellationToken: new CancellationToken(canceled: true)).ResponseAsync);
 
         Assert.Equal((StatusCode.Cancelled, "Call canceled by the client."), (exception.StatusCode, exception.Status.Detail));
@@ -42,10 +42,10 @@ public sealed class CancellationTests
         await Eventually.IsTrue(() => server.Observer.Called);
 
         call.Dispose();
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        var exception = await Failure.OfAsync(() => call.ResponseAsync);
 
         Assert.Equal((StatusCode.Cancelled, "gRPC call disposed."), (exception.StatusCode, exception.Status.Detail));
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -59,8 +59,8 @@ public sealed class CancellationTests
 
         call.Dispose();
 
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => read)).StatusCode);
-        await server.Observer.HandlerEnded;
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => read)).StatusCode);
+        await server.Observer.HandlerEndedAsync();
         await Assert.ThrowsAsync<ObjectDisposedException>(() => call.ResponseStream.MoveNext());
     }
 
@@ -74,7 +74,7 @@ public sealed class CancellationTests
             Assert.True(await call.ResponseStream.MoveNext());
         }
 
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -89,9 +89,9 @@ public sealed class CancellationTests
 
         await cancellation.CancelAsync();
 
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => read)).StatusCode);
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext())).StatusCode);
-        await server.Observer.HandlerEnded;
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => read)).StatusCode);
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => call.ResponseStream.MoveNext())).StatusCode);
+        await server.Observer.HandlerEndedAsync();
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class CancellationTests
         await using var server = await TestServer.StartAsync();
         using var call = server.Client.Chat();
 
-        var exception = await Assert.ThrowsAsync<RpcException>(
+        var exception = await Failure.OfAsync(
             () => call.RequestStream.WriteAsync(new Message(), new CancellationToken(canceled: true)));
 
         Assert.Equal(StatusCode.Cancelled, exception.StatusCode);
@@ -140,7 +140,7 @@ public sealed class CancellationTests
 
         channel.Dispose();
 
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode);
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => call.ResponseAsync)).StatusCode);
         Assert.Throws<ObjectDisposedException>(() => { _ = client.EchoAsync(new Message()); });
         Assert.Throws<ObjectDisposedException>(channel.CreateCallInvoker);
     }

@@ -93,6 +93,21 @@ public sealed class ClientFactoryTests
     }
 
     [Fact]
+    public async Task Connections_of_the_default_handler_end_with_the_lifetime_of_handlers()
+    {
+        await using var services = Build(services => services.AddGrpcClient<InteropClient>("name").SetHandlerLifetime(TimeSpan.FromSeconds(77)));
+
+        var handler = services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("name");
+        while (handler is DelegatingHandler { InnerHandler: { } inner })
+        {
+            handler = inner;
+        }
+
+        var sockets = Assert.IsType<SocketsHttpHandler>(handler);
+        Assert.Equal((TimeSpan.FromSeconds(77), true), (sockets.PooledConnectionLifetime, sockets.EnableMultipleHttp2Connections));
+    }
+
+    [Fact]
     public async Task The_channel_can_be_configured()
     {
         var calls = new List<string>();
@@ -230,7 +245,7 @@ public sealed class ClientFactoryTests
     }
 
     private static Task<RpcException> FailAsync(InteropClient client, Metadata? headers = null)
-        => Assert.ThrowsAsync<RpcException>(() => client.EchoAsync(new Message(), headers).ResponseAsync);
+        => Failure.OfAsync(() => client.EchoAsync(new Message(), headers).ResponseAsync);
 
     private sealed class CountingHandler(Action count) : DelegatingHandler
     {

@@ -17,7 +17,7 @@ public sealed class ConnectionTests
     {
         using var channel = GrpcChannel.ForAddress(ClosedAddress());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => Call(channel));
+        var exception = await Failure.OfAsync(() => Call(channel));
 
         Assert.Equal((StatusCode.Unavailable, "Error connecting to subchannel."), (exception.StatusCode, exception.Status.Detail));
         Assert.IsType<SocketException>(exception.Status.DebugException);
@@ -39,7 +39,7 @@ public sealed class ConnectionTests
         };
         using var channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions { HttpHandler = handler });
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => Call(channel));
+        var exception = await Failure.OfAsync(() => Call(channel));
 
         Assert.Equal(StatusCode.Unavailable, exception.StatusCode);
         Assert.Equal(
@@ -54,7 +54,7 @@ public sealed class ConnectionTests
         await using var server = await TestServer.StartAsync();
         using var channel = GrpcChannel.ForAddress(server.Address, new GrpcChannelOptions { HttpHandler = new OnceFailing() });
 
-        await Assert.ThrowsAsync<RpcException>(() => Call(channel));
+        await Failure.OfAsync(() => Call(channel));
         await Call(channel);
     }
 
@@ -63,7 +63,7 @@ public sealed class ConnectionTests
     {
         await using var server = await TestServer.StartAsync(protocols: HttpProtocols.Http1);
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(new Message()).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(new Message()).ResponseAsync);
 
         Assert.NotEqual(StatusCode.OK, exception.StatusCode);
         Assert.StartsWith("Error starting gRPC call. HttpRequestException: ", exception.Status.Detail, StringComparison.Ordinal);
@@ -82,7 +82,7 @@ public sealed class ConnectionTests
                 return Task.CompletedTask;
             }));
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(new Message()).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(new Message()).ResponseAsync);
 
         Assert.Equal(code, exception.StatusCode);
     }
@@ -102,7 +102,7 @@ public sealed class ConnectionTests
         Assert.True(await call.ResponseStream.MoveNext());
 
         await call.RequestStream.CompleteAsync();
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+        var exception = await Failure.OfAsync(() => call.ResponseStream.MoveNext());
 
         Assert.Equal(StatusCode.Internal, exception.StatusCode);
         Assert.StartsWith("Error reading next message. HttpProtocolException: ", exception.Status.Detail, StringComparison.Ordinal);
@@ -120,7 +120,7 @@ public sealed class ConnectionTests
 
         await server.DisposeAsync();
 
-        await Assert.ThrowsAsync<RpcException>(() => read);
+        await Failure.OfAsync(() => read);
     }
 
     private static async Task Call(GrpcChannel channel) => await new Interop.Interop.InteropClient(channel).EchoAsync(new Message());

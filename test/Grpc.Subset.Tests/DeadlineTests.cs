@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Grpc.Net.Client;
 using Grpc.Subset.Tests.Interop;
 
 namespace Grpc.Subset.Tests;
@@ -13,11 +14,11 @@ public sealed class DeadlineTests
         await using var server = await TestServer.StartAsync();
         using var call = server.Client.WaitAsync(new Message { Number = -1 }, deadline: In(0.3));
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        var exception = await Failure.OfAsync(() => call.ResponseAsync);
 
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
         Assert.Equal(StatusCode.DeadlineExceeded, call.GetStatus().StatusCode);
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -28,10 +29,10 @@ public sealed class DeadlineTests
         using var call = server.Client.WaitStream(new Message(), deadline: In(2));
         Assert.True(await call.ResponseStream.MoveNext());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+        var exception = await Failure.OfAsync(() => call.ResponseStream.MoveNext());
 
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
-        await server.Observer.HandlerEnded;
+        await server.Observer.HandlerEndedAsync();
         Assert.True(server.Observer.Cancelled);
     }
 
@@ -52,7 +53,7 @@ public sealed class DeadlineTests
     {
         await using var server = await TestServer.StartAsync();
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(new Message(), deadline: In(-1)).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(new Message(), deadline: In(-1)).ResponseAsync);
 
         Assert.Equal(new Status(StatusCode.DeadlineExceeded, ""), exception.Status);
         Assert.False(server.Observer.Called);
@@ -87,7 +88,7 @@ public sealed class DeadlineTests
 
         await cancellation.CancelAsync();
 
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode);
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => call.ResponseAsync)).StatusCode);
     }
 
     [Fact]
@@ -98,5 +99,36 @@ public sealed class DeadlineTests
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => client.WaitAsync(new Message { Number = -1 }, deadline: In(0.3)).ResponseAsync);
+    }
+
+    [Fact]
+    public async Task With_the_option_a_deadline_that_the_server_reports_is_a_cancelled_operation_too()
+    {
+        await using var server = await TestServer.StartAsync();
+        var client = server.CreateClient(options => options.ThrowOperationCanceledOnCancellation = true);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => client.FailAsync(new Message { Number = (int)StatusCode.DeadlineExceeded }).ResponseAsync);
+        Assert.Equal(
+            StatusCode.Cancelled, (await Failure.OfAsync(() => client.FailAsync(new Message { Number = (int)StatusCode.Cancelled }).ResponseAsync)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_stream_that_is_reset_at_its_deadline_is_late_and_not_cancelled()
+    {
+        // The client's timer may be first, and then says so by itself; one call where the reset is first is enough.
+        await Eventually.IsTrue(async () =>
+        {
+            var deadline = In(0.05);
+            using var handler = new StubHandler(() =>
+            {
+                SpinWait.SpinUntil(() => DateTime.UtcNow >= deadline);
+                throw new HttpProtocolException(0x8, "cancelled", null);
+            });
+            using var channel = GrpcChannel.ForAddress("http://stub", new GrpcChannelOptions { HttpHandler = handler });
+            var client = new Interop.Interop.InteropClient(channel);
+            var exception = await Failure.OfAsync(() => client.EchoAsync(new Message(), deadline: deadline).ResponseAsync);
+            return exception.StatusCode == StatusCode.DeadlineExceeded && exception.Status.Detail.Length > 0;
+        });
     }
 }

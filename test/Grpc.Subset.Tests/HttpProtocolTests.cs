@@ -1,5 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Grpc.Core;
+using Grpc.Subset.Tests.Interop;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Grpc.Subset.Tests;
@@ -150,6 +153,25 @@ public sealed class HttpProtocolTests
         }
     }
 
+    [Fact]
+    public async Task A_deadline_ends_the_stream_of_requests_even_for_a_handler_that_ignores_it()
+    {
+        await using var server = await TestServer.StartAsync(map: app => app.MapGrpcService<DeafService>());
+        using var client = new HttpClient();
+        var content = new EndlessContent();
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{server.Address}/interop.v1.Interop/Collect")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = content,
+        };
+        request.Headers.Add("grpc-timeout", "200m");
+
+        using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+
+        await Eventually.IsTrue(() => content.Sent.IsFaulted);
+    }
+
     private static async Task<string> StatusAsync(HttpResponseMessage response)
     {
         await response.Content.ReadAsByteArrayAsync();
@@ -183,5 +205,51 @@ public sealed class HttpProtocolTests
         }
 
         return await client.SendAsync(request, HttpCompletionOption.ResponseContentRead);
+    }
+
+    private sealed class DeafService : Interop.Interop.InteropBase
+    {
+        public override async Task<Message> Collect(IAsyncStreamReader<Message> requestStream, ServerCallContext context)
+        {
+            while (await requestStream.MoveNext())
+            {
+            }
+
+            return new Message();
+        }
+    }
+
+    /// <summary>Sends empty messages until the stream breaks.</summary>
+    private sealed class EndlessContent : HttpContent
+    {
+        private readonly TaskCompletionSource _sent = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public EndlessContent() => Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+
+        public Task Sent => _sent.Task;
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            try
+            {
+                while (true)
+                {
+                    await stream.WriteAsync(EmptyMessage);
+                    await stream.FlushAsync();
+                    await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+                }
+            }
+            catch (Exception exception)
+            {
+                _sent.TrySetException(exception);
+                throw;
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = -1;
+            return false;
+        }
     }
 }

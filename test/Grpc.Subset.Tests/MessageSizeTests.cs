@@ -20,7 +20,7 @@ public sealed class MessageSizeTests
         await using var server = await TestServer.StartAsync();
 
         Assert.Equal(4_000_000, (await server.Client.LargeAsync(new Message { Number = 4_000_000 })).Payload.Length);
-        var exception = await Assert.ThrowsAsync<RpcException>(
+        var exception = await Failure.OfAsync(
             () => server.Client.LargeAsync(new Message { Number = FourMegabytes + 1 }).ResponseAsync);
         Assert.Equal(ReceivedTooLarge, exception.Status);
 
@@ -35,7 +35,7 @@ public sealed class MessageSizeTests
         await using var server = await TestServer.StartAsync();
         await using var unlimited = await TestServer.StartAsync(options => options.MaxReceiveMessageSize = null);
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(large).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(large).ResponseAsync);
 
         Assert.Equal(ReceivedTooLarge, exception.Status);
         var client = unlimited.CreateClient(options => options.MaxReceiveMessageSize = null);
@@ -49,9 +49,9 @@ public sealed class MessageSizeTests
         var client = server.CreateClient(options => options.MaxSendMessageSize = 10);
         var large = new Message { Text = "more than ten" };
 
-        var unary = await Assert.ThrowsAsync<RpcException>(() => client.EchoAsync(large).ResponseAsync);
+        var unary = await Failure.OfAsync(() => client.EchoAsync(large).ResponseAsync);
         using var stream = client.Chat();
-        var write = await Assert.ThrowsAsync<RpcException>(() => stream.RequestStream.WriteAsync(large));
+        var write = await Failure.OfAsync(() => stream.RequestStream.WriteAsync(large));
 
         Assert.Equal(SentTooLarge, unary.Status);
         Assert.Equal(SentTooLarge, write.Status);
@@ -63,7 +63,7 @@ public sealed class MessageSizeTests
     {
         await using var server = await TestServer.StartAsync(options => options.MaxSendMessageSize = 10);
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.LargeAsync(new Message { Number = 11 }).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.LargeAsync(new Message { Number = 11 }).ResponseAsync);
 
         Assert.Equal(SentTooLarge, exception.Status);
     }
@@ -76,7 +76,7 @@ public sealed class MessageSizeTests
         using var call = client.Count(new Message { Number = 5 });
         Assert.True(await call.ResponseStream.MoveNext());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+        var exception = await Failure.OfAsync(() => call.ResponseStream.MoveNext());
 
         Assert.Equal(ReceivedTooLarge, exception.Status);
     }

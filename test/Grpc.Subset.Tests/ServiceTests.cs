@@ -42,7 +42,7 @@ public sealed class ServiceTests
     {
         await using var server = await TestServer.StartAsync(map: app => app.MapGrpcService<DisposableService>());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.EchoAsync(new Message()).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(new Message()).ResponseAsync);
 
         Assert.Equal(new Status(StatusCode.Unknown, "Exception was thrown by handler."), exception.Status);
     }

@@ -20,7 +20,7 @@ public sealed class UnimplementedTests
         await using var server = await TestServer.StartAsync();
         using var channel = GrpcChannel.ForAddress(server.Address);
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => Call(channel, service, method).ResponseAsync);
+        var exception = await Failure.OfAsync(() => Call(channel, service, method).ResponseAsync);
 
         Assert.Equal(new Status(StatusCode.Unimplemented, detail), exception.Status);
     }

@@ -9,21 +9,9 @@ public class RpcException : Exception
     {
     }
 
-    /// <summary>Creates the exception with a message of its own.</summary>
-    public RpcException(Status status, string message)
-        : this(status, Metadata.Empty, message)
-    {
-    }
-
     /// <summary>Creates the exception with response trailers.</summary>
     public RpcException(Status status, Metadata trailers)
-        : this(status, trailers, status.ToString())
-    {
-    }
-
-    /// <summary>Creates the exception with response trailers and a message of its own.</summary>
-    public RpcException(Status status, Metadata trailers, string message)
-        : base(message, status.DebugException)
+        : base(status.ToString(), status.DebugException)
     {
         ArgumentNullException.ThrowIfNull(trailers);
         Status = status;

@@ -20,9 +20,6 @@ public struct Status
     /// <summary>Success without a detail.</summary>
     public static readonly Status DefaultSuccess = new(StatusCode.OK, "");
 
-    /// <summary>Cancelled without a detail.</summary>
-    public static readonly Status DefaultCancelled = new(StatusCode.Cancelled, "");
-
     /// <summary>The code.</summary>
     public StatusCode StatusCode { get; }
 

@@ -14,9 +14,6 @@ public enum WriteFlags
 /// <summary>How messages are written.</summary>
 public class WriteOptions(WriteFlags flags = default)
 {
-    /// <summary>No flags.</summary>
-    public static readonly WriteOptions Default = new();
-
     /// <summary>The flags.</summary>
     public WriteFlags Flags { get; } = flags;
 }

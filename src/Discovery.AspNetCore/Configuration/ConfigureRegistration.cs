@@ -13,6 +13,12 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
         Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
         Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+        foreach (var (name, service) in options.Services)
+        {
+            var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
+            Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
+            Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
+        }
     }
 
     private static void Replace(IList<string> list, List<string>? with)

@@ -46,7 +46,12 @@ internal sealed class ValidateDiscovery(DiscoveryClients clients, LoadBalancingP
             Problem(
                 options.HoldDuration < TimeSpan.Zero,
                 $"{section}:HoldDuration is '{options.HoldDuration}'; it cannot be negative, valid is e.g. 00:05:00, or 0 for off."),
-            Problem(string.IsNullOrWhiteSpace(options.TlsTargetHost), $"{section}:TlsTargetHost is empty; it must be service, endpoint or a host name."),
+            Problem(
+                Uri.CheckHostName(options.TlsTargetHost) == UriHostNameType.Unknown,
+                $"{section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
+            Problem(
+                File.Exists(options.SnapshotDirectory),
+                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. /var/lib/myapp/discovery."),
         ];
         return problems.OfType<string>()
             .Concat(options.AllowedNetworks.Where(static n => !IPNetwork.TryParse(n, out _))

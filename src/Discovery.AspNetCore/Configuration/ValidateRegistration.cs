@@ -11,6 +11,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
     private const string Section = Sections.Registration;
     private static readonly TimeSpan LeastTimeToLive = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MostTimeToLive = TimeSpan.FromHours(1);
+    private static readonly TimeSpan LongestPhase = TimeSpan.FromHours(1);
 
     public ValidateOptionsResult Validate(string? name, EtcdRegistrationOptions options)
     {
@@ -35,6 +36,12 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
         else if (!string.IsNullOrEmpty(options.ServiceName) && ServiceNames.GetProblem(options.ServiceName) is { } problem)
         {
             yield return $"{Section}:ServiceName: {problem}.";
+        }
+
+        if (options.InstanceId is { } id && (string.IsNullOrWhiteSpace(id) || id.Any(char.IsControl)))
+        {
+            yield return $"{Section}:InstanceId is '{id}'; it must be a text without control characters, e.g. greeter-1, or unset for one "
+                + "that no other process has.";
         }
 
         if (!ServiceLayouts.TryParse(options.Layout, out _, out var layoutProblem))
@@ -88,6 +95,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
         foreach (var (setting, url) in urls)
         {
             if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
+                || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0
                 || !ServiceAddress.TryParse($"{Bracketed(uri.DnsSafeHost)}:{uri.Port}", out _, out _))
             {
                 yield return $"{setting} is '{url}'; it must be an http or https URL that others can dial, e.g. http://10.0.0.1:5000.";
@@ -115,9 +123,12 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
 
     private static IEnumerable<string> Health(RegistrationHealthOptions health)
     {
-        if (health.Interval < TimeSpan.FromMilliseconds(100))
+        foreach (var (setting, value, example) in new[] { ("Interval", health.Interval, "00:00:05"), ("Timeout", health.Timeout, "00:00:10") })
         {
-            yield return $"{Section}:Health:Interval is '{health.Interval}'; it must be at least 00:00:00.1, e.g. 00:00:05.";
+            if (value < TimeSpan.FromMilliseconds(100) || value > LongestPhase)
+            {
+                yield return $"{Section}:Health:{setting} is '{value}'; it must be from 00:00:00.1 to {LongestPhase}, e.g. {example}.";
+            }
         }
 
         foreach (var (setting, value) in new[] { ("UnhealthyThreshold", health.UnhealthyThreshold), ("HealthyThreshold", health.HealthyThreshold) })
@@ -133,26 +144,30 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
 
     private IEnumerable<string> Times(EtcdRegistrationOptions options)
     {
-        if (options.TimeToLive < LeastTimeToLive || options.TimeToLive > MostTimeToLive || options.TimeToLive.Milliseconds != 0)
+        if (options.TimeToLive < LeastTimeToLive || options.TimeToLive > MostTimeToLive || options.TimeToLive.Ticks % TimeSpan.TicksPerSecond != 0)
         {
             yield return $"{Section}:TimeToLive is '{options.TimeToLive}'; it must be whole seconds from {LeastTimeToLive} to "
                 + $"{MostTimeToLive}, e.g. 00:00:10.";
         }
 
-        foreach (var (setting, value) in new[]
+        var areInRange = true;
+        foreach (var (setting, value, least) in new[]
         {
-            ("DrainDelay", options.DrainDelay), ("LeaveDelay", options.LeaveDelay), ("StopTimeout", options.StopTimeout),
+            ("DrainDelay", options.DrainDelay, TimeSpan.Zero),
+            ("LeaveDelay", options.LeaveDelay, TimeSpan.Zero),
+            ("StopTimeout", options.StopTimeout, TimeSpan.FromMilliseconds(100)),
         })
         {
-            if (value < TimeSpan.Zero || (value == TimeSpan.Zero && setting == "StopTimeout"))
+            if (value < least || value > LongestPhase)
             {
-                yield return $"{Section}:{setting} is '{value}'; it cannot be that short, valid is e.g. 00:00:01.";
+                areInRange = false;
+                yield return $"{Section}:{setting} is '{value}'; it must be from {least} to {LongestPhase}, e.g. 00:00:01.";
             }
         }
 
-        var longest = options.DrainDelay + options.LeaveDelay + (2 * options.StopTimeout);
         var limit = host.Value.ShutdownTimeout;
-        if (limit != Timeout.InfiniteTimeSpan && longest >= limit)
+        if (areInRange && limit != Timeout.InfiniteTimeSpan && options.DrainDelay + options.LeaveDelay + (2 * options.StopTimeout) is var longest
+            && longest >= limit)
         {
             yield return $"Stopping may take {longest} ({Section}:DrainDelay '{options.DrainDelay}' + LeaveDelay '{options.LeaveDelay}' + twice "
                 + $"StopTimeout '{options.StopTimeout}'), but HostOptions.ShutdownTimeout is '{limit}'. Shorten them, or set the latter to "

@@ -55,6 +55,9 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
         services.TryAddSingleton<RegistrationSettings>();
+        services.TryAddSingleton<LocalAddresses>();
+        services.TryAddSingleton<RegistrationPlanner>();
+        services.TryAddSingleton<HealthGate>();
         services.TryAddSingleton<RegistrationService>();
         services.TryAddSingleton<IServiceRegistration>(static s => s.GetRequiredService<RegistrationService>());
         services.TryAddEnumerable(
@@ -81,6 +84,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<LoadBalancingPolicies>();
+        services.TryAddSingleton<IServiceSource, EtcdServiceSource>();
         services.TryAddSingleton<ServiceDirectory>();
         services.TryAddSingleton<IServiceDirectory>(static s => s.GetRequiredService<ServiceDirectory>());
         services.TryAddSingleton<ServicePools>();

@@ -6,74 +6,110 @@ namespace Discovery.AspNetCore.Directory;
 /// Keeps instances that vanished together. One instance that goes without saying that it drains has crashed; when most of a service
 /// goes within moments, it is far likelier that something happened to the records than to the instances: leases revoked by mistake, a
 /// restore from an old backup, a deleted prefix. They are then kept for a while, and callers find out which of them still work.
+/// A change costs work for the instances it touches, however many are held.
 /// </summary>
 internal sealed class HoldDown(TimeSpan duration, TimeProvider time)
 {
     /// <summary>Leases that end together need not end in the same second: etcd revokes expired ones in batches, twice a second.</summary>
     private static readonly TimeSpan Window = TimeSpan.FromSeconds(10);
 
-    private readonly Dictionary<string, Missing> _missing = new(StringComparer.Ordinal);
+    /// <summary>When each missing instance vanished, by address; those that are held and those that are only remembered.</summary>
+    private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
+
+    // Both in the order of time. Entries of instances that came back are skipped when their turn comes.
+    private readonly Queue<Missing> _remembered = new();
+    private readonly Queue<Missing> _held = new();
 
     /// <summary>The instances that are held, by address.</summary>
     public ImmutableDictionary<string, ServiceInstance> Held { get; private set; } =
         ImmutableDictionary.Create<string, ServiceInstance>(StringComparer.Ordinal);
 
-    /// <summary>When held instances are let go next, or null.</summary>
+    /// <summary>How long until held instances are let go next; null when none are held.</summary>
     public TimeSpan? NextRelease
     {
         get
         {
-            if (Held.IsEmpty)
+            if (Held.IsEmpty || !_held.TryPeek(out var next))
             {
                 return null;
             }
 
-            var remaining = _missing.Values.Where(m => Held.ContainsKey(m.Instance.Address)).Min(m => duration - time.GetElapsedTime(m.Since));
+            var remaining = duration - time.GetElapsedTime(next.Since);
             return remaining > TimeSpan.Zero ? remaining : TimeSpan.Zero;
         }
     }
 
-    /// <summary>Takes in what vanished and decides anew what is held.</summary>
+    /// <summary>Takes in what changed and decides anew what is held.</summary>
     /// <param name="vanished">The instances that vanished, as they last were.</param>
+    /// <param name="appeared">The addresses that appeared.</param>
     /// <param name="present">The instances that stand in etcd.</param>
-    /// <returns>How many more are held than before; negative when some were let go or came back.</returns>
-    public int Update(IReadOnlyCollection<ServiceInstance> vanished, ImmutableDictionary<string, ServiceInstance> present)
+    public void Update(
+        IEnumerable<ServiceInstance> vanished, IEnumerable<string> appeared, ImmutableDictionary<string, ServiceInstance> present)
     {
-        var before = Held.Count;
+        foreach (var address in appeared)
+        {
+            if (present.ContainsKey(address))
+            {
+                Forget(address);
+            }
+        }
+
         var now = time.GetTimestamp();
         var someVanished = false;
         foreach (var instance in vanished)
         {
             if (!instance.IsDraining && duration > TimeSpan.Zero && !present.ContainsKey(instance.Address))
             {
-                _missing[instance.Address] = new Missing(instance, now);
+                _since[instance.Address] = now;
+                _remembered.Enqueue(new Missing(instance.Address, instance, now));
                 someVanished = true;
             }
         }
 
-        if (_missing.Count == 0)
-        {
-            return 0;
-        }
-
-        foreach (var (address, missing) in _missing)
-        {
-            var age = time.GetElapsedTime(missing.Since, now);
-            if (present.ContainsKey(address) || age >= duration || (age >= Window && !Held.ContainsKey(address)))
-            {
-                _missing.Remove(address);
-                Held = Held.Remove(address);
-            }
-        }
+        Expire(_remembered, Window, now);
+        Expire(_held, duration, now);
 
         // Judged only when instances vanish: one that crashed a while ago does not come back because the others now drain.
-        if (someVanished && _missing.Count > present.Count)
+        if (someVanished && _since.Count > present.Count)
         {
-            Held = Held.SetItems(_missing.Select(static m => KeyValuePair.Create(m.Key, m.Value.Instance)));
+            while (_remembered.TryDequeue(out var missing))
+            {
+                if (IsCurrent(missing))
+                {
+                    _held.Enqueue(missing);
+                    Held = Held.SetItem(missing.Address, missing.Instance);
+                }
+            }
         }
-
-        return Held.Count - before;
     }
 
-    private sealed record Missing(ServiceInstance Instance, long Since);
+    private void Expire(Queue<Missing> queue, TimeSpan limit, long now)
+    {
+        while (queue.TryPeek(out var missing))
+        {
+            if (IsCurrent(missing))
+            {
+                if (time.GetElapsedTime(missing.Since, now) < limit)
+                {
+                    return;
+                }
+
+                Forget(missing.Address);
+            }
+
+            queue.Dequeue();
+        }
+    }
+
+    private bool IsCurrent(Missing missing) => _since.TryGetValue(missing.Address, out var since) && since == missing.Since;
+
+    private void Forget(string address)
+    {
+        if (_since.Remove(address))
+        {
+            Held = Held.Remove(address);
+        }
+    }
+
+    private readonly record struct Missing(string Address, ServiceInstance Instance, long Since);
 }

@@ -29,8 +29,10 @@ public interface IServiceDirectory
 
     /// <summary>
     /// The current snapshot and then each newer one. A reader that is slower than the changes gets the newest and skips those between.
+    /// It ends when the application stops.
     /// </summary>
     /// <param name="serviceName">The service's name, exact and case-sensitive.</param>
     /// <param name="cancellationToken">Ends the subscription.</param>
+    /// <exception cref="ArgumentException">The name is no service name.</exception>
     IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default);
 }

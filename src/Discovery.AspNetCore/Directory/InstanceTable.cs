@@ -23,34 +23,29 @@ internal sealed class InstanceTable(string serviceName, IServiceLayout layout)
     /// <summary>The instances whose addresses vanished since this was last emptied, as they were.</summary>
     public List<ServiceInstance> Vanished { get; } = [];
 
+    /// <summary>The addresses that appeared since this was last emptied.</summary>
+    public List<string> Appeared { get; } = [];
+
     /// <summary>How many records are no instances.</summary>
     public int Skipped { get; private set; }
 
     /// <summary>All records, as etcd has them.</summary>
     public IEnumerable<EtcdKeyValue> Records => _byKey.Values.Select(static e => e.Record);
 
-    /// <summary>Takes a record in, unless a newer one is known.</summary>
+    /// <summary>Takes in a record that an event brought, unless a newer one is known.</summary>
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
     public string? Put(EtcdKeyValue record)
-    {
-        _byKey.TryGetValue(record.Key, out var known);
-        if (known is not null && known.Record.ModRevision >= record.ModRevision)
-        {
-            return null;
-        }
+        => _byKey.TryGetValue(record.Key, out var known) && known.Record.ModRevision >= record.ModRevision ? null : Set(record, known);
 
-        var read = layout.TryRead(serviceName, record, out var instance, out var problem);
-        Forget(record.Key, known, replacedBy: instance);
-        _byKey[record.Key] = new Entry(record, instance);
-        if (!read)
-        {
-            Skipped++;
-            return problem;
-        }
-
-        Add(record.Key, instance!);
-        return null;
-    }
+    /// <summary>
+    /// Takes in a record as a list has it. The list is the truth: after a restore, an older record stands where a newer one stood, or
+    /// another one of the same revision.
+    /// </summary>
+    /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
+    public string? PutListed(EtcdKeyValue record)
+        => _byKey.TryGetValue(record.Key, out var known)
+            && known.Record.ModRevision == record.ModRevision
+            && known.Record.Value.Span.SequenceEqual(record.Value.Span) ? null : Set(record, known);
 
     /// <summary>Takes a key out.</summary>
     public void Remove(string key)
@@ -64,23 +59,33 @@ internal sealed class InstanceTable(string serviceName, IServiceLayout layout)
     /// <summary>The keys that are known and not among those given.</summary>
     public List<string> KeysOtherThan(IReadOnlySet<string> keys) => [.. _byKey.Keys.Where(key => !keys.Contains(key))];
 
-    /// <summary>Forgets everything.</summary>
-    public void Clear()
+    private string? Set(EtcdKeyValue record, Entry? known)
     {
-        Vanished.AddRange(Instances.Values);
-        _byKey.Clear();
-        _shared.Clear();
-        Instances = Instances.Clear();
-        Skipped = 0;
+        var read = layout.TryRead(serviceName, record, out var instance, out var problem);
+        Forget(record.Key, known, replacedBy: instance);
+        _byKey[record.Key] = new Entry(record, instance);
+        if (!read)
+        {
+            Skipped++;
+            return problem;
+        }
+
+        Add(record.Key, instance!);
+        return null;
     }
 
     private void Add(string key, ServiceInstance instance)
     {
-        if (Instances.TryGetValue(instance.Address, out var present) && present.Key != key)
+        var address = instance.Address;
+        if (!Instances.TryGetValue(address, out var present))
         {
-            if (!_shared.TryGetValue(instance.Address, out var keys))
+            Appeared.Add(address);
+        }
+        else if (present.Key != key)
+        {
+            if (!_shared.TryGetValue(address, out var keys))
             {
-                _shared[instance.Address] = keys = [present.Key];
+                _shared[address] = keys = [present.Key];
             }
 
             keys.Add(key);
@@ -90,7 +95,7 @@ internal sealed class InstanceTable(string serviceName, IServiceLayout layout)
             }
         }
 
-        Instances = Instances.SetItem(instance.Address, instance);
+        Instances = Instances.SetItem(address, instance);
     }
 
     private void Forget(string key, Entry? known, ServiceInstance? replacedBy)

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Layouts;
-using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -11,7 +9,7 @@ namespace Discovery.AspNetCore.Directory;
 internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 {
     private readonly ConcurrentDictionary<(string Service, string Layout), Lazy<ServiceWatcher>> _watchers = new();
-    private readonly EtcdClient _client;
+    private readonly IServiceSource _source;
     private readonly IOptionsMonitor<EtcdDiscoveryOptions> _options;
     private readonly TimeProvider _time;
     private readonly ILogger<ServiceWatcher> _logger;
@@ -19,43 +17,27 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
     private volatile bool _disposed;
 
     public ServiceDirectory(
-        EtcdClient client, IOptionsMonitor<EtcdDiscoveryOptions> options, TimeProvider time, ILogger<ServiceWatcher> logger)
+        IServiceSource source, IOptionsMonitor<EtcdDiscoveryOptions> options, TimeProvider time, ILogger<ServiceWatcher> logger)
     {
-        _client = client;
+        _source = source;
         _options = options;
         _time = time;
         _logger = logger;
-        _lister = new ServiceLister(client, time);
+        _lister = new ServiceLister(source, time);
     }
 
     public IReadOnlyCollection<ServiceStatus> Services
         => [.. _watchers.Values.Select(static w => w.Value.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
 
-    public ServiceSnapshot? GetSnapshot(string serviceName) => GetWatcher(serviceName).Current;
+    public ServiceSnapshot? GetSnapshot(string serviceName) => GetWatcher(serviceName).Feed.Current;
 
     public ServiceStatus GetStatus(string serviceName) => GetWatcher(serviceName).Status;
 
     public ValueTask<ServiceSnapshot> WaitForReadyAsync(string serviceName, CancellationToken cancellationToken = default)
         => GetWatcher(serviceName).WaitForReadyAsync(cancellationToken);
 
-    public async IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(
-        string serviceName, [EnumeratorCancellation] CancellationToken cancellationToken = default)
-    {
-        var watcher = GetWatcher(serviceName);
-        ServiceSnapshot? last = null;
-        while (true)
-        {
-            var changed = watcher.Changed;
-            var current = watcher.Current;
-            if (current is not null && current != last)
-            {
-                last = current;
-                yield return current;
-            }
-
-            await changed.WaitAsync(cancellationToken);
-        }
-    }
+    public IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default)
+        => GetWatcher(serviceName).Feed.ReadAllAsync(cancellationToken);
 
     /// <summary>The watcher of a service in the layout of these options; the first who asks decides the other settings.</summary>
     public ServiceWatcher GetWatcher(string serviceName, EtcdDiscoveryOptions? options = null)
@@ -68,10 +50,18 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 
         options ??= _options.Get(serviceName);
         var layout = ServiceLayouts.Parse(options.Layout)[0];
-        return _watchers.GetOrAdd(
+        var watcher = _watchers.GetOrAdd(
             (serviceName, layout.Name),
             key => new Lazy<ServiceWatcher>(
-                () => new ServiceWatcher(key.Service, layout, options, _client, _lister, _time, _logger))).Value;
+                () => new ServiceWatcher(key.Service, layout, options, _source, _lister, _time, _logger))).Value;
+        if (_disposed)
+        {
+            // Added while the others were being disposed, or after.
+            _ = watcher.DisposeAsync().AsTask();
+            throw new ObjectDisposedException(nameof(IServiceDirectory));
+        }
+
+        return watcher;
     }
 
     public async ValueTask DisposeAsync()
@@ -83,7 +73,7 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         }
 
         _disposed = true;
-        foreach (var watcher in _watchers.Values)
+        foreach (var watcher in _watchers.Values.Where(static w => w.IsValueCreated))
         {
             await watcher.Value.DisposeAsync();
         }

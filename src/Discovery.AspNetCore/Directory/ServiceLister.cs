@@ -16,13 +16,13 @@ internal sealed class ServiceLister : IDisposable
     private const int MaxConcurrency = 4;
     private static readonly TimeSpan MaxSpread = TimeSpan.FromMilliseconds(500);
 
-    private readonly EtcdClient _client;
+    private readonly IServiceSource _source;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _gate = new(MaxConcurrency);
 
-    public ServiceLister(EtcdClient client, TimeProvider time)
+    public ServiceLister(IServiceSource source, TimeProvider time)
     {
-        _client = client;
+        _source = source;
         _time = time;
     }
 
@@ -35,7 +35,7 @@ internal sealed class ServiceLister : IDisposable
         await _gate.WaitAsync(cancellationToken);
         try
         {
-            return await _client.ListAsync(prefix, consistency, cancellationToken);
+            return await _source.ListAsync(prefix, consistency, cancellationToken);
         }
         finally
         {

@@ -9,15 +9,22 @@ namespace Discovery.AspNetCore.Http;
 /// </summary>
 internal sealed class AddressFilter
 {
-    /// <summary>Refused unless allowed explicitly: "this" network, link-local with the usual metadata address, other clouds' metadata, multicast.</summary>
+    /// <summary>
+    /// Refused unless allowed explicitly: "this" network, link-local with the usual metadata address, multicast, and where clouds have
+    /// their metadata or control services elsewhere: Alibaba, Azure (WireServer), Oracle, AWS and Google over IPv6.
+    /// </summary>
     private static readonly IPNetwork[] Refused =
     [
         IPNetwork.Parse("0.0.0.0/8"),
         IPNetwork.Parse("169.254.0.0/16"),
         IPNetwork.Parse("100.100.100.200/32"),
+        IPNetwork.Parse("168.63.129.16/32"),
+        IPNetwork.Parse("192.0.0.192/32"),
         IPNetwork.Parse("224.0.0.0/3"),
+        IPNetwork.Parse("::/128"),
         IPNetwork.Parse("fe80::/10"),
         IPNetwork.Parse("fd00:ec2::254/128"),
+        IPNetwork.Parse("fd20:ce::254/128"),
         IPNetwork.Parse("ff00::/8"),
     ];
 

@@ -8,8 +8,18 @@ internal readonly record struct CallSteering(string? HashKey, string? Instance)
     private const string HashKeyHeader = "discovery-hash-key";
     private const string InstanceHeader = "discovery-instance";
 
+    /// <summary>Whether the call has none.</summary>
+    public bool IsNone => HashKey is null && Instance is null;
+
     /// <summary>Takes the steering out of a request's headers.</summary>
     public static CallSteering TakeFrom(HttpRequestHeaders headers) => new(Take(headers, HashKeyHeader), Take(headers, InstanceHeader));
+
+    /// <summary>Puts it back when the attempt is over: a handler above that tries again sends the same request.</summary>
+    public void PutBack(HttpRequestHeaders headers)
+    {
+        Put(headers, HashKeyHeader, HashKey);
+        Put(headers, InstanceHeader, Instance);
+    }
 
     private static string? Take(HttpRequestHeaders headers, string name)
     {
@@ -21,5 +31,13 @@ internal readonly record struct CallSteering(string? HashKey, string? Instance)
         var value = values.ToString();
         headers.Remove(name);
         return value;
+    }
+
+    private static void Put(HttpRequestHeaders headers, string name, string? value)
+    {
+        if (value is not null)
+        {
+            headers.TryAddWithoutValidation(name, value);
+        }
     }
 }

@@ -14,10 +14,28 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
         => throw new NotSupportedException("Calls by service discovery are asynchronous only: use SendAsync, GetAsync and the like.");
 
-    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var steering = CallSteering.TakeFrom(request.Headers);
+        return steering.IsNone ? SendAsync(request, steering, cancellationToken) : SendSteeredAsync(request, steering, cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> SendSteeredAsync(
+        HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SendAsync(request, steering, cancellationToken);
+        }
+        finally
+        {
+            steering.PutBack(request.Headers);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
     {
         var pool = _pool ??= getPool();
-        var steering = CallSteering.TakeFrom(request.Headers);
         PoolState state;
         try
         {
@@ -31,7 +49,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
         var scheme = request.RequestUri!.Scheme;
         var endpoint = steering.Instance is null
             ? state.For(scheme)?.Pick(new PickContext(steering.HashKey))
-            : state.Find(steering.Instance);
+            : state.Find(steering.Instance, scheme);
         if (endpoint is null)
         {
             return NoEndpoint.Answer(request, NoEndpoint.Explain(pool, state, scheme, steering), cause: null);
@@ -49,6 +67,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             catch (Exception e) when (Outcomes.IsConnectFailure(e, cancellationToken))
             {
                 endpoint.OnCallEnded(call, CallOutcome.ConnectFailure);
+                if (e is OperationCanceledException)
+                {
+                    (endpoint.Transport as EndpointTransport)?.OnConnectTimeout();
+                }
+
                 (tried ??= []).Add(endpoint);
                 var next = steering.Instance is null ? PickUntried(pool, scheme, steering, tried) : null;
                 if (next is null)
@@ -70,6 +93,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
         => pool.State?.For(scheme)?.Pick(
             new PickContext(steering.HashKey, tried.Count), System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tried));
 
+    private static bool HasNoBody(HttpResponseMessage response)
+        => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified
+            || response.RequestMessage?.Method == HttpMethod.Head
+            || response.Content.Headers.ContentLength == 0;
+
     private static HttpResponseMessage Track(HttpResponseMessage response, ServiceEndpoint endpoint, long call)
     {
         var outcome = Outcomes.Of(response);
@@ -78,7 +106,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             call = endpoint.OnHeaders(call);
         }
 
-        if (response.StatusCode == HttpStatusCode.NoContent || response.Content.Headers.ContentLength == 0)
+        if (HasNoBody(response))
         {
             endpoint.OnCallEnded(call, outcome);
         }

@@ -4,10 +4,29 @@ using System.Net.Sockets;
 namespace Discovery.AspNetCore.Http;
 
 /// <summary>Opens connections to one endpoint, whatever the request's URI says.</summary>
-internal sealed class EndpointDialer(ServiceInstance instance, AddressFilter filter)
+internal sealed class EndpointDialer(ServiceInstance instance, AddressFilter filter, TimeSpan connectTimeout, TimeProvider time)
 {
+    private const long Never = long.MinValue;
+
+    private long _timedOutAt = Never;
+
+    /// <summary>Set when the instance's certificate is to bear another name than that in the request's URI.</summary>
+    public TlsTarget? Tls { get; set; }
+
+    /// <summary>
+    /// An attempt took all of its time. For as long again all others fail at once: calls that share a connection over HTTP/2 wait in a
+    /// queue, where otherwise each would begin an attempt of its own after the one before it has failed.
+    /// </summary>
+    public void OnTimedOut() => Interlocked.Exchange(ref _timedOutAt, time.GetTimestamp());
+
     public async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
+        var timedOutAt = Interlocked.Read(ref _timedOutAt);
+        if (timedOutAt != Never && time.GetElapsedTime(timedOutAt) < connectTimeout)
+        {
+            throw new IOException($"A connection to {instance.Address} did not come about within {connectTimeout.TotalSeconds:0.###} s just before.");
+        }
+
         var addresses = IPAddress.TryParse(instance.Host, out var address)
             ? [address]
             : await Dns.GetHostAddressesAsync(instance.Host, cancellationToken);
@@ -18,15 +37,26 @@ internal sealed class EndpointDialer(ServiceInstance instance, AddressFilter fil
             throw new IOException($"No address of '{instance.Host}' may be dialled (Etcd:Discovery:AllowedNetworks).");
         }
 
+        var started = time.GetTimestamp();
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(allowed, instance.Port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
+            var stream = new NetworkStream(socket, ownsSocket: true);
+            return Tls is not null && context.InitialRequestMessage.RequestUri?.Scheme == Uri.UriSchemeHttps
+                ? await Tls.HandshakeAsync(stream, context.InitialRequestMessage, cancellationToken)
+                : stream;
         }
-        catch
+        catch (Exception e)
         {
             socket.Dispose();
+
+            // An attempt is given up, too, when no call waits for it any more.
+            if (e is OperationCanceledException && time.GetElapsedTime(started) >= connectTimeout * 0.9)
+            {
+                OnTimedOut();
+            }
+
             throw;
         }
     }

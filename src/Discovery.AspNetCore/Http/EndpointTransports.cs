@@ -1,10 +1,8 @@
-using System.Net.Security;
-
 namespace Discovery.AspNetCore.Http;
 
-/// <summary>Makes what carries the calls of one endpoint: a connection pool of its own.</summary>
+/// <summary>Makes the transport of each endpoint.</summary>
 internal sealed class EndpointTransports(
-    EtcdDiscoveryOptions options, AddressFilter filter, IReadOnlyList<Action<SocketsHttpHandler>> configure)
+    EtcdDiscoveryOptions options, AddressFilter filter, IReadOnlyList<Action<SocketsHttpHandler>> configure, TimeProvider time)
 {
     /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
@@ -14,8 +12,9 @@ internal sealed class EndpointTransports(
 
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
 
-    public HttpMessageInvoker Create(ServiceInstance instance)
+    public EndpointTransport Create(ServiceInstance instance)
     {
+        var dialer = new EndpointDialer(instance, filter, options.ConnectTimeout, time);
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -27,18 +26,27 @@ internal sealed class EndpointTransports(
             KeepAlivePingDelay = PingDelay,
             KeepAlivePingTimeout = PingTimeout,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            ConnectCallback = new EndpointDialer(instance, filter).DialAsync,
+            ConnectCallback = dialer.DialAsync,
         };
-        if (TlsTarget.HostOf(options.TlsTargetHost, instance.Host) is { } host)
-        {
-            handler.SslOptions = new SslClientAuthenticationOptions { TargetHost = host };
-        }
-
+        var dial = handler.ConnectCallback;
         foreach (var action in configure)
         {
             action(handler);
         }
 
-        return new HttpMessageInvoker(handler, disposeHandler: true);
+        if (handler.ConnectCallback != dial)
+        {
+            handler.Dispose();
+            throw new InvalidOperationException(
+                $"ConfigureEtcdTransport of service '{instance.ServiceName}' sets ConnectCallback, which is how calls get to the instance; leave it alone.");
+        }
+
+        if (TlsTarget.HostOf(options.TlsTargetHost, instance.Host) is { } host)
+        {
+            // After the application's turn, which may have put options of its own in place.
+            dialer.Tls = new TlsTarget(host, handler.SslOptions);
+        }
+
+        return new EndpointTransport(handler, dialer);
     }
 }

@@ -34,23 +34,38 @@ internal static class NoEndpoint
         var service = pool.ServiceName;
         if (steering.Instance is { } instance)
         {
-            return $"Service '{service}' has no instance '{instance}' (discovery-instance); it has {Count(state.Endpoints.Count)}.";
+            return state.Has(instance)
+                ? $"Instance '{instance}' of service '{service}' (discovery-instance) takes no {scheme} calls."
+                : $"Service '{service}' has no instance '{instance}' (discovery-instance); it has {Count(state.Endpoints.Count)}"
+                    + (state.Endpoints.Count > 0 ? $", e.g. '{state.Endpoints[0].Instance.InstanceId ?? state.Endpoints[0].Instance.Address}'." : ".");
         }
 
-        var instances = state.Snapshot.Instances;
-        if (instances.Count == 0)
+        var count = state.Snapshot.Count;
+        if (count == 0 && pool.SkippedRecords is > 0 and var skipped)
+        {
+            return $"Service '{service}' has no instance: {skipped} {(skipped == 1 ? "record" : "records")} under '{state.Snapshot.Prefix}' "
+                + $"{(skipped == 1 ? "is" : "are")} no instance in the layout '{pool.Options.Layout}' (Etcd:Discovery:Layout); the log says why.";
+        }
+
+        if (count == 0)
         {
             return $"Service '{service}' has no instance: etcd has no key under '{state.Snapshot.Prefix}' (revision "
                 + $"{state.Snapshot.Revision}). Check the service's name, which is case-sensitive, whether its servers run and are "
                 + $"registered, and whether both sides have the same layout (Etcd:Discovery:Layout is '{pool.Options.Layout}').";
         }
 
-        if (state.Endpoints.Count == 0)
+        if (state.Refused == count)
         {
-            return $"Service '{service}' has {Count(instances.Count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts).";
+            return $"Service '{service}' has {Count(count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts): "
+                + $"{string.Join(", ", state.Snapshot.Instances.Take(3))}.";
         }
 
-        return $"Service '{service}' has {Count(instances.Count)}, but none of them takes {scheme} calls. Set Etcd:Discovery:Scheme, or the "
+        if (state.Endpoints.Count == 0)
+        {
+            return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
+        }
+
+        return $"Service '{service}' has {Count(count)}, but none of them takes {scheme} calls. Set Etcd:Discovery:Scheme, or the "
             + $"client's base address, to {(scheme == Uri.UriSchemeHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}.";
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Discovery.AspNetCore.Directory;
 using Discovery.AspNetCore.LoadBalancing;
 using Microsoft.Extensions.Logging;
@@ -11,24 +10,23 @@ namespace Discovery.AspNetCore.Http;
 /// </summary>
 internal sealed partial class ServicePool : IDisposable
 {
-    /// <summary>A call may have picked an endpoint just before it was retired; its connections stay open for at least this long.</summary>
-    private static readonly TimeSpan RetirePause = TimeSpan.FromSeconds(2);
+    /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
+    private const int MaxLoggedRefusals = 100;
 
     private readonly ServiceWatcher _watcher;
     private readonly ILoadBalancingPolicy _policy;
     private readonly BalancingContext _context;
     private readonly EndpointTransports _transports;
     private readonly AddressFilter _filter;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly ITimer _rebuildTimer;
-    private readonly ITimer _retireTimer;
     private readonly Dictionary<string, ServiceEndpoint> _endpoints = new(StringComparer.Ordinal);
-    private readonly List<ServiceEndpoint> _retired = [];
-    private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
+    private readonly RetiredEndpoints _retired;
+    private readonly HashSet<string> _loggedRefusals = new(StringComparer.Ordinal);
 
     private volatile PoolState? _state;
+    private int _refused;
     private int _rebuildPending;
     private bool _disposed;
 
@@ -46,22 +44,24 @@ internal sealed partial class ServicePool : IDisposable
         _watcher = watcher;
         _policy = policy;
         _filter = new AddressFilter(options);
-        _transports = new EndpointTransports(options, _filter, configure);
-        _time = time;
+        _transports = new EndpointTransports(options, _filter, configure, time);
         _logger = logger;
         _context = new BalancingContext(time, options, logger) { Changed = RequestRebuild };
-        _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).Rebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _retireTimer = time.CreateTimer(static p => ((ServicePool)p!).CloseRetired(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _watcher.Published += OnPublished;
-        if (_watcher.Current is not null)
+        _retired = new RetiredEndpoints(time);
+        _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _watcher.Feed.Published += OnPublished;
+        if (_watcher.Feed.Current is not null)
         {
-            Rebuild();
+            TryRebuild();
         }
     }
 
     public string ServiceName { get; }
 
     public EtcdDiscoveryOptions Options { get; }
+
+    /// <summary>How many records of the service are no instances.</summary>
+    public int SkippedRecords => _watcher.Status.SkippedRecords;
 
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolState? State => _state;
@@ -82,30 +82,45 @@ internal sealed partial class ServicePool : IDisposable
 
     public void Dispose()
     {
-        _watcher.Published -= OnPublished;
+        _watcher.Feed.Published -= OnPublished;
         lock (_gate)
         {
             _disposed = true;
             _rebuildTimer.Dispose();
-            _retireTimer.Dispose();
-            foreach (var endpoint in _endpoints.Values.Concat(_retired))
+            _retired.Dispose();
+            foreach (var endpoint in _endpoints.Values)
             {
                 endpoint.Transport?.Dispose();
             }
 
             _endpoints.Clear();
-            _retired.Clear();
         }
     }
 
-    private void OnPublished(ServiceSnapshot snapshot) => Rebuild();
+    private void OnPublished(ServiceSnapshot snapshot) => RequestRebuild();
 
-    /// <summary>An endpoint was ejected by a failing call: its caller must not pay for the rebuild, and many may report at once.</summary>
+    /// <summary>
+    /// Has the state built anew on another thread: a failing call whose endpoint was ejected must not pay for it, nor must the directory.
+    /// While one request waits others join it, so a burst of changes costs few rebuilds.
+    /// </summary>
     private void RequestRebuild()
     {
         if (Interlocked.Exchange(ref _rebuildPending, 1) == 0)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static pool => pool.Rebuild(), this, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static pool => pool.TryRebuild(), this, preferLocal: false);
+        }
+    }
+
+    private void TryRebuild()
+    {
+        try
+        {
+            Rebuild();
+        }
+        catch (Exception e)
+        {
+            // The application's own policy or transport settings failed. Calls go by the state before; without one, they get the error.
+            Log.RebuildFailed(_logger, ServiceName, e);
         }
     }
 
@@ -114,7 +129,7 @@ internal sealed partial class ServicePool : IDisposable
         lock (_gate)
         {
             Volatile.Write(ref _rebuildPending, 0);
-            if (_disposed || _watcher.Current is not { } snapshot)
+            if (_disposed || _watcher.Feed.Current is not { } snapshot)
             {
                 return;
             }
@@ -124,23 +139,49 @@ internal sealed partial class ServicePool : IDisposable
                 Follow(snapshot);
             }
 
-            List<ServiceEndpoint> callable = [.. _endpoints.Values.Where(e => !IsLostForGood(e, snapshot))];
+            var (callable, retryIn) = LeaveOutLost(snapshot);
             var http = Build(callable, Uri.UriSchemeHttp);
-            var https = Build(callable, Uri.UriSchemeHttps);
-            _state = new PoolState(
-                snapshot, callable.ToFrozenDictionary(static e => e.Instance.Address, StringComparer.Ordinal), http, https);
-            var next = http?.RebuildAfter is { } one && (https?.RebuildAfter is not { } other || one < other) ? one : https?.RebuildAfter;
+            var https = callable.TrueForAll(static e => e.Instance.Scheme is null) ? http : Build(callable, Uri.UriSchemeHttps);
+            _state = new PoolState(snapshot, callable, _refused, http, https);
+            var next = Sooner(Sooner(http?.RebuildAfter, https?.RebuildAfter), retryIn);
             _rebuildTimer.Change(next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 
-    /// <summary>An instance that is held though etcd has it no longer is called only as long as it can be connected to.</summary>
-    private static bool IsLostForGood(ServiceEndpoint endpoint, ServiceSnapshot snapshot)
-        => endpoint.IsEjected && snapshot.Held.Contains(endpoint.Instance.Address);
+    private static TimeSpan? Sooner(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
+
+    /// <summary>
+    /// An instance that is held though etcd has it no longer is left out while it is ejected, even where the balancer would spare it:
+    /// nothing says that it is still there. It gets another chance after each ejection.
+    /// </summary>
+    private (List<ServiceEndpoint> Callable, TimeSpan? RetryIn) LeaveOutLost(ServiceSnapshot snapshot)
+    {
+        if (snapshot.Held.IsEmpty)
+        {
+            return ([.. _endpoints.Values], null);
+        }
+
+        var now = _context.ReadClock();
+        var callable = new List<ServiceEndpoint>(_endpoints.Count);
+        TimeSpan? retryIn = null;
+        foreach (var (address, endpoint) in _endpoints)
+        {
+            if (snapshot.Held.ContainsKey(address) && endpoint.Health.WantsEjection(now))
+            {
+                retryIn = Sooner(retryIn, _context.ToTime(endpoint.Health.EjectedUntil - now + 1));
+            }
+            else
+            {
+                callable.Add(endpoint);
+            }
+        }
+
+        return (callable, retryIn);
+    }
 
     private Balancer? Build(List<ServiceEndpoint> callable, string scheme)
     {
-        List<ServiceEndpoint> fitting = [.. callable.Where(e => e.Instance.Scheme is null || e.Instance.Scheme == scheme)];
+        List<ServiceEndpoint> fitting = [.. callable.Where(e => e.Instance.Takes(scheme))];
         return fitting.Count == 0 ? null : BalancerBuilder.Build(fitting, _context, _policy);
     }
 
@@ -151,26 +192,31 @@ internal sealed partial class ServicePool : IDisposable
             if (snapshot.Find(address) is not { } instance || IsAnotherProcess(endpoint.Instance, instance))
             {
                 _endpoints.Remove(address);
-                Retire(endpoint);
+                _retired.Add(endpoint);
             }
         }
 
-        foreach (var instance in snapshot.Instances)
+        _refused = 0;
+        foreach (var (address, instance) in snapshot.ByAddress)
         {
-            if (_endpoints.TryGetValue(instance.Address, out var known))
+            if (_endpoints.TryGetValue(address, out var known))
             {
                 known.Update(instance);
             }
             else if (_filter.Allows(instance))
             {
-                _endpoints[instance.Address] = new ServiceEndpoint(instance, _context, isJoining: _state is not null)
+                _endpoints[address] = new ServiceEndpoint(instance, _context, isJoining: _state is not null)
                 {
                     Transport = _transports.Create(instance),
                 };
             }
-            else if (_refused.Add(instance.Address))
+            else
             {
-                Log.Refused(_logger, instance.Key, instance.Address);
+                _refused++;
+                if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
+                {
+                    Log.Refused(_logger, instance.Key, address);
+                }
             }
         }
     }
@@ -182,38 +228,13 @@ internal sealed partial class ServicePool : IDisposable
     private static bool IsAnotherProcess(ServiceInstance before, ServiceInstance after)
         => before.InstanceId is not null && after.InstanceId is not null && before.InstanceId != after.InstanceId;
 
-    private void Retire(ServiceEndpoint endpoint)
-    {
-        _retired.Add(endpoint);
-        _retireTimer.Change(RetirePause, RetirePause);
-    }
-
-    /// <summary>Closes the connections of endpoints that left, once their last call has ended.</summary>
-    private void CloseRetired()
-    {
-        lock (_gate)
-        {
-            _retired.RemoveAll(static endpoint =>
-            {
-                if (endpoint.InFlight > 0)
-                {
-                    return false;
-                }
-
-                endpoint.Transport?.Dispose();
-                return true;
-            });
-            if (_retired.Count == 0 && !_disposed)
-            {
-                _retireTimer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            }
-        }
-    }
-
     private static partial class Log
     {
         [LoggerMessage(1, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
             + "AllowedPorts); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
+
+        [LoggerMessage(2, LogLevel.Error, "The endpoints of service '{Service}' could not be made ready; calls go by those of before.")]
+        public static partial void RebuildFailed(ILogger logger, string service, Exception exception);
     }
 }

@@ -31,7 +31,8 @@ internal sealed class ServicePools(
 
     public void Dispose()
     {
-        foreach (var pool in _pools.Values)
+        // One that could not be made, for wrong settings, would say so again.
+        foreach (var pool in _pools.Values.Where(static p => p.IsValueCreated))
         {
             pool.Value.Dispose();
         }

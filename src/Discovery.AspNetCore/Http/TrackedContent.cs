@@ -51,6 +51,24 @@ internal sealed class TrackedContent : HttpContent
     public void OnFailed(Exception exception)
         => End(exception is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
 
+    /// <summary>The caller had enough before the end, which says nothing against the endpoint.</summary>
+    public void OnGivenUp() => End(_outcome);
+
+    protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _inner.CopyTo(stream, context, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            OnFailed(e);
+            throw;
+        }
+
+        OnCompleted();
+    }
+
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
         => await SerializeToStreamAsync(stream, context, CancellationToken.None);
 
@@ -91,10 +109,9 @@ internal sealed class TrackedContent : HttpContent
     {
         if (disposing)
         {
+            // First, for a read that is under way now fails because of this and not because of the endpoint.
+            OnGivenUp();
             _inner.Dispose();
-
-            // Disposed before its end was read: the caller had enough, which says nothing against the endpoint.
-            End(_outcome);
         }
 
         base.Dispose(disposing);

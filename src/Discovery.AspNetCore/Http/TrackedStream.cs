@@ -63,8 +63,8 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
     {
         if (disposing)
         {
+            content.OnGivenUp();
             inner.Dispose();
-            content.Dispose();
         }
 
         base.Dispose(disposing);

@@ -42,7 +42,9 @@ internal sealed partial class BalancingContext
     /// </summary>
     public long CoarseNow => Volatile.Read(ref _now);
 
-    /// <summary>How young an endpoint's latency estimate is to be taken as it stands: a quarter of a second.</summary>
+    /// <summary>
+    /// Up to which age an endpoint's latency estimate is taken as it stands: a quarter of a second, in which next to nothing is forgotten.
+    /// </summary>
     public long RecentTicks { get; }
 
     /// <summary>How old an estimate is of which nothing is left.</summary>
@@ -53,7 +55,9 @@ internal sealed partial class BalancingContext
 
     private ILogger Logger { get; }
 
-    /// <summary>Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.</summary>
+    /// <summary>
+    /// Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.
+    /// </summary>
     public long ReadClock()
     {
         var now = Clock.GetTimestamp();

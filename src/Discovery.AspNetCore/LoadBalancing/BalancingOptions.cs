@@ -1,6 +1,8 @@
 namespace Discovery.AspNetCore;
 
-/// <summary>How calls are spread over the endpoints of a service. Bound from the section that also holds the other discovery settings.</summary>
+/// <summary>
+/// How calls are spread over the endpoints of a service. Bound from the section that also holds the other discovery settings.
+/// </summary>
 public class BalancingOptions
 {
     /// <summary>The name of the default policy.</summary>

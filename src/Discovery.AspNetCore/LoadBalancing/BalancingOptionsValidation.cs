@@ -12,6 +12,7 @@ internal static class BalancingOptionsValidation
     {
         var ejection = options.Ejection;
         var spill = options.ZoneSpillOver;
+        var shortest = TimeSpan.FromMilliseconds(100);
         string?[] failures =
         [
             string.IsNullOrWhiteSpace(options.Policy)
@@ -22,13 +23,14 @@ internal static class BalancingOptionsValidation
             Range($"{section}:Ejection:ConsecutiveFailures", ejection.ConsecutiveFailures, 1, 1000, "5"),
             Range($"{section}:Ejection:ConsecutiveConnectFailures", ejection.ConsecutiveConnectFailures, 1, 1000, "2"),
             Range($"{section}:Ejection:FailureRatePercent", ejection.FailureRatePercent, 1, 100, "50"),
-            Range($"{section}:Ejection:BaseDuration", ejection.BaseDuration, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), "00:00:05"),
+            Range($"{section}:Ejection:BaseDuration", ejection.BaseDuration, shortest, TimeSpan.FromHours(1), "00:00:05"),
             Range($"{section}:Ejection:MaxDuration", ejection.MaxDuration, ejection.BaseDuration, TimeSpan.FromDays(1), "00:05:00"),
             Range($"{section}:Ejection:MaxEjectedPercent", ejection.MaxEjectedPercent, 0, 100, "50"),
             Range($"{section}:Ejection:PanicThresholdPercent", ejection.PanicThresholdPercent, 0, 100, "30"),
             Range($"{section}:ZoneSpillOver:MinEndpoints", spill.MinEndpoints, 1, 1000, "1"),
             Range($"{section}:ZoneSpillOver:MinCapacityPercent", spill.MinCapacityPercent, 1, 100, "70"),
-            spill.LatencyRatio == 0 ? null : Range($"{section}:ZoneSpillOver:LatencyRatio", spill.LatencyRatio, 1, 1000, "3, or 0 to turn it off"),
+            spill.LatencyRatio == 0
+                ? null : Range($"{section}:ZoneSpillOver:LatencyRatio", spill.LatencyRatio, 1, 1000, "3, or 0 to turn it off"),
         ];
         return failures.OfType<string>();
     }

@@ -12,6 +12,9 @@ internal enum CallOutcome
     /// <summary>No connection came about, nothing was sent.</summary>
     ConnectFailure,
 
-    /// <summary>The caller gave up, or its time was over. Not held against the endpoint's health, but the time waited is a lower bound of its latency.</summary>
+    /// <summary>
+    /// The caller gave up, or its time was over. Not held against the endpoint's health, but the time waited is a lower bound of its
+    /// latency.
+    /// </summary>
     Cancelled,
 }

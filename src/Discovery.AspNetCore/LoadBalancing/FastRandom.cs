@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
 namespace Discovery.AspNetCore.LoadBalancing;
 
 /// <summary>Random numbers for picks: one multiplication on a state per thread, which the simulator can seed. Not for secrets.</summary>
@@ -17,7 +20,7 @@ internal static class FastRandom
         var state = _state;
         if (state == 0)
         {
-            state = StableHash.Mix((ulong)Environment.TickCount64 ^ ((ulong)Environment.CurrentManagedThreadId << 32) ^ (ulong)Environment.ProcessId) | 1;
+            state = FirstState();
         }
 
         _state = state += Step;
@@ -33,4 +36,12 @@ internal static class FastRandom
 
     /// <summary>Spreads 32 random bits over 0 up to, not including, <paramref name="count"/> without a division.</summary>
     public static int Scale(uint bits, int count) => (int)((bits * (ulong)count) >> 32);
+
+    /// <summary>Differs between threads and processes, or those that start together would pick alike.</summary>
+    private static ulong FirstState()
+    {
+        ulong state = 0;
+        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(new Span<ulong>(ref state)));
+        return state | 1;
+    }
 }

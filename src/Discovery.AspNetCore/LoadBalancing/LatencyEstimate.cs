@@ -5,7 +5,8 @@ namespace Discovery.AspNetCore.LoadBalancing;
 /// <summary>
 /// What a call to an endpoint is expected to cost, in ticks of the clock until response headers. It is learnt from calls that were
 /// answered, that failed, that gave up, and that still wait. The constants are those that did best in the simulator, where each may be
-/// doubled or halved without much harm. Updates may race: a lost one is made good by the next call, and a lock would cost more than it saves.
+/// doubled or halved without much harm. Updates may race: a lost one is made good by the next call, and a lock would cost more than it
+/// saves.
 /// </summary>
 [StructLayout(LayoutKind.Auto)]
 internal struct LatencyEstimate
@@ -16,14 +17,18 @@ internal struct LatencyEstimate
     /// </summary>
     private const double FailureCost = 30;
 
-    /// <summary>How much one sample counts: more the longer the last one is ago, so that both busy and quiet endpoints look back a few seconds.</summary>
+    /// <summary>
+    /// How much one sample counts: more the longer the last one is ago, so that both busy and quiet endpoints look back a few seconds.
+    /// </summary>
     private const double LeastGain = 0.02;
 
-    private const double MostGain = 0.1;
+    private const double MostGain = 0.5;
 
     private const double LookBackSeconds = 3;
 
-    /// <summary>Without calls the estimate goes back to what is usual with this time constant: an endpoint that was slow gets another chance.</summary>
+    /// <summary>
+    /// Without calls the estimate goes back to what is usual with this time constant: an endpoint that was slow gets another chance.
+    /// </summary>
     public const double ForgetSeconds = 20;
 
     private const long Never = -(1L << 60);
@@ -46,7 +51,9 @@ internal struct LatencyEstimate
     public void OnFailure(long startedAt, long now, BalancingContext context)
         => Sample(Math.Max(now - startedAt, FailureCost * context.UsualLatency), now, context);
 
-    /// <summary>A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once.</summary>
+    /// <summary>
+    /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once.
+    /// </summary>
     public void OnNoAnswer(long startedAt, long now, BalancingContext context)
     {
         var waited = now - startedAt;
@@ -61,9 +68,12 @@ internal struct LatencyEstimate
     /// <param name="now">The time.</param>
     /// <param name="waiting">How many calls wait for headers. If any does, it has waited since the last answer at least.</param>
     /// <param name="context">What the endpoints share.</param>
-    public readonly double At(long now, int waiting, BalancingContext context) => AtLeast(now, waiting, Forgotten(now - _updatedAt, context));
+    public readonly double At(long now, int waiting, BalancingContext context)
+        => AtLeast(now, waiting, Forgotten(now - _updatedAt, context));
 
-    /// <summary><see cref="At"/> for an estimate that is hardly older than <paramref name="recentFrom"/>: it is taken as it stands.</summary>
+    /// <summary>
+    /// <see cref="At"/> for an estimate that is hardly older than <paramref name="recentFrom"/>: it is taken as it stands.
+    /// </summary>
     public readonly double RecentAt(long now, int waiting, long recentFrom, ref long isStale)
     {
         isStale |= _updatedAt - recentFrom;
@@ -85,5 +95,13 @@ internal struct LatencyEstimate
     }
 
     private readonly double Forgotten(long age, BalancingContext context)
-        => age > context.LongAgoTicks ? context.UsualLatency : context.UsualLatency + ((_ticks - context.UsualLatency) * Math.Exp(-Math.Max(0, age) / (ForgetSeconds * context.TicksPerSecond)));
+    {
+        if (age < context.RecentTicks)
+        {
+            return _ticks;
+        }
+
+        var usual = context.UsualLatency;
+        return age > context.LongAgoTicks ? usual : usual + ((_ticks - usual) * Math.Exp(-age / (ForgetSeconds * context.TicksPerSecond)));
+    }
 }

@@ -24,7 +24,8 @@ internal sealed class LoadBalancingPolicies
     /// <exception cref="InvalidOperationException">There is none; the message lists those that exist.</exception>
     public ILoadBalancingPolicy Get(string name, string setting)
         => _byName.TryGetValue(name, out var policy) ? policy : throw new InvalidOperationException(
-            $"{setting} is '{name}', but there is no such load balancing policy. There are: {string.Join(", ", Names)}. Register your own as a singleton {nameof(ILoadBalancingPolicy)}.");
+            $"{setting} is '{name}', but there is no such load balancing policy. There are: {string.Join(", ", Names)}. "
+            + $"Register your own as a singleton {nameof(ILoadBalancingPolicy)}.");
 
     private static IEnumerable<ILoadBalancingPolicy> BuiltIn()
     {

@@ -23,7 +23,7 @@ public sealed class ServiceEndpoint
     /// <summary>Starts the live state of an instance.</summary>
     /// <param name="instance">The record.</param>
     /// <param name="context">What the endpoints of the service share.</param>
-    /// <param name="isJoining">Whether the instance joins a running client, and so starts slowly; <see langword="false"/> for the first snapshot.</param>
+    /// <param name="isJoining">Whether it joins a running client, and so starts slowly; not so in the first snapshot.</param>
     internal ServiceEndpoint(ServiceInstance instance, BalancingContext context, bool isJoining = false)
     {
         _instance = instance;
@@ -58,7 +58,9 @@ public sealed class ServiceEndpoint
 
     internal EndpointHealth Health => _health;
 
-    /// <summary>When the endpoint joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.</summary>
+    /// <summary>
+    /// When the endpoint joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.
+    /// </summary>
     internal long? JoinedAt { get; }
 
     private int Unanswered => (int)(Volatile.Read(ref _calls) >> 32);

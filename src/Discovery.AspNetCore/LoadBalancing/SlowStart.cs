@@ -1,6 +1,8 @@
 namespace Discovery.AspNetCore.LoadBalancing;
 
-/// <summary>Sets each endpoint's weight: the record's, in ten steps from a tenth upwards while the endpoint is new or was just ejected.</summary>
+/// <summary>
+/// Sets each endpoint's weight: the record's, in ten steps from a tenth upwards while the endpoint is new or was just ejected.
+/// </summary>
 internal static class SlowStart
 {
     private const int Steps = 10;

@@ -7,7 +7,9 @@ namespace Discovery.AspNetCore.LoadBalancing;
 internal sealed record ZoneSplit(
     List<ServiceEndpoint> Home, List<ServiceEndpoint> Elsewhere, double HomeShare, bool DependsOnLatency)
 {
-    /// <summary>The part of the calls that leaves the zone though it need not: it keeps the latency elsewhere known and connections open.</summary>
+    /// <summary>
+    /// The part of the calls that leaves the zone though it need not: it keeps the latency elsewhere known and connections open.
+    /// </summary>
     private const double Probe = 0.01;
 
     /// <summary>How often the share is computed anew where it depends on latency.</summary>
@@ -41,5 +43,6 @@ internal sealed record ZoneSplit(
         return known == 0 || own <= known * tolerated ? 1 : known * tolerated / own;
     }
 
-    private static bool IsIn(string zone, ServiceEndpoint endpoint) => string.Equals(zone, endpoint.Instance.Zone, StringComparison.OrdinalIgnoreCase);
+    private static bool IsIn(string zone, ServiceEndpoint endpoint)
+        => string.Equals(zone, endpoint.Instance.Zone, StringComparison.OrdinalIgnoreCase);
 }

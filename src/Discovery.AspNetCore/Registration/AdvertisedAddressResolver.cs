@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -15,7 +12,7 @@ internal sealed partial class AdvertisedAddressResolver(
 {
     private const string Settings = "Etcd:Registration";
 
-    private readonly bool _etcdIsLocal = etcd.All(static e => e.IsLoopback);
+    private readonly AdvertisedHosts _hosts = new(local, etcd);
 
     /// <summary>Resolves the endpoints to advertise.</summary>
     /// <param name="options">The settings, validated.</param>
@@ -27,36 +24,33 @@ internal sealed partial class AdvertisedAddressResolver(
     {
         if (options.AdvertisedUrls.Count > 0)
         {
-            return [.. options.AdvertisedUrls.Select(static url => FromUrl(name: null, url))];
+            return Distinct(options.AdvertisedUrls.Select((url, i) => FromUrl(options, $"AdvertisedUrls:{i}", name: null, url)));
         }
 
         var found = new List<AdvertisedEndpoint>();
         var problems = new List<string>();
-        foreach (var text in bound)
+        var onAdvertisedPort = 0;
+        var addresses = bound.Select(Parse).OfType<BindingAddress>().ToList();
+        foreach (var (address, name) in addresses.Zip(names.Match(addresses)))
         {
-            var address = BindingAddress.Parse(text);
-            if (address.IsUnixPipe || address.IsNamedPipe)
-            {
-                Log.SocketSkipped(logger, text);
-                continue;
-            }
-
-            var name = names.Match(address);
             options.Endpoints.TryGetValue(name, out var endpoint);
             if (endpoint is { Enabled: false })
             {
                 continue;
             }
 
-            if (endpoint?.AdvertisedUrl is { Length: > 0 } url)
-            {
-                found.Add(FromUrl(name, url));
-                continue;
-            }
-
             try
             {
-                var host = options.AdvertisedHost ?? await ChooseHostAsync(options, text, address, cancellationToken);
+                if (endpoint?.AdvertisedUrl is { Length: > 0 } url)
+                {
+                    found.Add(FromUrl(options, $"Endpoints:{name}:AdvertisedUrl", name, url));
+                    continue;
+                }
+
+                var host = options.AdvertisedHost is { } set
+                    ? Checked(options, nameof(options.AdvertisedHost), set, set.Trim('[', ']'))
+                    : await _hosts.ChooseAsync(options, address, cancellationToken);
+                onAdvertisedPort += options.AdvertisedPort is null ? 0 : 1;
                 found.Add(new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port));
             }
             catch (InvalidOperationException e)
@@ -65,87 +59,63 @@ internal sealed partial class AdvertisedAddressResolver(
             }
         }
 
-        if (options.AdvertisedPort is { } port && found.Count > 1)
+        if (onAdvertisedPort > 1)
         {
             throw new InvalidOperationException(
-                $"{Settings}:AdvertisedPort is '{port}', but {found.Count} endpoints are bound ({string.Join(", ", bound)}): one port "
-                + $"cannot stand for all. Set {Settings}:AdvertisedUrls to the URL of each instead, e.g. http://10.0.0.1:{port}.");
+                $"{Settings}:AdvertisedPort is '{options.AdvertisedPort}', but {onAdvertisedPort} endpoints are bound "
+                + $"({string.Join(", ", addresses)}): one port cannot stand for all. Set {Settings}:AdvertisedUrls to the URL of each instead, "
+                + $"e.g. http://10.0.0.1:{options.AdvertisedPort}.");
         }
 
-        foreach (var problem in problems)
+        if (found.Count == 0 && problems.Count > 0)
         {
-            if (found.Count == 0)
-            {
-                throw new InvalidOperationException(string.Join(" ", problems));
-            }
-
-            Log.EndpointSkipped(logger, problem);
+            throw new InvalidOperationException(string.Join(" ", problems));
         }
 
-        return [.. found.DistinctBy(static e => (e.Host, e.Port))];
+        problems.ForEach(problem => Log.EndpointSkipped(logger, problem));
+        return Distinct(found);
     }
 
-    private static AdvertisedEndpoint FromUrl(string? name, string url)
+    private static IReadOnlyList<AdvertisedEndpoint> Distinct(IEnumerable<AdvertisedEndpoint> endpoints)
+        => [.. endpoints.DistinctBy(static e => (e.Host, e.Port))];
+
+    private AdvertisedEndpoint FromUrl(EtcdRegistrationOptions options, string setting, string? name, string url)
     {
         var uri = new Uri(url);
-        return new AdvertisedEndpoint(name ?? uri.Scheme, uri.Scheme, uri.DnsSafeHost, uri.Port);
+        return new AdvertisedEndpoint(name ?? uri.Scheme, uri.Scheme, Checked(options, setting, url, uri.DnsSafeHost), uri.Port);
     }
 
-    private async Task<string> ChooseHostAsync(
-        EtcdRegistrationOptions options, string text, BindingAddress address, CancellationToken cancellationToken)
+    private string Checked(EtcdRegistrationOptions options, string setting, string value, string host)
+        => _hosts.GetProblem(options, setting, value, host) is { } problem ? throw new InvalidOperationException(problem) : host;
+
+    private BindingAddress? Parse(string text)
     {
-        var host = address.Host.Trim('[', ']');
-        var isIp = IPAddress.TryParse(host, out var ip);
-        if (host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
+        BindingAddress address;
+        try
         {
-            // Kestrel listens on both loopback addresses then; the IPv4 one is understood by every client.
-            ip = IPAddress.Loopback;
-            isIp = true;
+            address = BindingAddress.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            // Only a server other than Kestrel tells what it does not understand itself.
+            Log.EndpointSkipped(logger, e.Message);
+            return null;
         }
 
-        var isWildcard = !isIp || ip!.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any);
-        if (isWildcard)
+        if (address.IsUnixPipe || address.IsNamedPipe)
         {
-            // Bound to 0.0.0.0, nobody answers on IPv6; bound to [::] or any name, Kestrel answers on both.
-            ip = await ReplaceWildcardAsync(options, ipv4Only: isIp && ip!.AddressFamily == AddressFamily.InterNetwork, cancellationToken)
-                ?? throw new InvalidOperationException(
-                    $"'{text}' is bound to all addresses, and none of this machine's is reachable for others. Set {Settings}:AdvertisedHost "
-                    + "to the address or name that others can dial, e.g. 10.0.0.1.");
+            Log.SocketSkipped(logger, text);
+            return null;
         }
 
-        if (IPAddress.IsLoopback(ip!) && !(options.AllowLoopback ?? _etcdIsLocal))
+        if (address.Port == 0)
         {
-            throw new InvalidOperationException(
-                $"'{text}' can be reached from this machine only, while etcd is elsewhere ({string.Join(", ", etcd)}). Listen on "
-                + $"http://*:{address.Port.ToString(CultureInfo.InvariantCulture)}, or set {Settings}:AdvertisedUrls, or, if all clients are "
-                + $"on this machine, {Settings}:AllowLoopback to true.");
+            // A port that the server was to choose, and did not: it does not listen.
+            Log.EndpointSkipped(logger, $"'{text}' has no port.");
+            return null;
         }
 
-        return ip!.ToString();
-    }
-
-    private async Task<IPAddress?> ReplaceWildcardAsync(EtcdRegistrationOptions options, bool ipv4Only, CancellationToken cancellationToken)
-    {
-        bool Fits(IPAddress address) => !ipv4Only || address.AddressFamily == AddressFamily.InterNetwork;
-
-        var all = local.All.Where(Fits).ToList();
-        foreach (var network in options.PreferredNetworks.Select(IPNetwork.Parse))
-        {
-            if (all.Find(network.Contains) is { } preferred)
-            {
-                return preferred;
-            }
-        }
-
-        foreach (var endpoint in etcd)
-        {
-            if (await local.TowardsAsync(endpoint, cancellationToken) is { } address && Fits(address))
-            {
-                return address;
-            }
-        }
-
-        return all.Find(static a => !IPAddress.IsLoopback(a) && !a.IsIPv6LinkLocal);
+        return address;
     }
 
     private static partial class Log

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 
@@ -16,7 +17,11 @@ internal sealed class EndpointNames
             {
                 try
                 {
-                    _configured.Add((endpoint.Key, BindingAddress.Parse(url)));
+                    var address = BindingAddress.Parse(url);
+                    if (address is { IsUnixPipe: false, IsNamedPipe: false })
+                    {
+                        _configured.Add((endpoint.Key, address));
+                    }
                 }
                 catch (FormatException)
                 {
@@ -26,16 +31,30 @@ internal sealed class EndpointNames
         }
     }
 
-    /// <summary>The name of the endpoint behind a bound address: the configured one if it is certain, else the scheme.</summary>
-    public string Match(BindingAddress bound)
+    /// <summary>The name of the endpoint behind each bound address: the configured one if it is certain, else the scheme.</summary>
+    public IReadOnlyList<string> Match(IReadOnlyList<BindingAddress> bound)
     {
-        var sameScheme = _configured.Where(c => c.Address.Scheme.Equals(bound.Scheme, StringComparison.OrdinalIgnoreCase)).ToList();
-        var candidates = sameScheme.Where(c => c.Address.Port == bound.Port).ToList();
-        if (candidates.Count == 0)
+        var names = bound.Select(b => Find(c => c.Port == b.Port && IsSame(c, b)) ?? Find(c => c.Port == b.Port && HasScheme(c, b))).ToArray();
+        foreach (var group in Enumerable.Range(0, bound.Count).Where(i => names[i] is null).GroupBy(i => bound[i].Scheme, StringComparer.OrdinalIgnoreCase))
         {
-            candidates = [.. sameScheme.Where(static c => c.Address.Port == 0)];
+            // Ports that the system chose are told in the order in which the endpoints stand in the configuration, if nothing else is bound.
+            var dynamic = _configured.FindAll(c => c.Address.Port == 0 && HasScheme(c.Address, bound[group.First()]));
+            foreach (var (endpoint, i) in dynamic.Count == group.Count() ? dynamic.Zip(group) : [])
+            {
+                names[i] = endpoint.Name;
+            }
         }
 
-        return candidates is [var only] ? only.Name : bound.Scheme.ToLowerInvariant();
+        return [.. names.Select((name, i) => name ?? bound[i].Scheme.ToLowerInvariant())];
     }
+
+    private static bool HasScheme(BindingAddress configured, BindingAddress bound)
+        => configured.Scheme.Equals(bound.Scheme, StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsSame(BindingAddress configured, BindingAddress bound)
+        => HasScheme(configured, bound)
+            && IPAddress.TryParse(configured.Host, out var one) && IPAddress.TryParse(bound.Host, out var other) && one.Equals(other);
+
+    private string? Find(Func<BindingAddress, bool> condition)
+        => _configured.FindAll(c => condition(c.Address)) is [var only] ? only.Name : null;
 }

@@ -1,4 +1,3 @@
-using Discovery.Etcd;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
@@ -6,76 +5,123 @@ using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Registration;
 
-/// <summary>Withdraws the application while its health checks fail. Thresholds keep one slow answer from moving traffic.</summary>
-internal static partial class HealthGate
+/// <summary>Asks the application's health checks, and says whether it is fit for calls.</summary>
+internal sealed partial class HealthGate(IServiceProvider services, TimeProvider time, ILogger<HealthGate> logger)
 {
-    public static async Task RunAsync(
-        IServiceProvider services,
-        RegistrationHealthOptions options,
-        Registrar registrar,
-        TimeProvider time,
-        ILogger logger,
-        CancellationToken stop)
+    // An application that is about to become ready is asked more often: it waits for its first calls.
+    private static readonly TimeSpan StartInterval = TimeSpan.FromSeconds(1);
+
+    private readonly HealthVerdict _verdict = new();
+
+    /// <summary>Asks once, at start.</summary>
+    /// <returns>Whether the application is fit for calls.</returns>
+    public async Task<bool> AskFirstAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
     {
-        if (!options.Enabled || services.GetService<HealthCheckService>() is not { } checks || !HasChecks(services, options))
+        var (succeeded, failing) = await CheckAsync(options, cancellationToken);
+        _verdict.Observe(succeeded, options);
+        if (!succeeded)
+        {
+            Log.NotYet(logger, failing);
+        }
+
+        return succeeded;
+    }
+
+    /// <summary>Goes on asking, and tells each change.</summary>
+    /// <param name="options">The settings as they are now.</param>
+    /// <param name="onChange">Told whether the application is fit for calls.</param>
+    /// <param name="stop">Ends it.</param>
+    public async Task RunAsync(Func<RegistrationHealthOptions> options, Func<bool, Task> onChange, CancellationToken stop)
+    {
+        // Which checks there are is decided before the application starts.
+        if (services.GetService<HealthCheckService>() is null)
         {
             return;
         }
 
-        var unhealthy = false;
-        var inARow = 0;
-        using var timer = new PeriodicTimer(options.Interval, time);
-        do
+        try
         {
-            try
+            while (true)
             {
-                var report = await checks.CheckHealthAsync(check => Decides(check, options), stop);
-                var fails = report.Status == HealthStatus.Unhealthy;
-                inARow = fails == unhealthy ? 0 : inARow + 1;
-                if (inARow >= (fails ? options.UnhealthyThreshold : options.HealthyThreshold))
+                var interval = options().Interval;
+                var pause = _verdict.WasHealthy || interval < StartInterval ? interval : StartInterval;
+                await Task.Delay(pause, time, stop);
+                if (await ObserveAsync(options(), stop))
                 {
-                    unhealthy = fails;
-                    inARow = 0;
-                    if (fails)
-                    {
-                        Log.Withdraws(logger, string.Join(", ", report.Entries.Where(static e => e.Value.Status == HealthStatus.Unhealthy).Select(static e => e.Key)));
-                    }
-                    else
-                    {
-                        Log.ComesBack(logger);
-                    }
-
-                    await registrar.SetUnhealthyAsync(unhealthy, stop);
+                    await onChange(_verdict.IsHealthy);
                 }
             }
-            catch (EtcdException e)
-            {
-                // What is wanted is noted; the keeper brings it about when etcd is back.
-                Log.Late(logger, e);
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
-            }
         }
-        while (await timer.WaitForNextTickAsync(stop).AsTask().ContinueWith(static t => t.IsCompletedSuccessfully && t.Result, TaskScheduler.Default));
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The application stops.
+        }
     }
 
-    private static bool HasChecks(IServiceProvider services, RegistrationHealthOptions options)
+    private async Task<bool> ObserveAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
+    {
+        var (succeeded, failing) = await CheckAsync(options, cancellationToken);
+        var wasHealthy = _verdict.WasHealthy;
+        var changed = _verdict.Observe(succeeded, options);
+        if (changed && !succeeded)
+        {
+            Log.Withdraws(logger, failing);
+        }
+        else if (changed && wasHealthy)
+        {
+            Log.ComesBack(logger);
+        }
+
+        return changed;
+    }
+
+    private async Task<(bool Succeeded, string Failing)> CheckAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
+    {
+        if (!options.Enabled || services.GetService<HealthCheckService>() is not { } checks || !HasChecks(options))
+        {
+            return (true, "");
+        }
+
+        // A check that does not look at its token must not hold up the others, nor the application's stop.
+        using var limit = new CancellationTokenSource(options.Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            var report = await checks.CheckHealthAsync(check => Decides(check, options), either.Token).WaitAsync(either.Token);
+            return report.Status == HealthStatus.Unhealthy
+                ? (false, string.Join(", ", report.Entries.Where(static e => e.Value.Status == HealthStatus.Unhealthy).Select(static e => e.Key)))
+                : (true, "");
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return (false, $"the checks, which took longer than {options.Timeout} (Etcd:Registration:Health:Timeout)");
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // A check that cannot even be created, for lack of a service or so. That it fails is known; this loop must not end of it.
+            Log.Failed(logger, e);
+            return (false, e.Message);
+        }
+    }
+
+    private bool HasChecks(RegistrationHealthOptions options)
         => services.GetRequiredService<IOptions<HealthCheckServiceOptions>>().Value.Registrations.Any(check => Decides(check, options));
 
     private static bool Decides(HealthCheckRegistration check, RegistrationHealthOptions options)
-        => options.Tag.Length == 0 || check.Tags.Contains(options.Tag);
+        => !RegistrationHealthCheck.Is(check) && (string.IsNullOrEmpty(options.Tag) || check.Tags.Contains(options.Tag));
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "This application withdraws from etcd: unhealthy are {Checks}.")]
-        public static partial void Withdraws(ILogger logger, string checks);
+        [LoggerMessage(1, LogLevel.Warning, "This application is out of service while it is unhealthy: {Failing}.")]
+        public static partial void Withdraws(ILogger logger, string failing);
 
         [LoggerMessage(2, LogLevel.Information, "This application is healthy again and comes back to etcd.")]
         public static partial void ComesBack(ILogger logger);
 
-        [LoggerMessage(3, LogLevel.Warning, "etcd could not be told of the health's change yet.")]
-        public static partial void Late(ILogger logger, Exception exception);
+        [LoggerMessage(3, LogLevel.Error, "The health checks could not be run; that counts as unhealthy.")]
+        public static partial void Failed(ILogger logger, Exception exception);
+
+        [LoggerMessage(4, LogLevel.Warning, "This application is not healthy yet, and registered as soon as it is. Unhealthy: {Failing}.")]
+        public static partial void NotYet(ILogger logger, string failing);
     }
 }

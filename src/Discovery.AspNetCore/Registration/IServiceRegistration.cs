@@ -3,8 +3,17 @@ namespace Discovery.AspNetCore;
 /// <summary>What a registration is doing.</summary>
 public enum ServiceRegistrationState
 {
-    /// <summary>The application has not started yet, or registration is switched off.</summary>
+    /// <summary>The application has not started yet.</summary>
     NotStarted,
+
+    /// <summary>Registration is switched off by <see cref="EtcdRegistrationOptions.Enabled"/>.</summary>
+    Disabled,
+
+    /// <summary>
+    /// There is nothing to register: the server has no address that others can dial. <see cref="ServiceRegistrationStatus.LastError"/>
+    /// says why and which setting helps.
+    /// </summary>
+    NoAddress,
 
     /// <summary>The keys are being put, for the first time or after etcd was away or the lease was lost.</summary>
     Registering,
@@ -21,7 +30,7 @@ public enum ServiceRegistrationState
     /// <summary>The application stops: it has said so, and serves on for a moment.</summary>
     Draining,
 
-    /// <summary>The keys are gone and the lease is revoked.</summary>
+    /// <summary>The application left: the keys are gone, or run out with their lease when etcd was away.</summary>
     Stopped,
 }
 
@@ -30,11 +39,14 @@ public enum ServiceRegistrationState
 /// <param name="InstanceId">The id of this process.</param>
 /// <param name="Keys">The keys that stand, or are to stand, in etcd.</param>
 /// <param name="LeaseId">The lease; 0 while there is none.</param>
-/// <param name="LastError">The last failure since all was well, or <see langword="null"/>.</param>
+/// <param name="LastError">The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</param>
 public sealed record ServiceRegistrationStatus(
     ServiceRegistrationState State, string InstanceId, IReadOnlyList<string> Keys, long LeaseId, Exception? LastError);
 
-/// <summary>This application's registration, to look at and to steer.</summary>
+/// <summary>
+/// This application's registration, to look at and to steer. What is wanted may be said at any time, even before the application has
+/// started, and holds; the tasks tell when etcd has it. After the application has stopped, nothing has an effect any more.
+/// </summary>
 public interface IServiceRegistration
 {
     /// <summary>How the registration stands.</summary>
@@ -47,7 +59,8 @@ public interface IServiceRegistration
     Task SetWeightAsync(int weight, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Takes the application out of service while it runs on: it first says that it drains, then its keys are deleted.
+    /// Takes the application out of service while it runs on: its keys say that it drains, then they are deleted. Called before the
+    /// application starts, it stays out of service until <see cref="RestoreAsync"/>, to warm up for example.
     /// </summary>
     /// <param name="cancellationToken">Ends the waiting for etcd; the change is made all the same.</param>
     Task WithdrawAsync(CancellationToken cancellationToken = default);

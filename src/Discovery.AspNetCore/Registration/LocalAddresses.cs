@@ -15,14 +15,16 @@ internal class LocalAddresses
             .Select(static a => a.Address);
 
     /// <summary>
-    /// The address that this machine uses towards a remote one, or null when there is no route. Connecting a datagram socket asks the
-    /// system's routing table and sends nothing.
+    /// The addresses that this machine uses towards a remote one, IPv4 first, for that is what every client understands; none when there
+    /// is no route. Connecting a datagram socket asks the system's routing table and sends nothing.
     /// </summary>
-    public virtual async Task<IPAddress?> TowardsAsync(Uri remote, CancellationToken cancellationToken)
+    public virtual async Task<IReadOnlyList<IPAddress>> TowardsAsync(Uri remote, CancellationToken cancellationToken)
     {
+        var found = new List<IPAddress>();
         try
         {
-            foreach (var address in await Dns.GetHostAddressesAsync(remote.DnsSafeHost, cancellationToken))
+            var addresses = await Dns.GetHostAddressesAsync(remote.DnsSafeHost, cancellationToken);
+            foreach (var address in addresses.OrderByDescending(static a => a.AddressFamily == AddressFamily.InterNetwork))
             {
                 try
                 {
@@ -30,7 +32,7 @@ internal class LocalAddresses
                     await socket.ConnectAsync(new IPEndPoint(address, remote.Port), cancellationToken);
                     if (socket.LocalEndPoint is IPEndPoint local)
                     {
-                        return local.Address.IsIPv4MappedToIPv6 ? local.Address.MapToIPv4() : local.Address;
+                        found.Add(local.Address.IsIPv4MappedToIPv6 ? local.Address.MapToIPv4() : local.Address);
                     }
                 }
                 catch (SocketException)
@@ -44,6 +46,6 @@ internal class LocalAddresses
             // The name of this etcd endpoint does not resolve; another endpoint's may.
         }
 
-        return null;
+        return found;
     }
 }

@@ -1,5 +1,3 @@
-using System.Text;
-using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -7,46 +5,43 @@ namespace Discovery.AspNetCore.Registration;
 
 /// <summary>
 /// Keeps in etcd what the application is: puts its records under one lease, follows changes of settings, weight and health, and takes
-/// the records away when the application withdraws or stops.
+/// the records away when the application withdraws or stops. What is wanted is noted first and brought about then, one change at a time,
+/// so a caller that gives up waiting loses nothing, and no wait for etcd is without a limit.
 /// </summary>
 internal sealed partial class Registrar : IAsyncDisposable
 {
-    private readonly EtcdClient _client;
     private readonly EtcdLeaseKeeper _keeper;
-    private readonly IReadOnlyList<AdvertisedEndpoint> _endpoints;
+    private readonly RegistrationWishes _wishes;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly CancellationTokenSource _stopping = new();
 
-    private HashSet<string> _keys = new(StringComparer.Ordinal);
-    private EtcdRegistrationOptions _options;
-    private int? _weight;
-    private bool _withdrawn;
-    private bool _unhealthy;
-    private bool _inService;
-    private volatile bool _draining;
+    private volatile RegistrationPlan _plan;
+    private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
+    private volatile Exception? _conflict;
     private volatile bool _stopped;
+    private bool _announced;
 
     public Registrar(
-        EtcdClient client,
-        EtcdRegistrationOptions options,
-        IReadOnlyList<AdvertisedEndpoint> endpoints,
-        string instanceId,
-        TimeProvider time,
-        ILogger logger)
+        EtcdClient client, RegistrationPlan plan, string instanceId, RegistrationWishes wishes, TimeProvider time, ILogger logger)
     {
-        _client = client;
-        _options = options;
-        _endpoints = endpoints;
+        _plan = plan;
         InstanceId = instanceId;
+        _wishes = wishes;
         _time = time;
         _logger = logger;
-        _keeper = client.KeepLease(options.TimeToLive);
-        _keeper.KeyTaken += record => Log.KeyTaken(_logger, record.Key, record.LeaseId);
+        _keeper = client.KeepLease(plan.Options.TimeToLive);
+        _keeper.KeyTaken += record => Report(new InvalidOperationException(
+            $"The key {record.Key} of this application is in other hands (lease {record.LeaseId:x}): another process advertises the same "
+            + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both."));
         _keeper.StatusChanged += OnLeaseChanged;
     }
 
     public string InstanceId { get; }
+
+    /// <summary>The settings as they are in force.</summary>
+    public EtcdRegistrationOptions Options => _plan.Options;
 
     public ServiceRegistrationStatus Status
     {
@@ -55,212 +50,245 @@ internal sealed partial class Registrar : IAsyncDisposable
             var lease = _keeper.Status;
             var state =
                 _stopped ? ServiceRegistrationState.Stopped
-                : _draining ? ServiceRegistrationState.Draining
-                : Volatile.Read(ref _withdrawn) ? ServiceRegistrationState.Withdrawn
-                : Volatile.Read(ref _unhealthy) ? ServiceRegistrationState.Unhealthy
-                : lease.State == EtcdLeaseState.Held && lease.KeysStored == lease.KeysWanted ? ServiceRegistrationState.Registered
+                : _stopping.IsCancellationRequested ? ServiceRegistrationState.Draining
+                : !_plan.Options.Enabled ? ServiceRegistrationState.Disabled
+                : _wishes.IsWithdrawn ? ServiceRegistrationState.Withdrawn
+                : _plan.Endpoints.Count == 0 ? ServiceRegistrationState.NoAddress
+                : _wishes.IsUnhealthy ? ServiceRegistrationState.Unhealthy
+                : AllStand(lease) ? ServiceRegistrationState.Registered
                 : ServiceRegistrationState.Registering;
             return new ServiceRegistrationStatus(
-                state, InstanceId, [.. Volatile.Read(ref _keys).Order(StringComparer.Ordinal)], lease.LeaseId, lease.LastError);
+                state, InstanceId, [.. _written.Keys.Order(StringComparer.Ordinal)], lease.LeaseId, lease.LastError ?? _plan.Problem ?? _conflict);
         }
     }
 
-    /// <summary>Wants the application to be in etcd. Returns at once.</summary>
-    public Task StartAsync() => ChangeAsync(static () => { }, CancellationToken.None, flush: false);
+    /// <summary>Takes note of something that an operator has to put right.</summary>
+    public void Report(InvalidOperationException conflict)
+    {
+        _conflict = conflict;
+        Log.Conflict(_logger, conflict.Message);
+    }
 
     /// <summary>Waits until etcd holds what is wanted.</summary>
-    public Task FlushAsync(CancellationToken cancellationToken) => _keeper.FlushAsync(cancellationToken);
-
-    public Task SetWeightAsync(int weight, CancellationToken cancellationToken) => ChangeAsync(() => _weight = weight, cancellationToken);
-
-    public Task SetWithdrawnAsync(bool withdrawn, CancellationToken cancellationToken)
-        => ChangeAsync(() => Volatile.Write(ref _withdrawn, withdrawn), cancellationToken);
-
-    public Task SetUnhealthyAsync(bool unhealthy, CancellationToken cancellationToken)
-        => ChangeAsync(() => Volatile.Write(ref _unhealthy, unhealthy), cancellationToken);
-
-    public Task SetOptionsAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
-        => ChangeAsync(() => _options = options, cancellationToken);
-
-    /// <summary>
-    /// Says that the application drains, serves on for a moment, takes its keys away, revokes the lease, and serves on for another
-    /// moment. Each exchange with etcd has its limit; when etcd is away, the lease runs out by itself.
-    /// </summary>
-    public async Task StopAsync(CancellationToken cancellationToken)
+    public async Task FlushAsync(CancellationToken cancellationToken)
     {
-        _draining = true;
-        using var limit = new CancellationTokenSource(_options.StopTimeout, _time);
-        using var saying = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var heard = false;
-        await _gate.WaitAsync(cancellationToken);
         try
-        {
-            if (_inService)
-            {
-                Write(draining: true);
-                await _keeper.FlushAsync(saying.Token);
-                heard = true;
-            }
-        }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException)
-        {
-            Log.NotHeard(_logger, "it drains", e);
-        }
-        finally
-        {
-            _gate.Release();
-        }
-
-        // Without etcd nobody learns anything, and serving on for longer would only delay the stop.
-        if (heard)
-        {
-            Log.Draining(_logger, _options.DrainDelay);
-            await Task.Delay(_options.DrainDelay, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        using var secondLimit = new CancellationTokenSource(_options.StopTimeout, _time);
-        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(secondLimit.Token, cancellationToken);
-        try
-        {
-            await _keeper.StopAsync(leaving.Token);
-            _stopped = true;
-            Log.Left(_logger, _keys.Count);
-            if (heard)
-            {
-                await Task.Delay(_options.LeaveDelay, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-        }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException)
-        {
-            Log.NotHeard(_logger, "it leaves", e);
-        }
-    }
-
-    /// <summary>Reports other processes that claim this one's id.</summary>
-    public async Task ReportConflictsAsync(CancellationToken cancellationToken)
-    {
-        foreach (var (name, service) in RegistrationRecords.Services(_options))
-        {
-            foreach (var layout in ServiceLayouts.Parse(service.Layout ?? _options.Layout))
-            {
-                var listing = await _client.ListAsync(layout.GetPrefix(name), cancellationToken: cancellationToken);
-                foreach (var record in listing.Items)
-                {
-                    if (!_keys.Contains(record.Key)
-                        && layout.TryRead(name, record, out var instance, out _)
-                        && instance.InstanceId == InstanceId)
-                    {
-                        Log.SameId(_logger, record.Key, InstanceId);
-                    }
-                }
-            }
-        }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _keeper.DisposeAsync();
-        _gate.Dispose();
-    }
-
-    private void OnLeaseChanged(EtcdLeaseStatus status)
-    {
-        Log.Lease(_logger, status.State, status.LeaseId, status.KeysStored, status.KeysWanted);
-        if (status.State == EtcdLeaseState.Lost)
-        {
-            Log.LeaseLost(_logger, status.LastError);
-        }
-    }
-
-    private async Task ChangeAsync(Action change, CancellationToken cancellationToken, bool flush = true)
-    {
-        await _gate.WaitAsync(cancellationToken);
-        try
-        {
-            change();
-            if (_draining)
-            {
-                return;
-            }
-
-            if (!_withdrawn && !_unhealthy)
-            {
-                _inService = true;
-                Write(draining: false);
-            }
-            else if (_inService)
-            {
-                _inService = false;
-
-                // First said, then gone: a client that sees a key go without a word takes it for a crash.
-                Write(draining: true);
-                await _keeper.FlushAsync(cancellationToken);
-                foreach (var key in _keys)
-                {
-                    _keeper.Remove(key);
-                }
-            }
-        }
-        finally
-        {
-            _gate.Release();
-        }
-
-        if (flush)
         {
             await _keeper.FlushAsync(cancellationToken);
         }
+        catch (ObjectDisposedException)
+        {
+            // The application stops: nothing is wanted any more.
+        }
     }
 
-    private void Write(bool draining)
+    /// <summary>Brings about what the plan and the wishes come to, and waits until etcd has it.</summary>
+    /// <param name="plan">A new plan; null: as before.</param>
+    /// <param name="cancellationToken">Ends the waiting; the change is made all the same.</param>
+    public async Task ApplyAsync(RegistrationPlan? plan, CancellationToken cancellationToken)
     {
-        var records = RegistrationRecords.Build(_options, _endpoints, InstanceId, _weight, draining);
-        foreach (var key in _keys)
+        await NoteAsync(plan).WaitAsync(cancellationToken);
+        if (!_stopping.IsCancellationRequested)
         {
-            if (!records.ContainsKey(key))
-            {
-                _keeper.Remove(key);
-            }
+            await FlushAsync(cancellationToken);
         }
-
-        foreach (var (key, value) in records)
-        {
-            if (value is null)
-            {
-                _keeper.Remove(key);
-            }
-            else
-            {
-                _keeper.Put(key, value);
-            }
-        }
-
-        Volatile.Write(ref _keys, [.. records.Keys]);
     }
 
+    /// <summary>Brings about what the plan and the wishes come to, without waiting for etcd to have all of it.</summary>
+    public async Task NoteAsync(RegistrationPlan? plan)
+    {
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _gate.WaitAsync();
+        try
+        {
+            if (!_stopping.IsCancellationRequested)
+            {
+                _plan = plan ?? _plan;
+                await ConvergeGateHeldAsync();
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // The client was disposed, as the last thing before the process ends.
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>
+    /// Says that the application drains, serves on for a moment, takes its keys away, revokes the lease, and serves on for another
+    /// moment. Each exchange with etcd has its limit; when etcd is away, the lease runs out by itself. Never throws.
+    /// </summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _stopping.CancelAsync();
+        await _gate.WaitAsync(CancellationToken.None);
+        try
+        {
+            // Without etcd nobody learns anything, and serving on for longer would only delay the stop.
+            var heard = _written.Count > 0 && await SayGoodbyeAsync(_written, cancellationToken);
+            if (heard)
+            {
+                Log.Draining(_logger, Options.DrainDelay);
+                await PauseAsync(Options.DrainDelay, cancellationToken);
+            }
+
+            if (await LeaveAsync(cancellationToken) && heard)
+            {
+                await PauseAsync(Options.LeaveDelay, cancellationToken);
+            }
+        }
+        finally
+        {
+            _stopped = true;
+            _gate.Release();
+        }
+    }
+
+    /// <summary>Leaves etcd at once if <see cref="StopAsync"/> was not called, as when the application's start failed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        if (!_stopped)
+        {
+            await LeaveAsync(CancellationToken.None);
+            _stopped = true;
+        }
+
+        await _keeper.DisposeAsync();
+    }
+
+    private static bool AllStand(EtcdLeaseStatus lease)
+        => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
+
+    private async Task ConvergeGateHeldAsync()
+    {
+        IReadOnlyDictionary<string, RegistrationRecord> before = _written;
+        IReadOnlyDictionary<string, RegistrationRecord> after = _wishes.IsWithdrawn || _wishes.IsUnhealthy
+            ? new Dictionary<string, RegistrationRecord>()
+            : RegistrationRecords.Build(_plan, InstanceId, _wishes.Weight);
+        foreach (var (key, record) in after)
+        {
+            // A key is claimed once, when this application comes into service; a later change never takes it from a successor.
+            if (!before.TryGetValue(key, out var old))
+            {
+                _keeper.Put(key, record.Value);
+            }
+            else if (!old.Value.AsSpan().SequenceEqual(record.Value))
+            {
+                _keeper.Update(key, record.Value);
+            }
+        }
+
+        _written = after;
+        var leaving = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
+        if (leaving.Count > 0)
+        {
+            await SayGoodbyeAsync(leaving, _stopping.Token);
+            foreach (var key in leaving.Keys)
+            {
+                _keeper.Remove(key);
+            }
+        }
+    }
+
+    /// <summary>First said, then gone: a client that sees a key go without a word takes it for a crash.</summary>
+    /// <returns>Whether etcd has it.</returns>
+    private Task<bool> SayGoodbyeAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
+        => TellAsync(
+            "it drains",
+            limit =>
+            {
+                foreach (var (key, record) in records)
+                {
+                    if (record.Goodbye is { } goodbye)
+                    {
+                        _keeper.Update(key, goodbye);
+                    }
+                    else
+                    {
+                        _keeper.Remove(key);
+                    }
+                }
+
+                return _keeper.FlushAsync(limit);
+            },
+            cancellationToken);
+
+    private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
+    {
+        var left = await TellAsync("it leaves", _keeper.StopAsync, cancellationToken);
+        if (left)
+        {
+            Log.Left(_logger, _written.Count);
+        }
+
+        return left;
+    }
+
+    private async Task<bool> TellAsync(string what, Func<CancellationToken, Task> tell, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(Options.StopTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await tell(either.Token);
+            return true;
+        }
+        catch (Exception e) when (e is EtcdException or OperationCanceledException or ObjectDisposedException)
+        {
+            Log.NotHeard(_logger, what, Options.StopTimeout, (_keeper.Status.LastError ?? e).Message);
+            return false;
+        }
+    }
+
+    private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
+        => await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    private void OnLeaseChanged(EtcdLeaseStatus lease)
+    {
+        Log.Lease(_logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
+        if (lease.State == EtcdLeaseState.Lost)
+        {
+            _announced = false;
+            Log.LeaseLost(_logger, lease.LastError?.Message);
+        }
+        else if (!_announced && AllStand(lease))
+        {
+            _announced = true;
+            Log.Registered(_logger, string.Join(", ", _written.Keys), lease.LeaseId, lease.TimeToLive);
+        }
+    }
+
+    // The numbers go on after those of the service, which logs under the same name.
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
+        [LoggerMessage(11, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
         public static partial void Draining(ILogger logger, TimeSpan delay);
 
-        [LoggerMessage(2, LogLevel.Information, "This application left etcd ({Keys} keys).")]
+        [LoggerMessage(12, LogLevel.Information, "This application left etcd ({Keys} keys).")]
         public static partial void Left(ILogger logger, int keys);
 
-        [LoggerMessage(3, LogLevel.Warning, "etcd could not be told that {What}; the lease runs out by itself.")]
-        public static partial void NotHeard(ILogger logger, string what, Exception exception);
+        [LoggerMessage(13, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
+        public static partial void NotHeard(ILogger logger, string what, TimeSpan limit, string reason);
 
-        [LoggerMessage(4, LogLevel.Error, "The key {Key} of this application is in other hands (lease {Lease:x}): another process "
-            + "advertises the same address. It is left alone; check Etcd:Registration:AdvertisedUrls of both.")]
-        public static partial void KeyTaken(ILogger logger, string key, long lease);
+        [LoggerMessage(14, LogLevel.Error, "{Conflict}")]
+        public static partial void Conflict(ILogger logger, string conflict);
 
-        [LoggerMessage(5, LogLevel.Error, "The key {Key} bears this application's instance id '{Id}': two processes have the same "
-            + "Etcd:Registration:InstanceId. Leave it unset, or give each its own.")]
-        public static partial void SameId(ILogger logger, string key, string id);
-
-        [LoggerMessage(6, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
+        [LoggerMessage(15, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
 
-        [LoggerMessage(7, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put again.")]
-        public static partial void LeaseLost(ILogger logger, Exception? exception);
+        [LoggerMessage(16, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
+            + "again. {Reason}")]
+        public static partial void LeaseLost(ILogger logger, string? reason);
+
+        [LoggerMessage(17, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
+        public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
     }
 }

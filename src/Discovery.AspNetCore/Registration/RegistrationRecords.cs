@@ -19,11 +19,14 @@ internal static class RegistrationRecords
         }
     }
 
-    /// <summary>The records by key; a null value means that the state cannot be said in its layout, so the key is to be gone.</summary>
-    public static Dictionary<string, byte[]?> Build(
-        EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, string instanceId, int? weight, bool draining)
+    /// <summary>The records by key.</summary>
+    /// <param name="plan">The settings and the endpoints.</param>
+    /// <param name="instanceId">The id of this process.</param>
+    /// <param name="weight">The weight that wins over the settings' one.</param>
+    public static IReadOnlyDictionary<string, RegistrationRecord> Build(RegistrationPlan plan, string instanceId, int? weight)
     {
-        var records = new Dictionary<string, byte[]?>(StringComparer.Ordinal);
+        var (options, endpoints, _) = plan;
+        var records = new Dictionary<string, RegistrationRecord>(StringComparer.Ordinal);
         foreach (var (name, service) in Services(options))
         {
             var layouts = ServiceLayouts.Parse(service.Layout ?? options.Layout);
@@ -47,11 +50,15 @@ internal static class RegistrationRecords
                     Version = service.Version ?? options.Version,
                     Tags = [.. options.Tags.Concat(service.Tags).Distinct(StringComparer.Ordinal)],
                     Metadata = Merge(options, service, endpoint),
-                    IsDraining = draining,
                 };
                 foreach (var layout in layouts)
                 {
-                    records[layout.GetKey(name, instance.Address)] = layout.Write(instance);
+                    // A layout that cannot write a serving instance cannot register one at all.
+                    if (layout.Write(instance) is { } value)
+                    {
+                        records[layout.GetKey(name, instance.Address)] =
+                            new RegistrationRecord(value, layout.Write(instance with { IsDraining = true }));
+                    }
                 }
             }
         }

@@ -1,8 +1,4 @@
 using Discovery.Etcd;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -13,39 +9,27 @@ namespace Discovery.AspNetCore.Registration;
 /// Registers when the application has started, for only then are the bound ports known, and leaves while the server still accepts
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
-internal sealed partial class RegistrationService : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
+internal sealed partial class RegistrationService(
+    EtcdClient client,
+    IOptions<EtcdClientOptions> clientOptions,
+    RegistrationSettings settings,
+    RegistrationPlanner planner,
+    HealthGate health,
+    TimeProvider time,
+    ILogger<RegistrationService> logger) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
     private const int MaxWeight = 1_000_000;
 
-    private readonly IServiceProvider _services;
-    private readonly EtcdClient _client;
-    private readonly EtcdClientOptions _clientOptions;
-    private readonly RegistrationSettings _settings;
-    private readonly TimeProvider _time;
-    private readonly ILogger<RegistrationService> _logger;
+    private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
+
+    private readonly RegistrationWishes _wishes = new();
     private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _reloading = new(1, 1);
 
     private volatile Registrar? _registrar;
     private IDisposable? _reload;
+    private Task _background = Task.CompletedTask;
     private int _disposed;
-    private Task _health = Task.CompletedTask;
-    private Task _catchUp = Task.CompletedTask;
-
-    public RegistrationService(
-        IServiceProvider services,
-        EtcdClient client,
-        IOptions<EtcdClientOptions> clientOptions,
-        RegistrationSettings settings,
-        TimeProvider time,
-        ILogger<RegistrationService> logger)
-    {
-        _services = services;
-        _client = client;
-        _clientOptions = clientOptions.Value;
-        _settings = settings;
-        _time = time;
-        _logger = logger;
-    }
 
     public ServiceRegistrationStatus Status
         => _registrar?.Status ?? new ServiceRegistrationStatus(ServiceRegistrationState.NotStarted, "", [], 0, null);
@@ -57,52 +41,43 @@ internal sealed partial class RegistrationService : IHostedLifecycleService, ISe
             throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 1 to {MaxWeight}.");
         }
 
-        return Started().SetWeightAsync(weight, cancellationToken);
+        _wishes.Weight = weight;
+        return ApplyAsync(cancellationToken);
     }
 
-    public Task WithdrawAsync(CancellationToken cancellationToken = default) => Started().SetWithdrawnAsync(withdrawn: true, cancellationToken);
+    public Task WithdrawAsync(CancellationToken cancellationToken = default)
+    {
+        _wishes.IsWithdrawn = true;
+        return ApplyAsync(cancellationToken);
+    }
 
-    public Task RestoreAsync(CancellationToken cancellationToken = default) => Started().SetWithdrawnAsync(withdrawn: false, cancellationToken);
+    public Task RestoreAsync(CancellationToken cancellationToken = default)
+    {
+        _wishes.IsWithdrawn = false;
+        return ApplyAsync(cancellationToken);
+    }
 
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
-        var options = _settings.Current;
-        if (!options.Enabled)
-        {
-            Log.SwitchedOff(_logger);
-            return;
-        }
-
-        IReadOnlyList<AdvertisedEndpoint> endpoints;
-        try
-        {
-            endpoints = await ResolveEndpointsAsync(options, cancellationToken);
-        }
-        catch (InvalidOperationException e) when (!options.FailFast)
-        {
-            Log.NothingToAdvertise(_logger, e.Message);
-            return;
-        }
-
-        if (endpoints.Count == 0)
-        {
-            Log.NoAddresses(_logger);
-            return;
-        }
-
-        var registrar = new Registrar(_client, options, endpoints, InstanceIds.Get(options), _time, _logger);
+        var options = settings.Current;
+        var plan = await planner.PlanAsync(options, cancellationToken);
+        Announce(plan);
+        _wishes.IsUnhealthy = options.Enabled && !await health.AskFirstAsync(options.Health, cancellationToken);
+        var registrar = new Registrar(client, plan, InstanceIds.Get(options), _wishes, time, logger);
         _registrar = registrar;
-        await registrar.StartAsync();
-        await WaitForEtcdAsync(registrar, options, cancellationToken);
-        _reload = _settings.OnChange(changed => _ = ReloadAsync(registrar, changed));
-        _health = HealthGate.RunAsync(_services, options.Health, registrar, _time, _logger, _stop.Token);
+        _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
+        await registrar.NoteAsync(plan: null);
+        if (options.Enabled)
+        {
+            await WaitForEtcdAsync(registrar, options, cancellationToken);
+        }
+
+        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar));
     }
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        _reload?.Dispose();
-        await _stop.CancelAsync();
-        await Task.WhenAll(_health, _catchUp).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await EndBackgroundAsync();
         if (_registrar is { } registrar)
         {
             await registrar.StopAsync(cancellationToken);
@@ -125,117 +100,151 @@ internal sealed partial class RegistrationService : IHostedLifecycleService, ISe
             return;
         }
 
-        _reload?.Dispose();
-        await _stop.CancelAsync();
-        await Task.WhenAll(_health, _catchUp).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await EndBackgroundAsync();
         if (_registrar is { } registrar)
         {
             await registrar.DisposeAsync();
         }
-
-        _stop.Dispose();
     }
 
-    private Registrar Started()
-        => _registrar ?? throw new InvalidOperationException(
-            "The application is not registered: it has not started yet, it has no address to advertise, or Etcd:Registration:Enabled is false.");
+    private Task ApplyAsync(CancellationToken cancellationToken)
+        => _registrar?.ApplyAsync(plan: null, cancellationToken) ?? Task.CompletedTask;
 
-    private async Task<IReadOnlyList<AdvertisedEndpoint>> ResolveEndpointsAsync(
-        EtcdRegistrationOptions options, CancellationToken cancellationToken)
+    private void Announce(RegistrationPlan plan)
     {
-        // A generic host has no server, and the test server has no addresses: there only what is configured can be advertised.
-        var bound = _services.GetService<IServer>()?.Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
-        var resolver = new AdvertisedAddressResolver(
-            new LocalAddresses(), _client.Endpoints, new EndpointNames(_services.GetRequiredService<IConfiguration>()), _logger);
-        return await resolver.ResolveAsync(options, [.. bound], cancellationToken);
+        if (!plan.Options.Enabled)
+        {
+            Log.SwitchedOff(logger);
+        }
+        else if (plan.Problem is { } problem)
+        {
+            if (plan.Options.FailFast)
+            {
+                throw problem;
+            }
+
+            Log.NothingToAdvertise(logger, problem.Message);
+        }
+        else if (plan.Endpoints.Count == 0)
+        {
+            Log.NoAddresses(logger);
+        }
     }
 
     private async Task WaitForEtcdAsync(Registrar registrar, EtcdRegistrationOptions options, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(_clientOptions.RequestTimeout, _time);
+        // A moment longer than an attempt takes, for it says at its end what is wrong.
+        var timeout = clientOptions.Value.RequestTimeout;
+        using var limit = new CancellationTokenSource(timeout + AnswerGrace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
             await registrar.FlushAsync(either.Token);
-            await AfterRegisteredAsync(registrar, options, either.Token);
+            if (options.FailFast && registrar.Status.Keys.Count == 0)
+            {
+                // An application that is not in service yet wants no keys; whether etcd is there has to be asked then.
+                await client.GetStatusAsync(either.Token);
+            }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            var cause = registrar.Status.LastError ?? e;
+            var cause = registrar.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
             if (options.FailFast)
             {
                 throw new InvalidOperationException(
-                    $"This application could not be registered within {_clientOptions.RequestTimeout.TotalSeconds:0.###} s "
-                    + $"(Etcd:RequestTimeout), and Etcd:Registration:FailFast is true. {cause.Message}",
+                    $"This application could not be registered within {timeout.TotalSeconds:0.###} s (Etcd:RequestTimeout), and "
+                    + $"Etcd:Registration:FailFast is true. {cause.Message}",
                     cause);
             }
 
-            Log.KeepsTrying(_logger, string.Join(", ", _client.Endpoints), cause.Message);
-            _catchUp = CatchUpAsync(registrar, options);
+            Log.KeepsTrying(logger, string.Join(", ", client.Endpoints), cause.Message);
         }
     }
 
-    private async Task CatchUpAsync(Registrar registrar, EtcdRegistrationOptions options)
+    private async Task FollowUpAsync(Registrar registrar)
     {
+        // Generated ids are random; only one that somebody chose can be chosen twice.
+        if (string.IsNullOrEmpty(registrar.Options.InstanceId))
+        {
+            return;
+        }
+
         try
         {
             await registrar.FlushAsync(_stop.Token);
-            await AfterRegisteredAsync(registrar, options, _stop.Token);
+            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token);
         }
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
-            // The keeper goes on; what is missed here is a log line and the check for a second process with the same id.
-            Log.CheckMissed(_logger, e);
+            Log.CheckMissed(logger, e);
         }
     }
 
-    private async Task AfterRegisteredAsync(Registrar registrar, EtcdRegistrationOptions options, CancellationToken cancellationToken)
-    {
-        Log.Registered(_logger, string.Join(", ", registrar.Status.Keys));
+    private Task WatchHealthAsync(Registrar registrar)
+        => health.RunAsync(
+            () => registrar.Options.Health,
+            healthy =>
+            {
+                _wishes.IsUnhealthy = !healthy;
+                return registrar.NoteAsync(plan: null);
+            },
+            _stop.Token);
 
-        // Generated ids are random; only one that somebody chose can be chosen twice.
-        if (!string.IsNullOrEmpty(options.InstanceId))
-        {
-            await registrar.ReportConflictsAsync(cancellationToken);
-        }
-    }
-
-    private async Task ReloadAsync(Registrar registrar, EtcdRegistrationOptions options)
+    private async Task ReloadAsync(Registrar registrar)
     {
         try
         {
-            await registrar.SetOptionsAsync(options, _stop.Token);
-            Log.Reloaded(_logger);
+            // One at a time, and each with what is newest then: files are often reported twice.
+            await _reloading.WaitAsync(_stop.Token);
+            try
+            {
+                var plan = await planner.PlanAsync(settings.Current, _stop.Token);
+                if (plan.Problem is { } problem)
+                {
+                    Log.ReloadNotUsed(logger, problem.Message);
+                    return;
+                }
+
+                await registrar.NoteAsync(plan);
+            }
+            finally
+            {
+                _reloading.Release();
+            }
         }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException)
+        catch (OperationCanceledException)
         {
-            Log.CheckMissed(_logger, e);
+            // The application stops.
         }
+    }
+
+    private async Task EndBackgroundAsync()
+    {
+        _reload?.Dispose();
+        await _stop.CancelAsync();
+        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Registered in etcd: {Keys}.")]
-        public static partial void Registered(ILogger logger, string keys);
-
-        [LoggerMessage(2, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
+        [LoggerMessage(1, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
         public static partial void SwitchedOff(ILogger logger);
 
-        [LoggerMessage(3, LogLevel.Error, "This application is not registered: {Problem}")]
+        [LoggerMessage(2, LogLevel.Error, "This application is not registered: {Problem}")]
         public static partial void NothingToAdvertise(ILogger logger, string problem);
 
-        [LoggerMessage(4, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
+        [LoggerMessage(3, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
             + "Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.")]
         public static partial void NoAddresses(ILogger logger);
 
-        [LoggerMessage(5, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
+        [LoggerMessage(4, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
         public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
 
-        [LoggerMessage(6, LogLevel.Debug, "Following up on the registration ended early.")]
+        [LoggerMessage(5, LogLevel.Debug, "The check for another process with the same instance id ended early.")]
         public static partial void CheckMissed(ILogger logger, Exception exception);
 
-        [LoggerMessage(7, LogLevel.Information, "The registration's settings changed; the keys were put again.")]
-        public static partial void Reloaded(ILogger logger);
+        [LoggerMessage(6, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
+        public static partial void ReloadNotUsed(ILogger logger, string problem);
     }
 }

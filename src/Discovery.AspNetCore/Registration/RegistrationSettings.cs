@@ -15,25 +15,64 @@ internal sealed partial class RegistrationSettings(
     IConfiguration configuration,
     ILogger<RegistrationSettings> logger)
 {
-    /// <summary>The settings at start, validated.</summary>
-    public EtcdRegistrationOptions Current => initial.Value;
+    private volatile EtcdRegistrationOptions? _changed;
 
-    /// <summary>Calls back with the whole settings whenever the configuration was reloaded and is valid.</summary>
-    public IDisposable OnChange(Action<EtcdRegistrationOptions> callback) => ChangeToken.OnChange(configuration.GetReloadToken, () =>
+    /// <summary>The last valid settings.</summary>
+    public EtcdRegistrationOptions Current => _changed ?? initial.Value;
+
+    /// <summary>Calls back whenever the configuration was reloaded and is valid; <see cref="Current"/> is up to date then.</summary>
+    public IDisposable OnChange(Action callback)
+    {
+        // Read before the first change, for it is what goes on if that one is not valid.
+        _changed = Current;
+        return ChangeToken.OnChange(configuration.GetReloadToken, () =>
+        {
+            if (TryRead())
+            {
+                callback();
+            }
+        });
+    }
+
+    private bool TryRead()
     {
         try
         {
-            callback(factory.Create(Options.DefaultName));
+            var changed = factory.Create(Options.DefaultName);
+            WarnOfFixed(changed);
+            _changed = changed;
+            return true;
         }
-        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException or FormatException)
+        catch (Exception e)
         {
+            // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
             Log.NotUsed(logger, e.Message);
+            return false;
         }
-    });
+    }
+
+    private void WarnOfFixed(EtcdRegistrationOptions changed)
+    {
+        var now = Current;
+        foreach (var (setting, differs) in new[]
+        {
+            (nameof(now.InstanceId), changed.InstanceId != now.InstanceId),
+            (nameof(now.TimeToLive), changed.TimeToLive != now.TimeToLive),
+        })
+        {
+            if (differs)
+            {
+                Log.NeedsRestart(logger, setting);
+            }
+        }
+    }
 
     private static partial class Log
     {
         [LoggerMessage(1, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void NotUsed(ILogger logger, string problem);
+
+        [LoggerMessage(2, LogLevel.Warning, "Etcd:Registration:{Setting} was changed; that has no effect before the next start.")]
+        public static partial void NeedsRestart(ILogger logger, string setting);
     }
 }

@@ -5,6 +5,16 @@ namespace Discovery.Etcd.Connections;
 /// <summary>Words failures: what failed, where, and what to do about it.</summary>
 internal static class EtcdErrors
 {
+    private const string Reach =
+        "Check that etcd runs there, that Etcd:Endpoints names its client URLs, and that http and https match what it listens with.";
+
+    private const string NoLeader =
+        "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other.";
+
+    private const string Tls =
+        " Check also that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or "
+        + "Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile.";
+
     /// <summary>etcd answered, and said no.</summary>
     public static EtcdException Refused(string operation, string endpoint, GrpcException failure, EtcdClientOptions options) => new(
         $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(failure.Detail, options)}", failure.Code, operation, [endpoint], failure);
@@ -13,7 +23,6 @@ internal static class EtcdErrors
     public static EtcdException Unreachable(
         string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, GrpcException Failure)> attempts, EtcdClientOptions options)
     {
-        const string Reach = "Check that etcd runs there, that Etcd:Endpoints names its client URLs, and that http and https match what it listens with.";
         var limit = $"{options.RequestTimeout.TotalSeconds:0.###} s";
         if (attempts.Count == 0)
         {
@@ -22,25 +31,28 @@ internal static class EtcdErrors
                 EtcdStatusCode.DeadlineExceeded, operation, []);
         }
 
-        var last = attempts[^1].Failure;
         var tried = attempts
             .GroupBy(a => a.Endpoint)
             .Select(g => $"{g.Key.Name} ({g.First().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
-        var isThere = attempts.Any(a => a.Failure.Kind is GrpcFailureKind.Status or GrpcFailureKind.Silence);
-        var advice = isThere
-            ? "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other."
-            : Reach;
+        var silentOnly = attempts.All(a => a.Failure.Kind == GrpcFailureKind.Silence);
         return new EtcdException(
-            $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {advice}",
-            last.Code is EtcdStatusCode.Unknown ? EtcdStatusCode.Unavailable : last.Code,
+            $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {Advice(attempts)}",
+            silentOnly ? EtcdStatusCode.DeadlineExceeded : EtcdStatusCode.Unavailable,
             operation,
             [.. attempts.Select(a => a.Endpoint.Name).Distinct()],
-            last);
+            attempts[^1].Failure);
     }
 
     /// <summary>A stream ended before its time.</summary>
     public static EtcdException StreamEnded(string operation, string endpoint, GrpcException end, EtcdClientOptions options) => new(
         $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(end.Detail, options)}", end.Code, operation, [endpoint], end);
+
+    private static string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, GrpcException Failure)> attempts)
+    {
+        var isThere = attempts.Any(a => a.Failure.Kind is GrpcFailureKind.Status or GrpcFailureKind.Silence);
+        var isSecure = attempts.Any(a => a.Endpoint.Address.Scheme == Uri.UriSchemeHttps);
+        return (isThere ? NoLeader : Reach) + (isSecure ? Tls : "");
+    }
 
     /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
     public static string Advice(string detail, EtcdClientOptions options)

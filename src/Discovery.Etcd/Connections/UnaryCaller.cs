@@ -32,7 +32,7 @@ internal sealed class UnaryCaller(Failover failover, TokenSource? tokens)
         var connection = endpoint.Calls.Rent();
         try
         {
-            var metadata = new GrpcMetadata(attempt.Token, Timeout: attempt.TimeLeft);
+            var metadata = new GrpcMetadata(attempt.Token, timeout: attempt.TimeLeft);
             var response = await GrpcUnaryCall.InvokeAsync(
                 connection.Invoker, endpoint.Address, method, request, metadata, attempt.Progress, attempt.CancellationToken);
             return (response, endpoint);

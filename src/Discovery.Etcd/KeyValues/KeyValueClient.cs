@@ -6,19 +6,22 @@ using Google.Protobuf;
 namespace Discovery.Etcd.KeyValues;
 
 /// <summary>Operations on single keys, and transactions.</summary>
-internal sealed class KeyValueClient(UnaryCaller caller)
+internal sealed class KeyValueClient(UnaryCaller caller, RevisionMark mark)
 {
     /// <summary>Reads one key and the revision at which it stood so.</summary>
     public async Task<(EtcdKeyValue? Record, ResponseHeader Header)> GetAsync(KeyRange key, CancellationToken cancellationToken)
     {
         var response = await caller.CallAsync(EtcdMethods.Range, new RangeRequest { Key = key.Start }, cancellationToken);
+        mark.Note(response.Header);
         return (response.Kvs.Count > 0 ? Records.From(response.Kvs[0]) : null, response.Header ?? new ResponseHeader());
     }
 
     public async Task<long> PutAsync(string key, ReadOnlyMemory<byte> value, long leaseId, CancellationToken cancellationToken)
     {
         var request = new PutRequest { Key = ByteString.CopyFromUtf8(key), Value = ByteString.CopyFrom(value.Span), Lease = leaseId };
-        return (await caller.CallAsync(EtcdMethods.Put, request, cancellationToken)).Header.Revision;
+        var response = await caller.CallAsync(EtcdMethods.Put, request, cancellationToken);
+        mark.Note(response.Header);
+        return response.Header?.Revision ?? 0;
     }
 
     public async Task<bool> DeleteAsync(string key, CancellationToken cancellationToken)
@@ -34,9 +37,10 @@ internal sealed class KeyValueClient(UnaryCaller caller)
         request.Success.AddRange(transaction.Then.Select(o => o.Message));
         request.Failure.AddRange(transaction.Else.Select(o => o.Message));
         var response = await caller.CallAsync(EtcdMethods.Txn, request, cancellationToken);
+        mark.Note(response.Header);
         var reads = response.Responses
             .Where(r => r.ResponseCase == ResponseOp.ResponseOneofCase.ResponseRange)
             .Select(r => r.ResponseRange.Kvs.Count > 0 ? Records.From(r.ResponseRange.Kvs[0]) : null);
-        return new EtcdTransactionResult(response.Succeeded, response.Header.Revision, [.. reads]);
+        return new EtcdTransactionResult(response.Succeeded, response.Header?.Revision ?? 0, [.. reads]);
     }
 }

@@ -8,7 +8,7 @@ namespace Discovery.Etcd.KeyValues;
 /// Lists a range in pages. The first page sets the revision that all others are read at, so a list is never torn, however much is
 /// written meanwhile.
 /// </summary>
-internal sealed class PagedList(UnaryCaller caller)
+internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
 {
     private const int FirstPageSize = 2_000;
 
@@ -61,7 +61,13 @@ internal sealed class PagedList(UnaryCaller caller)
                 continue;
             }
 
+            page.Header ??= new ResponseHeader();
             first ??= page.Header;
+            if (!serializable)
+            {
+                mark.Note(page.Header);
+            }
+
             if (page.Header.ClusterId != first.ClusterId)
             {
                 // Another cluster answers under the same address: none of the pages belong together.

@@ -19,7 +19,7 @@ internal sealed class KeepAliveStream : IDisposable
     {
         Endpoint = endpoint;
         _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.LeaseKeepAlive, new GrpcMetadata(token, RequireLeader: true));
+        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.LeaseKeepAlive, new GrpcMetadata(token, requireLeader: true));
         _ = ReadAllAsync();
     }
 

@@ -84,14 +84,15 @@ internal sealed class KeyConvergence(WantedKeys keys, KeyValueClient client, Act
 
     private bool JudgeLockHeld(WantedKey key, EtcdKeyValue? record, long leaseId)
     {
-        if (key.State == WantedState.Taken)
+        if (record is null)
         {
+            // Whoever had taken it is gone; we are not.
+            key.State = key.Value is null ? WantedState.Settled : WantedState.Open;
             return false;
         }
 
-        if (record is null)
+        if (key.State == WantedState.Taken)
         {
-            key.State = key.Value is null ? WantedState.Settled : WantedState.Open;
             return false;
         }
 

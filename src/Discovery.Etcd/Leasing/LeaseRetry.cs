@@ -8,8 +8,8 @@ internal static class LeaseRetry
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
-    // A registration must be back soon after etcd is; jitter spreads a thousand processes over these seconds.
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
+    // A registration must be back within 2 s of etcd; the steps before have spread a thousand processes over this time.
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     /// <summary>Creates the pipeline.</summary>
     /// <param name="time">The clock.</param>

@@ -10,6 +10,7 @@ internal sealed class WantedKeys
     private readonly List<(long Version, TaskCompletionSource Done)> _waiters = [];
     private readonly Queue<long> _leases = new();
     private long _version;
+    private Exception? _closed;
 
     public Lock Gate { get; } = new();
 
@@ -56,12 +57,30 @@ internal sealed class WantedKeys
         Changed.Set();
     }
 
+    public void Update(string name, byte[] value)
+    {
+        lock (Gate)
+        {
+            if (_keys.TryGetValue(name, out var key) && key.Value is not null)
+            {
+                // A put that has not arrived yet still takes the key over.
+                key.Value = value;
+                key.State = key.State == WantedState.Taken ? WantedState.Taken : WantedState.Open;
+                key.Version = ++_version;
+            }
+        }
+
+        Changed.Set();
+    }
+
     public void Remove(string name)
     {
         lock (Gate)
         {
             if (_keys.TryGetValue(name, out var key))
             {
+                // What we know of a key in other hands is their revision, and a deletion must not match it.
+                key.Revision = key.State == WantedState.Taken ? 0 : key.Revision;
                 key.Value = null;
                 key.TakeOver = false;
                 key.State = WantedState.Open;
@@ -77,6 +96,11 @@ internal sealed class WantedKeys
     {
         lock (Gate)
         {
+            if (_closed is not null)
+            {
+                return Task.FromException(_closed);
+            }
+
             var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiters.Add((_version, waiter));
             ReleaseLockHeld();
@@ -163,6 +187,7 @@ internal sealed class WantedKeys
     {
         lock (Gate)
         {
+            _closed = reason;
             _waiters.ForEach(w => w.Done.TrySetException(reason));
             _waiters.Clear();
         }

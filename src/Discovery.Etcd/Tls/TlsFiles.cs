@@ -14,6 +14,7 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
     private readonly Lock _gate = new();
     private SslStreamCertificateContext? _certificate;
     private X509Certificate2Collection? _authorities;
+    private bool _isRead;
 
     /// <summary>What a handshake with an endpoint needs.</summary>
     /// <param name="host">The endpoint's host.</param>
@@ -49,15 +50,16 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
     {
         try
         {
-            _authorities = CertificateLoader.LoadAuthorities(options);
-            _certificate = CertificateLoader.LoadCertificate(options);
+            var authorities = CertificateLoader.LoadAuthorities(options);
+            var certificate = CertificateLoader.LoadCertificate(options);
+            (_authorities, _certificate, _isRead) = (authorities, certificate, true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
             // Files that are being replaced are half there for a moment; what was read before still serves.
-            if (_authorities is null && _certificate is null)
+            if (!_isRead)
             {
-                throw new IOException($"the files of Etcd:Tls cannot be read: {e.Message}", e);
+                throw new TlsFilesException($"the files of Etcd:Tls cannot be read: {e.Message}", e);
             }
 
             Log.KeptOldFiles(logger, e);

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Discovery.Etcd.Tls;
 
 namespace Discovery.Etcd.Transport;
 
@@ -30,6 +31,8 @@ internal static class GrpcFailure
                     return $"{socket.Message.ToLowerInvariant()} ({socket.SocketErrorCode})";
                 case OperationCanceledException:
                     return "the connection was given up";
+                case TlsFilesException:
+                    return e.Message;
                 case AuthenticationException:
                     return $"TLS failed: {(e.InnerException ?? e).Message}";
                 case HttpProtocolException protocol:
@@ -37,12 +40,8 @@ internal static class GrpcFailure
             }
         }
 
-        return exception switch
-        {
-            HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError } => "the peer does not speak HTTP/2",
-            HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError, InnerException: OperationCanceledException } => "no connection within the limit",
-            HttpRequestException { HttpRequestError: not HttpRequestError.Unknown and var error } => $"{error}: {exception.Message}",
-            _ => exception.Message,
-        };
+        return exception is HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError }
+            ? "the peer does not speak HTTP/2 there"
+            : exception.GetBaseException().Message;
     }
 }

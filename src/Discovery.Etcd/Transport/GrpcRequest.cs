@@ -4,12 +4,6 @@ using System.Net.Http.Headers;
 
 namespace Discovery.Etcd.Transport;
 
-/// <summary>What goes beside the messages of a call.</summary>
-/// <param name="Token">etcd's auth token, if any. A secret.</param>
-/// <param name="RequireLeader">Whether the member must refuse, or end a stream, while it knows no leader.</param>
-/// <param name="Timeout">How long the server may work on the call; <see langword="null"/> for streams.</param>
-internal readonly record struct GrpcMetadata(string? Token, bool RequireLeader = false, TimeSpan? Timeout = null);
-
 /// <summary>Builds the HTTP/2 request of a call.</summary>
 internal static class GrpcRequest
 {

@@ -31,11 +31,13 @@ internal static class GrpcUnaryCall
             var result = await reader.ReadAsync(method.Parser, cancellationToken);
 
             // The trailers arrive only when the body was read to its end.
-            var surplus = result is null ? null : await reader.ReadAsync(method.Parser, cancellationToken);
+            if (result is not null && await reader.ReadAsync(method.Parser, cancellationToken) is not null)
+            {
+                throw GrpcException.Malformed("the answer holds more than one message");
+            }
+
             GrpcStatus.CheckTail(response);
-            return surplus is null && result is not null
-                ? result
-                : throw GrpcException.Malformed(result is null ? "the answer holds no message" : "the answer holds more than one message");
+            return result ?? throw GrpcException.Malformed("the answer holds no message");
         }
         catch (Exception e) when (GrpcFailure.IsOfTheNetwork(e, cancellationToken))
         {

@@ -13,6 +13,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     private readonly EtcdClientOptions _options;
     private readonly EndpointPool _pool;
     private readonly TokenSource _tokens;
+    private readonly RevisionMark _mark;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly WatchJudge _judge;
@@ -22,13 +23,14 @@ internal sealed partial class WatchHub : IAsyncDisposable
     private volatile WatchStream? _stream;
 
     public WatchHub(
-        EtcdClientOptions options, EndpointPool pool, TokenSource tokens, UnaryCaller caller, TimeProvider time, ILogger logger,
+        EtcdClientOptions options, EndpointPool pool, TokenSource tokens, UnaryCaller caller, RevisionMark mark, TimeProvider time, ILogger logger,
         CancellationToken shutdown)
     {
         _shutdown = CancellationTokenSource.CreateLinkedTokenSource(shutdown);
         _options = options;
         _pool = pool;
         _tokens = tokens;
+        _mark = mark;
         _time = time;
         _logger = logger;
         _judge = new WatchJudge(_table, caller, time, logger, _shutdown.Token);
@@ -150,7 +152,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     {
         var token = await _tokens.GetAsync(_shutdown.Token);
         var endpoint = _pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
-        using var stream = new WatchStream(_table, _judge, endpoint, token, _options.AttemptTimeout, _time);
+        using var stream = new WatchStream(_table, _judge, endpoint, token, _mark, _options.AttemptTimeout, _time);
         var started = _time.GetTimestamp();
         _stream = stream;
         try

@@ -12,6 +12,7 @@ internal sealed class WatchStream : IDisposable
 {
     private readonly WatchTable _table;
     private readonly WatchJudge _judge;
+    private readonly RevisionMark _mark;
     private readonly TimeProvider _time;
     private readonly TimeSpan _openLimit;
     private readonly EtcdConnection _connection;
@@ -23,17 +24,20 @@ internal sealed class WatchStream : IDisposable
     private long _heardAt;
     private bool _endsSilently;
     private bool _isProxied;
+    private long _markNow;
+    private long _markBefore;
 
-    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, TimeSpan openLimit, TimeProvider time)
+    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, RevisionMark mark, TimeSpan openLimit, TimeProvider time)
     {
         _table = table;
         _judge = judge;
+        _mark = mark;
         _time = time;
         _openLimit = openLimit;
         Endpoint = endpoint;
         _heardAt = time.GetTimestamp();
         _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, RequireLeader: true));
+        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, requireLeader: true));
     }
 
     public EtcdEndpoint Endpoint { get; }
@@ -63,7 +67,7 @@ internal sealed class WatchStream : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // Ended by ourselves; why stands in _end.
+            // Ended by ourselves; why stands in _end. Cancellations that the HTTP stack makes up have become failures before they get here.
         }
 
         return _end!;
@@ -124,6 +128,7 @@ internal sealed class WatchStream : IDisposable
     private void Handle(WatchResponse response)
     {
         response.Header ??= new ResponseHeader();
+        var behind = false;
         lock (_table.Gate)
         {
             WasHeard = true;
@@ -135,6 +140,7 @@ internal sealed class WatchStream : IDisposable
             }
             else if (response.WatchId == -1 && !response.Canceled)
             {
+                behind = IsBehindLockHeld(response.Header.Revision);
                 TellAliveLockHeld();
             }
             else if (_table.FindOpenLockHeld(response.WatchId) is { } entry)
@@ -143,8 +149,18 @@ internal sealed class WatchStream : IDisposable
             }
         }
 
+        if (behind)
+        {
+            End(new GrpcException(EtcdStatusCode.Unavailable, "the member is cut off: it lags behind the cluster", GrpcFailureKind.Status));
+            return;
+        }
+
         Pump();
     }
+
+    // A member may lag for a moment. One that has not got to where the cluster was at the question before this one is cut off, and
+    // answers as if nothing happened; "require leader" catches most of these, not all.
+    private bool IsBehindLockHeld(long revision) => revision != 0 && revision < Math.Min(_markBefore, _mark.Revision);
 
     private void HandleCreatedLockHeld(WatchResponse response)
     {
@@ -206,6 +222,7 @@ internal sealed class WatchStream : IDisposable
 
     private void AskLockHeld()
     {
+        (_markBefore, _markNow) = (_markNow, _mark.Revision);
         if (!_isProxied)
         {
             _asked = true;
@@ -255,7 +272,7 @@ internal sealed class WatchStream : IDisposable
                 _endsSilently = true;
                 end = GrpcException.Silent($"the watch stream gave no sign of life within {limit.TotalSeconds:0.###} s");
             }
-            else if (_table.AllLockHeld().Count == 0)
+            else if (_table.IsEmptyLockHeld)
             {
                 end = GrpcException.Planned("nothing is watched any more");
             }

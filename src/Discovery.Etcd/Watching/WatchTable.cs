@@ -48,6 +48,8 @@ internal sealed class WatchTable
         Changed.Set();
     }
 
+    public bool IsEmptyLockHeld => _entries.Count == 0;
+
     /// <summary>The entries, as they are now.</summary>
     public IReadOnlyList<WatchEntry> AllLockHeld() => [.. _entries];
 

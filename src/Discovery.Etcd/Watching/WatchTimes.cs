@@ -24,6 +24,9 @@ internal static class WatchTimes
     /// <summary>The pause before a broken stream is opened again, when another one broke just before; it grows.</summary>
     public static readonly TimeSpan FirstReopenPause = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>The longest such pause.</summary>
-    public static readonly TimeSpan LongestReopenPause = TimeSpan.FromSeconds(2);
+    /// <summary>
+    /// The longest such pause. A connection that is refused costs next to nothing, and what was added during an outage is to be known within
+    /// a second of its end.
+    /// </summary>
+    public static readonly TimeSpan LongestReopenPause = TimeSpan.FromMilliseconds(500);
 }

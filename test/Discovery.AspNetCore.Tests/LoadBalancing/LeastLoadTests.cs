@@ -126,10 +126,14 @@ public class LeastLoadTests
         var balancer = rig.Build("LeastLoad");
         Assert.Equal(0, rig.Count(balancer, 100)[1]);
 
-        rig.Clock.Advance(TimeSpan.FromMinutes(5));
+        rig.Clock.Advance(TimeSpan.FromMinutes(1));
         rig.Call(rig[0], 10);
+        Assert.InRange(rig[1].Latency.TotalMilliseconds, 30, 100);
 
+        rig.Clock.Advance(TimeSpan.FromMinutes(3));
+        rig.Call(rig[0], 10);
         Assert.InRange(rig[1].Latency.TotalMilliseconds, 9, 11);
+        Assert.InRange(rig.Count(balancer, 100)[1], 1, 99);
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.LoadBalancing;
+
 namespace Discovery.AspNetCore.Tests.LoadBalancing;
 
 public class PolicyTests
@@ -70,17 +72,18 @@ public class PolicyTests
     [Fact]
     public void A_policy_that_does_not_exist_is_told_with_those_that_do()
     {
-        var error = Assert.Throws<InvalidOperationException>(() => new AspNetCore.LoadBalancing.LoadBalancingPolicies([]).Get("Fastest", "Etcd:Discovery:Policy"));
+        var error = Assert.Throws<InvalidOperationException>(() => new LoadBalancingPolicies([]).Get("Fastest", "Etcd:Discovery:Policy"));
 
         Assert.Contains("Etcd:Discovery:Policy is 'Fastest'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("ConsistentHash, LeastLoad, PickFirst, Random, RoundRobin, WeightedRoundRobin", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "ConsistentHash, LeastLoad, PickFirst, Random, RoundRobin, WeightedRoundRobin", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void An_own_policy_is_found_whatever_the_case_and_wins_over_a_built_in_one()
     {
         var own = new Own("ROUNDROBIN");
-        var policies = new AspNetCore.LoadBalancing.LoadBalancingPolicies([own, new Own("mine")]);
+        var policies = new LoadBalancingPolicies([own, new Own("mine")]);
 
         Assert.Same(own, policies.Get("RoundRobin", "Policy"));
         Assert.Equal("mine", policies.Get("Mine", "Policy").Name);
@@ -105,12 +108,12 @@ public class PolicyTests
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
 
-        static void Cycle(AspNetCore.LoadBalancing.Balancer balancer, int calls)
+        static void Cycle(Balancer balancer, int calls)
         {
             for (var i = 0; i < calls; i++)
             {
                 var endpoint = balancer.Pick(new PickContext("key"))!;
-                endpoint.OnCallEnded(endpoint.OnHeaders(endpoint.OnCallStarted()), AspNetCore.LoadBalancing.CallOutcome.Success);
+                endpoint.OnCallEnded(endpoint.OnHeaders(endpoint.OnCallStarted()), CallOutcome.Success);
             }
         }
     }
@@ -128,7 +131,7 @@ public class PolicyTests
         {
             var endpoint = balancer.Pick(new PickContext($"key-{i % 100}"))!;
             var call = endpoint.OnCallStarted();
-            endpoint.OnCallEnded(i % 2 == 0 ? endpoint.OnHeaders(call) : call, (AspNetCore.LoadBalancing.CallOutcome)(i % 4));
+            endpoint.OnCallEnded(i % 2 == 0 ? endpoint.OnHeaders(call) : call, (CallOutcome)(i % 4));
         });
 
         Assert.All(rig.Endpoints, e => Assert.Equal(0, e.InFlight));

@@ -5,13 +5,24 @@ namespace Discovery.Benchmarks.Simulation;
 /// <summary>A policy that takes part, with or without ejection around it.</summary>
 internal sealed record Contender(string Name, Func<ILoadBalancingPolicy> CreatePolicy, bool WithEjection)
 {
+    public static Contender LeastInFlight { get; } = new("least in flight, P2C", () => new LeastInFlightReference(), WithEjection: false);
+
+    public static Contender PeakEwma { get; } = new("peak EWMA, P2C", () => new PeakEwmaReference(), WithEjection: false);
+
+    /// <summary>The default policy as it is used.</summary>
+    public static Contender Default { get; } = new("LeastLoad", () => new LeastLoadPolicy(), WithEjection: true);
+
+    public static Contender DefaultAlone { get; } = new("LeastLoad, no ejection", () => new LeastLoadPolicy(), WithEjection: false);
+
     public static IReadOnlyList<Contender> All { get; } =
     [
-        new("RoundRobin", () => new RoundRobinPolicy(), WithEjection: false),
-        new("least in flight, P2C", () => new LeastInFlightReference(), WithEjection: false),
-        new("peak EWMA, P2C", () => new PeakEwmaReference(), WithEjection: false),
-        new("LeastLoad, no ejection", () => new LeastLoadPolicy(), WithEjection: false),
-        new("LeastLoad", () => new LeastLoadPolicy(), WithEjection: true),
+        new("RoundRobin, no ejection", () => new RoundRobinPolicy(), WithEjection: false),
+        new("RoundRobin", () => new RoundRobinPolicy(), WithEjection: true),
+        new("Random", () => new RandomPolicy(), WithEjection: true),
+        LeastInFlight,
+        PeakEwma,
+        DefaultAlone,
+        Default,
     ];
 }
 

@@ -3,11 +3,18 @@ namespace Discovery.Benchmarks.Simulation;
 /// <summary>The situations that are simulated.</summary>
 internal static class Scenarios
 {
+    /// <summary>The scenarios that have a target.</summary>
+    public const string Linkerd = "linkerd";
+
+    public const string Sinkhole = "sinkhole";
+
+    public const string Load = "load-0.9";
+
     private const double Mean = 0.010;
 
     public static IReadOnlyList<Scenario> All { get; } =
     [
-        new("linkerd", "11 servers, 1000/s, one takes 2 s from second 15 to 45, limit 1 s")
+        new(Linkerd, "11 servers, 1000/s, one takes 2 s from second 15 to 45, limit 1 s")
         {
             Servers = [.. Repeat(10, Healthy()), new ServerModel { ServiceTime = (r, t) => t is > 15 and < 45 ? 2 : LogNormal(r) }],
             Rate = 1000,
@@ -23,7 +30,7 @@ internal static class Scenarios
             Rate = 1000,
             Clients = 10,
         },
-        new("sinkhole", "20 servers at 0.6 load, two fail at once from second 5 on")
+        new(Sinkhole, "20 servers at 0.6 load, two fail at once from second 5 on")
         {
             Servers = [.. Repeat(18, Queueing(4)), .. Repeat(2, Queueing(4) with { Fails = (_, t) => t > 5 })],
             Rate = 0.6 * 20 * 4 / Mean,
@@ -51,34 +58,34 @@ internal static class Scenarios
             Duration = 25,
             CountFrom = 10,
         },
-        new("load-0.9", "20 servers of 4 workers, exponential 10 ms, 0.9 load")
-        {
-            Servers = Repeat(20, Queueing(4)),
-            Rate = 0.9 * 20 * 4 / Mean,
-            Duration = 40,
-            CountFrom = 10,
-        },
-        new("load-0.9-single", "20 servers of 1 worker, exponential 10 ms, 0.9 load")
+        new(Load, "20 servers that do one call at a time, exponential 10 ms, 0.9 load: waiting in queues is most of the latency")
         {
             Servers = Repeat(20, Queueing(1)),
             Rate = 0.9 * 20 / Mean,
             Duration = 100,
             CountFrom = 10,
         },
-        new("load-0.9-10", "as load-0.9, by 10 clients that know nothing of each other")
-        {
-            Servers = Repeat(20, Queueing(4)),
-            Rate = 0.9 * 20 * 4 / Mean,
-            Clients = 10,
-            Duration = 40,
-            CountFrom = 10,
-        },
-        new("load-0.9-single-100", "as load-0.9-single, by 100 clients that know nothing of each other")
+        new("load-0.9-100", "the same by 100 clients that know nothing of each other")
         {
             Servers = Repeat(20, Queueing(1)),
             Rate = 0.9 * 20 / Mean,
             Clients = 100,
             Duration = 100,
+            CountFrom = 10,
+        },
+        new("load-0.9-pool", "20 servers of 4 workers at 0.9 load; without any queue p99 would be 46 ms")
+        {
+            Servers = Repeat(20, Queueing(4)),
+            Rate = 0.9 * 20 * 4 / Mean,
+            Duration = 40,
+            CountFrom = 10,
+        },
+        new("load-0.9-pool-10", "the same by 10 clients that know nothing of each other")
+        {
+            Servers = Repeat(20, Queueing(4)),
+            Rate = 0.9 * 20 * 4 / Mean,
+            Clients = 10,
+            Duration = 40,
             CountFrom = 10,
         },
         new("freeze", "10 servers of 8 workers at 0.5 load, one stands still for 3 s every 10 s, limit 5 s")

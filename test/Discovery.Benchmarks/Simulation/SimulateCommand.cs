@@ -2,49 +2,74 @@ using System.Globalization;
 
 namespace Discovery.Benchmarks.Simulation;
 
-/// <summary><c>simulate [--seeds N] [--only NAME]</c>: all scenarios with all contenders, and whether the default meets its targets.</summary>
+/// <summary>All scenarios with all contenders, and whether the default policy meets its targets.</summary>
 internal static class SimulateCommand
 {
+    public const string Help =
+        "drives the load balancing policies through simulated servers: [--seeds N] [--only SCENARIO-PREFIX] [--policy PREFIX]";
+
     public static int Run(string[] args)
     {
-        var seeds = 5;
-        var only = "";
-        var contenderPrefix = "";
-        for (var i = 0; i + 1 < args.Length; i += 2)
+        if (!TryParse(args, out var seeds, out var only, out var policy))
         {
-            switch (args[i])
-            {
-                case "--seeds":
-                    seeds = int.Parse(args[i + 1], CultureInfo.InvariantCulture);
-                    break;
-                case "--contender":
-                    contenderPrefix = args[i + 1];
-                    break;
-                case "--only":
-                    only = args[i + 1];
-                    break;
-            }
+            Console.Error.WriteLine($"simulate {Help}");
+            return 2;
         }
 
+        var results = new Dictionary<(string, Contender), SimulationResult>();
         foreach (var scenario in Scenarios.All.Where(s => s.Name.StartsWith(only, StringComparison.Ordinal)))
         {
             Console.WriteLine();
             Console.WriteLine($"{scenario.Name}: {scenario.Description} (seeds 1 to {seeds})");
             Console.WriteLine($"  {"policy",-24} {"success %",10} {"failed",8} {"p50 ms",8} {"p99 ms",8} {"p999 ms",8} {"fairness",9}");
-            foreach (var contender in Contender.All.Where(c => c.Name.StartsWith(contenderPrefix, StringComparison.Ordinal)))
+            foreach (var contender in Contender.All.Where(c => c.Name.StartsWith(policy, StringComparison.Ordinal)))
             {
-                var sum = new SimulationResult();
-                foreach (var result in Enumerable.Range(1, seeds).AsParallel().Select(seed => SimulationRun.Execute(scenario, contender, seed)))
-                {
-                    sum.Add(result);
-                }
-
+                var sum = RunSeeds(scenario, contender, seeds);
+                results.Add((scenario.Name, contender), sum);
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"  {contender.Name,-24} {sum.Success * 100,10:F4} {sum.Failures,8} {sum.Quantile(0.5),8:F1} {sum.Quantile(0.99),8:F1} {sum.Quantile(0.999),8:F1} {sum.Fairness,9:F3}"));
+                    $"  {contender.Name,-24} {sum.Success * 100,10:F4} {sum.Failures,8} "
+                    + $"{sum.Quantile(0.5),8:F1} {sum.Quantile(0.99),8:F1} {sum.Quantile(0.999),8:F1} {sum.Fairness,9:F3}"));
             }
         }
 
-        return 0;
+        Console.WriteLine();
+        return Targets.Check(results) ? 0 : 1;
+    }
+
+    private static SimulationResult RunSeeds(Scenario scenario, Contender contender, int seeds)
+    {
+        var sum = new SimulationResult();
+        var runs = Enumerable.Range(1, seeds).AsParallel().AsOrdered().Select(seed => SimulationRun.Execute(scenario, contender, seed));
+        foreach (var result in runs)
+        {
+            sum.Add(result);
+        }
+
+        return sum;
+    }
+
+    private static bool TryParse(string[] args, out int seeds, out string only, out string policy)
+    {
+        (seeds, only, policy) = (5, "", "");
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            var value = i + 1 < args.Length ? args[i + 1] : "";
+            switch (args[i])
+            {
+                case "--seeds" when int.TryParse(value, CultureInfo.InvariantCulture, out seeds) && seeds > 0:
+                    break;
+                case "--only" when value.Length > 0:
+                    only = value;
+                    break;
+                case "--policy" when value.Length > 0:
+                    policy = value;
+                    break;
+                default:
+                    return false;
+            }
+        }
+
+        return true;
     }
 }

@@ -46,5 +46,6 @@ internal sealed class SimulatedClient
     }
 
     /// <summary>Tells a reference policy that keeps its own books of the end of a call.</summary>
-    public void OnEnded(ServiceEndpoint endpoint, long startedAt) => (_policy as ICallObserver)?.OnEnded(endpoint, startedAt, _clock.GetTimestamp());
+    public void OnEnded(ServiceEndpoint endpoint, long startedAt)
+        => (_policy as ICallObserver)?.OnEnded(endpoint, startedAt, _clock.GetTimestamp());
 }

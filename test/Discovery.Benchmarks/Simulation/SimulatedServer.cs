@@ -1,6 +1,8 @@
 namespace Discovery.Benchmarks.Simulation;
 
-/// <summary>A server with a bounded number of workers and a queue. Drops queued calls whose callers gave up, as HTTP/2 resets allow.</summary>
+/// <summary>
+/// A server with a bounded number of workers and a queue. Drops queued calls whose callers gave up, as HTTP/2 resets allow.
+/// </summary>
 internal sealed class SimulatedServer(ServerModel model, Random random, Action<SimulatedCall, double> finishAfter)
 {
     private const double FailsAfter = 0.0005;
@@ -57,7 +59,8 @@ internal sealed class SimulatedServer(ServerModel model, Random random, Action<S
 }
 
 /// <summary>A call under way.</summary>
-internal sealed class SimulatedCall(ServiceEndpoint endpoint, SimulatedClient client, SimulatedServer server, long startedAt, bool isCounted)
+internal sealed class SimulatedCall(
+    ServiceEndpoint endpoint, SimulatedClient client, SimulatedServer server, long startedAt, bool isCounted)
 {
     public ServiceEndpoint Endpoint => endpoint;
 

@@ -28,7 +28,8 @@ internal sealed class SimulationRun
 
     private double Now => (_clock.Now - _origin) / (double)SimulatedClock.Second;
 
-    public static SimulationResult Execute(Scenario scenario, Contender contender, int seed) => new SimulationRun(scenario, contender, seed).Execute();
+    public static SimulationResult Execute(Scenario scenario, Contender contender, int seed)
+        => new SimulationRun(scenario, contender, seed).Execute();
 
     private SimulationResult Execute()
     {

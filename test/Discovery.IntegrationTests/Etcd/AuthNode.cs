@@ -1,7 +1,5 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using Discovery.Etcd;
-using Microsoft.Extensions.Logging;
 
 namespace Discovery.IntegrationTests.Etcd;
 
@@ -56,33 +54,5 @@ public sealed class AuthNode : IAsyncLifetime
             .Where(l => l.StartsWith("grpc_server_handled_total", StringComparison.Ordinal)
                 && l.Contains("\"Authenticate\"", StringComparison.Ordinal) && l.Contains("\"OK\"", StringComparison.Ordinal))
             .Sum(l => int.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
-    }
-}
-
-/// <summary>Collects all that is logged.</summary>
-internal sealed class CollectingLoggerFactory : ILoggerFactory, ILogger
-{
-    private readonly ConcurrentQueue<string> _lines = new();
-
-    public IReadOnlyList<string> Lines => [.. _lines];
-
-    public void AddProvider(ILoggerProvider provider)
-    {
-        // Its own provider is the only one.
-    }
-
-    public ILogger CreateLogger(string categoryName) => this;
-
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
-
-    public bool IsEnabled(LogLevel logLevel) => true;
-
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        _lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
-
-    public void Dispose()
-    {
-        // Nothing is held.
     }
 }

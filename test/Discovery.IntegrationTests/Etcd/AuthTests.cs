@@ -84,6 +84,7 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
         await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync(closed + "a", Bytes("x")));
         await client.PutAsync("app/z/1", Bytes("x"));
         await Eventually.IsTrue(() => allowedLog.Events.Count == 1);
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Interrupted, allowedLog.Kinds);
 
         // Changing roles makes all tokens old, too.
         await node.RunAsync("role", "grant-permission", "app", "readwrite", "--prefix=true", closed);
@@ -115,10 +116,11 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     [Fact]
     public async Task A_crowd_of_callers_authenticates_once()
     {
-        var log = new CollectingLoggerFactory();
+        using var log = new LogRecorder();
+        using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Trace));
         await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
         await using var client = new EtcdClient(
-            new EtcdClientOptions { Endpoints = [proxy.Endpoint], Username = "app", Password = AuthNode.Password }, log);
+            new EtcdClientOptions { Endpoints = [proxy.Endpoint], Username = "app", Password = AuthNode.Password }, loggers);
         var before = await node.CountAuthenticationsAsync();
 
         await Task.WhenAll(Enumerable.Range(0, 100).Select(i => client.PutAsync($"app/crowd/{i}", Bytes("x"))));

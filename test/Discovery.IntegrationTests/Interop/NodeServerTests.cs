@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Grpc.Core;
+using Grpc.Subset.Tests;
 using Grpc.Subset.Tests.Interop;
 
 namespace Discovery.IntegrationTests.Interop;
@@ -77,7 +78,7 @@ public sealed class NodeServerTests(NodeServer server) : IClassFixture<NodeServe
     {
         const string Detail = "größer als 100 %\n日本 🙂";
 
-        var exception = await Assert.ThrowsAsync<RpcException>(
+        var exception = await Failure.OfAsync(
             () => server.Client.FailAsync(new Message { Number = (int)code, Text = Detail }).ResponseAsync);
 
         Assert.Equal((code, Detail), (exception.StatusCode, exception.Status.Detail));
@@ -91,7 +92,7 @@ public sealed class NodeServerTests(NodeServer server) : IClassFixture<NodeServe
         Assert.True(await call.ResponseStream.MoveNext());
         Assert.True(await call.ResponseStream.MoveNext());
 
-        var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+        var exception = await Failure.OfAsync(() => call.ResponseStream.MoveNext());
 
         Assert.Equal((StatusCode.Aborted, "late"), (exception.StatusCode, exception.Status.Detail));
         Assert.Equal("asked", exception.Trailers.GetValue("reason"));
@@ -116,7 +117,7 @@ public sealed class NodeServerTests(NodeServer server) : IClassFixture<NodeServe
     [Fact]
     public async Task A_deadline_ends_a_call_on_both_sides()
     {
-        var exception = await Assert.ThrowsAsync<RpcException>(
+        var exception = await Failure.OfAsync(
             () => server.Client.WaitAsync(new Message { Number = -1 }, deadline: In(0.3)).ResponseAsync);
 
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
@@ -133,7 +134,7 @@ public sealed class NodeServerTests(NodeServer server) : IClassFixture<NodeServe
 
         await cancellation.CancelAsync();
 
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext())).StatusCode);
+        Assert.Equal(StatusCode.Cancelled, (await Failure.OfAsync(() => call.ResponseStream.MoveNext())).StatusCode);
         await server.CancelledAsync("WaitStream");
     }
 
@@ -152,7 +153,7 @@ public sealed class NodeServerTests(NodeServer server) : IClassFixture<NodeServe
     [Fact]
     public async Task A_method_that_is_not_implemented_says_so()
     {
-        var exception = await Assert.ThrowsAsync<RpcException>(() => server.Client.MissingAsync(new Message()).ResponseAsync);
+        var exception = await Failure.OfAsync(() => server.Client.MissingAsync(new Message()).ResponseAsync);
 
         Assert.Equal(StatusCode.Unimplemented, exception.StatusCode);
     }
@@ -161,8 +162,8 @@ public sealed class NodeServerTests(NodeServer server) : IClassFixture<NodeServe
     public async Task Large_messages_arrive_up_to_the_limit_of_each_side()
     {
         var answer = await server.Client.LargeAsync(new Message { Number = 4_000_000 });
-        var received = await Assert.ThrowsAsync<RpcException>(() => server.Client.LargeAsync(new Message { Number = 5_000_000 }).ResponseAsync);
-        var sent = await Assert.ThrowsAsync<RpcException>(
+        var received = await Failure.OfAsync(() => server.Client.LargeAsync(new Message { Number = 5_000_000 }).ResponseAsync);
+        var sent = await Failure.OfAsync(
             () => server.Client.EchoAsync(new Message { Payload = ByteString.CopyFrom(new byte[5_000_000]) }).ResponseAsync);
 
         Assert.Equal(4_000_000, answer.Payload.Length);

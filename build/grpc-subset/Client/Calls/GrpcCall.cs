@@ -122,6 +122,8 @@ internal abstract partial class GrpcCall : IDisposable
         Channel.Remove(this);
         _callerCancellation.Dispose();
         _deadline?.Dispose();
+
+        // Resets the stream if the response is not at its end: once its headers are there, no token does.
         _response?.Dispose();
     }
 
@@ -169,9 +171,6 @@ internal abstract partial class GrpcCall : IDisposable
         if (!_cancellation.IsCancellationRequested)
         {
             _cancellation.Cancel();
-
-            // Once the headers are there, only disposing the response resets the stream.
-            _response?.Dispose();
             StopStreams();
         }
     }

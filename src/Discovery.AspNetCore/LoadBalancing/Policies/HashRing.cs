@@ -16,7 +16,8 @@ internal sealed class HashRing
 
     public HashRing(ServiceEndpoint[] endpoints)
     {
-        // Relative to the least weight in the records: it hardly ever changes, and an endpoint's places must not depend on who else is there.
+        // Relative to the least weight in the records: it hardly ever changes, and an endpoint's places must not depend on who else is
+        // there.
         var perWeight = (double)Places / endpoints.Min(e => Math.Max(1, e.Instance.Weight));
         perWeight *= Math.Min(1, MostPlaces / (endpoints.Sum(e => e.Weight) * perWeight));
 

@@ -6,7 +6,9 @@ namespace Discovery.AspNetCore.LoadBalancing;
 /// </summary>
 internal sealed class InFlightBound(ServiceEndpoint[] endpoints)
 {
-    /// <summary>A sum over n endpoints serves n/8 picks: about eight reads a pick, and an error of an eighth of a call per endpoint.</summary>
+    /// <summary>
+    /// A sum over n endpoints serves n/8 picks: about eight reads a pick, and an error of an eighth of a call per endpoint.
+    /// </summary>
     private const int ReadsPerPick = 8;
 
     private readonly double _bound = endpoints[0].Context.Options.HashBound;

@@ -2,7 +2,7 @@ namespace Discovery.AspNetCore.LoadBalancing;
 
 /// <summary>
 /// The least loaded of five random endpoints, where load is calls in flight times expected latency, and failures count as latency (see
-/// <see cref="LatencyEstimate"/>). With two choices, as is usual, queues at 0.9 load are a third longer; with all, clients that see the same
+/// <see cref="LatencyEstimate"/>). With two choices, as is usual, p99 at 0.9 load is a third higher; with all, clients that see the same
 /// would run to the same endpoint, and a pick would cost more the larger the service.
 /// </summary>
 internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
@@ -46,7 +46,9 @@ internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
             return isStale < 0 ? PickAmongStale(now, start, random) : twice[PlaceOf((int)least & 7, start, stride, random)];
         }
 
-        /// <summary>The same where an estimate is old and must be brought up to date, which takes longer, but there are few calls then.</summary>
+        /// <summary>
+        /// The same where an estimate is old and must be brought up to date, which takes longer, but there are few calls then.
+        /// </summary>
         private ServiceEndpoint PickAmongStale(long now, int start, ulong random)
         {
             var least = long.MaxValue;

@@ -3,7 +3,9 @@ namespace Discovery.AspNetCore.LoadBalancing;
 /// <summary>Lays out a cycle in which each endpoint comes as often as its weight says, its turns evenly spaced.</summary>
 internal static class WeightedCycle
 {
-    /// <summary>How many turns an average endpoint may have: fine enough for weights that differ a hundredfold, and small in memory.</summary>
+    /// <summary>
+    /// How many turns an average endpoint may have: fine enough for weights that differ a hundredfold, and small in memory.
+    /// </summary>
     private const int MostTurnsPerEndpoint = 128;
 
     private const int LeastTurnsPerEndpoint = 10;
@@ -47,7 +49,9 @@ internal static class WeightedCycle
 
         var scale = perEndpoint / weights.Average();
         var most = weights.Max();
-        return weights.All(w => w == most) ? [.. weights.Select(_ => 1)] : [.. weights.Select(w => Math.Max(1, (int)Math.Round(w * scale)))];
+        return weights.All(w => w == most)
+            ? [.. weights.Select(_ => 1)]
+            : [.. weights.Select(w => Math.Max(1, (int)Math.Round(w * scale)))];
     }
 
     private static long Gcd(long a, long b) => b == 0 ? a : Gcd(b, a % b);

@@ -5,5 +5,6 @@ internal sealed class WeightedRoundRobinPolicy : ILoadBalancingPolicy
 {
     public string Name => "WeightedRoundRobin";
 
-    public EndpointPicker CreatePicker(IReadOnlyList<ServiceEndpoint> endpoints) => new CyclePicker(WeightedCycle.Of(endpoints, e => e.Weight));
+    public EndpointPicker CreatePicker(IReadOnlyList<ServiceEndpoint> endpoints)
+        => new CyclePicker(WeightedCycle.Of(endpoints, e => e.Weight));
 }

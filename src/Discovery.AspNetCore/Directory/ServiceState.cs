@@ -1,0 +1,183 @@
+using Discovery.AspNetCore.Layouts;
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Directory;
+
+/// <summary>
+/// What etcd said of one service, put together: takes lists and events in, and publishes a snapshot whenever the instances differ. Used
+/// by one loop; only what it publishes, and the two numbers others may read, are shared.
+/// </summary>
+internal sealed partial class ServiceState(
+    string serviceName, IServiceLayout layout, TimeSpan holdDuration, SnapshotFeed feed, TimeProvider time, ILogger logger)
+{
+    /// <summary>How many keys that are no instances are logged; a prefix full of them must not flood the log.</summary>
+    private const int MaxLoggedKeys = 100;
+
+    private readonly InstanceTable _table = new(serviceName, layout);
+    private readonly HoldDown _hold = new(holdDuration, time);
+    private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
+    private readonly string _prefix = layout.GetPrefix(serviceName);
+    private long _revision;
+    private int _skipped;
+
+    /// <summary>The revision up to which everything was seen; 0 before the first list. May be read by any thread.</summary>
+    public long Revision => Interlocked.Read(ref _revision);
+
+    /// <summary>How many records are no instances. May be read by any thread.</summary>
+    public int SkippedRecords => Volatile.Read(ref _skipped);
+
+    public ulong ClusterId { get; private set; }
+
+    /// <summary>How long until held instances are let go next; null when none are held.</summary>
+    public TimeSpan? NextRelease => _hold.NextRelease;
+
+    /// <summary>All records as etcd has them.</summary>
+    public EtcdListing ToListing() => new([.. _table.Records], _revision, ClusterId);
+
+    /// <summary>Takes a list as the truth.</summary>
+    /// <returns>
+    /// Whether etcd's history goes on from what was known. If not, a watch that stands at a revision of before is worth nothing.
+    /// </returns>
+    public bool Apply(EtcdListing listing, ServiceChangeReason reason)
+    {
+        // A proxy may leave the cluster's id out.
+        var continues = listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
+        if (!continues)
+        {
+            Log.HistoryChanged(logger, serviceName, _revision, listing.Revision);
+        }
+
+        var before = _table.Instances;
+        var listed = listing.Items.Select(static r => r.Key).ToHashSet(StringComparer.Ordinal);
+        foreach (var key in _table.KeysOtherThan(listed))
+        {
+            _table.Remove(key);
+        }
+
+        foreach (var record in listing.Items)
+        {
+            Note(record, _table.PutListed(record));
+        }
+
+        ClusterId = listing.ClusterId;
+        Interlocked.Exchange(ref _revision, listing.Revision);
+        Volatile.Write(ref _skipped, _table.Skipped);
+        if (feed.Current is null || !ReferenceEquals(before, _table.Instances))
+        {
+            Publish(reason);
+        }
+
+        return continues;
+    }
+
+    /// <summary>Takes the events of one revision. Those that a list contained already are left out.</summary>
+    public void Apply(EtcdWatchUpdate update)
+    {
+        var before = _table.Instances;
+        foreach (var change in update.Events)
+        {
+            if (change.Record.ModRevision <= _revision)
+            {
+                continue;
+            }
+
+            if (change.Deleted)
+            {
+                _table.Remove(change.Record.Key);
+            }
+            else
+            {
+                Note(change.Record, _table.Put(change.Record));
+            }
+        }
+
+        Advance(update.Revision);
+        Volatile.Write(ref _skipped, _table.Skipped);
+        if (!ReferenceEquals(before, _table.Instances))
+        {
+            Publish(ServiceChangeReason.Watched);
+        }
+    }
+
+    /// <summary>Nothing happened up to a revision.</summary>
+    public void Advance(long revision)
+    {
+        if (revision > _revision)
+        {
+            Interlocked.Exchange(ref _revision, revision);
+        }
+    }
+
+    /// <summary>Lets instances go that were held long enough.</summary>
+    public void ReleaseHeld()
+    {
+        if (_hold.NextRelease == TimeSpan.Zero)
+        {
+            Publish(ServiceChangeReason.HoldEnded);
+        }
+    }
+
+    private void Note(EtcdKeyValue record, string? problem)
+    {
+        if (problem is not null && _loggedKeys.Count < MaxLoggedKeys && _loggedKeys.Add(record.Key))
+        {
+            Log.RecordSkipped(logger, record.Key, problem);
+        }
+    }
+
+    private void Publish(ServiceChangeReason reason)
+    {
+        var heldBefore = _hold.Held.Count;
+        _hold.Update(_table.Vanished, _table.Appeared, _table.Instances);
+        _table.Vanished.Clear();
+        _table.Appeared.Clear();
+        LogHold(heldBefore, _hold.Held.Count);
+        var snapshot = new ServiceSnapshot(
+            serviceName, _prefix, _table.Instances, _hold.Held, _revision, reason, time.GetUtcNow());
+        Log.Published(logger, serviceName, snapshot.Count, _revision, reason);
+        feed.Publish(snapshot);
+    }
+
+    private void LogHold(int before, int now)
+    {
+        if (before == 0 && now > 0)
+        {
+            // Where records cannot say that they drain, a service that is scaled down looks the same, and is no cause for alarm.
+            var level = layout.CanSayDraining ? LogLevel.Error : LogLevel.Information;
+            Log.Held(logger, level, now, serviceName, _prefix, _table.Instances.Count, holdDuration);
+        }
+        else if (now > before)
+        {
+            // One alarm is enough for leases that end one after another.
+            Log.MoreHeld(logger, serviceName, now, _table.Instances.Count);
+        }
+        else if (before > 0 && now == 0)
+        {
+            Log.HoldEnded(logger, serviceName);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Debug, "Service '{Service}' has {Count} instances at revision {Revision} ({Reason}).")]
+        public static partial void Published(ILogger logger, string service, int count, long revision, ServiceChangeReason reason);
+
+        [LoggerMessage(2, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}.")]
+        public static partial void RecordSkipped(ILogger logger, string key, string problem);
+
+        [LoggerMessage(EventId = 3, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
+            + "are left). They are still called for up to {Duration}: check what happened to their keys and leases.")]
+        public static partial void Held(ILogger logger, LogLevel level, int count, string service, string prefix, int left, TimeSpan duration);
+
+        [LoggerMessage(4, LogLevel.Information, "More instances of service '{Service}' vanished: {Count} are held now ({Left} are left).")]
+        public static partial void MoreHeld(ILogger logger, string service, int count, int left);
+
+        [LoggerMessage(5, LogLevel.Information, "No instance of service '{Service}' is held any longer.")]
+        public static partial void HoldEnded(ILogger logger, string service);
+
+        [LoggerMessage(6, LogLevel.Warning, "etcd's history changed under service '{Service}' (revision {Before}, now {Now}): restored from "
+            + "a backup, wiped, or another cluster. Its list is taken as the truth.")]
+        public static partial void HistoryChanged(ILogger logger, string service, long before, long now);
+    }
+}

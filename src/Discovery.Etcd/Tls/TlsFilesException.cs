@@ -1,0 +1,4 @@
+namespace Discovery.Etcd.Tls;
+
+/// <summary>The configured files hold no usable certificates.</summary>
+internal sealed class TlsFilesException(string message, Exception innerException) : IOException(message, innerException);

@@ -1,0 +1,152 @@
+using System.Text;
+using Discovery.AspNetCore.Layouts;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Tests.Layouts;
+
+public sealed class LayoutTests
+{
+    private static readonly ServiceInstance Plain = new() { Key = "k", ServiceName = "svc", Host = "10.0.0.1", Port = 5000 };
+
+    [Fact]
+    public void EtcdNaming_writes_what_etcds_own_package_writes()
+    {
+        var layout = new EtcdNamingLayout(null);
+
+        Assert.Equal("services/svc/10.0.0.1:5000", layout.GetKey("svc", Plain.Address));
+        Assert.Equal("""{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{}}""", Encoding.UTF8.GetString(layout.Write(Plain)));
+        Assert.Equal("openim/svc/", new EtcdNamingLayout("openim").GetPrefix("svc"));
+        Assert.Equal("svc/", new EtcdNamingLayout("").GetPrefix("svc"));
+    }
+
+    [Fact]
+    public void OpenIm_writes_what_OpenIM_writes_and_deletes_who_drains()
+    {
+        var layout = new OpenImLayout(null);
+
+        Assert.Equal("openim:///User/10.0.0.1:5000", layout.GetKey("User", Plain.Address));
+        Assert.Equal("10.0.0.1:5000", Encoding.UTF8.GetString(layout.Write(Plain)!));
+        Assert.Null(layout.Write(Plain with { IsDraining = true }));
+        Assert.Equal("im:///User/", new OpenImLayout("im").GetPrefix("User"));
+    }
+
+    [Fact]
+    public void EtcdNaming_reads_again_all_that_it_writes()
+    {
+        var instance = Plain with
+        {
+            Key = "services/svc/[::1]:5000",
+            Host = "::1",
+            Scheme = "https",
+            InstanceId = "a-1",
+            Weight = 3,
+            Zone = "eu-1a",
+            Version = "1.2",
+            Tags = ["x", "ü\"<"],
+            IsDraining = true,
+            Metadata = new Dictionary<string, string> { ["team"] = "sea & shore" },
+            Revision = 7,
+        };
+        var layout = new EtcdNamingLayout(null);
+
+        Assert.True(layout.TryRead("svc", Record(instance.Key, layout.Write(instance)), out var read, out _));
+
+        Assert.Equal(instance with { Tags = read.Tags, Metadata = read.Metadata }, read);
+        Assert.Equal(instance.Tags, read.Tags);
+        Assert.Equal(instance.Metadata, read.Metadata);
+    }
+
+    [Theory]
+    [InlineData("""{"Op":0,"Addr":"10.0.0.1:80","Metadata":null}""")]
+    [InlineData("""{"Op":1,"Addr":"10.0.0.1:80","Metadata":"text"}""")]
+    [InlineData("""{"addr":" 10.0.0.1:80 ","unknown":[{}]}""")]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":{"weight":-1,"scheme":"ftp","tags":"no list","id":{"a":1}}}""")]
+    public void EtcdNaming_reads_what_others_write(string value)
+    {
+        Assert.True(new EtcdNamingLayout(null).TryRead("svc", Record("k", Encoding.UTF8.GetBytes(value)), out var read, out _));
+
+        Assert.Equal(("10.0.0.1:80", ServiceInstance.DefaultWeight, null), (read.Address, read.Weight, read.Scheme));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.1:80", "10.0.0.1:80", null)]
+    [InlineData("greeter.local:80", "greeter.local:80", null)]
+    [InlineData("[::1]:80", "[::1]:80", null)]
+    [InlineData("[0:0::1]:80", "[::1]:80", null)]
+    [InlineData("[::ffff:10.0.0.1]:80", "10.0.0.1:80", null)]
+    [InlineData("2852039166:80", "169.254.169.254:80", null)]
+    [InlineData("HTTPS://10.0.0.1:80/", "10.0.0.1:80", "https")]
+    public void An_address_has_one_spelling(string text, string address, string? scheme)
+    {
+        Assert.True(ServiceAddress.TryParse(text, out var read, out _));
+
+        Assert.Equal((address, scheme), ((Plain with { Host = read.Host, Port = read.Port }).Address, read.Scheme));
+    }
+
+    [Theory]
+    [InlineData("", "the address is empty")]
+    [InlineData("10.0.0.1", "'10.0.0.1' has no port from 1 to 65535")]
+    [InlineData("10.0.0.1:0", "has no port")]
+    [InlineData("10.0.0.1:65536", "has no port")]
+    [InlineData("::1:80", "is an IPv6 address without brackets")]
+    [InlineData("0.0.0.0:80", "is a wildcard, not an address")]
+    [InlineData("[::]:80", "is a wildcard, not an address")]
+    [InlineData("a b:80", "has no valid host")]
+    [InlineData("tcp://10.0.0.1:80", "is neither http nor https")]
+    public void What_is_no_address_says_why(string text, string problem)
+    {
+        Assert.False(ServiceAddress.TryParse(text, out _, out var said));
+
+        Assert.Contains(problem, said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_record_whatever_makes_a_layout_throw()
+    {
+        var seed = Random.Shared.Next();
+        var random = new Random(seed);
+        var valid = Encoding.UTF8.GetBytes("""{"Op":0,"Addr":"[fe80::1%2]:5000","Metadata":{"id":"\ud83d\ude00","weight":5,"tags":["a"],"x":1e400}}""");
+        IServiceLayout[] layouts = [new EtcdNamingLayout(null), new OpenImLayout(null)];
+        for (var i = 0; i < 50_000; i++)
+        {
+            var value = random.Next(4) == 0 ? new byte[random.Next(30)] : valid.ToArray();
+            for (var change = random.Next(4); change >= 0 && value.Length > 0; change--)
+            {
+                value[random.Next(value.Length)] = (byte)random.Next(256);
+            }
+
+            foreach (var layout in layouts)
+            {
+                try
+                {
+                    Assert.NotEqual(layout.TryRead("svc", Record("k", value), out var instance, out var problem), problem is not null);
+                    Assert.True(instance is null || instance.Address.Length > 0);
+                }
+                catch (Exception e) when (e is not Xunit.Sdk.XunitException)
+                {
+                    Assert.Fail($"{layout.Name}, seed {seed}: {Convert.ToHexString(value)}: {e}");
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("EtcdNaming", "EtcdNaming")]
+    [InlineData("etcdnaming:services", "EtcdNaming")]
+    [InlineData("EtcdNaming:openim/", "EtcdNaming:openim/")]
+    [InlineData("OpenIm:im", "OpenIm:im")]
+    [InlineData("OpenIm, EtcdNaming, OpenIm", "OpenIm,EtcdNaming")]
+    public void A_layout_setting_is_read(string text, string names)
+        => Assert.Equal(names, string.Join(',', ServiceLayouts.Parse(text).Select(l => l.Name)));
+
+    [Theory]
+    [InlineData("greeter", true)]
+    [InlineData("helloworld.Greeter", true)]
+    [InlineData("", false)]
+    [InlineData("a/b", false)]
+    [InlineData("a b", false)]
+    public void Service_names_may_not_hold_what_would_reach_into_other_services_keys(string name, bool isFine)
+        => Assert.Equal(isFine, ServiceNames.GetProblem(name) is null);
+
+    private static EtcdKeyValue Record(string key, byte[] value) => new(Encoding.UTF8.GetBytes(key), value, 1, 7, 1, 0);
+}

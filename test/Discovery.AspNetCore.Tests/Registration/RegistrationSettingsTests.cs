@@ -1,0 +1,72 @@
+using Discovery.AspNetCore.Registration;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Tests.Registration;
+
+public sealed class RegistrationSettingsTests : IDisposable
+{
+    private readonly IConfigurationRoot _configuration = new ConfigurationBuilder()
+        .AddInMemoryCollection([new("Etcd:Registration:ServiceName", "greeter"), new("Etcd:Registration:Weight", "5")])
+        .Build();
+
+    private readonly LogRecorder _log = new();
+    private readonly ServiceProvider _provider;
+    private readonly RegistrationSettings _settings;
+    private int _changes;
+
+    public RegistrationSettingsTests()
+    {
+        var services = new ServiceCollection();
+        services.AddLogging(logging => logging.AddProvider(_log));
+        services.AddSingleton<IConfiguration>(_configuration);
+        services.AddEtcdRegistration(options => options.Zone = "eu-1");
+        _provider = services.BuildServiceProvider();
+        _settings = _provider.GetRequiredService<RegistrationSettings>();
+        _settings.OnChange(() => _changes++);
+    }
+
+    [Fact]
+    public void A_change_is_read_again_as_a_whole_and_code_still_wins()
+    {
+        Assert.Equal(5, _settings.Current.Weight);
+
+        Reload("Weight", "7");
+        Reload("Zone", "us-1");
+
+        Assert.Equal((7, "eu-1", 2), (_settings.Current.Weight, _settings.Current.Zone, _changes));
+    }
+
+    [Theory]
+    [InlineData("Weight", "0", "Etcd:Registration:Weight is '0'")]
+    [InlineData("Weight", "heavy", "heavy")]
+    public void A_change_that_is_not_valid_is_logged_and_what_was_valid_goes_on(string setting, string value, string shown)
+    {
+        Reload(setting, value);
+
+        Assert.Equal((5, 0), (_settings.Current.Weight, _changes));
+        Assert.True(_log.Has(LogLevel.Error, "not used", shown));
+
+        Reload(setting, "8");
+        Assert.Equal((8, 1), (_settings.Current.Weight, _changes));
+    }
+
+    [Theory]
+    [InlineData("InstanceId", "other")]
+    [InlineData("TimeToLive", "00:00:20")]
+    public void A_setting_that_holds_until_the_next_start_says_so(string setting, string value)
+    {
+        Reload(setting, value);
+
+        Assert.True(_log.Has(LogLevel.Warning, $"Etcd:Registration:{setting}", "next start"));
+    }
+
+    public void Dispose() => _provider.Dispose();
+
+    private void Reload(string setting, string value)
+    {
+        _configuration[$"Etcd:Registration:{setting}"] = value;
+        _configuration.Reload();
+    }
+}

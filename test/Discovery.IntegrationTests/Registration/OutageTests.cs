@@ -1,0 +1,127 @@
+using System.Diagnostics;
+using Discovery.AspNetCore;
+using Discovery.IntegrationTests.Etcd;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using static Discovery.IntegrationTests.Registration.RecordReading;
+
+namespace Discovery.IntegrationTests.Registration;
+
+/// <summary>etcd is away: at the start, in the middle, at the stop.</summary>
+public sealed class OutageTests : IAsyncLifetime
+{
+    private readonly string _service = NewService();
+    private EtcdProcess _etcd = null!;
+
+    public async Task InitializeAsync() => _etcd = await EtcdProcess.StartAsync();
+
+    public async Task DisposeAsync() => await _etcd.DisposeAsync();
+
+    [Fact]
+    public async Task With_fail_fast_the_start_fails_and_says_why()
+    {
+        await _etcd.KillAsync();
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "FailFast=true;/Etcd:RequestTimeout=00:00:01");
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+
+        foreach (var part in (string[])["Etcd:Registration:FailFast", "Etcd:RequestTimeout", _etcd.Endpoint])
+        {
+            Assert.Contains(part, error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task With_fail_fast_an_application_that_is_not_in_service_yet_needs_etcd_too()
+    {
+        await _etcd.KillAsync();
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "FailFast=true;/Etcd:RequestTimeout=00:00:01");
+        await app.Registration.WithdrawAsync();
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+    }
+
+    [Fact]
+    public async Task A_start_that_is_cancelled_ends_at_once()
+    {
+        await _etcd.KillAsync();
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "/Etcd:RequestTimeout=00:01:00");
+        using var cancel = new CancellationTokenSource();
+        var start = app.StartAsync(cancel.Token);
+        await app.ReachAsync(ServiceRegistrationState.Registering);
+
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => start.WaitAsync(TimeSpan.FromSeconds(10)));
+    }
+
+    [Fact]
+    public async Task An_application_stops_within_its_limit_while_etcd_is_down()
+    {
+        await using var app = await TestApp.StartAsync(
+            _etcd.Endpoint,
+            _service,
+            "StopTimeout=00:00:00.5;DrainDelay=00:00:02;LeaveDelay=00:00:02",
+            b => b.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10)));
+        await _etcd.KillAsync();
+
+        var since = Stopwatch.GetTimestamp();
+        await app.StopAsync();
+        var took = Stopwatch.GetElapsedTime(since);
+
+        // Twice the limit of one exchange; nobody would hear of the delays.
+        Console.WriteLine($"stopped while etcd is down: {took.TotalSeconds:0.00} s");
+        Assert.True(took < TimeSpan.FromSeconds(2), $"It took {took}.");
+        Assert.Equal(ServiceRegistrationState.Stopped, app.State);
+        Assert.True(app.Log.Has(LogLevel.Warning, "Etcd:Registration:StopTimeout"));
+    }
+
+    [Fact]
+    public async Task What_was_wanted_while_etcd_was_down_holds_when_it_is_back_and_a_caller_may_stop_waiting()
+    {
+        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "StopTimeout=00:00:00.2;TimeToLive=00:00:30");
+        await _etcd.KillAsync();
+        using var impatient = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => app.Registration.WithdrawAsync(impatient.Token));
+        Assert.Equal(ServiceRegistrationState.Withdrawn, app.State);
+        var waiting = app.Registration.WithdrawAsync();
+        await _etcd.RestartAsync();
+        await waiting.WaitAsync(TimeSpan.FromSeconds(20));
+
+        await using var client = Clients.Connect(_etcd.Endpoint);
+        Assert.Empty(await client.RecordsAsync(_service));
+        await app.Registration.RestoreAsync();
+        Assert.Single(await client.RecordsAsync(_service));
+    }
+
+    [Fact]
+    public async Task A_withdrawal_that_waits_for_etcd_does_not_hold_up_the_stop()
+    {
+        await using var app = await TestApp.StartAsync(
+            _etcd.Endpoint, _service, "StopTimeout=00:00:10", b => b.Services.Configure<HostOptions>(h => h.ShutdownTimeout = TimeSpan.FromSeconds(30)));
+        await _etcd.KillAsync();
+        var withdrawal = app.Registration.WithdrawAsync();
+
+        // Nothing is left to be said then: its keys were given up by the withdrawal, and only the lease is to be revoked.
+        app.Reload("StopTimeout=00:00:00.5");
+        await app.StopAsync().WaitAsync(TimeSpan.FromSeconds(15));
+
+        await withdrawal.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task An_application_is_back_after_etcd_lost_everything()
+    {
+        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service);
+        await _etcd.KillAsync();
+        _etcd.Member.Wipe();
+        await _etcd.RestartAsync();
+
+        await using var client = Clients.Connect(_etcd.Endpoint);
+        await Eventually.IsTrue(async () => (await client.RecordsAsync(_service)).Count == 1);
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+    }
+}
