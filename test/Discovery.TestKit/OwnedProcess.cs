@@ -130,7 +130,8 @@ public sealed class OwnedProcess : IAsyncDisposable
 
     private async Task SignalAsync(string signal)
     {
-        using var kill = Process.Start("/bin/kill", ["-" + signal, Id.ToString(CultureInfo.InvariantCulture)]);
+        // The shell's own kill: the program of that name is not everywhere.
+        using var kill = Process.Start("/bin/sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -{signal} {Id}")]);
         await kill.WaitForExitAsync();
     }
 
