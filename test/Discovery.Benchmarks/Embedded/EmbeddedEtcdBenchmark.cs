@@ -12,6 +12,7 @@ internal static class EmbeddedEtcdBenchmark
     private const int Watchers = 1_000;
     private const int TransactionSize = 100;
 
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan Duration = TimeSpan.FromSeconds(5);
 
     public static int Run(string[] args)
@@ -40,7 +41,8 @@ internal static class EmbeddedEtcdBenchmark
     private static async Task MeasureAsync(string endpoint)
     {
         using var load = new EtcdLoad(endpoint);
-        await load.PutsAsync(inFlight: 64, TimeSpan.FromSeconds(2));
+        // Until the hot paths are compiled with what was learned of them.
+        await load.PutsAsync(inFlight: 64, WarmUp);
         foreach (var inFlight in (int[])[1, 64, 256])
         {
             Print($"puts, {inFlight} in flight", await load.PutsAsync(inFlight, Duration), "puts");
