@@ -50,6 +50,12 @@ internal sealed partial class BalancingContext
     /// <summary>How old an estimate is of which nothing is left.</summary>
     public long LongAgoTicks { get; }
 
+    /// <summary>
+    /// A millisecond, added to every latency where endpoints are compared: what is below it is the scheduler's doing, and would make one of
+    /// several fast and equal endpoints look twice as good as the others.
+    /// </summary>
+    public double NoiseTicks => _grain;
+
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 

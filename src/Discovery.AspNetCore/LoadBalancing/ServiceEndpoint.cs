@@ -132,7 +132,7 @@ public sealed class ServiceEndpoint
     internal double Load(long now)
     {
         var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * _latency.At(now, (int)(calls >> 32), _context) * _perWeight;
+        return ((int)calls + 1) * (_latency.At(now, (int)(calls >> 32), _context) + _context.NoiseTicks) * _perWeight;
     }
 
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
@@ -142,6 +142,6 @@ public sealed class ServiceEndpoint
     internal double RecentLoad(long now, long recentFrom, ref long isStale)
     {
         var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * _latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) * _perWeight;
+        return ((int)calls + 1) * (_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) + _context.NoiseTicks) * _perWeight;
     }
 }

@@ -17,11 +17,14 @@ internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
     /// <summary>
     /// Looks at one endpoint from each of five stretches that follow each other from a random place: five different ones, without a search.
     /// Nothing here is predictable for the processor, hence no branches: the endpoints stand in the array twice, so that no place is
-    /// beyond its end; and since positive doubles are ordered as their bits are, the least load is found by subtraction, its lowest three
-    /// bits making room for the stretch's number.
+    /// beyond its end; and since positive doubles are ordered as their bits are, the least load is found by subtraction. Of the load only
+    /// the exponent and two binary digits count, so that loads within a quarter of each other are the same and chance decides among
+    /// them; the lowest bits make room for the stretch's number.
     /// </summary>
     private sealed class Picker(ServiceEndpoint[] endpoints) : EndpointPicker
     {
+        private const long Digits = ~((1L << 50) - 1);
+
         private readonly ServiceEndpoint[] _twice = [.. endpoints, .. endpoints];
         private readonly BalancingContext _context = endpoints[0].Context;
         private readonly int _choices = Math.Min(Choices, endpoints.Length);
@@ -62,7 +65,7 @@ internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
 
         private static void Lower(ref long least, double load, int stretch)
         {
-            var difference = ((BitConverter.DoubleToInt64Bits(load) & ~7L) | (uint)stretch) - least;
+            var difference = ((BitConverter.DoubleToInt64Bits(load) & Digits) | (uint)stretch) - least;
             least += difference & (difference >> 63);
         }
 
