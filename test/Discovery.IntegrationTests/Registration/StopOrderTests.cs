@@ -14,7 +14,9 @@ public sealed class StopOrderTests(OneNode node) : IClassFixture<OneNode>
     public async Task An_application_drains_then_gets_no_call_then_leaves_then_closes()
     {
         var service = NewService();
-        const string Delays = "DrainDelay=00:00:01;LeaveDelay=00:00:01";
+
+        // Long enough that a busy machine still looks while the application serves on.
+        const string Delays = "DrainDelay=00:00:01;LeaveDelay=00:00:04";
         await using var stays = await TestApp.StartAsync(node.Etcd.Endpoint, service, Delays);
         await using var leaves = await TestApp.StartAsync(node.Etcd.Endpoint, service, Delays);
         await using var client = node.Connect();
