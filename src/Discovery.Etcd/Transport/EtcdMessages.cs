@@ -20,6 +20,12 @@ internal static class EtcdMessages
     /// <summary>The words of etcd's gRPC library, which looks at the size first.</summary>
     public const string MessageTooLarge = "received message larger than max";
 
+    /// <summary>
+    /// A member that gave up on what we sent, because the attempt's limit reached it first. Go's own error texts come with the code
+    /// UNKNOWN wherever etcd does not translate them.
+    /// </summary>
+    public static bool IsGivenUp(string detail) => Is(detail, "context deadline exceeded") || Is(detail, "context canceled");
+
     public static bool IsTokenError(string detail) => Is(detail, InvalidAuthToken) || Is(detail, AuthOldRevision) || Is(detail, UserEmpty);
 
     /// <summary>Whether a detail is, or carries, one of etcd's texts (proxies put words around them).</summary>

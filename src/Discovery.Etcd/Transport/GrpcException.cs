@@ -36,6 +36,7 @@ internal sealed class GrpcException(EtcdStatusCode code, string detail, GrpcFail
     /// </summary>
     public bool IsTransient => Kind is not (GrpcFailureKind.Status or GrpcFailureKind.Planned)
         || (Kind == GrpcFailureKind.Status && Code is (EtcdStatusCode.Unavailable or EtcdStatusCode.DeadlineExceeded or EtcdStatusCode.Cancelled))
+        || (Code == EtcdStatusCode.Unknown && EtcdMessages.IsGivenUp(Detail))
         || (Code == EtcdStatusCode.ResourceExhausted && Detail.Contains("too many requests", StringComparison.Ordinal));
 
     /// <summary>

@@ -23,10 +23,12 @@ public sealed class FailoverTests : IAsyncLifetime
         await _good.DisposeAsync();
     }
 
-    [Fact]
-    public async Task An_unavailable_endpoint_is_passed_over_and_left_alone()
+    [Theory]
+    [InlineData("Unavailable", "etcdserver: no leader")]
+    [InlineData("Unknown", "context deadline exceeded")]
+    public async Task An_unavailable_endpoint_is_passed_over_and_left_alone(string code, string detail)
     {
-        _bad.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, EtcdStatusCode.Unavailable, "etcdserver: no leader"));
+        _bad.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, Enum.Parse<EtcdStatusCode>(code), detail));
         await using var client = Connect();
 
         for (var i = 0; i < 20; i++)
