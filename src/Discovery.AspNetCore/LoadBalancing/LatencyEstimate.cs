@@ -36,14 +36,28 @@ internal struct LatencyEstimate
     private double _ticks;
     private long _updatedAt;
     private long _progressAt;
+    private long _connectedAt;
 
-    public LatencyEstimate() => _updatedAt = Never;
+    public LatencyEstimate()
+    {
+        _updatedAt = Never;
+        _connectedAt = long.MaxValue;
+    }
 
     /// <summary>The first of possibly many waiting calls begins to wait.</summary>
     public void OnWaitBegins(long now) => _progressAt = now;
 
     public void OnAnswer(long startedAt, long now, BalancingContext context)
     {
+        if (startedAt < _connectedAt)
+        {
+            // Calls that began before an endpoint's first answer waited for its connection, and in a new process for the compiler too. Taken
+            // for its latency, the first of several equal endpoints would be shunned until that is forgotten.
+            _connectedAt = Math.Min(_connectedAt, now);
+            _progressAt = now;
+            return;
+        }
+
         context.OnAnswer(now - startedAt, now);
         Sample(now - startedAt, now, context);
     }

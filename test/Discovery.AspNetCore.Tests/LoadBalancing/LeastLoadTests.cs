@@ -26,11 +26,30 @@ public class LeastLoadTests
     public void Lower_latency_wins()
     {
         var rig = new BalancingRig(3);
-        rig.Call(rig[0], 100);
-        rig.Call(rig[1], 10);
-        rig.Call(rig[2], 100);
+        foreach (var latency in new[] { 1, 0 })
+        {
+            // The first answer of each does not count.
+            rig.Call(rig[0], 100 + latency);
+            rig.Call(rig[1], 10 + latency);
+            rig.Call(rig[2], 100 + latency);
+        }
 
         Assert.Equal([0, 100, 0], rig.Count(rig.Build("LeastLoad"), 100));
+    }
+
+    [Fact]
+    public void What_the_first_calls_waited_for_the_connection_is_not_held_against_an_endpoint()
+    {
+        var rig = new BalancingRig(3);
+        rig.Call(rig[0], 200);
+        rig.Call(rig[1], 5);
+        rig.Call(rig[2], 5);
+        for (var i = 0; i < 3; i++)
+        {
+            rig.Call(rig[i], 5);
+        }
+
+        Assert.All(rig.Count(rig.Build("LeastLoad"), 300), count => Assert.InRange(count, 50, 150));
     }
 
     [Fact]
@@ -140,8 +159,11 @@ public class LeastLoadTests
     public void A_newcomer_is_taken_for_as_fast_as_is_usual()
     {
         var rig = new BalancingRig(2);
-        rig.Call(rig[0], 40);
-        rig.Call(rig[1], 40);
+        for (var i = 0; i < 2; i++)
+        {
+            rig.Call(rig[0], 40);
+            rig.Call(rig[1], 40);
+        }
 
         var newcomer = rig.Join();
 
