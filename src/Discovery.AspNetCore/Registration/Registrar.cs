@@ -241,7 +241,12 @@ internal sealed partial class Registrar : IAsyncDisposable
             await tell(either.Token);
             return true;
         }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException or ObjectDisposedException)
+        catch (ObjectDisposedException)
+        {
+            // The application disposed its client before it stopped: there is nobody to tell, and nothing to warn of.
+            return false;
+        }
+        catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
             Log.NotHeard(_logger, what, Options.StopTimeout, (_keeper.Status.LastError ?? e).Message);
             return false;
