@@ -48,6 +48,15 @@ sum() {
         awk '{ n += $1 } END { print n + 0 }'
 }
 
+# What tests measured stands in their results; the console shows only those that failed.
+echo "Measured:"
+for trx in "$results"/*.trx; do
+    [ -e "$trx" ] || continue
+    awk '/<ResultSummary/ { exit } /<StdOut>/ { on = 1 } { end = /<\/StdOut>/ }
+        on { gsub(/<[^>]*>/, ""); sub(/^ +/, ""); print "  " $0 } end { on = 0 }' "$trx" |
+        grep -E "[0-9] m?s\b|[0-9] calls|[0-9] operations|[0-9] event streams" | grep -v "is not available" || true
+done
+
 total=$(sum total)
 passed=$(sum passed)
 skipped=$(($(sum total) - $(sum executed)))
