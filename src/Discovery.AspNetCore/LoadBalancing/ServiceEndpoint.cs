@@ -4,7 +4,7 @@ namespace Discovery.AspNetCore;
 
 /// <summary>
 /// A service instance as a client sees it: the record, and the live state of the calls made to it. It stays the same object as long as
-/// the instance's key exists.
+/// the same process is registered at the address, whatever else of the record changes.
 /// </summary>
 public sealed class ServiceEndpoint
 {
