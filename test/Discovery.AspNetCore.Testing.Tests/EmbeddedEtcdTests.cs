@@ -248,7 +248,9 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
 
         await _etcd.DisposeAsync();
 
-        Assert.Equal((EtcdStatusCode.Unavailable, "etcdserver: server stopped"), await RawClient.FailureOfAsync(watch.NextAsync()));
+        // The end of the connection may overtake the trailers at the client; the status is the same.
+        var (status, _) = await RawClient.FailureOfAsync(watch.NextAsync());
+        Assert.Equal(EtcdStatusCode.Unavailable, status);
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         var endpoint = new Uri(_etcd.Endpoint);
         Assert.Throws<SocketException>(() => socket.Connect(endpoint.Host, endpoint.Port));
