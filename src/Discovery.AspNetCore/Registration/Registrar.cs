@@ -190,6 +190,12 @@ internal sealed partial class Registrar : IAsyncDisposable
         var leaving = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
         if (leaving.Count > 0)
         {
+            if (after.Count > 0)
+            {
+                // What replaces a key stands before that key says goodbye: there is no moment with nobody to call.
+                await TellAsync("this application's keys changed", _keeper.FlushAsync, _stopping.Token);
+            }
+
             await SayGoodbyeAsync(leaving, _stopping.Token);
             foreach (var key in leaving.Keys)
             {
@@ -202,7 +208,7 @@ internal sealed partial class Registrar : IAsyncDisposable
     /// <returns>Whether etcd has it.</returns>
     private Task<bool> SayGoodbyeAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
         => TellAsync(
-            "it drains",
+            "this application drains",
             limit =>
             {
                 foreach (var (key, record) in records)
@@ -223,7 +229,7 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
     {
-        var left = await TellAsync("it leaves", _keeper.StopAsync, cancellationToken);
+        var left = await TellAsync("this application leaves", _keeper.StopAsync, cancellationToken);
         if (left)
         {
             Log.Left(_logger, _written.Count);
