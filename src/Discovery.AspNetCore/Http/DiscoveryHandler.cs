@@ -83,7 +83,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             }
             catch (Exception e)
             {
-                endpoint.OnCallEnded(call, e is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
+                endpoint.OnCallEnded(call, Outcomes.Of(e));
                 throw;
             }
         }

@@ -48,8 +48,7 @@ internal sealed class TrackedContent : HttpContent
     }
 
     /// <summary>Reading failed, or the caller gave up.</summary>
-    public void OnFailed(Exception exception)
-        => End(exception is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
+    public void OnFailed(Exception exception) => End(Outcomes.Of(exception));
 
     /// <summary>The caller had enough before the end, which says nothing against the endpoint.</summary>
     public void OnGivenUp() => End(_outcome);
