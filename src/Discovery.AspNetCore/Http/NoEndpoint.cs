@@ -65,6 +65,12 @@ internal static class NoEndpoint
             return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
         }
 
+        if (state.For(scheme) is not null)
+        {
+            return $"Service '{service}' has {Count(count)}, and all that take {scheme} calls are ejected because they failed. "
+                + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.";
+        }
+
         return $"Service '{service}' has {Count(count)}, but none of them takes {scheme} calls. Set Etcd:Discovery:Scheme, or the "
             + $"client's base address, to {(scheme == Uri.UriSchemeHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}.";
     }
