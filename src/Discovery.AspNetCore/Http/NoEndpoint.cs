@@ -6,7 +6,7 @@ namespace Discovery.AspNetCore.Http;
 /// <summary>What a caller gets when a call can go nowhere: for gRPC the status UNAVAILABLE with the reason, else an exception.</summary>
 internal static class NoEndpoint
 {
-    private const string GrpcMediaType = "application/grpc";
+    public const string GrpcMediaType = "application/grpc";
 
     /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
     public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
