@@ -116,12 +116,12 @@ public sealed class WrongUseTests
     [Fact]
     public async Task A_service_that_cannot_be_listed_names_the_endpoints_tried()
     {
-        await using var harness = new Harness(o => o.ReadyTimeout = TimeSpan.FromMilliseconds(300));
+        await using var harness = new Harness(o => o.ReadyTimeout = TimeSpan.FromSeconds(2));
         harness.Etcd.IsDown = true;
         using var client = harness.Client();
 
         Assert.Equal(
-            "Service 'svc' could not be listed under 'services/svc/' within 0.3 s (Etcd:Discovery:ReadyTimeout), from http://model:2379/ "
+            "Service 'svc' could not be listed under 'services/svc/' within 2 s (Etcd:Discovery:ReadyTimeout), from http://model:2379/ "
             + "(Etcd:Endpoints). the model is down",
             await FailAsync(client));
     }
