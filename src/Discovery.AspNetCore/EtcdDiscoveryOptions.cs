@@ -28,8 +28,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     public TimeSpan RelistInterval { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// How long instances are still called when most of a service vanishes from etcd at once without draining. Default: 5 min; zero
-    /// switches it off.
+    /// How long instances are still called when most of a service vanishes from etcd at once without draining. At most a day.
+    /// Default: 5 min; zero switches it off.
     /// </summary>
     public TimeSpan HoldDuration { get; set; } = TimeSpan.FromMinutes(5);
 

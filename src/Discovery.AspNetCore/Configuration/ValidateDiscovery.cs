@@ -44,8 +44,8 @@ internal sealed class ValidateDiscovery(DiscoveryClients clients, LoadBalancingP
             TooShort(section, nameof(options.ConnectTimeout), options.ConnectTimeout, "00:00:02"),
             TooShort(section, nameof(options.RelistInterval), options.RelistInterval, "00:05:00"),
             Problem(
-                options.HoldDuration < TimeSpan.Zero,
-                $"{section}:HoldDuration is '{options.HoldDuration}'; it cannot be negative, valid is e.g. 00:05:00, or 0 for off."),
+                options.HoldDuration < TimeSpan.Zero || options.HoldDuration > TimeSpan.FromDays(1),
+                $"{section}:HoldDuration is '{options.HoldDuration}'; it must be from 0, which is off, to a day, e.g. 00:05:00."),
             Problem(
                 Uri.CheckHostName(options.TlsTargetHost) == UriHostNameType.Unknown,
                 $"{section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),

@@ -43,9 +43,12 @@ internal sealed class InstanceTable(string serviceName, IServiceLayout layout)
     /// </summary>
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
     public string? PutListed(EtcdKeyValue record)
-        => _byKey.TryGetValue(record.Key, out var known)
-            && known.Record.ModRevision == record.ModRevision
-            && known.Record.Value.Span.SequenceEqual(record.Value.Span) ? null : Set(record, known);
+        => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record) ? null : Set(record, known);
+
+    /// <summary>Whether exactly these records are known.</summary>
+    public bool Has(IReadOnlyCollection<EtcdKeyValue> records)
+        => records.Count == _byKey.Count
+            && records.All(record => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record));
 
     /// <summary>Takes a key out.</summary>
     public void Remove(string key)
@@ -58,6 +61,9 @@ internal sealed class InstanceTable(string serviceName, IServiceLayout layout)
 
     /// <summary>The keys that are known and not among those given.</summary>
     public List<string> KeysOtherThan(IReadOnlySet<string> keys) => [.. _byKey.Keys.Where(key => !keys.Contains(key))];
+
+    private static bool AreSame(EtcdKeyValue one, EtcdKeyValue other)
+        => one.ModRevision == other.ModRevision && one.Value.Span.SequenceEqual(other.Value.Span);
 
     private string? Set(EtcdKeyValue record, Entry? known)
     {

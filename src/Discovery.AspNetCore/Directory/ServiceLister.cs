@@ -18,7 +18,10 @@ internal sealed class ServiceLister : IDisposable
 
     private readonly IServiceSource _source;
     private readonly TimeProvider _time;
-    private readonly SemaphoreSlim _gate = new(MaxConcurrency);
+    private readonly SemaphoreSlim _agreed = new(MaxConcurrency);
+
+    // Without a quorum the lists of the agreed state hang, and would keep one member's own view from being asked for.
+    private readonly SemaphoreSlim _own = new(MaxConcurrency);
 
     public ServiceLister(IServiceSource source, TimeProvider time)
     {
@@ -32,14 +35,15 @@ internal sealed class ServiceLister : IDisposable
     /// <summary>Lists once.</summary>
     public async ValueTask<EtcdListing> ListOnceAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken);
+        var gate = consistency == EtcdReadConsistency.Linearizable ? _agreed : _own;
+        await gate.WaitAsync(cancellationToken);
         try
         {
             return await _source.ListAsync(prefix, consistency, cancellationToken);
         }
         finally
         {
-            _gate.Release();
+            gate.Release();
         }
     }
 
@@ -65,5 +69,9 @@ internal sealed class ServiceLister : IDisposable
         return await pipeline.ExecuteAsync(ct => ListOnceAsync(prefix, EtcdReadConsistency.Linearizable, ct), cancellationToken);
     }
 
-    public void Dispose() => _gate.Dispose();
+    public void Dispose()
+    {
+        _agreed.Dispose();
+        _own.Dispose();
+    }
 }

@@ -35,15 +35,13 @@ internal sealed partial class ServiceState(
     /// <summary>All records as etcd has them.</summary>
     public EtcdListing ToListing() => new([.. _table.Records], _revision, ClusterId);
 
+    /// <summary>Whether a list says nothing that is not known already.</summary>
+    public bool Confirms(EtcdListing listing) => Continues(listing) && _table.Has(listing.Items);
+
     /// <summary>Takes a list as the truth.</summary>
-    /// <returns>
-    /// Whether etcd's history goes on from what was known. If not, a watch that stands at a revision of before is worth nothing.
-    /// </returns>
-    public bool Apply(EtcdListing listing, ServiceChangeReason reason)
+    public void Apply(EtcdListing listing, ServiceChangeReason reason)
     {
-        // A proxy may leave the cluster's id out.
-        var continues = listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
-        if (!continues)
+        if (!Continues(listing))
         {
             Log.HistoryChanged(logger, serviceName, _revision, listing.Revision);
         }
@@ -67,8 +65,6 @@ internal sealed partial class ServiceState(
         {
             Publish(reason);
         }
-
-        return continues;
     }
 
     /// <summary>Takes the events of one revision. Those that a list contained already are left out.</summary>
@@ -117,6 +113,10 @@ internal sealed partial class ServiceState(
             Publish(ServiceChangeReason.HoldEnded);
         }
     }
+
+    /// <summary>Whether etcd's history goes on from what was known, as far as can be told. A proxy may leave the cluster's id out.</summary>
+    private bool Continues(EtcdListing listing)
+        => listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
 
     private void Note(EtcdKeyValue record, string? problem)
     {

@@ -141,7 +141,6 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             {
                 // Nothing that happens here may end the loop: calls would go by an old snapshot for ever, and nobody would know.
                 Log.LoopFailed(_logger, _serviceName, e);
-                _connected = false;
                 _lastError = e;
                 await Task.Delay(ServiceLister.MaxPause, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
@@ -157,7 +156,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
 
         while (await WatchAsync(stop))
         {
-            // The history changed under the watch: the next one starts from the new one.
+            await ReconcileAsync(stop);
         }
     }
 
@@ -205,7 +204,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     }
 
     /// <summary>Follows the watch.</summary>
-    /// <returns>Whether another watch is needed; if not, the client was disposed.</returns>
+    /// <returns>Whether a new list and another watch are needed; if not, the client was disposed.</returns>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
         await using var watch = _source.Watch(_prefix, _state.Revision + 1, _state.ClusterId);
@@ -213,7 +212,6 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         var next = updates.MoveNextAsync().AsTask();
         try
         {
-            _connected = false;
             _relistAt = NextRelist();
             while (true)
             {
@@ -230,7 +228,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
                     next = updates.MoveNextAsync().AsTask();
                 }
 
-                if (_connected && Now >= _relistAt && !await RelistAsync(stop))
+                if (_connected && Now >= _relistAt && !await CheckAsync(stop))
                 {
                     return true;
                 }
@@ -241,6 +239,8 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         }
         finally
         {
+            _connected = false;
+
             // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
             await watch.DisposeAsync();
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -303,16 +303,20 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     /// <summary>When to list again, with jitter so that the clients of a cluster spread.</summary>
     private TimeSpan NextRelist() => Now + (_options.RelistInterval * (0.8 + (0.4 * Random.Shared.NextDouble())));
 
-    /// <summary>Lists although nothing asks for it, once: if that fails, the watch is more important than to try again at once.</summary>
+    /// <summary>
+    /// Lists although nothing asks for it, once: if that fails, the watch is more important than to try again at once. What differs may be
+    /// on its way through the watch, or an event was lost, or a backup was restored and events of the history before still wait to be
+    /// read. These cannot be told apart, and a list must not be mixed with events of another history, so both begin anew.
+    /// </summary>
     /// <returns>Whether the watch can go on.</returns>
-    private async Task<bool> RelistAsync(CancellationToken stop)
+    private async Task<bool> CheckAsync(CancellationToken stop)
     {
         try
         {
-            // Updates that wait meanwhile are older than the list or come after it; they are told apart by revision.
             var listing = await _lister.ListOnceAsync(_prefix, EtcdReadConsistency.Linearizable, stop);
             _relistAt = NextRelist();
-            return Apply(listing, ServiceChangeReason.Reconciled);
+            Confirm();
+            return _state.Confirms(listing);
         }
         catch (EtcdException e)
         {
@@ -341,11 +345,10 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
     }
 
-    private bool Apply(EtcdListing listing, ServiceChangeReason reason)
+    private void Apply(EtcdListing listing, ServiceChangeReason reason)
     {
-        var continues = _state.Apply(listing, reason);
+        _state.Apply(listing, reason);
         Confirm();
-        return continues;
     }
 
     /// <summary>etcd was heard.</summary>
@@ -354,8 +357,17 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         Interlocked.Exchange(ref _confirmedAt, Math.Max(1, _time.GetTimestamp()));
         _lastError = null;
 
-        // An empty or shrunken list would be the worst thing to start from, so while instances are held the file stays as it is.
-        if (_saver is not null && Feed.Current is { Held.IsEmpty: true } current && current != _saved)
+        if (_saver is null || Feed.Current is not { } current)
+        {
+            return;
+        }
+
+        if (!current.Held.IsEmpty)
+        {
+            // An empty or shrunken list would be the worst thing to start from, so while instances are held the file stays as it is.
+            _saver.Withdraw();
+        }
+        else if (current != _saved)
         {
             _saved = current;
             _saver.Request();

@@ -19,6 +19,9 @@ internal sealed class SnapshotSaver(SnapshotFile file, TimeProvider time)
     /// <summary>Something changed.</summary>
     public void Request() => _requestedAt ??= time.GetTimestamp();
 
+    /// <summary>What changed is not to be written.</summary>
+    public void Withdraw() => _requestedAt = null;
+
     /// <summary>Writes if it is due. While the last writing lasts, it is put off.</summary>
     public void SaveIfDue(Func<EtcdListing> take)
     {

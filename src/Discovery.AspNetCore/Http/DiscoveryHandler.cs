@@ -33,19 +33,34 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
         }
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
+    private Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
     {
         var pool = _pool ??= getPool();
-        PoolState state;
+        return pool.State is null
+            ? SendWhenReadyAsync(pool, request, steering, cancellationToken)
+            : SendAsync(pool, request, steering, cancellationToken);
+    }
+
+    private static async Task<HttpResponseMessage> SendWhenReadyAsync(
+        ServicePool pool, HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
+    {
         try
         {
-            state = pool.State ?? await pool.WaitForReadyAsync(cancellationToken);
+            await pool.WaitForReadyAsync(cancellationToken);
         }
         catch (ServiceDiscoveryException e)
         {
             return NoEndpoint.Answer(request, e.Message, e);
         }
 
+        return await SendAsync(pool, request, steering, cancellationToken);
+    }
+
+    /// <summary>Each call allocates what this method keeps across its one await: it is kept small.</summary>
+    private static async Task<HttpResponseMessage> SendAsync(
+        ServicePool pool, HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
+    {
+        var state = pool.State!;
         var scheme = request.RequestUri!.Scheme;
         var endpoint = steering.Instance is null
             ? state.For(scheme)?.Pick(new PickContext(steering.HashKey))
@@ -73,7 +88,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
                 }
 
                 (tried ??= []).Add(endpoint);
-                var next = steering.Instance is null ? PickUntried(pool, scheme, steering, tried) : null;
+                var next = steering.Instance is null ? PickUntried(pool, request, steering, tried) : null;
                 if (next is null)
                 {
                     return NoEndpoint.Answer(request, NoEndpoint.Explain(pool.ServiceName, tried, e), e);
@@ -83,20 +98,21 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             }
             catch (Exception e)
             {
-                endpoint.OnCallEnded(call, e is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
+                endpoint.OnCallEnded(call, Outcomes.Of(e));
                 throw;
             }
         }
     }
 
-    private static ServiceEndpoint? PickUntried(ServicePool pool, string scheme, CallSteering steering, List<ServiceEndpoint> tried)
-        => pool.State?.For(scheme)?.Pick(
+    private static ServiceEndpoint? PickUntried(
+        ServicePool pool, HttpRequestMessage request, CallSteering steering, List<ServiceEndpoint> tried)
+        => pool.State?.For(request.RequestUri!.Scheme)?.Pick(
             new PickContext(steering.HashKey, tried.Count), System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tried));
 
     private static bool HasNoBody(HttpResponseMessage response)
         => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified
             || response.RequestMessage?.Method == HttpMethod.Head
-            || response.Content.Headers.ContentLength == 0;
+            || (response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 
     private static HttpResponseMessage Track(HttpResponseMessage response, ServiceEndpoint endpoint, long call)
     {

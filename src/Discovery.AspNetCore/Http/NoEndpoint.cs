@@ -6,7 +6,7 @@ namespace Discovery.AspNetCore.Http;
 /// <summary>What a caller gets when a call can go nowhere: for gRPC the status UNAVAILABLE with the reason, else an exception.</summary>
 internal static class NoEndpoint
 {
-    private const string GrpcMediaType = "application/grpc";
+    public const string GrpcMediaType = "application/grpc";
 
     /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
     public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
@@ -63,6 +63,12 @@ internal static class NoEndpoint
         if (state.Endpoints.Count == 0)
         {
             return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
+        }
+
+        if (state.For(scheme) is not null)
+        {
+            return $"Service '{service}' has {Count(count)}, and all that take {scheme} calls are ejected because they failed. "
+                + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.";
         }
 
         return $"Service '{service}' has {Count(count)}, but none of them takes {scheme} calls. Set Etcd:Discovery:Scheme, or the "

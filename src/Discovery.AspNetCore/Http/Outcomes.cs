@@ -33,6 +33,17 @@ internal static class Outcomes
     }
 
     /// <summary>
+    /// The outcome of a call that failed with an exception. What the connection did is the endpoint's doing; the rest is the caller's, such
+    /// as a request body that is disposed, or a response that is larger than the caller takes.
+    /// </summary>
+    public static CallOutcome Of(Exception exception) => exception switch
+    {
+        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => CallOutcome.Cancelled,
+        HttpRequestException or IOException => CallOutcome.Failure,
+        _ => CallOutcome.Cancelled,
+    };
+
+    /// <summary>
     /// Whether a failure happened before anything was sent, so that the call can go to another endpoint. A connection that does not
     /// come about in time is reported as a cancellation that nobody asked for; connections that were closed because their endpoint left
     /// just before, as a disposed object (as a request's disposed content is, which is another matter).

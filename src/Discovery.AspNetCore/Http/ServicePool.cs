@@ -107,7 +107,16 @@ internal sealed partial class ServicePool : IDisposable
     {
         if (Interlocked.Exchange(ref _rebuildPending, 1) == 0)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static pool => pool.TryRebuild(), this, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static pool => pool.RebuildAsRequested(), this, preferLocal: false);
+        }
+    }
+
+    private void RebuildAsRequested()
+    {
+        // Who waited for the first snapshot may have been quicker; another balancer would begin its rounds anew.
+        if (Volatile.Read(ref _rebuildPending) != 0)
+        {
+            TryRebuild();
         }
     }
 
@@ -128,7 +137,8 @@ internal sealed partial class ServicePool : IDisposable
     {
         lock (_gate)
         {
-            Volatile.Write(ref _rebuildPending, 0);
+            // A full fence: a snapshot published from here on asks again, and one published before is seen below.
+            Interlocked.Exchange(ref _rebuildPending, 0);
             if (_disposed || _watcher.Feed.Current is not { } snapshot)
             {
                 return;

@@ -13,6 +13,7 @@ internal sealed class TrackedContent : HttpContent
     private readonly HttpResponseMessage _response;
     private readonly ServiceEndpoint _endpoint;
     private readonly long _call;
+    private readonly bool _isGrpc;
     private CallOutcome _outcome;
     private int _ended;
 
@@ -27,7 +28,10 @@ internal sealed class TrackedContent : HttpContent
         {
             if (values.Count == 1)
             {
-                Headers.TryAddWithoutValidation(name, values.ToString());
+                var value = values.ToString();
+                Headers.TryAddWithoutValidation(name, value);
+                _isGrpc |= name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
+                    && value.StartsWith(NoEndpoint.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
             }
             else
             {
@@ -39,7 +43,8 @@ internal sealed class TrackedContent : HttpContent
     /// <summary>The body was read to its end.</summary>
     public void OnCompleted()
     {
-        if (_outcome == CallOutcome.Success)
+        // Where there are no trailers, to ask for them makes some.
+        if (_isGrpc && _outcome == CallOutcome.Success)
         {
             _outcome = Outcomes.OfGrpcStatus(_response.TrailingHeaders);
         }
@@ -48,8 +53,7 @@ internal sealed class TrackedContent : HttpContent
     }
 
     /// <summary>Reading failed, or the caller gave up.</summary>
-    public void OnFailed(Exception exception)
-        => End(exception is OperationCanceledException ? CallOutcome.Cancelled : CallOutcome.Failure);
+    public void OnFailed(Exception exception) => End(Outcomes.Of(exception));
 
     /// <summary>The caller had enough before the end, which says nothing against the endpoint.</summary>
     public void OnGivenUp() => End(_outcome);

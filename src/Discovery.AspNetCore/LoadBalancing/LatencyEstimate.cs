@@ -41,8 +41,12 @@ internal struct LatencyEstimate
     public LatencyEstimate()
     {
         _updatedAt = Never;
+        _progressAt = Never;
         _connectedAt = long.MaxValue;
     }
+
+    /// <summary>Whether no call was ever made.</summary>
+    public readonly bool IsUntried => _progressAt == Never;
 
     /// <summary>The first of possibly many waiting calls begins to wait.</summary>
     public void OnWaitBegins(long now) => _progressAt = now;

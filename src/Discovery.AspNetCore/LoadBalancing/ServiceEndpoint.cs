@@ -63,6 +63,9 @@ public sealed class ServiceEndpoint
     /// </summary>
     internal long? JoinedAt { get; }
 
+    /// <summary>Whether the endpoint joined a running client and was not called yet.</summary>
+    internal bool IsUntried => JoinedAt is not null && _latency.IsUntried;
+
     private int Unanswered => (int)(Volatile.Read(ref _calls) >> 32);
 
     /// <inheritdoc />
@@ -138,10 +141,11 @@ public sealed class ServiceEndpoint
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
     /// <param name="now">The time.</param>
     /// <param name="recentFrom">What recently means.</param>
+    /// <param name="noise"><see cref="BalancingContext.NoiseTicks"/>, read once for all endpoints.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
-    internal double RecentLoad(long now, long recentFrom, ref long isStale)
+    internal double RecentLoad(long now, long recentFrom, double noise, ref long isStale)
     {
         var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * (_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) + _context.NoiseTicks) * _perWeight;
+        return ((int)calls + 1) * (_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) + noise) * _perWeight;
     }
 }

@@ -217,8 +217,12 @@ internal sealed class ModelRun : IAsyncDisposable
             older = _states.OrderBy(static s => s.Key).ElementAt(random.Next(_states.Count));
         }
 
-        // As another cluster, for one with the same id can be told only by what was seen before, which a list at that moment hides.
-        _etcd.Restore(older.Value[^1], older.Key + random.Next(5), asAnotherCluster: true);
+        _etcd.Restore(older.Value[^1], older.Key + random.Next(5), asAnotherCluster: random.Next(2) == 0);
+        if (random.Next(2) == 0)
+        {
+            // The regular list in the very moment in which events of the old history still wait to be read.
+            _clock.Advance(RelistInterval * 1.2);
+        }
     }
 
     private void Check(ServiceSnapshot snapshot)

@@ -53,6 +53,27 @@ public sealed class WrongUseTests
     }
 
     [Fact]
+    public async Task Where_all_instances_may_be_ejected_and_are_the_error_says_so()
+    {
+        await using var harness = new Harness(o =>
+        {
+            o.Ejection.Enabled = true;
+            o.Ejection.MaxEjectedPercent = 100;
+            o.Ejection.PanicThresholdPercent = 0;
+        });
+        harness.Register(Harness.RefusingAddress());
+        using var client = harness.Client();
+
+        var message = "";
+        await Eventually.IsTrue(async () => (message = await FailAsync(client)).Contains("ejected", StringComparison.Ordinal));
+
+        Assert.Equal(
+            "Service 'svc' has 1 instance, and all that take http calls are ejected because they failed. "
+            + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.",
+            message);
+    }
+
+    [Fact]
     public async Task A_service_without_instances_names_the_prefix_and_what_to_check()
     {
         await using var harness = new Harness();
@@ -95,12 +116,12 @@ public sealed class WrongUseTests
     [Fact]
     public async Task A_service_that_cannot_be_listed_names_the_endpoints_tried()
     {
-        await using var harness = new Harness(o => o.ReadyTimeout = TimeSpan.FromMilliseconds(300));
+        await using var harness = new Harness(o => o.ReadyTimeout = TimeSpan.FromSeconds(2));
         harness.Etcd.IsDown = true;
         using var client = harness.Client();
 
         Assert.Equal(
-            "Service 'svc' could not be listed under 'services/svc/' within 0.3 s (Etcd:Discovery:ReadyTimeout), from http://model:2379/ "
+            "Service 'svc' could not be listed under 'services/svc/' within 2 s (Etcd:Discovery:ReadyTimeout), from http://model:2379/ "
             + "(Etcd:Endpoints). the model is down",
             await FailAsync(client));
     }

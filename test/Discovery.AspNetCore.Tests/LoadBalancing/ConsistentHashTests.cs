@@ -29,6 +29,21 @@ public class ConsistentHashTests
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(100)]
+    public void Only_its_own_keys_move_when_the_one_of_another_weight_leaves(int weight)
+    {
+        var rig = new BalancingRig(10, shape: (i, s) => i == 3 ? s with { Weight = weight } : s);
+        var before = Owners(rig.Build("ConsistentHash"));
+        var left = rig[3];
+        rig.Endpoints.RemoveAt(3);
+
+        var after = Owners(rig.Build("ConsistentHash"));
+
+        Assert.Equal(before.Count(o => o == left), before.Zip(after).Count(p => p.First != p.Second));
+    }
+
     [Fact]
     public void Weights_decide_how_many_keys_an_endpoint_has()
     {

@@ -49,6 +49,37 @@ public class SlowStartTests
         Assert.InRange(rig[4].InFlight, 5, 15);
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(20)]
+    public void Least_load_gives_a_newcomer_a_first_call_soon_though_nobody_is_busy(int count)
+    {
+        var rig = new BalancingRig(count);
+        for (var i = 0; i < 2 * count; i++)
+        {
+            rig.Call(rig[i % count]);
+        }
+
+        var newcomer = rig.Join();
+        var balancer = rig.Build("LeastLoad");
+        var calls = 0;
+        for (; newcomer.InFlight == 0 && calls < 200; calls++)
+        {
+            var endpoint = balancer.Pick(default)!;
+            if (endpoint == newcomer)
+            {
+                endpoint.OnCallStarted();
+            }
+            else
+            {
+                rig.Call(endpoint);
+            }
+        }
+
+        Assert.InRange(calls, 1, 10 * count);
+        Assert.Equal(0, rig.Count(balancer, 100)[count]);
+    }
+
     [Fact]
     public void Who_comes_back_from_ejection_starts_slowly()
     {

@@ -5,7 +5,7 @@ namespace Discovery.AspNetCore.LoadBalancing;
 /// </summary>
 internal sealed class HashRing
 {
-    /// <summary>Places of the endpoint with the least weight: with this many, shares of keys differ by about a tenth.</summary>
+    /// <summary>About how many places a usual endpoint has: with this many, shares of keys differ by about a tenth.</summary>
     private const int Places = 128;
 
     /// <summary>Very large services get fewer, or the ring would outgrow the cache and take long to build.</summary>
@@ -16,9 +16,10 @@ internal sealed class HashRing
 
     public HashRing(ServiceEndpoint[] endpoints)
     {
-        // Relative to the least weight in the records: it hardly ever changes, and an endpoint's places must not depend on who else is
-        // there.
-        var perWeight = (double)Places / endpoints.Min(e => Math.Max(1, e.Instance.Weight));
+        // An endpoint's places must not depend on who else is there, or all keys move when one leaves. The median of the records' weights
+        // hardly changes then, and its power of four hardly ever: not when the lightest leaves, nor the heaviest.
+        int[] weights = [.. endpoints.Select(e => Math.Max(1, e.Instance.Weight)).Order()];
+        var perWeight = Places * Math.Pow(4, -Math.Round(Math.Log2(weights[weights.Length / 2]) / 2));
         perWeight *= Math.Min(1, MostPlaces / (endpoints.Sum(e => e.Weight) * perWeight));
 
         var hashes = new List<ulong>();

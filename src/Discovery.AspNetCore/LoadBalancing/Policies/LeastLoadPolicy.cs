@@ -36,13 +36,14 @@ internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
             var stride = _stride;
             var now = _context.CoarseNow;
             var recentFrom = now - _context.RecentTicks;
+            var noise = _context.NoiseTicks;
             var random = FastRandom.Next();
             var start = (int)(((random >> 40) * ((ulong)twice.Length >> 1)) >> 24);
             var least = long.MaxValue;
             var isStale = 0L;
             for (var i = 0; i < _choices; i++)
             {
-                var load = twice[PlaceOf(i, start, stride, random)].RecentLoad(now, recentFrom, ref isStale);
+                var load = twice[PlaceOf(i, start, stride, random)].RecentLoad(now, recentFrom, noise, ref isStale);
                 Lower(ref least, load, i);
             }
 
@@ -50,14 +51,22 @@ internal sealed class LeastLoadPolicy : ILoadBalancingPolicy
         }
 
         /// <summary>
-        /// The same where an estimate is old and must be brought up to date, which takes longer, but there are few calls then.
+        /// The same where an estimate is old and must be brought up to date, which takes longer, but there are few calls then. One who
+        /// joined gets a first call at once: where there are few callers, endpoints at hand are never so loaded that a newcomer's small
+        /// weight would attract one.
         /// </summary>
         private ServiceEndpoint PickAmongStale(long now, int start, ulong random)
         {
             var least = long.MaxValue;
             for (var i = 0; i < _choices; i++)
             {
-                Lower(ref least, _twice[PlaceOf(i, start, _stride, random)].Load(now), i);
+                var endpoint = _twice[PlaceOf(i, start, _stride, random)];
+                if (endpoint.IsUntried)
+                {
+                    return endpoint;
+                }
+
+                Lower(ref least, endpoint.Load(now), i);
             }
 
             return _twice[PlaceOf((int)least & 7, start, _stride, random)];
