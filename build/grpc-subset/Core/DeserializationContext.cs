@@ -9,8 +9,8 @@ public abstract class DeserializationContext
     public abstract int PayloadLength { get; }
 
     /// <summary>A copy of the bytes.</summary>
-    public abstract byte[] PayloadAsNewBuffer();
+    public virtual byte[] PayloadAsNewBuffer() => throw new NotImplementedException();
 
     /// <summary>The bytes where they lie.</summary>
-    public abstract ReadOnlySequence<byte> PayloadAsReadOnlySequence();
+    public virtual ReadOnlySequence<byte> PayloadAsReadOnlySequence() => throw new NotImplementedException();
 }
