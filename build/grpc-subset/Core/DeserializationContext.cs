@@ -5,9 +5,6 @@ namespace Grpc.Core;
 /// <summary>Gives the bytes of one message, valid only while it is being read.</summary>
 public abstract class DeserializationContext
 {
-    /// <summary>How many bytes there are.</summary>
-    public abstract int PayloadLength { get; }
-
     /// <summary>A copy of the bytes.</summary>
     public virtual byte[] PayloadAsNewBuffer() => throw new NotImplementedException();
 
