@@ -89,7 +89,7 @@ if [ -n "$etcd" ]; then
         etcd_pid=$!
         for _ in $(seq 100); do
             kill -0 "$etcd_pid" 2>/dev/null || break
-            grep -q "serving client traffic" "$etcd_dir/log" && break 2
+            grep -qs "serving client traffic" "$etcd_dir/log" && break 2
             sleep 0.1
         done
         kill "$etcd_pid" 2>/dev/null || true
