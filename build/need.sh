@@ -2,13 +2,15 @@
 # Makes sure that a command exists, by installing a Debian package where that is possible.
 set -eu
 
+usage() {
+    echo "Usage: build/need.sh COMMAND PACKAGE"
+    echo "Makes sure that COMMAND is on the PATH; when it is not and this runs as root, installs Debian's PACKAGE."
+}
+
 case "${1:-}" in
-    -h | --help)
-        echo "Usage: build/need.sh COMMAND PACKAGE"
-        echo "Makes sure that COMMAND is on the PATH; when it is not and this runs as root, installs Debian's PACKAGE."
-        exit 0
-        ;;
+    -h | --help) usage; exit 0 ;;
 esac
+[ $# -eq 2 ] || { usage >&2; exit 2; }
 
 if command -v "$1" >/dev/null; then
     exit 0

@@ -48,7 +48,12 @@ endpoint_given() {
 
 etcd_pid=
 etcd_dir=
+tour_pid=
 cleanup() {
+    trap '' INT TERM HUP
+    # The tour first: it leaves etcd in good order while there is one.
+    [ -z "$tour_pid" ] || kill "$tour_pid" 2>/dev/null || true
+    [ -z "$tour_pid" ] || wait "$tour_pid" 2>/dev/null || true
     [ -z "$etcd_pid" ] || kill "$etcd_pid" 2>/dev/null || true
     [ -z "$etcd_pid" ] || wait "$etcd_pid" 2>/dev/null || true
     [ -z "$etcd_dir" ] || rm -rf "$etcd_dir"
@@ -56,6 +61,9 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+trap 'exit 129' HUP
+# Ctrl+C reaches all processes of the terminal; etcd must outlive the tour.
+setsid=$(command -v setsid || true)
 
 if endpoint_given "$@"; then
     etcd=
@@ -74,14 +82,14 @@ if [ -n "$etcd" ]; then
     for attempt in 1 2 3 4 5; do
         client=$(($(od -An -N2 -tu2 /dev/urandom) % 20000 + 20000))
         peer=$((client + 1))
-        "$etcd" --name tour --data-dir "$etcd_dir/$attempt" --log-level info --logger zap \
+        $setsid "$etcd" --name tour --data-dir "$etcd_dir/$attempt" --log-level info --logger zap \
             --listen-client-urls "http://127.0.0.1:$client" --advertise-client-urls "http://127.0.0.1:$client" \
             --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
             --initial-cluster "tour=http://127.0.0.1:$peer" >"$etcd_dir/log" 2>&1 &
         etcd_pid=$!
         for _ in $(seq 100); do
             kill -0 "$etcd_pid" 2>/dev/null || break
-            grep -q "serving client traffic" "$etcd_dir/log" && break 2
+            grep -qs "serving client traffic" "$etcd_dir/log" && break 2
             sleep 0.1
         done
         kill "$etcd_pid" 2>/dev/null || true
@@ -94,5 +102,9 @@ fi
 
 cd "$root/examples/Quickstart"
 code=0
-dotnet bin/Release/net10.0/Quickstart.dll "$@" || code=$?
+# In the background, so that a signal to this script is heard at once; cleanup hands it on.
+dotnet bin/Release/net10.0/Quickstart.dll "$@" &
+tour_pid=$!
+wait "$tour_pid" || code=$?
+tour_pid=
 exit "$code"

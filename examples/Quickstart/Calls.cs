@@ -18,11 +18,11 @@ internal sealed class Calls(HttpClient webApi)
     public IReadOnlyDictionary<string, int> ByInstance => _byInstance;
 
     /// <summary>Makes one call and returns the instance that answered, or null when it failed.</summary>
-    public async Task<string?> MakeAsync(CancellationToken cancellationToken = default)
+    public async Task<string?> MakeAsync()
     {
         try
         {
-            var reply = await webApi.GetStringAsync("greet/traveller", cancellationToken);
+            var reply = await webApi.GetStringAsync("greet/traveller");
             var instance = reply[(reply.LastIndexOf(' ') + 1)..];
             _byInstance.AddOrUpdate(instance, 1, static (_, count) => count + 1);
             Interlocked.Increment(ref _made);
@@ -45,7 +45,7 @@ internal sealed class Calls(HttpClient webApi)
         {
             while (!done.IsCancellationRequested)
             {
-                await MakeAsync(CancellationToken.None);
+                await MakeAsync();
             }
         }).ToList();
         try

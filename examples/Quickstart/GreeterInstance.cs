@@ -22,7 +22,7 @@ internal sealed class GreeterInstance : IAsyncDisposable
 
     public static async Task<GreeterInstance> StartAsync(string[] args)
     {
-        var builder = WebApplication.CreateBuilder(args);
+        var builder = CreateBuilder(args);
         builder.WebHost.ConfigureKestrel(static kestrel =>
             kestrel.Listen(IPAddress.Loopback, 0, static endpoint => endpoint.Protocols = HttpProtocols.Http2));
         builder.Services.AddGrpc();
@@ -33,6 +33,10 @@ internal sealed class GreeterInstance : IAsyncDisposable
         await app.StartAsync();
         return new GreeterInstance(app);
     }
+
+    /// <summary>Reads the tour's appsettings.json wherever the tour is started from.</summary>
+    public static WebApplicationBuilder CreateBuilder(string[] args)
+        => WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 
     /// <summary>Stops as a deployment stops it: it drains, leaves etcd, and finishes its calls.</summary>
     public Task StopAsync() => _app.StopAsync();

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Testing;
 using Quickstart;
 
@@ -21,11 +22,14 @@ if (args.Contains("--help"))
 }
 
 using var interrupt = new CancellationTokenSource();
-Console.CancelKeyPress += (_, e) =>
+using var ctrlC = PosixSignalRegistration.Create(PosixSignal.SIGINT, Interrupt);
+using var kill = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Interrupt);
+void Interrupt(PosixSignalContext signal)
 {
-    e.Cancel = true;
+    // The tour ends by itself, so that its instances leave etcd.
+    signal.Cancel = true;
     interrupt.Cancel();
-};
+}
 
 await using var embedded = args.Contains("--embedded") ? await EmbeddedEtcd.StartAsync() : null;
 string[] settings =

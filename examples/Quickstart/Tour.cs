@@ -5,6 +5,7 @@ using Discovery.AspNetCore;
 using Discovery.Etcd;
 using Greeter.WebApi.Controllers;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 
 namespace Quickstart;
 
@@ -26,12 +27,19 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
         try
         {
             await StartAsync(cancellationToken);
-            await DistributeAsync();
-            await KillOneAsync();
+            await DistributeAsync(cancellationToken);
+            await KillOneAsync(cancellationToken);
             await StopOneAsync();
-            await StartOneAsync();
+            cancellationToken.ThrowIfCancellationRequested();
+            await StartOneAsync(cancellationToken);
         }
-        catch (Exception e) when (e is EtcdException or ServiceDiscoveryException or InvalidOperationException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            Console.WriteLine();
+            Console.WriteLine("Interrupted: the instances leave etcd.");
+            return false;
+        }
+        catch (Exception e) when (e is EtcdException or ServiceDiscoveryException or InvalidOperationException or OptionsValidationException)
         {
             Console.WriteLine();
             Console.WriteLine(e.Message);
@@ -53,11 +61,11 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _client?.Dispose();
-        foreach (var instance in _instances)
+        await Task.WhenAll(_instances.Select(static async instance =>
         {
             await instance.StopAsync();
             await instance.DisposeAsync();
-        }
+        }));
 
         if (_webApi is not null)
         {
@@ -84,7 +92,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
         }
     }
 
-    private async Task DistributeAsync()
+    private async Task DistributeAsync(CancellationToken cancellationToken)
     {
         Step($"The web API's controller calls the service by name, {CallsPerStep} times, from 4 callers.");
         var calls = new Calls(_client!);
@@ -92,6 +100,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
         {
             for (var i = 0; i < CallsPerStep / 4; i++)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 await calls.MakeAsync();
             }
         }));
@@ -104,7 +113,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
         CheckNoneFailed(calls);
     }
 
-    private async Task KillOneAsync()
+    private async Task KillOneAsync(CancellationToken cancellationToken)
     {
         Step("One instance is killed without a goodbye while calls go on.");
         var victim = _instances[0];
@@ -120,6 +129,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
                 clock.Restart();
             }
 
+            cancellationToken.ThrowIfCancellationRequested();
             await calls.MakeAsync();
         }
 
@@ -127,16 +137,25 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
         CheckNoneFailed(calls);
 
         var directory = _webApi!.Services.GetRequiredService<IServiceDirectory>();
-        using var limit = new CancellationTokenSource(Patience);
-        await foreach (var snapshot in directory.SubscribeAsync(ServiceName, limit.Token))
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Patience);
+        var left = false;
+        try
         {
-            if (snapshot.Find(victim.Address) is null)
+            await foreach (var snapshot in directory.SubscribeAsync(ServiceName, limit.Token))
             {
-                break;
+                if (left = snapshot.Find(victim.Address) is null)
+                {
+                    break;
+                }
             }
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Too late; the check says so.
+        }
 
-        Check(clock.Elapsed < Patience, $"its key left etcd with its lease, {clock.Elapsed.TotalSeconds:0.0} s after");
+        Check(left, $"its key left etcd with its lease, {clock.Elapsed.TotalSeconds:0.0} s after");
         await victim.DisposeAsync();
     }
 
@@ -152,7 +171,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
         await leaver.DisposeAsync();
     }
 
-    private async Task StartOneAsync()
+    private async Task StartOneAsync(CancellationToken cancellationToken)
     {
         Step("A new instance starts.");
         var calls = new Calls(_client!);
@@ -164,7 +183,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
             var clock = Stopwatch.StartNew();
             while (!calls.ByInstance.ContainsKey(joiner.Address) && clock.Elapsed < Patience)
             {
-                await Task.Delay(1);
+                await Task.Delay(1, cancellationToken);
             }
 
             Check(
@@ -176,7 +195,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
 
     private async Task<WebApplication> StartWebApiAsync()
     {
-        var builder = WebApplication.CreateBuilder(args);
+        var builder = GreeterInstance.CreateBuilder(args);
         builder.WebHost.ConfigureKestrel(static kestrel =>
             kestrel.Listen(IPAddress.Loopback, 0, static endpoint => endpoint.Protocols = HttpProtocols.Http1));
         builder.Services.AddControllers().AddApplicationPart(typeof(GreetController).Assembly);

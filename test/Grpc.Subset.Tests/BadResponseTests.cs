@@ -93,6 +93,7 @@ public sealed class BadResponseTests
     [InlineData("InvalidDataException: Unexpected end of content while reading the message header.", 0, 0)]
     [InlineData("InvalidDataException: Unexpected end of content while reading the message content.", 0, 0, 0, 0, 2, 0)]
     [InlineData("InvalidDataException: Unexpected compressed flag value in message header.", 2, 0, 0, 0, 0)]
+    [InlineData("InvalidDataException: Message too large.", 0, 128, 0, 0, 0)]
     public async Task A_broken_frame_is_an_internal_error(string detail, params int[] body)
     {
         Func<HttpResponseMessage> respond = () => WithTrailers(StubHandler.Grpc([.. body.Select(b => (byte)b)]), ("grpc-status", "0"));
@@ -139,6 +140,35 @@ public sealed class BadResponseTests
         Assert.Empty(exception.Trailers);
         Assert.Throws<FormatException>(call.GetTrailers);
     }
+
+    [Fact]
+    public async Task Names_of_trailers_that_are_not_valid_do_not_hide_the_status()
+        => await AssertFails(
+            () => WithTrailers(StubHandler.Grpc(0, 0, 0, 0, 0), ("grpc-status", "5"), ("a!b", "")),
+            new Status(StatusCode.NotFound, ""));
+
+    [Fact]
+    public async Task Headers_that_cannot_be_read_are_an_internal_error()
+    {
+        using var call = Client(() =>
+        {
+            var response = WithTrailers(StubHandler.Grpc(0, 0, 0, 0, 0), ("grpc-status", "0"));
+            response.Headers.TryAddWithoutValidation("a!b", "");
+            return response;
+        }).EchoAsync(new Message());
+
+        await call;
+
+        Assert.Equal(StatusCode.Internal, (await Failure.OfAsync(() => call.ResponseHeadersAsync)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("grpc-status")]
+    [InlineData("grpc-message")]
+    public async Task A_status_that_comes_twice_is_cancelled(string twice)
+        => await AssertFails(
+            () => WithTrailers(StubHandler.Grpc(0, 0, 0, 0, 0), ("grpc-status", "5"), (twice, "6"), (twice, "7")),
+            new Status(StatusCode.Cancelled, $"Multiple {twice} headers."));
 
     [Theory]
     [InlineData("AQI=")]

@@ -17,6 +17,7 @@ public sealed class CallObserver
 
     public Metadata RequestHeaders { get; private set; } = [];
 
+    /// <summary>Whether the handler was cut short: its token was cancelled, or its stream of requests broke off.</summary>
     public bool Cancelled { get; private set; }
 
     public bool HasHttpContext { get; private set; }
@@ -36,9 +37,11 @@ public sealed class CallObserver
         Method = context.Method;
     }
 
-    public void Ended(ServerCallContext context)
+    /// <param name="context">The call.</param>
+    /// <param name="broken">Whether reading failed: Kestrel fails reads and cancels the token in no certain order.</param>
+    public void Ended(ServerCallContext context, bool broken = false)
     {
-        Cancelled = context.CancellationToken.IsCancellationRequested;
+        Cancelled = broken || context.CancellationToken.IsCancellationRequested;
         _ended.TrySetResult();
     }
 }

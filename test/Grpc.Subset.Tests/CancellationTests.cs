@@ -127,7 +127,23 @@ public sealed class CancellationTests
             Assert.Equal(cancellation.Token, exception.CancellationToken);
         }
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => duplex.RequestStream.WriteAsync(new Message()));
+        var write = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => duplex.RequestStream.WriteAsync(new Message()));
+        Assert.Equal(cancellation.Token, write.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_cancellation_by_a_handler_of_requests_is_kept_inside_one_of_the_call()
+    {
+        var cause = new TaskCanceledException("too slow", new TimeoutException());
+        using var handler = new StubHandler(() => throw cause);
+        using var channel = Grpc.Net.Client.GrpcChannel.ForAddress(
+            "http://stub", new Grpc.Net.Client.GrpcChannelOptions { HttpHandler = handler, ThrowOperationCanceledOnCancellation = true });
+
+        var exception = await Assert.ThrowsAsync<OperationCanceledException>(
+            () => new Interop.Interop.InteropClient(channel).EchoAsync(new Message()).ResponseAsync.WaitAsync(Failure.Limit));
+
+        Assert.Same(cause, exception.InnerException);
+        Assert.False(exception.CancellationToken.CanBeCanceled);
     }
 
     [Fact]

@@ -93,6 +93,25 @@ public sealed class HttpProtocolTests
         Assert.Equal(HttpStatusCode.NotFound, plain.StatusCode);
     }
 
+    [Fact]
+    public async Task A_preflight_that_nobody_answered_names_cors()
+    {
+        await using var server = await TestServer.StartAsync();
+
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Options, $"{server.Address}/interop.v1.Interop/Echo")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Headers = { { "Origin", "http://elsewhere" }, { "Access-Control-Request-Method", "POST" } },
+        };
+
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Contains("CORS", response.Headers.GetValues("grpc-message").Single(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("13", "Incomplete message.")]
     [InlineData("13", "Incomplete message.", 0, 0)]
@@ -101,6 +120,7 @@ public sealed class HttpProtocolTests
     [InlineData("2", "Exception was thrown by handler.", 2, 0, 0, 0, 0)]
     [InlineData("2", "Exception was thrown by handler.", 0, 0, 0, 0, 1, 255)]
     [InlineData("8", "Received message exceeds the maximum configured message size.", 0, 127, 0, 0, 0)]
+    [InlineData("2", "Exception was thrown by handler.", 0, 128, 0, 0, 0)]
     [InlineData("13", "Request did not include grpc-encoding value with compressed message.", 1, 0, 0, 0, 0)]
     public async Task A_broken_body_ends_the_call(string status, string message, params int[] body)
     {

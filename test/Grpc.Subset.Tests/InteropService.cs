@@ -38,16 +38,19 @@ public sealed class InteropService(CallObserver observer) : Interop.Interop.Inte
     public override async Task Chat(
         IAsyncStreamReader<Message> requestStream, IServerStreamWriter<Message> responseStream, ServerCallContext context)
     {
+        var broken = true;
         try
         {
             while (await requestStream.MoveNext())
             {
                 await responseStream.WriteAsync(requestStream.Current);
             }
+
+            broken = false;
         }
         finally
         {
-            observer.Ended(context);
+            observer.Ended(context, broken);
         }
     }
 

@@ -1,6 +1,9 @@
 using Google.Protobuf;
+using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Grpc.Subset.Tests.Interop;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace Grpc.Subset.Tests;
 
@@ -13,6 +16,23 @@ public sealed class MessageSizeTests
 
     private static readonly Status SentTooLarge
         = new(StatusCode.ResourceExhausted, "Sending message exceeds the maximum configured message size.");
+
+    [Fact]
+    public void The_limit_of_a_server_is_set_where_nobody_set_one()
+    {
+        Assert.Null(new GrpcServiceOptions().MaxReceiveMessageSize);
+        Assert.Equal(FourMegabytes, Configured(_ => { }).MaxReceiveMessageSize);
+        Assert.Equal(5, Configured(options => options.MaxReceiveMessageSize = 5).MaxReceiveMessageSize);
+        Assert.Null(Configured(options => options.MaxReceiveMessageSize = null).MaxReceiveMessageSize);
+
+        static GrpcServiceOptions Configured(Action<GrpcServiceOptions> configure)
+        {
+            var services = new ServiceCollection();
+            services.AddGrpc(configure);
+            using var provider = services.BuildServiceProvider();
+            return provider.GetRequiredService<IOptions<GrpcServiceOptions>>().Value;
+        }
+    }
 
     [Fact]
     public async Task A_client_takes_four_megabytes_unless_told_otherwise()

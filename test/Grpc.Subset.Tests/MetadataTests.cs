@@ -85,6 +85,9 @@ public sealed class MetadataTests
         Assert.Throws<ArgumentException>(() => new Metadata { { "a name", "" } });
         Assert.Throws<ArgumentException>(() => new Metadata { { "text-bin", "" } });
         Assert.Throws<ArgumentException>(() => new Metadata { { "bytes", Array.Empty<byte>() } });
+        Assert.Throws<ArgumentException>(() => new Metadata { { "bytes", (byte[])null! } });
+        Assert.Throws<ArgumentNullException>(() => new Metadata { { "bytes-bin", (byte[])null! } });
+        Assert.Throws<ArgumentNullException>(() => new Metadata { { "text", (string)null! } });
         Assert.Throws<InvalidOperationException>(() => new Metadata { { "bytes-bin", new byte[1] } }.GetValue("bytes-bin"));
         Assert.Throws<InvalidOperationException>(() => Metadata.Empty.Add("a", "b"));
     }

@@ -87,6 +87,16 @@ public sealed class ServiceTests
     }
 
     [Fact]
+    public async Task A_type_without_methods_serves_nothing()
+    {
+        await using var server = await TestServer.StartAsync(map: app => app.MapGrpcService<object>());
+
+        var exception = await Failure.OfAsync(() => server.Client.EchoAsync(new Message()).ResponseAsync);
+
+        Assert.Equal(new Status(StatusCode.Unimplemented, "Service is unimplemented."), exception.Status);
+    }
+
+    [Fact]
     public async Task A_reader_and_a_writer_end_with_their_call()
     {
         var service = new LeakingService();

@@ -28,7 +28,4 @@ public struct CallOptions
 
     /// <summary>A copy with this deadline.</summary>
     public readonly CallOptions WithDeadline(DateTime deadline) => this with { Deadline = deadline };
-
-    /// <summary>A copy with this cancellation token.</summary>
-    public readonly CallOptions WithCancellationToken(CancellationToken cancellationToken) => this with { CancellationToken = cancellationToken };
 }

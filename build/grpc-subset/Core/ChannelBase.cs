@@ -17,9 +17,6 @@ public abstract class ChannelBase
     /// <summary>Creates what starts calls on this channel.</summary>
     public abstract CallInvoker CreateCallInvoker();
 
-    /// <summary>Does nothing unless a channel overrides <see cref="ShutdownAsyncCore"/>; dispose the channel instead.</summary>
-    public Task ShutdownAsync() => ShutdownAsyncCore();
-
-    /// <summary>What <see cref="ShutdownAsync"/> does.</summary>
-    protected virtual Task ShutdownAsyncCore() => Task.CompletedTask;
+    /// <summary>Does nothing; dispose the channel instead.</summary>
+    public Task ShutdownAsync() => Task.CompletedTask;
 }

@@ -18,24 +18,23 @@ public abstract class ClientBase
     }
 
     /// <summary>Creates the client on a channel.</summary>
-    protected ClientBase(ChannelBase channel)
+    public ClientBase(ChannelBase channel)
+        : this(channel.CreateCallInvoker())
     {
-        ArgumentNullException.ThrowIfNull(channel);
-        _callInvoker = channel.CreateCallInvoker();
     }
 
     /// <summary>Creates the client on a call invoker.</summary>
-    protected ClientBase(CallInvoker callInvoker)
+    public ClientBase(CallInvoker callInvoker)
     {
         ArgumentNullException.ThrowIfNull(callInvoker);
         _callInvoker = callInvoker;
     }
 
     /// <summary>Starts the calls of this client.</summary>
-    protected CallInvoker CallInvoker => _callInvoker ?? throw new NotSupportedException("This client was created without a channel.");
+    protected CallInvoker CallInvoker => _callInvoker ?? throw new NotImplementedException();
 
     /// <summary>What a copy of a client is made from.</summary>
-    protected internal sealed class ClientBaseConfiguration
+    protected internal class ClientBaseConfiguration
     {
         internal ClientBaseConfiguration(CallInvoker callInvoker) => CallInvoker = callInvoker;
 
@@ -59,13 +58,13 @@ public abstract class ClientBase<T> : ClientBase
     }
 
     /// <summary>Creates the client on a channel.</summary>
-    protected ClientBase(ChannelBase channel)
+    public ClientBase(ChannelBase channel)
         : base(channel)
     {
     }
 
     /// <summary>Creates the client on a call invoker.</summary>
-    protected ClientBase(CallInvoker callInvoker)
+    public ClientBase(CallInvoker callInvoker)
         : base(callInvoker)
     {
     }

@@ -5,12 +5,9 @@ namespace Grpc.Core;
 /// <summary>Gives the bytes of one message, valid only while it is being read.</summary>
 public abstract class DeserializationContext
 {
-    /// <summary>How many bytes there are.</summary>
-    public abstract int PayloadLength { get; }
-
     /// <summary>A copy of the bytes.</summary>
-    public abstract byte[] PayloadAsNewBuffer();
+    public virtual byte[] PayloadAsNewBuffer() => throw new NotImplementedException();
 
     /// <summary>The bytes where they lie.</summary>
-    public abstract ReadOnlySequence<byte> PayloadAsReadOnlySequence();
+    public virtual ReadOnlySequence<byte> PayloadAsReadOnlySequence() => throw new NotImplementedException();
 }

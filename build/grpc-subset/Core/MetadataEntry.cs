@@ -18,21 +18,19 @@ public sealed partial class Metadata
         /// <exception cref="ArgumentException">The name has characters that a header cannot carry, or ends in <c>-bin</c>.</exception>
         public Entry(string key, string value)
         {
-            ArgumentNullException.ThrowIfNull(value);
             Key = Normalize(key);
             _value = HasBinarySuffix(Key)
                 ? throw new ArgumentException("Key for ASCII valued metadata entry cannot have suffix indicating binary value.")
-                : value;
+                : value ?? throw new ArgumentNullException(nameof(value));
         }
 
         /// <summary>Creates a binary entry; the bytes are copied.</summary>
         /// <exception cref="ArgumentException">The name has characters that a header cannot carry, or does not end in <c>-bin</c>.</exception>
         public Entry(string key, byte[] valueBytes)
         {
-            ArgumentNullException.ThrowIfNull(valueBytes);
             Key = Normalize(key);
             _valueBytes = HasBinarySuffix(Key)
-                ? [.. valueBytes]
+                ? [.. valueBytes ?? throw new ArgumentNullException(nameof(valueBytes))]
                 : throw new ArgumentException($"Key for binary valued metadata entry needs to have '{BinaryHeaderSuffix}' suffix indicating binary value.");
         }
 

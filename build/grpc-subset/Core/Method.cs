@@ -41,17 +41,19 @@ public class Method<TRequest, TResponse>(
     public MethodType Type { get; } = type;
 
     /// <inheritdoc/>
-    public string ServiceName { get; } = serviceName;
+    public string ServiceName { get; } = serviceName ?? throw new ArgumentNullException(nameof(serviceName));
 
     /// <inheritdoc/>
-    public string Name { get; } = name;
+    public string Name { get; } = name ?? throw new ArgumentNullException(nameof(name));
 
     /// <inheritdoc/>
     public string FullName { get; } = $"/{serviceName}/{name}";
 
     /// <summary>Writes and reads requests.</summary>
-    public Marshaller<TRequest> RequestMarshaller { get; } = requestMarshaller;
+    public Marshaller<TRequest> RequestMarshaller { get; }
+        = requestMarshaller ?? throw new ArgumentNullException(nameof(requestMarshaller));
 
     /// <summary>Writes and reads responses.</summary>
-    public Marshaller<TResponse> ResponseMarshaller { get; } = responseMarshaller;
+    public Marshaller<TResponse> ResponseMarshaller { get; }
+        = responseMarshaller ?? throw new ArgumentNullException(nameof(responseMarshaller));
 }

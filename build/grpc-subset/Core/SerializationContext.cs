@@ -6,14 +6,14 @@ namespace Grpc.Core;
 public abstract class SerializationContext
 {
     /// <summary>Announces how many bytes follow.</summary>
-    public abstract void SetPayloadLength(int payloadLength);
+    public virtual void SetPayloadLength(int payloadLength) => throw new NotImplementedException();
 
     /// <summary>Gets the writer for the bytes; end with <see cref="Complete()"/>.</summary>
-    public abstract IBufferWriter<byte> GetBufferWriter();
+    public virtual IBufferWriter<byte> GetBufferWriter() => throw new NotImplementedException();
 
     /// <summary>Ends a message that went through <see cref="GetBufferWriter"/>.</summary>
-    public abstract void Complete();
+    public virtual void Complete() => throw new NotImplementedException();
 
     /// <summary>Gives the whole message at once.</summary>
-    public abstract void Complete(byte[] payload);
+    public virtual void Complete(byte[] payload) => throw new NotImplementedException();
 }

@@ -4,9 +4,9 @@ namespace Grpc.Core;
 /// A service bound to an instance. Generated code builds it and nothing here serves it, so the methods are not kept:
 /// map services by type with <c>MapGrpcService&lt;T&gt;()</c>.
 /// </summary>
-public sealed class ServerServiceDefinition
+public class ServerServiceDefinition
 {
-    private ServerServiceDefinition()
+    internal ServerServiceDefinition()
     {
     }
 
@@ -14,7 +14,7 @@ public sealed class ServerServiceDefinition
     public static Builder CreateBuilder() => new();
 
     /// <summary>Takes the methods of a service.</summary>
-    public sealed class Builder
+    public class Builder
     {
         /// <summary>Adds a method.</summary>
         public Builder AddMethod<TRequest, TResponse>(Method<TRequest, TResponse> method, UnaryServerMethod<TRequest, TResponse> handler)

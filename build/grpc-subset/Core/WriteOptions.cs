@@ -6,9 +6,6 @@ public enum WriteFlags
 {
     /// <summary>The server need not flush after this message.</summary>
     BufferHint = 0x1,
-
-    /// <summary>Do not compress; always so here.</summary>
-    NoCompress = 0x2,
 }
 
 /// <summary>How messages are written.</summary>

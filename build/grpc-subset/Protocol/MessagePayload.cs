@@ -6,8 +6,6 @@ namespace Grpc.Protocol;
 /// <summary>The bytes of a received message.</summary>
 internal sealed class MessagePayload(ReadOnlySequence<byte> bytes) : DeserializationContext
 {
-    public override int PayloadLength => (int)bytes.Length;
-
     public override byte[] PayloadAsNewBuffer() => bytes.ToArray();
 
     public override ReadOnlySequence<byte> PayloadAsReadOnlySequence() => bytes;

@@ -9,7 +9,7 @@ namespace Microsoft.AspNetCore.Builder;
 public static class GrpcEndpointRouteBuilderExtensions
 {
     /// <summary>Maps the methods of a service, of which each call gets an instance of its own unless it is registered otherwise.</summary>
-    /// <exception cref="InvalidOperationException"><c>AddGrpc</c> was not called, or the type is no gRPC service.</exception>
+    /// <exception cref="InvalidOperationException"><c>AddGrpc</c> was not called.</exception>
     public static GrpcServiceEndpointConventionBuilder MapGrpcService<[DynamicallyAccessedMembers(ServiceMembers.Needed)] TService>(
         this IEndpointRouteBuilder builder)
         where TService : class

@@ -3,14 +3,27 @@ namespace Grpc.AspNetCore.Server;
 /// <summary>Options of all gRPC services of an application.</summary>
 public class GrpcServiceOptions
 {
-    private const int DefaultMaxReceiveMessageSize = 4 * 1024 * 1024;
+    private int? _maxReceiveMessageSize;
 
     /// <summary>The largest message to send, in bytes; null, the default, is no limit.</summary>
     public int? MaxSendMessageSize { get; set; }
 
-    /// <summary>The largest message to receive, in bytes; 4 MB by default, as gRPC has it everywhere; null is no limit.</summary>
-    public int? MaxReceiveMessageSize { get; set; } = DefaultMaxReceiveMessageSize;
+    /// <summary>
+    /// The largest message to receive, in bytes; null is no limit. Where nobody sets it, <c>AddGrpc</c> makes it 4 MB, as gRPC has it everywhere.
+    /// </summary>
+    public int? MaxReceiveMessageSize
+    {
+        get => _maxReceiveMessageSize;
+        set
+        {
+            _maxReceiveMessageSize = value;
+            HasMaxReceiveMessageSize = true;
+        }
+    }
 
     /// <summary>Whether clients get the text of a handler's exceptions; they do not by default.</summary>
     public bool? EnableDetailedErrors { get; set; }
+
+    /// <summary>Whether somebody chose the limit, perhaps none.</summary>
+    internal bool HasMaxReceiveMessageSize { get; private set; }
 }

@@ -8,12 +8,14 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Adds what gRPC services need.</summary>
 public static class GrpcServicesExtensions
 {
+    private const int DefaultMaxReceiveMessageSize = 4 * 1024 * 1024;
+
     /// <summary>Adds what gRPC services need.</summary>
     public static IGrpcServerBuilder AddGrpc(this IServiceCollection services)
     {
         ArgumentNullException.ThrowIfNull(services);
         services.AddRoutingCore();
-        services.AddOptions<GrpcServiceOptions>();
+        services.AddOptions<GrpcServiceOptions>().Configure(SetDefaults);
         services.Configure<RouteOptions>(options => options.SetParameterPolicy<GrpcRequestConstraint>(GrpcRequestConstraint.Name));
         services.TryAddSingleton<MappedServices>();
         return new GrpcServerBuilder(services);
@@ -22,4 +24,12 @@ public static class GrpcServicesExtensions
     /// <summary>Adds what gRPC services need.</summary>
     public static IGrpcServerBuilder AddGrpc(this IServiceCollection services, Action<GrpcServiceOptions> configureOptions)
         => services.Configure(configureOptions).AddGrpc();
+
+    private static void SetDefaults(GrpcServiceOptions options)
+    {
+        if (!options.HasMaxReceiveMessageSize)
+        {
+            options.MaxReceiveMessageSize = DefaultMaxReceiveMessageSize;
+        }
+    }
 }

@@ -39,7 +39,9 @@ internal sealed class ClientStreamReader<TRequest, TResponse>(TypedCall<TRequest
     {
         if (call.CancellationToken.IsCancellationRequested)
         {
-            return Task.FromException<bool>(call.Resolve("", new OperationCanceledException(call.CancellationToken)).Exception);
+            return call.Channel.ThrowOperationCanceled
+                ? Task.FromCanceled<bool>(call.GetCancelledToken(CancellationToken.None))
+                : Task.FromException<bool>(call.ToException(status));
         }
 
         return status.StatusCode == StatusCode.OK ? Task.FromResult(false) : Task.FromException<bool>(call.ToException(status));
@@ -116,6 +118,6 @@ internal sealed class ClientStreamReader<TRequest, TResponse>(TypedCall<TRequest
             }
         }
 
-        throw call.Resolve("", cancelled).Exception;
+        throw call.ToException(cancelled);
     }
 }

@@ -30,9 +30,7 @@ internal sealed class ClientStreamWriter<TRequest, TResponse>(TypedCall<TRequest
 
             if (call.Completion.IsCompletedSuccessfully)
             {
-                return Task.FromException(call.CancellationToken.IsCancellationRequested
-                    ? call.ToCancelledException(call.Completion.Result)
-                    : call.ToException(call.Completion.Result));
+                return Ended(call.Completion.Result, cancellationToken);
             }
 
             if (!_lastWrite.IsCompleted)
@@ -61,6 +59,13 @@ internal sealed class ClientStreamWriter<TRequest, TResponse>(TypedCall<TRequest
         }
     }
 
+    private Task Ended(Status status, CancellationToken cancellationToken)
+        => call.CancellationToken.IsCancellationRequested
+            && call.Channel.ThrowOperationCanceled
+            && status.StatusCode is StatusCode.Cancelled or StatusCode.DeadlineExceeded
+            ? Task.FromCanceled(call.GetCancelledToken(cancellationToken))
+            : Task.FromException(call.ToException(status));
+
     private async Task WriteCoreAsync(TRequest message, CancellationToken cancellationToken)
     {
         using var registration = call.CancelWith(cancellationToken);
@@ -72,8 +77,7 @@ internal sealed class ClientStreamWriter<TRequest, TResponse>(TypedCall<TRequest
         }
         catch (OperationCanceledException cancelled)
         {
-            var (_, exception) = call.Resolve("", call.WithCallersToken(cancelled, cancellationToken));
-            throw exception;
+            throw call.ToException(call.WithCallersToken(cancelled, cancellationToken));
         }
     }
 }

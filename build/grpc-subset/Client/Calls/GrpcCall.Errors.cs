@@ -15,13 +15,17 @@ internal abstract partial class GrpcCall
         {
             return new RpcException(status, FindTrailers() ?? Metadata.Empty);
         }
-        catch (FormatException malformed)
+        catch (Exception malformed)
         {
             // The status matters more than trailers that cannot be read.
             Log.TrailersUnreadable(Channel.Logger, malformed);
             return new RpcException(status);
         }
     }
+
+    /// <summary>Creates what a call throws that was cancelled here.</summary>
+    public Exception ToException(OperationCanceledException reported)
+        => Channel.ThrowOperationCanceled ? reported : ToException(StatusOr(reported));
 
     /// <summary>Creates what a call throws that was cancelled, here or there.</summary>
     public Exception ToCancelledException(Status status)
@@ -35,8 +39,7 @@ internal abstract partial class GrpcCall
         if (failure is OperationCanceledException cancelled)
         {
             var reported = WithCallersToken(cancelled, CancellationToken.None);
-            var status = Completion.IsCompletedSuccessfully ? Completion.Result : new Status(StatusCode.Cancelled, "", reported);
-            return (status, Channel.ThrowOperationCanceled ? reported : ToException(status));
+            return (StatusOr(reported), ToException(reported));
         }
 
         if (failure is RpcException rpc)
@@ -57,8 +60,20 @@ internal abstract partial class GrpcCall
     /// <summary>Gives a cancellation the token of the caller, who knows no other.</summary>
     public OperationCanceledException WithCallersToken(OperationCanceledException cancelled, CancellationToken ofOperation)
     {
-        var token = ofOperation.IsCancellationRequested ? ofOperation : _options.CancellationToken;
-        return token.IsCancellationRequested ? new OperationCanceledException(cancelled.Message, cancelled, token) : cancelled;
+        var token = GetCancelledToken(ofOperation);
+        return token == CancellationToken ? cancelled : new OperationCanceledException(cancelled.Message, cancelled, token);
+    }
+
+    /// <summary>Gets the token that cancelled the call: the caller's before its own; none where nothing here did.</summary>
+    public CancellationToken GetCancelledToken(CancellationToken ofOperation)
+    {
+        if (ofOperation.IsCancellationRequested)
+        {
+            return ofOperation;
+        }
+
+        var ofCall = _options.CancellationToken.IsCancellationRequested ? _options.CancellationToken : CancellationToken;
+        return ofCall.IsCancellationRequested ? ofCall : CancellationToken.None;
     }
 
     /// <summary>Ends the call after a failure and gets what to throw for it.</summary>
@@ -87,8 +102,18 @@ internal abstract partial class GrpcCall
     private async Task<Metadata> GetResponseHeadersAsync()
     {
         var response = await _responseSource.Task;
-        return ResponseHead.ToMetadata(response.Headers);
+        try
+        {
+            return ResponseHead.ToMetadata(response.Headers);
+        }
+        catch (Exception malformed)
+        {
+            throw Resolve(StartError, malformed).Exception;
+        }
     }
+
+    private Status StatusOr(OperationCanceledException reported)
+        => Completion.IsCompletedSuccessfully ? Completion.Result : new Status(StatusCode.Cancelled, "", reported);
 
     private static partial class Log
     {

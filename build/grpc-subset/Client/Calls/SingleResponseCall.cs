@@ -53,7 +53,7 @@ internal sealed class SingleResponseCall<TRequest, TResponse>(GrpcChannel channe
         return status.StatusCode switch
         {
             StatusCode.OK => message!,
-            StatusCode.DeadlineExceeded => throw ToCancelledException(status),
+            StatusCode.DeadlineExceeded when Channel.ThrowOperationCanceled => throw new TaskCanceledException(),
             _ => throw ToException(status),
         };
     }

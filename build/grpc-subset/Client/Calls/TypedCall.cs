@@ -43,7 +43,7 @@ internal abstract class TypedCall<TRequest, TResponse>(GrpcChannel channel, Meth
     public async Task<ResponseReader<TResponse>> OpenAsync(HttpResponseMessage response)
         => new(
             await response.Content.ReadAsStreamAsync(CancellationToken),
-            ResponseHead.GetValue(response.Headers, GrpcHeaders.Encoding) ?? GrpcHeaders.Identity,
+            ResponseHead.GetEncoding(response),
             method.ResponseMarshaller.ContextualDeserializer,
             Channel.MaxReceiveMessageSize);
 

@@ -12,7 +12,10 @@ internal sealed class RequestMessage(int? maxMessageSize) : SerializationContext
     private byte[] _buffer = [];
     private int _written = MessageFrame.Size;
 
-    public ReadOnlyMemory<byte> Frame => _buffer.AsMemory(0, _written);
+    private bool _completed;
+
+    public ReadOnlyMemory<byte> Frame
+        => _completed ? _buffer.AsMemory(0, _written) : throw new InvalidOperationException("Serialization did not return a payload.");
 
     public override void SetPayloadLength(int payloadLength)
     {
@@ -24,6 +27,12 @@ internal sealed class RequestMessage(int? maxMessageSize) : SerializationContext
 
     public override void Complete()
     {
+        if (_completed)
+        {
+            throw new InvalidOperationException("The message is complete already.");
+        }
+
+        _completed = true;
         var length = _written - MessageFrame.Size;
         Check(length);
         Reserve(0);

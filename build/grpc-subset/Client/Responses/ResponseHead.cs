@@ -81,8 +81,21 @@ internal static class ResponseHead
         return metadata;
     }
 
+    /// <summary>Gets the value of a header that comes once, or null.</summary>
+    /// <exception cref="InvalidOperationException">It came more often.</exception>
     public static string? GetValue(HttpHeaders headers, string name)
-        => headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
+    {
+        if (!headers.NonValidated.TryGetValues(name, out var values))
+        {
+            return null;
+        }
+
+        return values.Count == 1 ? values.ToString() : throw new InvalidOperationException($"Multiple {name} headers.");
+    }
+
+    /// <summary>Gets how the messages of a response are compressed.</summary>
+    public static string GetEncoding(HttpResponseMessage response)
+        => response.Headers.NonValidated.TryGetValues(GrpcHeaders.Encoding, out var values) ? values.First() : GrpcHeaders.Identity;
 
     private static Status? FindStatus(HttpHeaders headers)
     {

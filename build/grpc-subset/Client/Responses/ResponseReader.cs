@@ -48,7 +48,12 @@ internal sealed class ResponseReader<T>(Stream body, string encoding, Func<Deser
 
     private async ValueTask<T> ReadMessageAsync(MessageFrame frame, CancellationToken cancellationToken)
     {
-        if (frame.Length > (maxMessageSize ?? Array.MaxLength))
+        if (frame.Length > int.MaxValue)
+        {
+            throw new InvalidDataException("Message too large.");
+        }
+
+        if (frame.Length > maxMessageSize)
         {
             throw new RpcException(MessageErrors.ReceivedTooLarge);
         }

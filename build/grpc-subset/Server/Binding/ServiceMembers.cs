@@ -6,5 +6,5 @@ internal static class ServiceMembers
 {
     /// <summary>What trimming must leave of a service: its constructors, and the methods that calls are bound to.</summary>
     public const DynamicallyAccessedMemberTypes Needed
-        = DynamicallyAccessedMemberTypes.PublicConstructors | DynamicallyAccessedMemberTypes.PublicMethods;
+        = DynamicallyAccessedMemberTypes.PublicConstructors | DynamicallyAccessedMemberTypes.PublicMethods | DynamicallyAccessedMemberTypes.NonPublicMethods;
 }

@@ -12,6 +12,9 @@ namespace Grpc.AspNetCore.Server.Calls;
 /// </summary>
 internal sealed partial class CallDeadline : IDisposable
 {
+    /// <summary>The status of a call that took too long.</summary>
+    public static readonly Status Exceeded = new(StatusCode.DeadlineExceeded, "Deadline Exceeded");
+
     // HTTP/2's CANCEL.
     private const int Cancel = 0x8;
 
@@ -95,7 +98,7 @@ internal sealed partial class CallDeadline : IDisposable
         _hasPassed = true;
         try
         {
-            ResponseStatus.Write(_httpContext.Response, new Status(StatusCode.DeadlineExceeded, "Deadline Exceeded"));
+            ResponseStatus.Write(_httpContext.Response, Exceeded);
             if (_httpContext.Features.Get<IHttpResponseBodyFeature>() is { } body)
             {
                 await body.CompleteAsync();

@@ -18,6 +18,16 @@ internal abstract class CallHandler(GrpcServiceOptions options, ILogger logger)
         var request = httpContext.Request;
         if (!GrpcHeaders.IsGrpc(request.ContentType))
         {
+            if (HttpMethods.IsOptions(request.Method) && request.Headers.AccessControlRequestMethod.Count > 0)
+            {
+                // The CORS middleware, where there is one, has answered before.
+                httpContext.Response.Headers.Allow = HttpMethods.Post;
+                return ResponseStatus.RefuseAsync(
+                    httpContext.Response,
+                    StatusCodes.Status405MethodNotAllowed,
+                    "Unhandled CORS preflight request received. CORS may not be configured correctly in the application.");
+            }
+
             return ResponseStatus.RefuseAsync(
                 httpContext.Response,
                 StatusCodes.Status415UnsupportedMediaType,

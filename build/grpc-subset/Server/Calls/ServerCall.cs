@@ -13,6 +13,7 @@ internal sealed partial class ServerCall(HttpContext httpContext, GrpcServiceOpt
     private readonly CallDeadline? _deadline = CallDeadline.Start(httpContext, logger);
     private Metadata? _requestHeaders;
     private Metadata? _responseTrailers;
+    private Status _status = Status.DefaultSuccess;
 
     public HttpContext HttpContext => httpContext;
 
@@ -43,7 +44,11 @@ internal sealed partial class ServerCall(HttpContext httpContext, GrpcServiceOpt
 
     protected override Metadata ResponseTrailersCore => _responseTrailers ??= [];
 
-    protected override Status StatusCore { get; set; } = Status.DefaultSuccess;
+    protected override Status StatusCore
+    {
+        get => DeadlinePassed ? CallDeadline.Exceeded : _status;
+        set => _status = value;
+    }
 
     protected override WriteOptions? WriteOptionsCore { get; set; }
 

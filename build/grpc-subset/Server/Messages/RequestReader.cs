@@ -76,7 +76,12 @@ internal sealed class RequestReader<T>(ServerCall call, Func<DeserializationCont
         Span<byte> bytes = stackalloc byte[MessageFrame.Size];
         buffer.Slice(0, MessageFrame.Size).CopyTo(bytes);
         var frame = MessageFrame.Read(bytes);
-        if (frame.Length > (call.Options.MaxReceiveMessageSize ?? int.MaxValue))
+        if (frame.Length > int.MaxValue)
+        {
+            throw new IOException($"Message too large: {frame.Length}");
+        }
+
+        if (frame.Length > call.Options.MaxReceiveMessageSize)
         {
             throw new RpcException(MessageErrors.ReceivedTooLarge);
         }

@@ -11,20 +11,26 @@ internal sealed class RequestStream<T>(ServerCall call, RequestReader<T> reader)
 
     public T Current { get; private set; } = null!;
 
-    public async Task<bool> MoveNext(CancellationToken cancellationToken)
+    public Task<bool> MoveNext(CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        if (_ended || call.RequestAborted.IsCancellationRequested)
+        if (cancellationToken.IsCancellationRequested)
         {
-            throw new InvalidOperationException("Can't read messages after the request is complete.");
+            return Task.FromCanceled<bool>(cancellationToken);
         }
 
+        return _ended || call.RequestAborted.IsCancellationRequested
+            ? Task.FromException<bool>(new InvalidOperationException("Can't read messages after the request is complete."))
+            : MoveNextCoreAsync(cancellationToken);
+    }
+
+    public void Dispose() => _ended = true;
+
+    private async Task<bool> MoveNextCoreAsync(CancellationToken cancellationToken)
+    {
         // Nothing holds the last message while the next one is awaited, perhaps for hours.
         Current = null!;
         var message = await reader.ReadAsync(cancellationToken);
         Current = message!;
         return message is not null;
     }
-
-    public void Dispose() => _ended = true;
 }
