@@ -20,7 +20,10 @@ public sealed class EtcdWatch : IAsyncDisposable
     /// <summary>The watched prefix.</summary>
     public string Prefix => _entry.Prefix;
 
-    /// <summary>The updates, in order. To be read by one reader; ends when the watch or its client is disposed.</summary>
+    /// <summary>
+    /// The updates, in order. To be read by one reader; ends when the watch or its client is disposed. What is not read is kept up to
+    /// 64 MiB; beyond that the watch is cancelled at the server, and <see cref="EtcdWatchUpdateKind.ListAgain"/> follows what was kept.
+    /// </summary>
     /// <param name="cancellationToken">Stops the reading, not the watch.</param>
     public IAsyncEnumerable<EtcdWatchUpdate> ReadAllAsync(CancellationToken cancellationToken = default) =>
         _entry.Updates.ReadAllAsync(cancellationToken);

@@ -39,6 +39,18 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         entry.ListAgain(error);
     }
 
+    /// <summary>Ends a watch whose reader does not read: it goes on from a new list, and memory does not fill up meanwhile.</summary>
+    public void CheckReaderLockHeld(WatchStream stream, WatchEntry entry)
+    {
+        if (entry.Updates.IsOverfull)
+        {
+            stream.CancelLockHeld(entry);
+            var error = Error(stream, EtcdStatusCode.ResourceExhausted, $"more than {UpdateQueue.Limit >> 20} MiB of its updates were left unread");
+            Log.Unread(logger, entry.Prefix, error.Message);
+            entry.ListAgain(error);
+        }
+    }
+
     /// <summary>The server knows an older revision than the watch has seen: it is behind, or was restored from a backup.</summary>
     public void BehindLockHeld(WatchStream stream, WatchEntry entry) => _ = CheckRevisionAsync(stream, entry, entry.Next - 1);
 
@@ -53,7 +65,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         }
         else
         {
-            RejectLockHeld(entry, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
+            RejectLockHeld(stream, entry, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
         }
     }
 
@@ -84,7 +96,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
 
             if (refusal is not null || entry.Rejections > RefusalsBlamedOnToken)
             {
-                RejectLockHeld(entry, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
+                RejectLockHeld(stream, entry, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
                 return;
             }
 
@@ -94,13 +106,14 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         stream.End(GrpcException.Planned("its token is not valid any more"));
     }
 
-    private void RejectLockHeld(WatchEntry entry, EtcdException error)
+    private void RejectLockHeld(WatchStream stream, WatchEntry entry, EtcdException error)
     {
         var pause = Jitter.Spread(Jitter.Grow(WatchTimes.FirstRefusalPause, entry.Rejections, WatchTimes.LongestRefusalPause));
         entry.Phase = WatchPhase.Waiting;
         entry.NotBefore = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
         Log.Rejected(logger, entry.Prefix, pause, error.Message);
         entry.Reject(error);
+        CheckReaderLockHeld(stream, entry);
     }
 
     private async Task<(ResponseHeader? Header, EtcdException? Refusal)> ProbeAsync(WatchEntry entry)
@@ -130,5 +143,8 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
 
         [LoggerMessage(2, LogLevel.Warning, "The watch on '{Prefix}' was rejected; the next try is in {Pause}. {Reason}")]
         public static partial void Rejected(ILogger logger, string prefix, TimeSpan pause, string reason);
+
+        [LoggerMessage(3, LogLevel.Warning, "The watch on '{Prefix}' was cancelled; its reader has to list again. {Reason}")]
+        public static partial void Unread(ILogger logger, string prefix, string reason);
     }
 }

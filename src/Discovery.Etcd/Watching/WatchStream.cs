@@ -184,6 +184,7 @@ internal sealed class WatchStream : IDisposable
         {
             var seen = entry.Next - 1;
             entry.Open(response);
+            _judge.CheckReaderLockHeld(this, entry);
             _isProxied |= entry.ServerId != entry.RequestedId;
             if (response.Header.Revision < seen)
             {
@@ -209,6 +210,7 @@ internal sealed class WatchStream : IDisposable
         else
         {
             entry.Accept(response);
+            _judge.CheckReaderLockHeld(this, entry);
         }
     }
 
@@ -217,6 +219,7 @@ internal sealed class WatchStream : IDisposable
         foreach (var entry in OpenLockHeld())
         {
             entry.Alive();
+            _judge.CheckReaderLockHeld(this, entry);
         }
     }
 
