@@ -46,6 +46,9 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
 
     public ulong ClusterId { get; private set; } = clusterId;
 
+    /// <summary>The latest raft term by the answers to this watch; 0 while none is known. What a member applied, a majority had agreed on.</summary>
+    public ulong Term { get; private set; }
+
     /// <summary>The id the server uses: the requested one, except behind a proxy that gives its own.</summary>
     public long ServerId { get; private set; }
 
@@ -63,6 +66,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
     {
         Phase = WatchPhase.Open;
         ServerId = response.WatchId;
+        NoteTerm(response.Header);
         Rejections = 0;
         _fragments = null;
         _interrupted = false;
@@ -83,6 +87,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
     /// <summary>Takes a response with events, or with none: then it says that nothing happened up to its revision.</summary>
     public void Accept(WatchResponse response)
     {
+        NoteTerm(response.Header);
         var events = response.Events;
         if (_fragments is not null)
         {
@@ -138,6 +143,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
         Phase = WatchPhase.Waiting;
         Next = revision;
         ClusterId = cluster;
+        Term = 0;
         Rejections = 0;
         NotBefore = 0;
     }
@@ -147,6 +153,8 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
         Phase = WatchPhase.Closed;
         Updates.Complete();
     }
+
+    private void NoteTerm(ResponseHeader header) => Term = Math.Max(Term, header.RaftTerm);
 
     private static int StartOfLastRevision(RepeatedField<Event> events)
     {

@@ -186,9 +186,9 @@ internal sealed class WatchStream : IDisposable
             entry.Open(response);
             _judge.CheckReaderLockHeld(this, entry);
             _isProxied |= entry.ServerId != entry.RequestedId;
-            if (response.Header.Revision < seen)
+            if (response.Header.Revision < seen || WatchJudge.IsEarlier(response.Header.RaftTerm, entry.Term))
             {
-                _judge.BehindLockHeld(this, entry);
+                _judge.BehindLockHeld(this, entry, seen);
             }
         }
         else
