@@ -32,6 +32,7 @@ public sealed class EtcdWatch : IAsyncDisposable
     /// <param name="startRevision">The first revision of interest: that of the new list, plus one.</param>
     /// <param name="clusterId">The cluster that gave the new list; another one that answers later means to list again.</param>
     /// <exception cref="InvalidOperationException">The watch did not ask for a new list.</exception>
+    /// <exception cref="ObjectDisposedException">The watch or its client was disposed meanwhile.</exception>
     public void Restart(long startRevision, ulong clusterId) => _hub.Restart(_entry, startRevision, clusterId);
 
     /// <summary>Ends the watch and cancels it at the server.</summary>

@@ -78,7 +78,14 @@ internal sealed class WatchStream : IDisposable
     {
         if (Interlocked.CompareExchange(ref _end, reason, null) is null)
         {
-            _ended.Cancel();
+            try
+            {
+                _ended.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // The stream broke by itself in the same moment. Timers and other callers must not be hit by that.
+            }
         }
     }
 
