@@ -98,11 +98,13 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     public async Task A_keeper_holds_its_lease_while_tokens_expire()
     {
         await using var client = node.Connect();
-        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(3));
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(9));
         keeper.Put("app/kept", Bytes("1"));
         await keeper.FlushAsync();
         var lease = keeper.Status.LeaseId;
 
+        // Longer than the lease, and its tokens expire between one renewal and the next.
+        await AuthNode.ExpireTokensAsync();
         await AuthNode.ExpireTokensAsync();
         await AuthNode.ExpireTokensAsync();
         keeper.Put("app/kept", Bytes("2"));
@@ -120,7 +122,17 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
         using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Trace));
         await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
         await using var client = new EtcdClient(
-            new EtcdClientOptions { Endpoints = [proxy.Endpoint], Username = "app", Password = AuthNode.Password }, loggers);
+            new EtcdClientOptions
+            {
+                Endpoints = [proxy.Endpoint],
+                Username = "app",
+                Password = AuthNode.Password,
+
+                // An attempt that a slow machine gives up would be made again, and count.
+                AttemptTimeout = TimeSpan.FromSeconds(30),
+                RequestTimeout = TimeSpan.FromSeconds(30),
+            },
+            loggers);
         var before = await node.CountAuthenticationsAsync();
 
         await Task.WhenAll(Enumerable.Range(0, 100).Select(i => client.PutAsync($"app/crowd/{i}", Bytes("x"))));
