@@ -140,4 +140,36 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
         Assert.Equal(before + 1, await node.CountAuthenticationsAsync());
         Assert.DoesNotContain(log.Lines, line => line.Contains(AuthNode.Password, StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task Authentication_may_be_enabled_and_disabled_under_a_client_that_has_a_user()
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        await using var client = Connect(etcd.Endpoint, o => (o.Username, o.Password) = ("root", "root-password"));
+        await using var watch = client.Watch("a", 0);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(60));
+        keeper.Put("a/kept", Bytes("0"));
+        await keeper.FlushAsync();
+        await client.PutAsync("a", Bytes("1"));
+
+        await Etcdctl.RunAsync(etcd.Endpoint, "user", "add", "root:root-password");
+        await Etcdctl.RunAsync(etcd.Endpoint, "user", "grant-role", "root", "root");
+        await Etcdctl.RunAsync(etcd.Endpoint, "auth", "enable");
+        await client.PutAsync("a", Bytes("2"));
+        keeper.Put("a/kept", Bytes("1"));
+        await keeper.FlushAsync();
+        await using var late = client.Watch("b", 0);
+        var lateLog = WatchLog.Follow(late);
+        await Eventually.IsTrue(() => lateLog.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+
+        await Etcdctl.RunAsync(etcd.Endpoint, "--user", "root:root-password", "auth", "disable");
+        await client.PutAsync("a", Bytes("3"));
+        await client.PutAsync("b", Bytes("4"));
+
+        await Eventually.IsTrue(() => log.Events.Count == 5 && lateLog.Events.Count == 1);
+        Assert.Equal(["0", "1", "2", "1", "3"], log.Events.Select(e => Text(e.Record.Value)));
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Rejected, lateLog.Kinds);
+    }
 }
