@@ -132,7 +132,7 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     {
         await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
         proxy.Refuses = true;
-        await using var client = Connect($"{proxy.Endpoint},http://127.0.0.1:9", o => o.RequestTimeout = TimeSpan.FromSeconds(1));
+        await using var client = Connect($"{proxy.Endpoint},http://127.0.0.1:9", o => o.RequestTimeout = TimeSpan.FromSeconds(3));
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("x"));
 
