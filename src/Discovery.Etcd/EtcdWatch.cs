@@ -20,7 +20,10 @@ public sealed class EtcdWatch : IAsyncDisposable
     /// <summary>The watched prefix.</summary>
     public string Prefix => _entry.Prefix;
 
-    /// <summary>The updates, in order. To be read by one reader; ends when the watch or its client is disposed.</summary>
+    /// <summary>
+    /// The updates, in order. To be read by one reader; ends when the watch or its client is disposed. What is not read is kept up to
+    /// 64 MiB; beyond that the watch is cancelled at the server, and <see cref="EtcdWatchUpdateKind.ListAgain"/> follows what was kept.
+    /// </summary>
     /// <param name="cancellationToken">Stops the reading, not the watch.</param>
     public IAsyncEnumerable<EtcdWatchUpdate> ReadAllAsync(CancellationToken cancellationToken = default) =>
         _entry.Updates.ReadAllAsync(cancellationToken);
@@ -29,6 +32,7 @@ public sealed class EtcdWatch : IAsyncDisposable
     /// <param name="startRevision">The first revision of interest: that of the new list, plus one.</param>
     /// <param name="clusterId">The cluster that gave the new list; another one that answers later means to list again.</param>
     /// <exception cref="InvalidOperationException">The watch did not ask for a new list.</exception>
+    /// <exception cref="ObjectDisposedException">The watch or its client was disposed meanwhile.</exception>
     public void Restart(long startRevision, ulong clusterId) => _hub.Restart(_entry, startRevision, clusterId);
 
     /// <summary>Ends the watch and cancels it at the server.</summary>

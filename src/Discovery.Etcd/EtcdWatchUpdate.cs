@@ -16,8 +16,9 @@ public enum EtcdWatchUpdateKind
     Interrupted,
 
     /// <summary>
-    /// The events in between cannot be had: the revision was compacted, the cluster's revision went back or another cluster answers.
-    /// The watch is idle until <see cref="EtcdWatch.Restart"/> gives it the revision of a new list.
+    /// The events in between cannot be had: the revision was compacted, the cluster was restored or wiped, another cluster answers, or the
+    /// updates were left unread (see <see cref="EtcdWatch.ReadAllAsync"/>). The watch is idle until <see cref="EtcdWatch.Restart"/> gives
+    /// it the revision of a new list.
     /// </summary>
     ListAgain,
 

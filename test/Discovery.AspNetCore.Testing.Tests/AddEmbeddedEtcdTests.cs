@@ -114,6 +114,21 @@ public sealed class AddEmbeddedEtcdTests
     }
 
     [Fact]
+    public async Task A_second_one_in_one_application_is_refused()
+    {
+        var builder = Builder("Development");
+        builder.AddEmbeddedEtcd();
+
+        var error = Assert.Throws<InvalidOperationException>(() => builder.AddEmbeddedEtcd());
+
+        Assert.Contains("twice", error.Message, StringComparison.Ordinal);
+        await using var app = builder.Build();
+        await app.StartAsync();
+        using var client = new RawClient(app.Configuration["Etcd:Endpoints:0"]!);
+        await client.PutAsync("a", "1");
+    }
+
+    [Fact]
     public void Before_the_start_it_says_so()
     {
         var builder = Builder("Development");

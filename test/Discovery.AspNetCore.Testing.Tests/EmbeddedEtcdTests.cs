@@ -3,6 +3,7 @@ using Discovery.AspNetCore.Testing.Tests.Support;
 using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
 using Discovery.Etcd.Transport;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Testing.Tests;
 
@@ -95,6 +96,38 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
         Assert.Equal(GrpcFailureKind.Connection, (await Assert.ThrowsAsync<GrpcException>(watch.NextAsync)).Kind);
         await _client.PutAsync("a", "1");
         Assert.Equal(2, _etcd.Revision);
+    }
+
+    [Fact]
+    public async Task Clients_that_go_away_in_any_moment_are_no_defect_of_the_server()
+    {
+        var logs = new LogRecorder();
+        using var loggers = LoggerFactory.Create(b => b.AddProvider(logs));
+        await using var etcd = await EmbeddedEtcd.StartAsync(new EmbeddedEtcdOptions { LoggerFactory = loggers });
+        for (var i = 0; i < 10; i++)
+        {
+            using var client = new RawClient(etcd.Endpoint);
+            var watches = new List<WatchCall>();
+            var renewals = new List<KeepAliveCall>();
+            for (var k = 0; k < 10; k++)
+            {
+                watches.Add(client.Watch());
+                renewals.Add(client.KeepAlive());
+                await watches[k].CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+                await renewals[k].RenewAsync(1);
+            }
+
+            if (i % 2 == 0)
+            {
+                etcd.DropConnections();
+            }
+
+            watches.ForEach(w => w.Dispose());
+            renewals.ForEach(r => r.Dispose());
+        }
+
+        await Eventually.IsTrue(() => etcd.Connections == 0);
+        Assert.DoesNotContain(logs.Lines, l => l.StartsWith("Error: ", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ public static class EmbeddedEtcdExtensions
     /// <param name="configure">Changes the options.</param>
     /// <returns>The same builder.</returns>
     /// <exception cref="InvalidOperationException">
-    /// The environment is not Development, and <see cref="EmbeddedEtcdOptions.AllowOutsideDevelopment"/> is not set.
+    /// The environment is not Development, and <see cref="EmbeddedEtcdOptions.AllowOutsideDevelopment"/> is not set; or it was called before.
     /// </exception>
     /// <exception cref="IOException">The port is in use.</exception>
     public static TBuilder AddEmbeddedEtcd<TBuilder>(this TBuilder builder, Action<EmbeddedEtcdOptions>? configure = null)
@@ -35,6 +35,11 @@ public static class EmbeddedEtcdExtensions
                 $"AddEmbeddedEtcd() is for the environment Development, and this is '{builder.Environment.EnvironmentName}': its data lives in this "
                 + $"process and is lost with it. Point {EndpointsSection} to a real etcd, e.g. \"http://10.0.0.1:2379\", or set "
                 + $"{nameof(EmbeddedEtcdOptions)}.{nameof(options.AllowOutsideDevelopment)} = true.");
+        }
+
+        if (builder.Services.Any(s => s.ServiceType == typeof(EmbeddedEtcd)))
+        {
+            throw new InvalidOperationException("AddEmbeddedEtcd() was called twice: an application has one embedded etcd. Remove one of the calls.");
         }
 
         var etcd = EmbeddedEtcd.Bind(options);

@@ -23,6 +23,7 @@ internal sealed partial class LeaseLoop
     private readonly ResiliencePipeline _pipeline;
     private readonly KeyConvergence _convergence;
     private readonly KeyGuard _guard;
+    private int _quickLosses;
 
     public LeaseLoop(
         TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchHub watches, WantedKeys keys, LeaseStatusBoard status,
@@ -78,6 +79,18 @@ internal sealed partial class LeaseLoop
         await HoldAsync(lease, sentAt, cancellationToken);
         Log.Lost(_logger, lease.Id);
         _status.Lost();
+        await PauseAfterQuickLossesAsync(sentAt, lease.TimeToLive, cancellationToken);
+    }
+
+    // One loss is made good at once. Leases that go as soon as they come (two clusters behind one address, a script that revokes them all)
+    // would otherwise be asked for as fast as etcd can grant them.
+    private async Task PauseAfterQuickLossesAsync(long sentAt, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        _quickLosses = _time.GetElapsedTime(sentAt) < timeToLive / 3 ? _quickLosses + 1 : 0;
+        if (_quickLosses > 1)
+        {
+            await Task.Delay(Jitter.Spread(Jitter.Grow(LeaseRetry.FirstPause, _quickLosses - 1, LeaseRetry.LongestPause)), _time, cancellationToken);
+        }
     }
 
     private static bool IsLeaseGone(EtcdException e) => EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound);

@@ -6,10 +6,11 @@ namespace Discovery.Etcd.Leasing;
 /// <summary>The pipeline through which a keeper's requests go: again and again, for ever, in pauses that grow and do not keep step.</summary>
 internal static class LeaseRetry
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    /// <summary>The pause after a first failure.</summary>
+    public static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
-    // A registration must be back within 2 s of etcd; the steps before have spread a thousand processes over this time.
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    /// <summary>A registration must be back within 2 s of etcd; the steps before have spread a thousand processes over this time.</summary>
+    public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     /// <summary>Creates the pipeline.</summary>
     /// <param name="time">The clock.</param>

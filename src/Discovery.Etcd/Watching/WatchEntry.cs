@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf.Collections;
@@ -30,7 +29,6 @@ internal enum WatchPhase
 /// <summary>One watch: what it is for, how far it has seen, and where its news go. Used under the lock of its <see cref="WatchTable"/>.</summary>
 internal sealed class WatchEntry(string prefix, KeyRange range, long startRevision, ulong clusterId)
 {
-    private readonly Channel<EtcdWatchUpdate> _updates = Channel.CreateUnbounded<EtcdWatchUpdate>(new UnboundedChannelOptions { SingleReader = true });
     private RepeatedField<Event>? _fragments;
     private bool _interrupted;
 
@@ -48,6 +46,9 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
 
     public ulong ClusterId { get; private set; } = clusterId;
 
+    /// <summary>The latest raft term by the answers to this watch; 0 while none is known. What a member applied, a majority had agreed on.</summary>
+    public ulong Term { get; private set; }
+
     /// <summary>The id the server uses: the requested one, except behind a proxy that gives its own.</summary>
     public long ServerId { get; private set; }
 
@@ -56,7 +57,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
     /// <summary>When it may be created (again), as a timestamp.</summary>
     public long NotBefore { get; set; }
 
-    public ChannelReader<EtcdWatchUpdate> Updates => _updates.Reader;
+    public UpdateQueue Updates { get; } = new();
 
     private long Seen => Math.Max(0, Next - 1);
 
@@ -65,6 +66,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
     {
         Phase = WatchPhase.Open;
         ServerId = response.WatchId;
+        NoteTerm(response.Header);
         Rejections = 0;
         _fragments = null;
         _interrupted = false;
@@ -85,12 +87,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
     /// <summary>Takes a response with events, or with none: then it says that nothing happened up to its revision.</summary>
     public void Accept(WatchResponse response)
     {
-        if (response.Fragment)
-        {
-            (_fragments ??= []).AddRange(response.Events);
-            return;
-        }
-
+        NoteTerm(response.Header);
         var events = response.Events;
         if (_fragments is not null)
         {
@@ -98,9 +95,18 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
             (events, _fragments) = (_fragments, null);
         }
 
+        if (response.Fragment)
+        {
+            // Only the last revision may go on in the next fragment; a long history in many fragments must not pile up here.
+            var complete = StartOfLastRevision(events);
+            _fragments = [.. events.Skip(complete)];
+            Deliver(events, complete);
+            return;
+        }
+
         if (events.Count > 0)
         {
-            Deliver(events);
+            Deliver(events, events.Count);
         }
         else
         {
@@ -137,6 +143,7 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
         Phase = WatchPhase.Waiting;
         Next = revision;
         ClusterId = cluster;
+        Term = 0;
         Rejections = 0;
         NotBefore = 0;
     }
@@ -144,17 +151,30 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
     public void Close()
     {
         Phase = WatchPhase.Closed;
-        _updates.Writer.TryComplete();
+        Updates.Complete();
+    }
+
+    private void NoteTerm(ResponseHeader header) => Term = Math.Max(Term, header.RaftTerm);
+
+    private static int StartOfLastRevision(RepeatedField<Event> events)
+    {
+        var start = events.Count;
+        while (start > 0 && events[start - 1].Kv.ModRevision == events[^1].Kv.ModRevision)
+        {
+            start--;
+        }
+
+        return start;
     }
 
     // One update for each revision. Events seen before are dropped: etcd repeats some when a member was behind.
-    private void Deliver(RepeatedField<Event> events)
+    private void Deliver(RepeatedField<Event> events, int count)
     {
-        for (var i = 0; i < events.Count;)
+        for (var i = 0; i < count;)
         {
             var revision = events[i].Kv.ModRevision;
             var changes = new List<EtcdWatchEvent>();
-            for (; i < events.Count && events[i].Kv.ModRevision == revision; i++)
+            for (; i < count && events[i].Kv.ModRevision == revision; i++)
             {
                 changes.Add(new EtcdWatchEvent(events[i].Type == Event.Types.EventType.Delete, Records.From(events[i].Kv)));
             }
@@ -162,10 +182,10 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
             if (revision >= Next)
             {
                 Next = revision + 1;
-                _updates.Writer.TryWrite(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, revision, changes));
+                Updates.Add(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, revision, changes));
             }
         }
     }
 
-    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => _updates.Writer.TryWrite(new EtcdWatchUpdate(kind, Seen, [], error));
+    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => Updates.Add(new EtcdWatchUpdate(kind, Seen, [], error));
 }

@@ -39,11 +39,10 @@ internal sealed partial class WatchHub : IAsyncDisposable
 
     public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId)
     {
-        ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, typeof(EtcdClient));
         var entry = _table.Add(name, range, startRevision, clusterId);
         lock (_startGate)
         {
-            _loop ??= Task.Run(RunAsync);
+            _loop ??= _shutdown.IsCancellationRequested ? Task.CompletedTask : Task.Run(RunAsync);
         }
 
         _stream?.Pump();
@@ -54,6 +53,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     {
         lock (_table.Gate)
         {
+            ObjectDisposedException.ThrowIf(entry.Phase == WatchPhase.Closed, typeof(EtcdWatch));
             if (entry.Phase != WatchPhase.Idle)
             {
                 throw new InvalidOperationException("A watch is restarted after it said to list again, and only then.");
@@ -79,19 +79,14 @@ internal sealed partial class WatchHub : IAsyncDisposable
     {
         _tokens.Invalidated -= OnTokenInvalidated;
         await _shutdown.CancelAsync();
-        if (_loop is { } loop)
+        _table.Close();
+        Task? loop;
+        lock (_startGate)
         {
-            await loop;
+            loop = _loop;
         }
 
-        lock (_table.Gate)
-        {
-            foreach (var entry in _table.AllLockHeld())
-            {
-                _table.RemoveLockHeld(entry);
-            }
-        }
-
+        await (loop ?? Task.CompletedTask);
         _shutdown.Dispose();
     }
 
@@ -179,7 +174,11 @@ internal sealed partial class WatchHub : IAsyncDisposable
     {
         if (!_shutdown.IsCancellationRequested)
         {
-            Log.StreamEnded(_logger, endpoint.Name, end.Detail);
+            if (_table.NeedsStream)
+            {
+                Log.StreamEnded(_logger, endpoint.Name, end.Detail);
+            }
+
             InterruptAll(EtcdErrors.StreamEnded(EtcdMethods.Watch.Name, endpoint.Name, end, _options));
         }
     }

@@ -39,8 +39,26 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         entry.ListAgain(error);
     }
 
-    /// <summary>The server knows an older revision than the watch has seen: it is behind, or was restored from a backup.</summary>
-    public void BehindLockHeld(WatchStream stream, WatchEntry entry) => _ = CheckRevisionAsync(stream, entry, entry.Next - 1);
+    /// <summary>Ends a watch whose reader does not read: it goes on from a new list, and memory does not fill up meanwhile.</summary>
+    public void CheckReaderLockHeld(WatchStream stream, WatchEntry entry)
+    {
+        if (entry.Updates.IsOverfull)
+        {
+            stream.CancelLockHeld(entry);
+            var error = Error(stream, EtcdStatusCode.ResourceExhausted, $"more than {UpdateQueue.Limit >> 20} MiB of its updates were left unread");
+            Log.Unread(logger, entry.Prefix, error.Message);
+            entry.ListAgain(error);
+        }
+    }
+
+    /// <summary>Whether a raft term is earlier than one known before. A grpc-proxy may leave it out.</summary>
+    public static bool IsEarlier(ulong term, ulong known) => term != 0 && term < known;
+
+    /// <summary>
+    /// The server knows an older revision, or an earlier raft term, than the watch has seen: it is behind, or the cluster was restored from
+    /// a backup or wiped. One that was written past our revision since shows by its term alone, unless it held as many elections too.
+    /// </summary>
+    public void BehindLockHeld(WatchStream stream, WatchEntry entry, long seen) => _ = CheckHistoryAsync(stream, entry, entry.RequestedId, seen, entry.Term);
 
     /// <summary>The server refused a watch, at its creation or later.</summary>
     public void RefusedLockHeld(WatchStream stream, WatchEntry entry, string reason)
@@ -53,23 +71,51 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         }
         else
         {
-            RejectLockHeld(entry, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
+            RejectLockHeld(stream, entry, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
         }
     }
 
-    private async Task CheckRevisionAsync(WatchStream stream, WatchEntry entry, long seen)
+    // The members' answers to a linearizable read never go back in revision or term while the cluster keeps its history.
+    private async Task CheckHistoryAsync(WatchStream stream, WatchEntry entry, long opening, long seen, ulong term)
     {
-        var (header, _) = await ProbeAsync(entry);
-        lock (table.Gate)
+        for (var tries = 1; ; tries++)
         {
-            if (header is not null && header.Revision < seen && entry.Phase == WatchPhase.Open && entry.Next == seen + 1)
+            var (header, _) = await ProbeAsync(entry);
+            lock (table.Gate)
             {
-                stream.CancelLockHeld(entry);
-                var error = Error(stream, EtcdStatusCode.OutOfRange, $"the cluster's revision went back from {seen} to {header.Revision}");
-                Log.ListAgain(logger, entry.Prefix, error.Message);
-                entry.ListAgain(error);
+                if (shutdown.IsCancellationRequested || entry.Phase != WatchPhase.Open || entry.RequestedId != opening)
+                {
+                    // Whoever opens it again looks again.
+                    return;
+                }
+
+                if (header is not null)
+                {
+                    if (header.Revision < seen)
+                    {
+                        WentBackLockHeld(stream, entry, $"the cluster's revision went back from {seen} to {header.Revision}");
+                    }
+                    else if (IsEarlier(header.RaftTerm, term))
+                    {
+                        WentBackLockHeld(stream, entry, $"the cluster was replaced by an earlier or new one: its raft term went back from {term} to {header.RaftTerm}");
+                    }
+
+                    return;
+                }
             }
+
+            // Without an answer a restored cluster would go unnoticed: the watch would wait for it to catch up.
+            var pause = Jitter.Spread(Jitter.Grow(WatchTimes.FirstRefusalPause, tries, WatchTimes.LongestRefusalPause));
+            await Task.Delay(pause, time, shutdown).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    private void WentBackLockHeld(WatchStream stream, WatchEntry entry, string what)
+    {
+        stream.CancelLockHeld(entry);
+        var error = Error(stream, EtcdStatusCode.OutOfRange, what);
+        Log.ListAgain(logger, entry.Prefix, error.Message);
+        entry.ListAgain(error);
     }
 
     private async Task CheckPermissionAsync(WatchStream stream, WatchEntry entry, string reason)
@@ -84,7 +130,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
 
             if (refusal is not null || entry.Rejections > RefusalsBlamedOnToken)
             {
-                RejectLockHeld(entry, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
+                RejectLockHeld(stream, entry, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
                 return;
             }
 
@@ -94,13 +140,14 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         stream.End(GrpcException.Planned("its token is not valid any more"));
     }
 
-    private void RejectLockHeld(WatchEntry entry, EtcdException error)
+    private void RejectLockHeld(WatchStream stream, WatchEntry entry, EtcdException error)
     {
         var pause = Jitter.Spread(Jitter.Grow(WatchTimes.FirstRefusalPause, entry.Rejections, WatchTimes.LongestRefusalPause));
         entry.Phase = WatchPhase.Waiting;
         entry.NotBefore = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
         Log.Rejected(logger, entry.Prefix, pause, error.Message);
         entry.Reject(error);
+        CheckReaderLockHeld(stream, entry);
     }
 
     private async Task<(ResponseHeader? Header, EtcdException? Refusal)> ProbeAsync(WatchEntry entry)
@@ -130,5 +177,8 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
 
         [LoggerMessage(2, LogLevel.Warning, "The watch on '{Prefix}' was rejected; the next try is in {Pause}. {Reason}")]
         public static partial void Rejected(ILogger logger, string prefix, TimeSpan pause, string reason);
+
+        [LoggerMessage(3, LogLevel.Warning, "The watch on '{Prefix}' was cancelled; its reader has to list again. {Reason}")]
+        public static partial void Unread(ILogger logger, string prefix, string reason);
     }
 }

@@ -78,7 +78,14 @@ internal sealed class WatchStream : IDisposable
     {
         if (Interlocked.CompareExchange(ref _end, reason, null) is null)
         {
-            _ended.Cancel();
+            try
+            {
+                _ended.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // The stream broke by itself in the same moment. Timers and other callers must not be hit by that.
+            }
         }
     }
 
@@ -184,10 +191,11 @@ internal sealed class WatchStream : IDisposable
         {
             var seen = entry.Next - 1;
             entry.Open(response);
+            _judge.CheckReaderLockHeld(this, entry);
             _isProxied |= entry.ServerId != entry.RequestedId;
-            if (response.Header.Revision < seen)
+            if (response.Header.Revision < seen || WatchJudge.IsEarlier(response.Header.RaftTerm, entry.Term))
             {
-                _judge.BehindLockHeld(this, entry);
+                _judge.BehindLockHeld(this, entry, seen);
             }
         }
         else
@@ -209,6 +217,7 @@ internal sealed class WatchStream : IDisposable
         else
         {
             entry.Accept(response);
+            _judge.CheckReaderLockHeld(this, entry);
         }
     }
 
@@ -217,6 +226,7 @@ internal sealed class WatchStream : IDisposable
         foreach (var entry in OpenLockHeld())
         {
             entry.Alive();
+            _judge.CheckReaderLockHeld(this, entry);
         }
     }
 

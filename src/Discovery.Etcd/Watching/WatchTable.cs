@@ -10,6 +10,7 @@ internal sealed class WatchTable
 
     private readonly List<WatchEntry> _entries = [];
     private long _lastId = FirstId;
+    private bool _closed;
 
     public Lock Gate { get; } = new();
 
@@ -32,6 +33,7 @@ internal sealed class WatchTable
     {
         lock (Gate)
         {
+            ObjectDisposedException.ThrowIf(_closed, typeof(EtcdClient));
             var entry = new WatchEntry(prefix, range, startRevision, clusterId);
             _entries.Add(entry);
             Changed.Set();
@@ -46,6 +48,17 @@ internal sealed class WatchTable
         entry.Close();
         _entries.Remove(entry);
         Changed.Set();
+    }
+
+    /// <summary>Ends all watches, and takes no more.</summary>
+    public void Close()
+    {
+        lock (Gate)
+        {
+            _closed = true;
+            _entries.ForEach(e => e.Close());
+            _entries.Clear();
+        }
     }
 
     public bool IsEmptyLockHeld => _entries.Count == 0;

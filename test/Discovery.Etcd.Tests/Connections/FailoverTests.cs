@@ -46,7 +46,7 @@ public sealed class FailoverTests : IAsyncLifetime
         for (var i = 0; i < 4; i++)
         {
             // Each client starts at a random endpoint.
-            await using var client = Connect(o => o.AttemptTimeout = TimeSpan.FromMilliseconds(300));
+            await using var client = Connect(o => (o.AttemptTimeout, o.RequestTimeout) = (TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1)));
             Assert.Equal(3, await client.PutAsync("a", default));
         }
     }
@@ -122,7 +122,7 @@ public sealed class FailoverTests : IAsyncLifetime
             });
         }
 
-        await using var client = Connect();
+        await using var client = Connect(o => (o.AttemptTimeout, o.RequestTimeout) = (TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)));
 
         var lease = await client.GrantLeaseAsync(TimeSpan.FromSeconds(17));
 

@@ -45,6 +45,36 @@ public sealed class WatchStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Whole_revisions_are_delivered_although_the_fragments_go_on()
+    {
+        var starts = new List<long>();
+        var seen = new TaskCompletionSource();
+        _server.On(EtcdMethods.Watch, async http =>
+        {
+            var watch = new ScriptedWatch(http);
+            var create = await watch.ReadCreateAsync();
+            starts.Add(create.StartRevision);
+            await watch.SendAsync(new WatchResponse { Header = ScriptedWatch.Header(12), Created = true, WatchId = create.WatchId });
+            await watch.SendAsync(Events(create.WatchId, fragment: true, ("a", 5), ("b", 6), ("c", 7)));
+            await seen.Task;
+            if (starts.Count == 1)
+            {
+                http.Abort();
+            }
+
+            await watch.ReadAsync();
+        });
+        await using var watch = _client.Watch("", 5);
+
+        var changes = await ReadAsync(watch, EtcdWatchUpdateKind.Changed, 2);
+
+        Assert.Equal([5, 6], changes.Select(c => c.Revision));
+        seen.SetResult();
+        await PassTimeUntil(() => starts.Count == 2);
+        Assert.Equal(7, starts[1]);
+    }
+
+    [Fact]
     public async Task A_stream_that_ends_is_resumed_after_the_last_revision_whether_it_ends_cleanly_or_not()
     {
         var starts = new List<long>();

@@ -98,11 +98,13 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     public async Task A_keeper_holds_its_lease_while_tokens_expire()
     {
         await using var client = node.Connect();
-        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(3));
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(9));
         keeper.Put("app/kept", Bytes("1"));
         await keeper.FlushAsync();
         var lease = keeper.Status.LeaseId;
 
+        // Longer than the lease, and its tokens expire between one renewal and the next.
+        await AuthNode.ExpireTokensAsync();
         await AuthNode.ExpireTokensAsync();
         await AuthNode.ExpireTokensAsync();
         keeper.Put("app/kept", Bytes("2"));
@@ -120,12 +122,54 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
         using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Trace));
         await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
         await using var client = new EtcdClient(
-            new EtcdClientOptions { Endpoints = [proxy.Endpoint], Username = "app", Password = AuthNode.Password }, loggers);
+            new EtcdClientOptions
+            {
+                Endpoints = [proxy.Endpoint],
+                Username = "app",
+                Password = AuthNode.Password,
+
+                // An attempt that a slow machine gives up would be made again, and count.
+                AttemptTimeout = TimeSpan.FromSeconds(30),
+                RequestTimeout = TimeSpan.FromSeconds(30),
+            },
+            loggers);
         var before = await node.CountAuthenticationsAsync();
 
         await Task.WhenAll(Enumerable.Range(0, 100).Select(i => client.PutAsync($"app/crowd/{i}", Bytes("x"))));
 
         Assert.Equal(before + 1, await node.CountAuthenticationsAsync());
         Assert.DoesNotContain(log.Lines, line => line.Contains(AuthNode.Password, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Authentication_may_be_enabled_and_disabled_under_a_client_that_has_a_user()
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        await using var client = Connect(etcd.Endpoint, o => (o.Username, o.Password) = ("root", "root-password"));
+        await using var watch = client.Watch("a", 0);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(60));
+        keeper.Put("a/kept", Bytes("0"));
+        await keeper.FlushAsync();
+        await client.PutAsync("a", Bytes("1"));
+
+        await Etcdctl.RunAsync(etcd.Endpoint, "user", "add", "root:root-password");
+        await Etcdctl.RunAsync(etcd.Endpoint, "user", "grant-role", "root", "root");
+        await Etcdctl.RunAsync(etcd.Endpoint, "auth", "enable");
+        await client.PutAsync("a", Bytes("2"));
+        keeper.Put("a/kept", Bytes("1"));
+        await keeper.FlushAsync();
+        await using var late = client.Watch("b", 0);
+        var lateLog = WatchLog.Follow(late);
+        await Eventually.IsTrue(() => lateLog.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+
+        await Etcdctl.RunAsync(etcd.Endpoint, "--user", "root:root-password", "auth", "disable");
+        await client.PutAsync("a", Bytes("3"));
+        await client.PutAsync("b", Bytes("4"));
+
+        await Eventually.IsTrue(() => log.Events.Count == 5 && lateLog.Events.Count == 1);
+        Assert.Equal(["0", "1", "2", "1", "3"], log.Events.Select(e => Text(e.Record.Value)));
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Rejected, lateLog.Kinds);
     }
 }

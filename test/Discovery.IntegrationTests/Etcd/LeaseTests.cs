@@ -28,7 +28,8 @@ public sealed class LeaseTests(OneNode node) : IClassFixture<OneNode>
         var prefix = NewPrefix();
         await using var watch = client.Watch(prefix, 0);
         var log = WatchLog.Follow(watch);
-        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(2));
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(4));
         keeper.Put(prefix + "a", Bytes("1"));
         keeper.Put(prefix + "b", Bytes("2"));
         await keeper.FlushAsync();
@@ -36,7 +37,7 @@ public sealed class LeaseTests(OneNode node) : IClassFixture<OneNode>
         Assert.Equal((EtcdLeaseState.Held, 2, 2), (keeper.Status.State, keeper.Status.KeysStored, keeper.Status.KeysWanted));
         var leaseId = keeper.Status.LeaseId;
         var since = TimeProvider.System.GetTimestamp();
-        await Eventually.IsTrue(() => TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(5));
+        await Eventually.IsTrue(() => TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(6));
         Assert.Equal(leaseId, keeper.Status.LeaseId);
         Assert.Equal([leaseId, leaseId], (await client.ListAsync(prefix)).Items.Select(i => i.LeaseId));
 

@@ -83,7 +83,7 @@ public sealed class TlsTests(TlsNode node, ITestOutputHelper output) : IClassFix
     [Fact]
     public async Task An_http_endpoint_where_https_is_spoken_is_described()
     {
-        await using var client = Connect(node.Etcd.Endpoint.Replace("https", "http", StringComparison.Ordinal), o => o.RequestTimeout = TimeSpan.FromSeconds(1));
+        await using var client = Connect(node.Etcd.Endpoint.Replace("https", "http", StringComparison.Ordinal), o => o.RequestTimeout = TimeSpan.FromSeconds(3));
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync("a"));
 
@@ -160,7 +160,7 @@ public sealed class TlsNode : IAsyncLifetime
 
     internal EtcdClient Connect(Action<EtcdTlsOptions> configure) => Clients.Connect(Etcd.Endpoint, o =>
     {
-        o.RequestTimeout = TimeSpan.FromSeconds(2);
+        o.RequestTimeout = TimeSpan.FromSeconds(4);
         o.Tls.CaFile = Certificates.CaFile;
         configure(o.Tls);
     });

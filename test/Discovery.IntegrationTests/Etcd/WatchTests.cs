@@ -1,3 +1,4 @@
+using System.Globalization;
 using Discovery.Etcd;
 using static Discovery.IntegrationTests.Etcd.Clients;
 
@@ -40,10 +41,13 @@ public sealed class WatchTests(OneNode node) : IClassFixture<OneNode>
     [Fact]
     public async Task A_thousand_watches_share_one_stream()
     {
-        await using var client = node.Connect();
+        // A stream that a slow machine opens late would be opened twice.
+        await using var client = Connect(node.Etcd.Endpoint, o => o.AttemptTimeout = TimeSpan.FromSeconds(30));
         var prefix = NewPrefix();
+        var streams = await CountStreamsAsync();
         var logs = Enumerable.Range(0, 1000).Select(i => WatchLog.Follow(client.Watch($"{prefix}{i}/", 0))).ToList();
         await Eventually.IsTrue(() => logs.TrueForAll(l => l.Kinds.Contains(EtcdWatchUpdateKind.Opened)));
+        Assert.Equal(streams + 1, await CountStreamsAsync());
 
         for (var i = 0; i < logs.Count; i++)
         {
@@ -52,5 +56,15 @@ public sealed class WatchTests(OneNode node) : IClassFixture<OneNode>
 
         await Eventually.IsTrue(() => logs.TrueForAll(l => l.Events.Count == 1));
         Assert.Equal(logs.Select((_, i) => $"{prefix}{i}/x"), logs.Select(l => l.Events[0].Record.Key));
+    }
+
+    // How many watch streams etcd was asked for so far, by its own count.
+    private async Task<int> CountStreamsAsync()
+    {
+        using var http = new HttpClient();
+        var metrics = await http.GetStringAsync(new Uri(node.Etcd.Endpoint + "/metrics"));
+        return metrics.Split('\n')
+            .Where(l => l.StartsWith("grpc_server_started_total", StringComparison.Ordinal) && l.Contains("grpc_method=\"Watch\"", StringComparison.Ordinal))
+            .Sum(l => int.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
     }
 }
