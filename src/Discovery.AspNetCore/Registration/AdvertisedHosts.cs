@@ -14,8 +14,14 @@ internal sealed class AdvertisedHosts(LocalAddresses local, IReadOnlyList<Uri> e
     /// <summary>Why a host that is set explicitly cannot be advertised, or <see langword="null"/> when it can.</summary>
     public string? GetProblem(EtcdRegistrationOptions options, string setting, string value, string host)
     {
-        var isLoopback = host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
-            || (IPAddress.TryParse(host, out var ip) && IPAddress.IsLoopback(ip));
+        var isAddress = IPAddress.TryParse(host, out var ip);
+        if (isAddress && IsLinkLocal(ip!))
+        {
+            return $"{Settings}:{setting} is '{value}', a link-local address, which clients never dial. Set it to an address or name that "
+                + "others can dial, e.g. 10.0.0.1.";
+        }
+
+        var isLoopback = host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (isAddress && IPAddress.IsLoopback(ip!));
         return isLoopback && !MayBeLoopback(options)
             ? $"{Settings}:{setting} is '{value}', which is this machine only, while etcd is elsewhere ({string.Join(", ", etcd)}). Set it to "
                 + $"what others can dial, or, if all clients are on this machine, {Settings}:AllowLoopback to true."
