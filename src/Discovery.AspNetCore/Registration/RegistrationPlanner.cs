@@ -29,11 +29,11 @@ internal sealed partial class RegistrationPlanner(
         {
             var endpoints = await resolver.ResolveAsync(options, [.. bound], cancellationToken);
             WarnOfUnknownNames(options, endpoints);
-            return new RegistrationPlan(options, endpoints);
+            return new RegistrationPlan(options, endpoints, IsProvisional: resolver.IsProvisional);
         }
         catch (InvalidOperationException e)
         {
-            return new RegistrationPlan(options, [], e);
+            return new RegistrationPlan(options, [], e, resolver.IsProvisional);
         }
     }
 

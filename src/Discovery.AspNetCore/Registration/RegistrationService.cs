@@ -22,6 +22,7 @@ internal sealed partial class RegistrationService(
     private const int MaxWeight = 1_000_000;
 
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RouteInterval = TimeSpan.FromSeconds(2);
 
     private readonly RegistrationWishes _wishes = new();
     private readonly CancellationTokenSource _stop = new();
@@ -124,7 +125,7 @@ internal sealed partial class RegistrationService(
             await WaitForEtcdAsync(registrar, options, cancellationToken);
         }
 
-        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar));
+        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchRouteAsync(registrar));
     }
 
     private Task ApplyAsync(CancellationToken cancellationToken)
@@ -210,7 +211,20 @@ internal sealed partial class RegistrationService(
             },
             _stop.Token);
 
-    private async Task ReloadAsync(Registrar registrar)
+    /// <summary>A network that comes up after the application, or a name of etcd's that resolves only then, decides on the address too.</summary>
+    private async Task WatchRouteAsync(Registrar registrar)
+    {
+        while (true)
+        {
+            await Task.Delay(RouteInterval, time, _stop.Token);
+            if (registrar.IsProvisional)
+            {
+                await ReloadAsync(registrar, again: true);
+            }
+        }
+    }
+
+    private async Task ReloadAsync(Registrar registrar, bool again = false)
     {
         try
         {
@@ -221,7 +235,11 @@ internal sealed partial class RegistrationService(
                 var plan = await planner.PlanAsync(settings.Current, _stop.Token);
                 if (plan.Problem is { } problem)
                 {
-                    Log.ReloadNotUsed(logger, problem.Message);
+                    if (!again)
+                    {
+                        Log.ReloadNotUsed(logger, problem.Message);
+                    }
+
                     return;
                 }
 
