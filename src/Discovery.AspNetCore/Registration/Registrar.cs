@@ -46,9 +46,6 @@ internal sealed partial class Registrar : IAsyncDisposable
     /// <summary>The settings as they are in force.</summary>
     public EtcdRegistrationOptions Options => _plan.Options;
 
-    /// <summary>Whether another look at this machine's addresses may come to something else.</summary>
-    public bool IsProvisional => _plan.IsProvisional;
-
     public ServiceRegistrationStatus Status
     {
         get

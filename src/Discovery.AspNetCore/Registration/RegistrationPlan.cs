@@ -4,9 +4,5 @@ namespace Discovery.AspNetCore.Registration;
 /// <param name="Options">The settings, valid.</param>
 /// <param name="Endpoints">What is to be advertised; empty when there is nothing, or when registration is switched off.</param>
 /// <param name="Problem">Why there is nothing to advertise, and which setting helps.</param>
-/// <param name="IsProvisional">Whether another look may come to something else, for this machine has no route towards etcd yet.</param>
 internal sealed record RegistrationPlan(
-    EtcdRegistrationOptions Options,
-    IReadOnlyList<AdvertisedEndpoint> Endpoints,
-    InvalidOperationException? Problem = null,
-    bool IsProvisional = false);
+    EtcdRegistrationOptions Options, IReadOnlyList<AdvertisedEndpoint> Endpoints, InvalidOperationException? Problem = null);

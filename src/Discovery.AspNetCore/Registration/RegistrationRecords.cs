@@ -25,7 +25,7 @@ internal static class RegistrationRecords
     /// <param name="weight">The weight that wins over the settings' one.</param>
     public static IReadOnlyDictionary<string, RegistrationRecord> Build(RegistrationPlan plan, string instanceId, int? weight)
     {
-        var (options, endpoints, _, _) = plan;
+        var (options, endpoints, _) = plan;
         var records = new Dictionary<string, RegistrationRecord>(StringComparer.Ordinal);
         foreach (var (name, service) in Services(options))
         {

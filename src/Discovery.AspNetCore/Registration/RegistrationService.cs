@@ -22,7 +22,7 @@ internal sealed partial class RegistrationService(
     private const int MaxWeight = 1_000_000;
 
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan RouteInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
     private readonly RegistrationWishes _wishes = new();
     private readonly CancellationTokenSource _stop = new();
@@ -125,7 +125,7 @@ internal sealed partial class RegistrationService(
             await WaitForEtcdAsync(registrar, options, cancellationToken);
         }
 
-        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchRouteAsync(registrar));
+        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
     }
 
     private Task ApplyAsync(CancellationToken cancellationToken)
@@ -211,20 +211,17 @@ internal sealed partial class RegistrationService(
             },
             _stop.Token);
 
-    /// <summary>A network that comes up after the application, or a name of etcd's that resolves only then, decides on the address too.</summary>
-    private async Task WatchRouteAsync(Registrar registrar)
+    /// <summary>Neither the server nor the system says when addresses change; a look costs next to nothing.</summary>
+    private async Task WatchAddressesAsync(Registrar registrar)
     {
         while (true)
         {
-            await Task.Delay(RouteInterval, time, _stop.Token);
-            if (registrar.IsProvisional)
-            {
-                await ReloadAsync(registrar, again: true);
-            }
+            await Task.Delay(LookInterval, time, _stop.Token);
+            await ReloadAsync(registrar, onlyIfMoved: true);
         }
     }
 
-    private async Task ReloadAsync(Registrar registrar, bool again = false)
+    private async Task ReloadAsync(Registrar registrar, bool onlyIfMoved = false)
     {
         try
         {
@@ -232,10 +229,15 @@ internal sealed partial class RegistrationService(
             await _reloading.WaitAsync(_stop.Token);
             try
             {
+                if (onlyIfMoved && !planner.IsOutdated)
+                {
+                    return;
+                }
+
                 var plan = await planner.PlanAsync(settings.Current, _stop.Token);
                 if (plan.Problem is { } problem)
                 {
-                    if (!again)
+                    if (!onlyIfMoved || !planner.IsProvisional)
                     {
                         Log.ReloadNotUsed(logger, problem.Message);
                     }
