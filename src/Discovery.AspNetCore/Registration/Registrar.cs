@@ -132,16 +132,17 @@ internal sealed partial class Registrar : IAsyncDisposable
         {
             // Without etcd nobody learns anything, and serving on for longer would only delay the stop.
             var standing = Standing();
-            var heard = standing.Count > 0 && await SayGoodbyeAsync(standing, cancellationToken);
-            if (heard)
+            if (standing.Count > 0 && await SayGoodbyeAsync(standing, cancellationToken))
             {
                 Log.Draining(_logger, Options.DrainDelay);
                 await PauseAsync(Options.DrainDelay, cancellationToken);
             }
 
+            var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
             var left = await LeaveAsync(cancellationToken);
-            if (left && heard)
+            if (left && stood)
             {
+                Log.Left(_logger, standing.Count);
                 await PauseAsync(Options.LeaveDelay, cancellationToken);
             }
             else if (!left && cancellationToken.IsCancellationRequested)
@@ -283,17 +284,8 @@ internal sealed partial class Registrar : IAsyncDisposable
             },
             cancellationToken);
 
-    private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
-    {
-        var stood = _written.Count > 0 && _keeper.Status.LeaseId != 0;
-        var left = await TellAsync("this application leaves", _keeper.StopAsync, cancellationToken);
-        if (left && stood)
-        {
-            Log.Left(_logger, _written.Count);
-        }
-
-        return left;
-    }
+    private Task<bool> LeaveAsync(CancellationToken cancellationToken)
+        => TellAsync("this application leaves", _keeper.StopAsync, cancellationToken);
 
     private async Task<bool> TellAsync(string what, Func<CancellationToken, Task> tell, CancellationToken cancellationToken)
     {

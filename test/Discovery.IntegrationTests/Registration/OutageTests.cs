@@ -96,6 +96,22 @@ public sealed class OutageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_application_that_could_leave_but_not_drain_still_serves_on_for_those_who_have_not_heard()
+    {
+        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "TimeToLive=00:01:00;StopTimeout=00:00:03;LeaveDelay=00:00:03");
+        await _etcd.Member.PauseAsync();
+        var stop = app.StopAsync();
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "Etcd:Registration:StopTimeout", "drains"));
+
+        var since = Stopwatch.GetTimestamp();
+        await _etcd.Member.ResumeAsync();
+        await stop;
+
+        Assert.True(app.Log.Has(LogLevel.Information, "left etcd"));
+        Assert.True(Stopwatch.GetElapsedTime(since) >= TimeSpan.FromSeconds(3));
+    }
+
+    [Fact]
     public async Task What_was_wanted_while_etcd_was_down_holds_when_it_is_back_and_a_caller_may_stop_waiting()
     {
         await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "StopTimeout=00:00:00.2;TimeToLive=00:00:30");
