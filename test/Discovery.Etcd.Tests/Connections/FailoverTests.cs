@@ -130,9 +130,15 @@ public sealed class FailoverTests : IAsyncLifetime
         Assert.Equal(TimeSpan.FromSeconds(17), lease.TimeToLive);
     }
 
+    // No attempt ends by its own limit, however busy the machine, unless a test wants it.
     private EtcdClient Connect(Action<EtcdClientOptions>? configure = null)
     {
-        var options = new EtcdClientOptions { Endpoints = [$"{_bad.Endpoint},{_good.Endpoint}"] };
+        var options = new EtcdClientOptions
+        {
+            Endpoints = [$"{_bad.Endpoint},{_good.Endpoint}"],
+            AttemptTimeout = TimeSpan.FromMinutes(1),
+            RequestTimeout = TimeSpan.FromMinutes(1),
+        };
         configure?.Invoke(options);
         return new EtcdClient(options);
     }
