@@ -6,7 +6,7 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>
 /// Keeps in etcd what the application is: puts its records under one lease, follows changes of settings, weight and health, and takes
 /// the records away when the application withdraws or stops. What is wanted is noted first and brought about then, one change at a time,
-/// so a caller that gives up waiting loses nothing, and no wait for etcd is without a limit.
+/// so a caller that gives up waiting loses nothing, and nothing that waits for etcd holds up the stop.
 /// </summary>
 internal sealed partial class Registrar : IAsyncDisposable
 {
