@@ -92,7 +92,13 @@ public sealed class OwnedProcess : IAsyncDisposable
     }
 
     /// <summary>Stops it in its tracks; it keeps its connections and answers nothing.</summary>
-    public Task PauseAsync() => SignalAsync("STOP");
+    public async Task PauseAsync()
+    {
+        await SignalAsync("STOP");
+
+        // On a busy machine it may answer for a while before one of its threads gets the time to take the signal.
+        await Eventually.IsTrue(() => StateOfThreads().All(static state => state == 'T'));
+    }
 
     /// <summary>Lets it go on.</summary>
     public Task ResumeAsync() => SignalAsync("CONT");
@@ -125,6 +131,27 @@ public sealed class OwnedProcess : IAsyncDisposable
             await KillAsync();
             _disposed = true;
             _shell.Dispose();
+        }
+    }
+
+    private IEnumerable<char> StateOfThreads()
+    {
+        var threads = new DirectoryInfo(string.Create(CultureInfo.InvariantCulture, $"/proc/{Id}/task"));
+        return threads.Exists ? threads.GetDirectories().Select(StateOf) : [];
+    }
+
+    private static char StateOf(DirectoryInfo thread)
+    {
+        try
+        {
+            // "id (name) state …", where the name may be anything.
+            var stat = File.ReadAllText(Path.Combine(thread.FullName, "stat"));
+            return stat[stat.LastIndexOf(')') + 2];
+        }
+        catch (IOException)
+        {
+            // It ended meanwhile, so the process was running.
+            return 'X';
         }
     }
 

@@ -14,6 +14,9 @@ internal sealed partial class AdvertisedAddressResolver(
 
     private readonly AdvertisedHosts _hosts = new(local, etcd);
 
+    /// <summary>Whether another look may come to something else, for this machine has no route towards etcd yet.</summary>
+    public bool IsProvisional => _hosts.IsProvisional;
+
     /// <summary>Resolves the endpoints to advertise.</summary>
     /// <param name="options">The settings, validated.</param>
     /// <param name="bound">The addresses that the server is bound to, as it tells them.</param>

@@ -11,11 +11,20 @@ internal sealed class AdvertisedHosts(LocalAddresses local, IReadOnlyList<Uri> e
 
     private readonly bool _etcdIsLocal = etcd.All(static e => e.IsLoopback);
 
+    /// <summary>Whether a choice was made without a route towards etcd, which decides: another one may have to be made when there is one.</summary>
+    public bool IsProvisional { get; private set; }
+
     /// <summary>Why a host that is set explicitly cannot be advertised, or <see langword="null"/> when it can.</summary>
     public string? GetProblem(EtcdRegistrationOptions options, string setting, string value, string host)
     {
-        var isLoopback = host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
-            || (IPAddress.TryParse(host, out var ip) && IPAddress.IsLoopback(ip));
+        var isAddress = IPAddress.TryParse(host, out var ip);
+        if (isAddress && IsLinkLocal(ip!))
+        {
+            return $"{Settings}:{setting} is '{value}', a link-local address, which clients never dial. Set it to an address or name that "
+                + "others can dial, e.g. 10.0.0.1.";
+        }
+
+        var isLoopback = host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (isAddress && IPAddress.IsLoopback(ip!));
         return isLoopback && !MayBeLoopback(options)
             ? $"{Settings}:{setting} is '{value}', which is this machine only, while etcd is elsewhere ({string.Join(", ", etcd)}). Set it to "
                 + $"what others can dial, or, if all clients are on this machine, {Settings}:AllowLoopback to true."
@@ -76,13 +85,18 @@ internal sealed class AdvertisedHosts(LocalAddresses local, IReadOnlyList<Uri> e
             }
         }
 
+        var hasRoute = false;
         foreach (var endpoint in etcd)
         {
-            if ((await local.TowardsAsync(endpoint, cancellationToken)).FirstOrDefault(Fits) is { } address)
+            var addresses = await local.TowardsAsync(endpoint, cancellationToken);
+            hasRoute |= addresses.Count > 0;
+            if (addresses.FirstOrDefault(Fits) is { } address)
             {
                 return address;
             }
         }
+
+        IsProvisional |= !hasRoute;
 
         return all.Find(static a => !IPAddress.IsLoopback(a) && a.AddressFamily == AddressFamily.InterNetwork)
             ?? all.Find(static a => !IPAddress.IsLoopback(a));

@@ -22,9 +22,7 @@ internal static class DuplicateIdCheck
         suspects.IntersectWith(await FindAsync(client, registrar, cancellationToken));
         if (suspects.Count > 0)
         {
-            registrar.Report(new InvalidOperationException(
-                $"The id of this application, '{registrar.InstanceId}', is that of another process too, which holds "
-                + $"{string.Join(", ", suspects.Select(static s => s.Key))}. Give each its own Etcd:Registration:InstanceId, or leave it unset."));
+            registrar.ReportDuplicate(suspects.Select(static s => s.Key));
         }
     }
 

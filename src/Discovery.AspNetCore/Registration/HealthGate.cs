@@ -12,6 +12,12 @@ internal sealed partial class HealthGate(IServiceProvider services, TimeProvider
     private static readonly TimeSpan StartInterval = TimeSpan.FromSeconds(1);
 
     private readonly HealthVerdict _verdict = new();
+    private Task<HealthReport>? _run;
+
+    /// <summary>Whether any health check decides.</summary>
+    public bool HasChecks(RegistrationHealthOptions options)
+        => options.Enabled && services.GetService<HealthCheckService>() is not null
+            && services.GetRequiredService<IOptions<HealthCheckServiceOptions>>().Value.Registrations.Any(check => Decides(check, options));
 
     /// <summary>Asks once, at start.</summary>
     /// <returns>Whether the application is fit for calls.</returns>
@@ -77,7 +83,7 @@ internal sealed partial class HealthGate(IServiceProvider services, TimeProvider
 
     private async Task<(bool Succeeded, string Failing)> CheckAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
     {
-        if (!options.Enabled || services.GetService<HealthCheckService>() is not { } checks || !HasChecks(options))
+        if (!HasChecks(options))
         {
             return (true, "");
         }
@@ -87,7 +93,13 @@ internal sealed partial class HealthGate(IServiceProvider services, TimeProvider
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var report = await checks.CheckHealthAsync(check => Decides(check, options), either.Token).WaitAsync(either.Token);
+            if (_run is not { IsCompleted: false })
+            {
+                // While a check of an earlier run still hangs, no other one is started: they would pile up for as long as it does.
+                _run = services.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => Decides(check, options), either.Token);
+            }
+
+            var report = await _run.WaitAsync(either.Token);
             return report.Status == HealthStatus.Unhealthy
                 ? (false, string.Join(", ", report.Entries.Where(static e => e.Value.Status == HealthStatus.Unhealthy).Select(static e => e.Key)))
                 : (true, "");
@@ -96,16 +108,13 @@ internal sealed partial class HealthGate(IServiceProvider services, TimeProvider
         {
             return (false, $"the checks, which took longer than {options.Timeout} (Etcd:Registration:Health:Timeout)");
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             // A check that cannot even be created, for lack of a service or so. That it fails is known; this loop must not end of it.
             Log.Failed(logger, e);
             return (false, e.Message);
         }
     }
-
-    private bool HasChecks(RegistrationHealthOptions options)
-        => services.GetRequiredService<IOptions<HealthCheckServiceOptions>>().Value.Registrations.Any(check => Decides(check, options));
 
     private static bool Decides(HealthCheckRegistration check, RegistrationHealthOptions options)
         => !RegistrationHealthCheck.Is(check) && (string.IsNullOrEmpty(options.Tag) || check.Tags.Contains(options.Tag));

@@ -6,12 +6,13 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>
 /// Keeps in etcd what the application is: puts its records under one lease, follows changes of settings, weight and health, and takes
 /// the records away when the application withdraws or stops. What is wanted is noted first and brought about then, one change at a time,
-/// so a caller that gives up waiting loses nothing, and no wait for etcd is without a limit.
+/// so a caller that gives up waiting loses nothing, and nothing that waits for etcd holds up the stop.
 /// </summary>
 internal sealed partial class Registrar : IAsyncDisposable
 {
     private readonly EtcdLeaseKeeper _keeper;
     private readonly RegistrationWishes _wishes;
+    private readonly RegistrationReport _report;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _gate = new(1, 1);
@@ -19,9 +20,12 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     private volatile RegistrationPlan _plan;
     private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
-    private volatile Exception? _conflict;
     private volatile bool _stopped;
-    private bool _announced;
+    private volatile int _changes;
+
+    // Under the gate: keys that stand only until those that replace them do, and whether a task waits for that.
+    private IReadOnlyDictionary<string, RegistrationRecord> _leaving = new Dictionary<string, RegistrationRecord>();
+    private bool _isReplacing;
 
     public Registrar(
         EtcdClient client, RegistrationPlan plan, string instanceId, RegistrationWishes wishes, TimeProvider time, ILogger logger)
@@ -32,10 +36,9 @@ internal sealed partial class Registrar : IAsyncDisposable
         _time = time;
         _logger = logger;
         _keeper = client.KeepLease(plan.Options.TimeToLive);
-        _keeper.KeyTaken += record => Report(new InvalidOperationException(
-            $"The key {record.Key} of this application is in other hands (lease {record.LeaseId:x}): another process advertises the same "
-            + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both."));
-        _keeper.StatusChanged += OnLeaseChanged;
+        _report = new RegistrationReport(logger);
+        _keeper.KeyTaken += _report.Taken;
+        _keeper.StatusChanged += lease => _report.Lease(lease, _written.Keys);
     }
 
     public string InstanceId { get; }
@@ -55,19 +58,15 @@ internal sealed partial class Registrar : IAsyncDisposable
                 : _wishes.IsWithdrawn ? ServiceRegistrationState.Withdrawn
                 : _plan.Endpoints.Count == 0 ? ServiceRegistrationState.NoAddress
                 : _wishes.IsUnhealthy ? ServiceRegistrationState.Unhealthy
-                : AllStand(lease) ? ServiceRegistrationState.Registered
+                : RegistrationReport.AllStand(lease) ? ServiceRegistrationState.Registered
                 : ServiceRegistrationState.Registering;
             return new ServiceRegistrationStatus(
-                state, InstanceId, [.. _written.Keys.Order(StringComparer.Ordinal)], lease.LeaseId, lease.LastError ?? _plan.Problem ?? _conflict);
+                state, InstanceId, [.. _written.Keys.Order(StringComparer.Ordinal)], lease.LeaseId, lease.LastError ?? _plan.Problem ?? _report.Problem);
         }
     }
 
-    /// <summary>Takes note of something that an operator has to put right.</summary>
-    public void Report(InvalidOperationException conflict)
-    {
-        _conflict = conflict;
-        Log.Conflict(_logger, conflict.Message);
-    }
+    /// <summary>Takes note that another process has this one's id.</summary>
+    public void ReportDuplicate(IEnumerable<string> keys) => _report.Duplicate(InstanceId, keys);
 
     /// <summary>Waits until etcd holds what is wanted.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
@@ -132,16 +131,23 @@ internal sealed partial class Registrar : IAsyncDisposable
         try
         {
             // Without etcd nobody learns anything, and serving on for longer would only delay the stop.
-            var heard = _written.Count > 0 && await SayGoodbyeAsync(_written, cancellationToken);
-            if (heard)
+            var standing = Standing();
+            if (standing.Count > 0 && await SayGoodbyeAsync(standing, cancellationToken))
             {
                 Log.Draining(_logger, Options.DrainDelay);
                 await PauseAsync(Options.DrainDelay, cancellationToken);
             }
 
-            if (await LeaveAsync(cancellationToken) && heard)
+            var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
+            var left = await LeaveAsync(cancellationToken);
+            if (left && stood)
             {
+                Log.Left(_logger, standing.Count);
                 await PauseAsync(Options.LeaveDelay, cancellationToken);
+            }
+            else if (!left && cancellationToken.IsCancellationRequested)
+            {
+                Log.CutShort(_logger);
             }
         }
         finally
@@ -164,15 +170,15 @@ internal sealed partial class Registrar : IAsyncDisposable
         await _keeper.DisposeAsync();
     }
 
-    private static bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
-
     private async Task ConvergeGateHeldAsync()
     {
-        IReadOnlyDictionary<string, RegistrationRecord> before = _written;
+        var before = Standing();
         IReadOnlyDictionary<string, RegistrationRecord> after = _wishes.IsWithdrawn || _wishes.IsUnhealthy
             ? new Dictionary<string, RegistrationRecord>()
             : RegistrationRecords.Build(_plan, InstanceId, _wishes.Weight);
+        _written = after;
+        _leaving = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
+        _changes++;
         foreach (var (key, record) in after)
         {
             // A key is claimed once, when this application comes into service; a later change never takes it from a successor.
@@ -186,23 +192,74 @@ internal sealed partial class Registrar : IAsyncDisposable
             }
         }
 
-        _written = after;
-        var leaving = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
-        if (leaving.Count > 0)
+        if (_leaving.Count == 0)
         {
-            if (after.Count > 0)
-            {
-                // What replaces a key stands before that key says goodbye: there is no moment with nobody to call.
-                await TellAsync("this application's keys changed", _keeper.FlushAsync, _stopping.Token);
-            }
+            return;
+        }
 
-            await SayGoodbyeAsync(leaving, _stopping.Token);
-            foreach (var key in leaving.Keys)
-            {
-                _keeper.Remove(key);
-            }
+        if (after.Count == 0)
+        {
+            await LeaveBehindGateHeldAsync();
+        }
+        else if (!_isReplacing)
+        {
+            _isReplacing = true;
+            _ = ReplaceAsync();
         }
     }
+
+    /// <summary>
+    /// What replaces a key stands before that key says goodbye, however long etcd is away: there is no moment with nobody to call, and a
+    /// change that etcd refuses costs nothing.
+    /// </summary>
+    private async Task ReplaceAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var change = _changes;
+                await _keeper.FlushAsync(_stopping.Token);
+                await _gate.WaitAsync(_stopping.Token);
+                try
+                {
+                    if (change == _changes)
+                    {
+                        _isReplacing = false;
+                        await LeaveBehindGateHeldAsync();
+                        return;
+                    }
+                }
+                finally
+                {
+                    _gate.Release();
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // The application stops, and says goodbye for all keys.
+        }
+    }
+
+    private async Task LeaveBehindGateHeldAsync()
+    {
+        await SayGoodbyeAsync(_leaving, _stopping.Token);
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        foreach (var key in _leaving.Keys)
+        {
+            _keeper.Remove(key);
+        }
+
+        _leaving = new Dictionary<string, RegistrationRecord>();
+    }
+
+    /// <summary>All keys that etcd has, or is to have for now.</summary>
+    private Dictionary<string, RegistrationRecord> Standing() => _leaving.Concat(_written).ToDictionary(StringComparer.Ordinal);
 
     /// <summary>First said, then gone: a client that sees a key go without a word takes it for a crash.</summary>
     /// <returns>Whether etcd has it.</returns>
@@ -227,16 +284,8 @@ internal sealed partial class Registrar : IAsyncDisposable
             },
             cancellationToken);
 
-    private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
-    {
-        var left = await TellAsync("this application leaves", _keeper.StopAsync, cancellationToken);
-        if (left)
-        {
-            Log.Left(_logger, _written.Count);
-        }
-
-        return left;
-    }
+    private Task<bool> LeaveAsync(CancellationToken cancellationToken)
+        => TellAsync("this application leaves", _keeper.StopAsync, cancellationToken);
 
     private async Task<bool> TellAsync(string what, Func<CancellationToken, Task> tell, CancellationToken cancellationToken)
     {
@@ -252,30 +301,21 @@ internal sealed partial class Registrar : IAsyncDisposable
             // The application disposed its client before it stopped: there is nobody to tell, and nothing to warn of.
             return false;
         }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Not for want of time: something else comes first.
+            return false;
+        }
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
-            Log.NotHeard(_logger, what, Options.StopTimeout, (_keeper.Status.LastError ?? e).Message);
+            var reason = _keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
+            Log.NotHeard(_logger, what, Options.StopTimeout, reason.Message);
             return false;
         }
     }
 
     private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
         => await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-    private void OnLeaseChanged(EtcdLeaseStatus lease)
-    {
-        Log.Lease(_logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
-        if (lease.State == EtcdLeaseState.Lost)
-        {
-            _announced = false;
-            Log.LeaseLost(_logger, lease.LastError?.Message);
-        }
-        else if (!_announced && AllStand(lease))
-        {
-            _announced = true;
-            Log.Registered(_logger, string.Join(", ", _written.Keys), lease.LeaseId, lease.TimeToLive);
-        }
-    }
 
     // The numbers go on after those of the service, which logs under the same name.
     private static partial class Log
@@ -289,17 +329,8 @@ internal sealed partial class Registrar : IAsyncDisposable
         [LoggerMessage(13, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
         public static partial void NotHeard(ILogger logger, string what, TimeSpan limit, string reason);
 
-        [LoggerMessage(14, LogLevel.Error, "{Conflict}")]
-        public static partial void Conflict(ILogger logger, string conflict);
-
-        [LoggerMessage(15, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
-        public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
-
-        [LoggerMessage(16, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
-            + "again. {Reason}")]
-        public static partial void LeaseLost(ILogger logger, string? reason);
-
-        [LoggerMessage(17, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
-        public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
+        [LoggerMessage(18, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
+            + "was told that this application leaves; its keys go with their lease.")]
+        public static partial void CutShort(ILogger logger);
     }
 }

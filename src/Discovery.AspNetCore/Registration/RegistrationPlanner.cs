@@ -15,19 +15,31 @@ internal sealed partial class RegistrationPlanner(
     LocalAddresses addresses,
     ILogger<RegistrationPlanner> logger)
 {
-    /// <summary>Makes a plan. One that has nothing to advertise says why.</summary>
+    private IReadOnlyList<string> _bound = [];
+
+    /// <summary>Whether the last plan was made without a route towards etcd, which decides on the address.</summary>
+    public bool IsProvisional { get; private set; }
+
+    /// <summary>
+    /// Whether another plan may come to other addresses: the server has moved, as Kestrel does when its settings are edited, or there was
+    /// no route towards etcd yet.
+    /// </summary>
+    public bool IsOutdated => IsProvisional || !_bound.SequenceEqual(BoundAddresses());
+
+    /// <summary>Makes a plan. One that has nothing to advertise says why. Not to be called twice at a time.</summary>
     public async Task<RegistrationPlan> PlanAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
     {
+        _bound = BoundAddresses();
+        IsProvisional = false;
         if (!options.Enabled)
         {
             return new RegistrationPlan(options, []);
         }
 
-        var bound = BoundAddresses(services.GetService<IServer>());
         var resolver = new AdvertisedAddressResolver(addresses, client.Endpoints, new EndpointNames(configuration), logger);
         try
         {
-            var endpoints = await resolver.ResolveAsync(options, [.. bound], cancellationToken);
+            var endpoints = await resolver.ResolveAsync(options, _bound, cancellationToken);
             WarnOfUnknownNames(options, endpoints);
             return new RegistrationPlan(options, endpoints);
         }
@@ -35,14 +47,18 @@ internal sealed partial class RegistrationPlanner(
         {
             return new RegistrationPlan(options, [], e);
         }
+        finally
+        {
+            IsProvisional = resolver.IsProvisional;
+        }
     }
 
     // A generic host has no server, and the test server listens nowhere, though it repeats the URLs that the host was given: there only
     // what is configured can be advertised.
-    private static ICollection<string> BoundAddresses(IServer? server)
-        => server is null || server.GetType().FullName == "Microsoft.AspNetCore.TestHost.TestServer"
+    private string[] BoundAddresses()
+        => services.GetService<IServer>() is not { } server || server.GetType().FullName == "Microsoft.AspNetCore.TestHost.TestServer"
             ? []
-            : server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
+            : [.. server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []];
 
     private void WarnOfUnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
     {

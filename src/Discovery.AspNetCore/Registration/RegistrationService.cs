@@ -16,11 +16,13 @@ internal sealed partial class RegistrationService(
     RegistrationPlanner planner,
     HealthGate health,
     TimeProvider time,
-    ILogger<RegistrationService> logger) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
+    ILogger<RegistrationService> logger,
+    IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
     private const int MaxWeight = 1_000_000;
 
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
     private readonly RegistrationWishes _wishes = new();
     private readonly CancellationTokenSource _stop = new();
@@ -59,29 +61,26 @@ internal sealed partial class RegistrationService(
 
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
-        var options = settings.Current;
-        var plan = await planner.PlanAsync(options, cancellationToken);
-        Announce(plan);
-        _wishes.IsUnhealthy = options.Enabled && !await health.AskFirstAsync(options.Health, cancellationToken);
-        var registrar = new Registrar(client, plan, InstanceIds.Get(options), _wishes, time, logger);
-        _registrar = registrar;
-        _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
-        await registrar.NoteAsync(plan: null);
-        if (options.Enabled)
+        try
         {
-            await WaitForEtcdAsync(registrar, options, cancellationToken);
+            await RegisterAsync(cancellationToken);
         }
-
-        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar));
+        catch (OperationCanceledException) when (lifetime?.ApplicationStopping.IsCancellationRequested == true)
+        {
+            // Told to stop before it was registered: that is no failure of its start, and the host goes on to its stop.
+        }
     }
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        await EndBackgroundAsync();
+        // The registrar first: its stop ends what the background may be waiting for.
+        await CancelBackgroundAsync();
         if (_registrar is { } registrar)
         {
             await registrar.StopAsync(cancellationToken);
         }
+
+        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -100,11 +99,33 @@ internal sealed partial class RegistrationService(
             return;
         }
 
-        await EndBackgroundAsync();
+        await CancelBackgroundAsync();
         if (_registrar is { } registrar)
         {
             await registrar.DisposeAsync();
         }
+
+        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private async Task RegisterAsync(CancellationToken cancellationToken)
+    {
+        var options = settings.Current;
+        var plan = await planner.PlanAsync(options, cancellationToken);
+        Announce(plan);
+
+        // Switched off, nobody waits for the checks; should it be switched on, they have been asked by then.
+        _wishes.IsUnhealthy = options.Enabled ? !await health.AskFirstAsync(options.Health, cancellationToken) : health.HasChecks(options.Health);
+        var registrar = new Registrar(client, plan, InstanceIds.Get(options), _wishes, time, logger);
+        _registrar = registrar;
+        _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
+        await registrar.NoteAsync(plan: null);
+        if (options.Enabled)
+        {
+            await WaitForEtcdAsync(registrar, options, cancellationToken);
+        }
+
+        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
     }
 
     private Task ApplyAsync(CancellationToken cancellationToken)
@@ -190,7 +211,17 @@ internal sealed partial class RegistrationService(
             },
             _stop.Token);
 
-    private async Task ReloadAsync(Registrar registrar)
+    /// <summary>Neither the server nor the system says when addresses change; a look costs next to nothing.</summary>
+    private async Task WatchAddressesAsync(Registrar registrar)
+    {
+        while (true)
+        {
+            await Task.Delay(LookInterval, time, _stop.Token);
+            await ReloadAsync(registrar, onlyIfMoved: true);
+        }
+    }
+
+    private async Task ReloadAsync(Registrar registrar, bool onlyIfMoved = false)
     {
         try
         {
@@ -198,10 +229,19 @@ internal sealed partial class RegistrationService(
             await _reloading.WaitAsync(_stop.Token);
             try
             {
+                if (onlyIfMoved && !planner.IsOutdated)
+                {
+                    return;
+                }
+
                 var plan = await planner.PlanAsync(settings.Current, _stop.Token);
                 if (plan.Problem is { } problem)
                 {
-                    Log.ReloadNotUsed(logger, problem.Message);
+                    if (!onlyIfMoved || !planner.IsProvisional)
+                    {
+                        Log.ReloadNotUsed(logger, problem.Message);
+                    }
+
                     return;
                 }
 
@@ -212,17 +252,21 @@ internal sealed partial class RegistrationService(
                 _reloading.Release();
             }
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             // The application stops.
         }
+        catch (Exception e)
+        {
+            // Nobody waits for this: what goes wrong, as when the system does not tell its addresses, has to be said here.
+            Log.ReloadNotUsed(logger, e.Message);
+        }
     }
 
-    private async Task EndBackgroundAsync()
+    private Task CancelBackgroundAsync()
     {
         _reload?.Dispose();
-        await _stop.CancelAsync();
-        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return _stop.CancelAsync();
     }
 
     private static partial class Log

@@ -113,7 +113,9 @@ public sealed class AdvertisedAddressTests : IDisposable
     [InlineData("AdvertisedUrls:0", "http://127.0.0.1:80")]
     [InlineData("AdvertisedHost", "localhost")]
     [InlineData("Endpoints:http:AdvertisedUrl", "http://[::1]:80")]
-    public async Task A_set_loopback_host_is_refused_by_name_while_etcd_is_elsewhere(string setting, string value)
+    [InlineData("AdvertisedUrls:0", "http://169.254.3.4:80")]
+    [InlineData("AdvertisedHost", "fe80::7")]
+    public async Task A_set_host_that_others_cannot_dial_is_refused_by_name(string setting, string value)
     {
         new ConfigurationBuilder().AddInMemoryCollection([new($"{setting}", value)]).Build().Bind(_options);
 

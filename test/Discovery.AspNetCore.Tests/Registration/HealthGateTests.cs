@@ -119,6 +119,51 @@ public sealed class HealthGateTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task While_a_check_hangs_no_other_run_is_started_and_its_late_end_counts()
+    {
+        AddCheck("db", "ready");
+        Assert.True(await StartAsync());
+
+        var hung = new TaskCompletionSource<HealthCheckResult>();
+        _options.UnhealthyThreshold = 3;
+        _check = () => hung.Task;
+        for (var i = 1; i <= 3; i++)
+        {
+            await Eventually.IsTrue(() => _looks % 2 == 1 && _time.ArmedTimers == 1);
+            var looks = _looks;
+            _time.Advance(_options.Interval);
+            await Eventually.IsTrue(() => _looks == looks + 1 && _runs >= 2 && _time.ArmedTimers == 1);
+
+            // A run that ought not to be started would be by then.
+            await Task.Delay(TimeSpan.FromMilliseconds(50));
+            _time.Advance(_options.Timeout);
+            await Eventually.IsTrue(() => _looks == looks + 2 && _time.ArmedTimers == 1);
+        }
+
+        Assert.Equal([false], _changes);
+        Assert.Equal(2, _runs);
+
+        hung.SetResult(HealthCheckResult.Healthy());
+        _check = () => Task.FromResult(HealthCheckResult.Healthy());
+        await TickAsync();
+        await TickAsync();
+        Assert.Equal([false, true], _changes);
+    }
+
+    [Fact]
+    public async Task A_check_whose_creation_is_cancelled_ends_nothing_either()
+    {
+        var broken = true;
+        _services.AddHealthChecks().Add(new HealthCheckRegistration(
+            "db", _ => broken ? throw new OperationCanceledException() : new Check(this), HealthStatus.Unhealthy, ["ready"]));
+        Assert.False(await StartAsync());
+
+        broken = false;
+        await TickAsync(TimeSpan.FromSeconds(1));
+        Assert.Equal([true], _changes);
+    }
+
+    [Fact]
     public async Task Without_health_checks_an_application_is_healthy()
     {
         Assert.True(await StartAsync());

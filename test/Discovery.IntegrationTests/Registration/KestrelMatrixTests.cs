@@ -79,6 +79,21 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task An_endpoint_that_Kestrel_moves_when_its_settings_are_edited_is_advertised_where_it_is_then()
+    {
+        var moved = FreePort.Next();
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, $"/Kestrel:Endpoints:Web:Url=http://127.0.0.1:{FreePort.Next()}");
+        Assert.NotEqual($"http://127.0.0.1:{moved}", Assert.Single(await DialAllAsync()));
+
+        app.Reload($"/Kestrel:Endpoints:Web:Url=http://127.0.0.1:{moved}");
+
+        await using var client = node.Connect();
+        await Eventually.IsTrue(async () => await client.RecordsAsync(_service) is [var only] && only.Key.EndsWith($":{moved}", StringComparison.Ordinal));
+        Assert.Equal($"http://127.0.0.1:{moved}", Assert.Single(await DialAllAsync()));
+    }
+
+    [Fact]
     public async Task Http_and_https_are_advertised_side_by_side()
     {
         await using var app = await StartAsync("http://127.0.0.1:0;https://127.0.0.1:0");

@@ -94,10 +94,12 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
         await using (var other = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AdvertisedUrls=http://10.1.2.3:5000;InstanceId=b"))
         {
             await app.ReachAsync(ServiceRegistrationState.Registering);
+            await Eventually.IsTrue(() => app.Registration.Status.LastError is not null);
             await other.StopAsync();
         }
 
         await app.ReachAsync(ServiceRegistrationState.Registered);
+        await Eventually.IsTrue(() => app.Registration.Status.LastError is null);
         Assert.Equal("a", Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("id").GetString());
     }
 
@@ -152,6 +154,7 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
             Assert.Equal(ServiceRegistrationState.NoAddress, app.State);
             Assert.True(app.Log.Has(LogLevel.Warning, "no network addresses", "Etcd:Registration:AdvertisedUrls"));
             await app.StopAsync();
+            Assert.False(app.Log.Has(LogLevel.Information, "left etcd"));
         }
 
         await using var advertised = TestApp.Build(

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Discovery.AspNetCore;
 using Discovery.Etcd;
+using Discovery.IntegrationTests.Etcd;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -78,7 +79,7 @@ internal sealed class TestApp : IAsyncDisposable
 
     public Task StartAsync(CancellationToken cancellationToken = default) => _app.StartAsync(cancellationToken);
 
-    public Task StopAsync() => _app.StopAsync();
+    public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 
     public Task ReachAsync(ServiceRegistrationState state) => Eventually.IsTrue(() => State == state, what: $"{state}, is {State}");
 
@@ -113,6 +114,23 @@ internal static class RecordReading
 
     public static async Task<IReadOnlyList<EtcdKeyValue>> RecordsAsync(this EtcdClient client, string service)
         => (await client.ListAsync($"services/{service}/")).Items;
+
+    public static bool IsDraining(EtcdKeyValue record) => record.Metadata().TryGetProperty("draining", out _);
+
+    /// <summary>What happened to which key, in order. A request whose answer was late is sent again, so one thing may happen twice in a row.</summary>
+    public static List<(string What, string Key)> Story(this WatchLog log)
+    {
+        var story = new List<(string What, string Key)>();
+        foreach (var e in log.Events.Select(e => (e.Deleted ? "delete" : IsDraining(e.Record) ? "draining" : "put", e.Record.Key)))
+        {
+            if (story is [] || story[^1] != e)
+            {
+                story.Add(e);
+            }
+        }
+
+        return story;
+    }
 
     /// <summary>A service's name that no other test uses.</summary>
     public static string NewService() => "s" + Guid.NewGuid().ToString("N");
