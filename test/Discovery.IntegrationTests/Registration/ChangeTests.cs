@@ -22,7 +22,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         try
         {
             await using var client = node.Connect();
-            await using var watch = client.Watch($"services/{_service}/", 0);
+            await using var watch = client.Watch($"services/{_service}/", 1);
             var log = WatchLog.Follow(watch);
             await using var app = await TestApp.StartAsync(
                 node.Etcd.Endpoint, _service, configure: b => b.Configuration.AddJsonFile(file, optional: false, reloadOnChange: true));
@@ -62,7 +62,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
     public async Task A_reload_may_change_layout_services_and_addresses_and_what_goes_says_goodbye()
     {
         await using var client = node.Connect();
-        await using var watch = client.Watch($"services/{_service}/", 0);
+        await using var watch = client.Watch($"services/{_service}/", 1);
         var log = WatchLog.Follow(watch);
         await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
         var first = Assert.Single(app.Keys);
@@ -154,7 +154,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
     public async Task An_application_withdraws_with_a_goodbye_and_stays_away_until_it_is_restored()
     {
         await using var client = node.Connect();
-        await using var watch = client.Watch($"services/{_service}/", 0);
+        await using var watch = client.Watch($"services/{_service}/", 1);
         var log = WatchLog.Follow(watch);
         await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
 
