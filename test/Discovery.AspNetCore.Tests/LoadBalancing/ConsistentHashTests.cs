@@ -44,6 +44,26 @@ public class ConsistentHashTests
         Assert.Equal(before.Count(o => o == left), before.Zip(after).Count(p => p.First != p.Second));
     }
 
+    [Theory]
+    [InlineData(100, 200)]
+    [InlineData(1, 4)]
+    [InlineData(10, 100)]
+    public void Only_its_own_keys_move_when_one_of_two_sizes_leaves(int small, int large)
+    {
+        var rig = new BalancingRig(10, shape: (i, s) => s with { Weight = i % 2 == 0 ? small : large });
+        var before = Owners(rig.Build("ConsistentHash"));
+        for (var i = 0; i < 10; i++)
+        {
+            var left = rig[i];
+            rig.Endpoints.RemoveAt(i);
+
+            var after = Owners(rig.Build("ConsistentHash"));
+
+            Assert.Equal(before.Count(o => o == left), before.Zip(after).Count(p => p.First != p.Second));
+            rig.Endpoints.Insert(i, left);
+        }
+    }
+
     [Fact]
     public void Weights_decide_how_many_keys_an_endpoint_has()
     {

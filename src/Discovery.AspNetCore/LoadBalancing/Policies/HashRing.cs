@@ -16,10 +16,9 @@ internal sealed class HashRing
 
     public HashRing(ServiceEndpoint[] endpoints)
     {
-        // An endpoint's places must not depend on who else is there, or all keys move when one leaves. The median of the records' weights
-        // hardly changes then, and its power of four hardly ever: not when the lightest leaves, nor the heaviest.
-        int[] weights = [.. endpoints.Select(e => Math.Max(1, e.Instance.Weight)).Order()];
-        var perWeight = Places * Math.Pow(4, -Math.Round(Math.Log2(weights[weights.Length / 2]) / 2));
+        // An endpoint's places must not depend on who else is there, or all keys move when one leaves. The mean of the records' weights
+        // hardly changes then, unless one goes that had most of the keys, and its power of four hardly ever.
+        var perWeight = Places * Math.Pow(4, -Math.Round(Math.Log2(endpoints.Average(e => Math.Max(1, e.Instance.Weight))) / 2));
         perWeight *= Math.Min(1, MostPlaces / (endpoints.Sum(e => e.Weight) * perWeight));
 
         var hashes = new List<ulong>();
