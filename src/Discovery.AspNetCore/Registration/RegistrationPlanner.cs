@@ -16,6 +16,8 @@ internal sealed partial class RegistrationPlanner(
     ILogger<RegistrationPlanner> logger)
 {
     private IReadOnlyList<string> _bound = [];
+    private EtcdRegistrationOptions? _options;
+    private OnceLogger _notes = new(logger);
 
     /// <summary>Whether the last plan was made without a route towards etcd, which decides on the address.</summary>
     public bool IsProvisional { get; private set; }
@@ -29,28 +31,35 @@ internal sealed partial class RegistrationPlanner(
     /// <summary>Makes a plan. One that has nothing to advertise says why. Not to be called twice at a time.</summary>
     public async Task<RegistrationPlan> PlanAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
     {
-        _bound = BoundAddresses();
-        IsProvisional = false;
-        if (!options.Enabled)
+        if (options != _options)
         {
-            return new RegistrationPlan(options, []);
+            _options = options;
+            _notes = new OnceLogger(logger);
         }
 
-        var resolver = new AdvertisedAddressResolver(addresses, client.Endpoints, new EndpointNames(configuration), logger);
+        var bound = BoundAddresses();
+        var resolver = new AdvertisedAddressResolver(addresses, client.Endpoints, new EndpointNames(configuration), _notes);
+        RegistrationPlan plan;
         try
         {
-            var endpoints = await resolver.ResolveAsync(options, _bound, cancellationToken);
-            WarnOfUnknownNames(options, endpoints);
-            return new RegistrationPlan(options, endpoints);
+            IReadOnlyList<AdvertisedEndpoint> endpoints = [];
+            if (options.Enabled)
+            {
+                endpoints = await resolver.ResolveAsync(options, bound, cancellationToken);
+                WarnOfUnknownNames(options, endpoints);
+            }
+
+            plan = new RegistrationPlan(options, endpoints);
         }
         catch (InvalidOperationException e)
         {
-            return new RegistrationPlan(options, [], e);
+            plan = new RegistrationPlan(options, [], e);
         }
-        finally
-        {
-            IsProvisional = resolver.IsProvisional;
-        }
+
+        // Not where making it failed: then it is made again.
+        _bound = bound;
+        IsProvisional = resolver.IsProvisional;
+        return plan;
     }
 
     // A generic host has no server, and the test server listens nowhere, though it repeats the URLs that the host was given: there only
@@ -68,7 +77,7 @@ internal sealed partial class RegistrationPlanner(
             .Where(setting => !known.Contains(setting.Item2));
         foreach (var (setting, name) in missing)
         {
-            Log.UnknownEndpoint(logger, setting, name, string.Join(", ", known));
+            Log.UnknownEndpoint(_notes, setting, name, string.Join(", ", known));
         }
     }
 

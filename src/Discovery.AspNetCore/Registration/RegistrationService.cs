@@ -259,7 +259,14 @@ internal sealed partial class RegistrationService(
         catch (Exception e)
         {
             // Nobody waits for this: what goes wrong, as when the system does not tell its addresses, has to be said here.
-            Log.ReloadNotUsed(logger, e.Message);
+            if (onlyIfMoved)
+            {
+                Log.LookFailed(logger, LookInterval, e.Message);
+            }
+            else
+            {
+                Log.ReloadNotUsed(logger, e.Message);
+            }
         }
     }
 
@@ -290,5 +297,8 @@ internal sealed partial class RegistrationService(
 
         [LoggerMessage(6, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void ReloadNotUsed(ILogger logger, string problem);
+
+        [LoggerMessage(7, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}. {Problem}")]
+        public static partial void LookFailed(ILogger logger, TimeSpan pause, string problem);
     }
 }

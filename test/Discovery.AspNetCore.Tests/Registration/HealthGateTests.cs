@@ -151,6 +151,29 @@ public sealed class HealthGateTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_check_that_always_takes_longer_than_its_limit_counts_as_failed_each_time()
+    {
+        AddCheck("db", "ready");
+        Assert.True(await StartAsync());
+
+        var slow = new TaskCompletionSource<HealthCheckResult>();
+        _check = () => slow.Task;
+        await TickUntilLimitAsync();
+
+        // The next look comes while the run of the last one lasts.
+        await StartLookAsync(runs: 2);
+        var late = slow;
+        slow = new TaskCompletionSource<HealthCheckResult>();
+        late.SetResult(HealthCheckResult.Healthy());
+        await Eventually.IsTrue(() => _runs == 3);
+        _time.Advance(_options.Timeout);
+        await Eventually.IsTrue(() => _changes.Count == 1);
+
+        Assert.Equal([false], _changes);
+        slow.SetResult(HealthCheckResult.Healthy());
+    }
+
+    [Fact]
     public async Task A_check_whose_creation_is_cancelled_ends_nothing_either()
     {
         var broken = true;
@@ -208,6 +231,23 @@ public sealed class HealthGateTests : IAsyncDisposable
         var looks = _looks;
         _time.Advance(interval ?? _options.Interval);
         await Eventually.IsTrue(() => _looks == looks + 2 && _time.ArmedTimers == 1);
+    }
+
+    private async Task TickUntilLimitAsync()
+    {
+        var looks = await StartLookAsync(runs: 2);
+        _time.Advance(_options.Timeout);
+        await Eventually.IsTrue(() => _looks == looks + 2 && _time.ArmedTimers == 1);
+    }
+
+    /// <summary>Lets the gate ask, and waits until it waits for the answer.</summary>
+    private async Task<int> StartLookAsync(int runs)
+    {
+        await Eventually.IsTrue(() => _looks % 2 == 1 && _time.ArmedTimers == 1);
+        var looks = _looks;
+        _time.Advance(_options.Interval);
+        await Eventually.IsTrue(() => _looks == looks + 1 && _runs == runs && _time.ArmedTimers == 1);
+        return looks;
     }
 
     private sealed class Check(HealthGateTests test) : IHealthCheck
