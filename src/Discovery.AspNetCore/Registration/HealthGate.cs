@@ -93,12 +93,14 @@ internal sealed partial class HealthGate(IServiceProvider services, TimeProvider
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            if (_run is not { IsCompleted: false })
+            if (_run is { IsCompleted: false } late)
             {
-                // While a check of an earlier run still hangs, no other one is started: they would pile up for as long as it does.
-                _run = services.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => Decides(check, options), either.Token);
+                // No other run is started meanwhile: they would pile up for as long as a check hangs. What it says in the end is too late.
+                await ((Task)late).WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                either.Token.ThrowIfCancellationRequested();
             }
 
+            _run = services.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => Decides(check, options), either.Token);
             var report = await _run.WaitAsync(either.Token);
             return report.Status == HealthStatus.Unhealthy
                 ? (false, string.Join(", ", report.Entries.Where(static e => e.Value.Status == HealthStatus.Unhealthy).Select(static e => e.Key)))

@@ -119,7 +119,7 @@ public sealed class HealthGateTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task While_a_check_hangs_no_other_run_is_started_and_its_late_end_counts()
+    public async Task While_a_check_hangs_no_other_run_is_started_and_it_comes_back_when_that_ends()
     {
         AddCheck("db", "ready");
         Assert.True(await StartAsync());
