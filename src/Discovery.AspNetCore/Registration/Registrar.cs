@@ -178,7 +178,6 @@ internal sealed partial class Registrar : IAsyncDisposable
             : RegistrationRecords.Build(_plan, InstanceId, _wishes.Weight);
         _written = after;
         _leaving = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
-        _changes++;
         foreach (var (key, record) in after)
         {
             // A key is claimed once, when this application comes into service; a later change never takes it from a successor.
@@ -192,6 +191,8 @@ internal sealed partial class Registrar : IAsyncDisposable
             }
         }
 
+        // Last, for who reads this number and then waits for etcd must wait for all of the change.
+        _changes++;
         if (_leaving.Count == 0)
         {
             return;
