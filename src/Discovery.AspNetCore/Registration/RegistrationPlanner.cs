@@ -56,7 +56,7 @@ internal sealed partial class RegistrationPlanner(
             plan = new RegistrationPlan(options, [], e);
         }
 
-        // Not where making it failed: then it is made again.
+        // Only now: where the system failed to tell its addresses, the next look has to make this plan.
         _bound = bound;
         IsProvisional = resolver.IsProvisional;
         return plan;
