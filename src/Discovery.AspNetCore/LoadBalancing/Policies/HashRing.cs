@@ -5,8 +5,14 @@ namespace Discovery.AspNetCore.LoadBalancing;
 /// </summary>
 internal sealed class HashRing
 {
-    /// <summary>About how many places a usual endpoint has: with this many, shares of keys differ by about a tenth.</summary>
-    private const int Places = 128;
+    /// <summary>128 for an endpoint of the usual weight of 10: with this many, shares of keys differ by about a tenth.</summary>
+    private const double PlacesPerWeight = 12.8;
+
+    /// <summary>How many places an endpoint has on average at least, where weights are small.</summary>
+    private const double LeastPlaces = 100;
+
+    /// <summary>The same at most, where weights are large: more cost time and memory and even out nothing.</summary>
+    private const double EnoughPlaces = 2500;
 
     /// <summary>Very large services get fewer, or the ring would outgrow the cache and take long to build.</summary>
     private const int MostPlaces = 1 << 18;
@@ -16,9 +22,11 @@ internal sealed class HashRing
 
     public HashRing(ServiceEndpoint[] endpoints)
     {
-        // An endpoint's places must not depend on who else is there, or all keys move when one leaves. The mean of the records' weights
-        // hardly changes then, unless one goes that had most of the keys, and its power of four hardly ever.
-        var perWeight = Places * Math.Pow(4, -Math.Round(Math.Log2(endpoints.Average(e => Math.Max(1, e.Instance.Weight))) / 2));
+        // An endpoint's places must not depend on who else is there, or keys move that are not those of the one that leaves. Where weights
+        // are so small or large that they must, they follow the mean: then as many keys as one endpoint has may move besides, but never
+        // nearly all.
+        var mean = endpoints.Average(e => Math.Max(1, e.Instance.Weight));
+        var perWeight = Math.Clamp(PlacesPerWeight, LeastPlaces / mean, EnoughPlaces / mean);
         perWeight *= Math.Min(1, MostPlaces / (endpoints.Sum(e => e.Weight) * perWeight));
 
         var hashes = new List<ulong>();
