@@ -156,7 +156,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
 
         while (await WatchAsync(stop))
         {
-            // A list differed: the next watch goes on from there.
+            await ReconcileAsync(stop);
         }
     }
 
@@ -204,7 +204,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     }
 
     /// <summary>Follows the watch.</summary>
-    /// <returns>Whether another watch is needed; if not, the client was disposed.</returns>
+    /// <returns>Whether a new list and another watch are needed; if not, the client was disposed.</returns>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
         await using var watch = _source.Watch(_prefix, _state.Revision + 1, _state.ClusterId);
@@ -306,7 +306,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     /// <summary>
     /// Lists although nothing asks for it, once: if that fails, the watch is more important than to try again at once. What differs may be
     /// on its way through the watch, or an event was lost, or a backup was restored and events of the history before still wait to be
-    /// read. These cannot be told apart, and a list must not be mixed with events of another history, so another watch begins after it.
+    /// read. These cannot be told apart, and a list must not be mixed with events of another history, so both begin anew.
     /// </summary>
     /// <returns>Whether the watch can go on.</returns>
     private async Task<bool> CheckAsync(CancellationToken stop)
@@ -315,14 +315,8 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         {
             var listing = await _lister.ListOnceAsync(_prefix, EtcdReadConsistency.Linearizable, stop);
             _relistAt = NextRelist();
-            if (_state.Confirms(listing))
-            {
-                Confirm();
-                return true;
-            }
-
-            Apply(listing, ServiceChangeReason.Reconciled);
-            return false;
+            Confirm();
+            return _state.Confirms(listing);
         }
         catch (EtcdException e)
         {
