@@ -216,7 +216,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             while (true)
             {
                 TimeSpan? relistIn = _connected ? _relistAt - Now : null;
-                await PauseAsync(next, Shorter(Shorter(relistIn, _state.NextRelease), _saver?.DueIn), stop);
+                await Pause.UntilAsync(next, Shorter(Shorter(relistIn, _state.NextRelease), _saver?.DueIn), _time, stop);
                 if (next.IsCompleted)
                 {
                     if (!await next)
@@ -246,19 +246,6 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await updates.DisposeAsync();
         }
-    }
-
-    /// <summary>Waits for the next update, or until something else is due.</summary>
-    private async Task PauseAsync(Task next, TimeSpan? pause, CancellationToken stop)
-    {
-        if (!next.IsCompleted && (pause is null || pause > TimeSpan.Zero))
-        {
-            using var awake = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            await Task.WhenAny(next, Task.Delay(pause ?? Timeout.InfiniteTimeSpan, _time, awake.Token));
-            await awake.CancelAsync();
-        }
-
-        stop.ThrowIfCancellationRequested();
     }
 
     private async Task HandleAsync(EtcdWatchUpdate update, IServiceWatch watch, CancellationToken stop)
