@@ -5,28 +5,25 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 usage() {
     cat <<'USAGE'
-Usage: build/run.sh [--grpc-packages] [--etcd] [ARGUMENT ...]
+Usage: build/run.sh [--etcd] [ARGUMENT ...]
 
 Builds examples/Quickstart, makes sure there is an etcd, and runs the tour: three greeter instances, a web API that calls
 them by name, and a client. It says step by step what happens, and its exit code is 0 only if all of it held.
 
-  --grpc-packages   builds with the official Grpc.* packages instead of build/grpc-subset
   --etcd            insists on a real etcd, and installs Debian's etcd-server when it must and runs as root
   ARGUMENT          is handed to the tour, e.g. --serve, or --Etcd:Registration:Layout=OpenIm; `build/run.sh -- --help`
                     lists what it understands
 
 The etcd: the one named by Etcd__Endpoints__0 (e.g. Etcd__Endpoints__0=http://10.0.0.1:2379) or --Etcd:Endpoints:0=URL;
 else, where one is installed (ETCD_BIN or the PATH), it is started on free ports with an empty directory and ended afterwards;
-else the tour runs the embedded etcd of Discovery.AspNetCore.Testing within its own process.
+else the tour runs the embedded etcd of Discovery.EmbeddedEtcd within its own process.
 USAGE
 }
 
-packages=false
 real=false
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --grpc-packages) packages=true; shift ;;
         --etcd) real=true; shift ;;
         --) shift; break ;;
         *) break ;;
@@ -36,7 +33,7 @@ done
 command -v dotnet >/dev/null || { echo "dotnet is not on the PATH: install the .NET SDK that global.json names." >&2; exit 1; }
 
 echo "Building the tour ..."
-dotnet build "$root/examples/Quickstart" -c Release -p:UseGrpcPackages=$packages -v quiet -nologo
+dotnet build "$root/examples/Quickstart" -c Release -v quiet -nologo
 
 endpoint_given() {
     [ -n "${Etcd__Endpoints__0:-}" ] && return 0

@@ -5,22 +5,19 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 usage() {
     cat <<'USAGE'
-Usage: build/test.sh [--grpc-packages] [ARGUMENT ...]
+Usage: build/test.sh [ARGUMENT ...]
 
 Makes sure of what the tests need (etcd and etcdctl; Node.js for the peers in another language), builds the solution, runs
 all tests, and ends with the line "N passed, N failed, N skipped". What is missing is installed from Debian's packages when
 this runs as root; else it says what to install.
 
-  --grpc-packages   builds with the official Grpc.* packages instead of build/grpc-subset
   ARGUMENT          is handed to dotnet test, e.g. --filter FullyQualifiedName~Layouts
 USAGE
 }
 
-packages=false
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --grpc-packages) packages=true; shift ;;
         --) shift; break ;;
         *) break ;;
     esac
@@ -36,12 +33,11 @@ export ETCD_BIN
 cd "$root"
 results=artifacts/test-results
 rm -rf "$results"
-dotnet build Discovery.AspNetCore.sln -p:UseGrpcPackages=$packages -v quiet -nologo
+dotnet build Discovery.AspNetCore.sln -v quiet -nologo
 
 # One project after another: the tests measure times, and start clusters of their own.
 code=0
-dotnet test Discovery.AspNetCore.sln --no-build -m:1 -nologo --logger trx --results-directory "$results" \
-    -p:UseGrpcPackages=$packages "$@" || code=$?
+dotnet test Discovery.AspNetCore.sln --no-build -m:1 -nologo --logger trx --results-directory "$results" "$@" || code=$?
 
 sum() {
     cat "$results"/*.trx 2>/dev/null | grep -o "<Counters [^>]*" | grep -o " $1=\"[0-9]*\"" | tr -dc '0-9\n' |

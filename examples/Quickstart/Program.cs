@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Discovery.AspNetCore.Testing;
+using Discovery.EmbeddedEtcd;
 using Quickstart;
 
 if (args.Contains("--help"))
@@ -31,7 +31,7 @@ void Interrupt(PosixSignalContext signal)
     interrupt.Cancel();
 }
 
-await using var embedded = args.Contains("--embedded") ? await EmbeddedEtcd.StartAsync() : null;
+await using var embedded = args.Contains("--embedded") ? await EmbeddedEtcdServer.StartAsync() : null;
 string[] settings =
 [
     .. args.Where(static a => a is not ("--serve" or "--embedded")),

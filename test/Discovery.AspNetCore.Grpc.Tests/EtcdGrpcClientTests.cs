@@ -1,4 +1,4 @@
-using Discovery.AspNetCore.Testing;
+using Discovery.EmbeddedEtcd;
 using Grpc.Core;
 using Grpc.Net.ClientFactory;
 using Helloworld;
@@ -11,9 +11,9 @@ namespace Discovery.AspNetCore.Grpc.Tests;
 
 public sealed class EtcdGrpcClientTests : IAsyncLifetime
 {
-    private EmbeddedEtcd _etcd = null!;
+    private EmbeddedEtcdServer _etcd = null!;
 
-    public async Task InitializeAsync() => _etcd = await EmbeddedEtcd.StartAsync();
+    public async Task InitializeAsync() => _etcd = await EmbeddedEtcdServer.StartAsync();
 
     public Task DisposeAsync() => _etcd.DisposeAsync().AsTask();
 

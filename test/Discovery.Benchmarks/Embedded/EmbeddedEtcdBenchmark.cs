@@ -1,5 +1,5 @@
 using System.Globalization;
-using Discovery.AspNetCore.Testing;
+using Discovery.EmbeddedEtcd;
 
 namespace Discovery.Benchmarks.Embedded;
 
@@ -30,7 +30,7 @@ internal static class EmbeddedEtcdBenchmark
             return;
         }
 
-        await using (var etcd = await EmbeddedEtcd.StartAsync())
+        await using (var etcd = await EmbeddedEtcdServer.StartAsync())
         {
             await MeasureAsync(etcd.Endpoint);
         }
@@ -60,7 +60,7 @@ internal static class EmbeddedEtcdBenchmark
         const int Keys = 1_000;
         const int Retained = 1_000;
         const int Puts = 2_000_000;
-        await using var etcd = await EmbeddedEtcd.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = Retained });
+        await using var etcd = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = Retained });
         using var load = new EtcdLoad(etcd.Endpoint);
         for (var i = 1; i <= 10; i++)
         {

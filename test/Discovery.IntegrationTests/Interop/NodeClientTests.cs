@@ -1,5 +1,3 @@
-using Grpc.Subset.Tests;
-
 namespace Discovery.IntegrationTests.Interop;
 
 /// <summary>Clients of Node.js call our server; what each check does is in test/interop/node/checks.mjs.</summary>

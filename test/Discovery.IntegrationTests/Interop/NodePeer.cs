@@ -13,7 +13,7 @@ public sealed class NodePeer : IAsyncDisposable
         .Single(attribute => attribute.Key == "RepositoryRoot").Value!;
 
     private static readonly string Folder = Path.Combine(Root, "test", "interop", "node");
-    private static readonly string Proto = Path.Combine(Root, "test", "Grpc.Subset.Tests", "Protos", "interop.proto");
+    private static readonly string Proto = Path.Combine(Root, "test", "interop", "interop.proto");
     private static readonly Lazy<Task> Installed = new(InstallAsync);
 
     private readonly Process _process;

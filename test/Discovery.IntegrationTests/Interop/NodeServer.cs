@@ -1,6 +1,6 @@
 using System.Globalization;
 using Grpc.Net.Client;
-using InteropClient = Grpc.Subset.Tests.Interop.Interop.InteropClient;
+using InteropClient = Peers.V1.Interop.InteropClient;
 
 namespace Discovery.IntegrationTests.Interop;
 

@@ -1,7 +1,6 @@
 using Google.Protobuf;
 using Grpc.Core;
-using Grpc.Subset.Tests;
-using Grpc.Subset.Tests.Interop;
+using Peers.V1;
 
 namespace Discovery.IntegrationTests.Interop;
 

@@ -1,9 +1,0 @@
-using Discovery.Etcd.Protocol;
-
-namespace Discovery.AspNetCore.Testing.Watches;
-
-/// <summary>What a watch stream has to send next: a finished response, or whatever a watcher has, or, with neither, the progress.</summary>
-internal readonly record struct Outgoing(WatchResponse? Response, Watcher? Watcher)
-{
-    public static Outgoing Progress => default;
-}

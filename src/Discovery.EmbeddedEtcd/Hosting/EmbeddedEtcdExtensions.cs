@@ -1,0 +1,69 @@
+using Discovery.EmbeddedEtcd.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.EmbeddedEtcd;
+
+/// <summary>Adds an <see cref="EmbeddedEtcdServer"/> to an application.</summary>
+public static class EmbeddedEtcdExtensions
+{
+    private const string EndpointsSection = "Etcd:Endpoints";
+
+    /// <summary>
+    /// Runs an <see cref="EmbeddedEtcdServer"/> as long as the application, from before its first to after its last service, and points the
+    /// setting <c>Etcd:Endpoints</c> to it, whatever it was before: an application in development must not meet the etcd of production.
+    /// The instance can be injected.
+    /// </summary>
+    /// <param name="builder">The builder of the application.</param>
+    /// <param name="configure">Changes the options.</param>
+    /// <returns>The same builder.</returns>
+    /// <exception cref="InvalidOperationException">
+    /// The environment is not Development, and <see cref="EmbeddedEtcdOptions.AllowOutsideDevelopment"/> is not set; or it was called before.
+    /// </exception>
+    /// <exception cref="IOException">The port is in use.</exception>
+    public static TBuilder AddEmbeddedEtcd<TBuilder>(this TBuilder builder, Action<EmbeddedEtcdOptions>? configure = null)
+        where TBuilder : IHostApplicationBuilder
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var options = new EmbeddedEtcdOptions();
+        configure?.Invoke(options);
+        if (!builder.Environment.IsDevelopment() && !options.AllowOutsideDevelopment)
+        {
+            throw new InvalidOperationException(
+                $"AddEmbeddedEtcd() is for the environment Development, and this is '{builder.Environment.EnvironmentName}': its data lives in this "
+                + $"process and is lost with it. Point {EndpointsSection} to a real etcd, e.g. \"http://10.0.0.1:2379\", or set "
+                + $"{nameof(EmbeddedEtcdOptions)}.{nameof(options.AllowOutsideDevelopment)} = true.");
+        }
+
+        if (builder.Services.Any(s => s.ServiceType == typeof(EmbeddedEtcdServer)))
+        {
+            throw new InvalidOperationException("AddEmbeddedEtcd() was called twice: an application has one embedded etcd. Remove one of the calls.");
+        }
+
+        var etcd = EmbeddedEtcdServer.Bind(options);
+        builder.Configuration.AddInMemoryCollection(EndpointSettings(builder.Configuration, etcd.Endpoint));
+
+        // By a factory, so that the container disposes what it has handed out.
+        builder.Services.AddSingleton(_ => etcd);
+        // First of all services, wherever the call stands: the others may need etcd to start, and still need it when they stop.
+        builder.Services.Insert(0, ServiceDescriptor.Singleton<IHostedService>(services => new EmbeddedEtcdService(
+            services.GetRequiredService<EmbeddedEtcdServer>(),
+            services.GetRequiredService<IHostEnvironment>(),
+            options.LoggerFactory ?? services.GetRequiredService<ILoggerFactory>())));
+        return builder;
+    }
+
+    // A setting cannot be taken back by a later source, only be overwritten: so every entry of the list is.
+    private static Dictionary<string, string?> EndpointSettings(IConfiguration configuration, string endpoint)
+    {
+        var settings = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase) { [EndpointsSection + ":0"] = endpoint };
+        foreach (var entry in configuration.GetSection(EndpointsSection).GetChildren())
+        {
+            settings[entry.Path] = endpoint;
+        }
+
+        return settings;
+    }
+}

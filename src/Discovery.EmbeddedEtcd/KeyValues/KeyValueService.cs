@@ -1,0 +1,118 @@
+using Discovery.EmbeddedEtcd.Server;
+using Discovery.EmbeddedEtcd.Store;
+using Discovery.Etcd.Protocol;
+using Google.Protobuf;
+
+namespace Discovery.EmbeddedEtcd.KeyValues;
+
+/// <summary>etcdserverpb.KV.</summary>
+internal sealed class KeyValueService(EtcdEngine engine)
+{
+    // What etcd adds to a request before it measures it: the id that its log entry carries.
+    private const int EntryOverhead = 20;
+
+    public RangeResponse Range(RangeRequest request)
+    {
+        RequestRules.Check(request);
+        lock (engine.Gate)
+        {
+            var response = Operations.Range(engine.Begin(), request);
+            response.Header = engine.Header();
+            return response;
+        }
+    }
+
+    public PutResponse Put(PutRequest request)
+    {
+        RequestRules.Check(request);
+        CheckSize(request);
+        lock (engine.Gate)
+        {
+            var transaction = engine.Begin();
+            if (request.Lease != 0 && engine.Leases.Find(request.Lease) is null)
+            {
+                throw EtcdErrors.LeaseNotFound();
+            }
+
+            if ((request.IgnoreLease || request.IgnoreValue) && transaction.Find(request.Key) is null)
+            {
+                throw EtcdErrors.KeyNotFound();
+            }
+
+            var response = Operations.Put(transaction, request);
+            engine.Commit(transaction);
+            response.Header = engine.Header();
+            return response;
+        }
+    }
+
+    public DeleteRangeResponse DeleteRange(DeleteRangeRequest request)
+    {
+        RequestRules.Check(request);
+        CheckSize(request);
+        lock (engine.Gate)
+        {
+            var transaction = engine.Begin();
+            var response = Operations.Delete(transaction, request);
+            engine.Commit(transaction);
+            response.Header = engine.Header();
+            return response;
+        }
+    }
+
+    public TxnResponse Txn(TxnRequest request)
+    {
+        RequestRules.Check(request, GrpcLimits.MaxTransactionOperations);
+        WriteSet.Check(request);
+        var readsOnly = Branch.ReadsOnly(request);
+        if (!readsOnly)
+        {
+            CheckSize(request);
+        }
+
+        lock (engine.Gate)
+        {
+            var transaction = engine.Begin();
+            var branch = Branch.Choose(transaction, request);
+            branch.Check(transaction, engine.Leases, engine.Store.CompactedRevision, checkPuts: !readsOnly);
+            var response = Run(branch, transaction);
+            if (!readsOnly)
+            {
+                engine.Commit(transaction);
+            }
+
+            response.Header = engine.Header();
+            return response;
+        }
+    }
+
+    public CompactionResponse Compact(CompactionRequest request)
+    {
+        lock (engine.Gate)
+        {
+            engine.Store.Compact(request.Revision);
+            return new CompactionResponse { Header = engine.Header() };
+        }
+    }
+
+    private static TxnResponse Run(Branch branch, StoreTransaction transaction)
+    {
+        try
+        {
+            return branch.Run(transaction);
+        }
+        catch
+        {
+            transaction.Rollback();
+            throw;
+        }
+    }
+
+    private static void CheckSize(IMessage request)
+    {
+        if (request.CalculateSize() + EntryOverhead > GrpcLimits.MaxRequestSize)
+        {
+            throw EtcdErrors.RequestTooLarge();
+        }
+    }
+}

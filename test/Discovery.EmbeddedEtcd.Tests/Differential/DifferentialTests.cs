@@ -1,0 +1,121 @@
+using System.Globalization;
+using Discovery.EmbeddedEtcd.Tests.Support;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+using Xunit.Abstractions;
+
+namespace Discovery.EmbeddedEtcd.Tests.Differential;
+
+/// <summary>
+/// The same random operations on a real and on the embedded etcd: all answers, errors and events are equal. A failure names the seed;
+/// set DIFFERENTIAL_SEED to repeat it, and DIFFERENTIAL_OPERATIONS for more than 5,000.
+/// </summary>
+[Trait(Needs.Name, Needs.Etcd)]
+public sealed class DifferentialTests(ITestOutputHelper output)
+{
+    private const int MostWatches = 12;
+
+    private long _compacted = -1;
+
+    [Fact]
+    public async Task Random_operations_have_the_same_outcome_as_with_etcd()
+    {
+        var seed = Setting("DIFFERENTIAL_SEED") ?? Random.Shared.Next();
+        var operations = Setting("DIFFERENTIAL_OPERATIONS") ?? 5_000;
+        output.WriteLine($"seed {seed}, {operations} operations");
+        await using var real = await EtcdProcess.StartAsync();
+        await using var embedded = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = 0 });
+        using var twin = new Twin(real.Endpoint, embedded.Endpoint);
+        using var watches = new TwinWatches(twin);
+        var generator = new RequestGenerator(new Random(seed));
+        for (var i = 0; i < operations; i++)
+        {
+            try
+            {
+                await StepAsync(generator, twin, watches);
+                generator.Revision = embedded.Revision;
+            }
+            catch (Exception e)
+            {
+                throw new InvalidOperationException($"Operation {i} with DIFFERENTIAL_SEED={seed}: {e.Message}", e);
+            }
+        }
+
+        await watches.SettleAsync();
+        output.WriteLine($"revision {embedded.Revision}, {watches.Checked} event streams compared");
+        Assert.True(watches.Checked > operations / 100);
+    }
+
+    private async Task StepAsync(RequestGenerator generator, Twin twin, TwinWatches watches)
+    {
+        switch (generator.Random.Next(100))
+        {
+            case < 30:
+                await twin.CallAsync(EtcdMethods.Put, generator.Put());
+                break;
+            case < 50:
+                await twin.CallAsync(EtcdMethods.Range, generator.Range());
+                break;
+            case < 58:
+                await twin.CallAsync(EtcdMethods.DeleteRange, generator.Delete());
+                break;
+            case < 78:
+                await twin.CallAsync(EtcdMethods.Txn, generator.Txn());
+                break;
+            case < 83:
+                await twin.CallAsync(EtcdMethods.LeaseGrant, new LeaseGrantRequest { ID = generator.AnyLease(), TTL = 100_000 });
+                break;
+            case < 86:
+                await twin.CallAsync(EtcdMethods.LeaseRevoke, new LeaseRevokeRequest { ID = generator.AnyLease() });
+                break;
+            case < 88:
+                // What is left depends on the moment of asking.
+                await twin.CallAsync(
+                    MoreMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
+                break;
+            case < 89:
+                await twin.CallAsync(MoreMethods.LeaseLeases, new LeaseLeasesRequest());
+                break;
+            case < 90:
+                await RenewAsync(generator.AnyLease(), twin);
+                break;
+            case < 95:
+                await watches.CreateAsync(generator.Watch(), generator.Revision, _compacted);
+                break;
+            case < 98 when watches.Count > 0:
+                await watches.CancelOneAsync(generator.Random);
+                break;
+            case 99:
+                await CompactAsync(generator, twin, watches);
+                break;
+            default:
+                break;
+        }
+
+        while (watches.Count > MostWatches)
+        {
+            await watches.CancelOneAsync(generator.Random);
+        }
+    }
+
+    private static async Task RenewAsync(long lease, Twin twin)
+    {
+        using var real = twin.Real.KeepAlive();
+        using var embedded = twin.Embedded.KeepAlive();
+        Twin.Same(Outcome.Of(await real.RenewAsync(lease)), Outcome.Of(await embedded.RenewAsync(lease)), $"LeaseKeepAlive {lease}");
+    }
+
+    private async Task CompactAsync(RequestGenerator generator, Twin twin, TwinWatches watches)
+    {
+        // What compaction takes away from a watch that lags behind depends on how far it does.
+        await watches.SettleAsync();
+        var revision = generator.AnyRevision();
+        if (await twin.CallAsync(EtcdMethods.Compact, new CompactionRequest { Revision = revision, Physical = true }) is not null)
+        {
+            _compacted = revision;
+        }
+    }
+
+    private static int? Setting(string name)
+        => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? int.Parse(value, CultureInfo.InvariantCulture) : null;
+}

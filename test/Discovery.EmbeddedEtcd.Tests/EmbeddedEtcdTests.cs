@@ -1,0 +1,333 @@
+using System.Net.Sockets;
+using Discovery.EmbeddedEtcd.Tests.Support;
+using Discovery.Etcd;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Transport;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.EmbeddedEtcd.Tests;
+
+/// <summary>What the embedded etcd has and etcd has not: the clock, the faults, its start and its end.</summary>
+public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
+{
+    // Kestrel looks for idle connections once a second.
+    private static readonly TimeSpan SeveralHeartbeats = TimeSpan.FromSeconds(2.5);
+
+    private static readonly TimeSpan LongEnoughForAPut = TimeSpan.FromMilliseconds(300);
+
+    private readonly FakeTimeProvider _clock = new();
+    private EmbeddedEtcdServer _etcd = null!;
+    private RawClient _client = null!;
+
+    public async Task InitializeAsync()
+    {
+        _etcd = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { TimeProvider = _clock });
+        _client = new RawClient(_etcd.Endpoint);
+    }
+
+    public async Task DisposeAsync() => await _etcd.DisposeAsync();
+
+    public void Dispose() => _client.Dispose();
+
+    [Fact]
+    public async Task A_lease_ends_by_the_clock_that_was_given()
+    {
+        var lease = await _client.GrantAsync(10);
+        await _client.PutAsync("a", "1", lease.ID);
+
+        _clock.Advance(TimeSpan.FromSeconds(9.9));
+        Assert.Single((await _client.GetAsync("a")).Kvs);
+        Assert.Equal(0, (await _client.TimeToLiveAsync(lease.ID)).TTL);
+        _clock.Advance(TimeSpan.FromSeconds(0.2));
+
+        Assert.Empty((await _client.GetAsync("a")).Kvs);
+        Assert.Equal(-1, (await _client.TimeToLiveAsync(lease.ID)).TTL);
+    }
+
+    [Fact]
+    public async Task A_lease_that_is_kept_alive_does_not_end()
+    {
+        var lease = await _client.GrantAsync(10);
+        using var stream = _client.KeepAlive();
+        for (var i = 0; i < 5; i++)
+        {
+            _clock.Advance(TimeSpan.FromSeconds(9));
+            Assert.Equal(10, (await stream.RenewAsync(lease.ID)).TTL);
+        }
+
+        _clock.Advance(TimeSpan.FromSeconds(11));
+        Assert.Equal(0, (await stream.RenewAsync(lease.ID)).TTL);
+    }
+
+    [Fact]
+    public async Task ExpireLease_ends_a_lease_at_once()
+    {
+        var lease = await _client.GrantAsync(600);
+        await _client.PutAsync("a", "1", lease.ID);
+
+        Assert.True(_etcd.ExpireLease(lease.ID));
+        Assert.False(_etcd.ExpireLease(lease.ID));
+
+        Assert.Empty((await _client.GetAsync("a")).Kvs);
+    }
+
+    [Fact]
+    public async Task Compact_forgets_the_past_and_cancels_watches_of_it()
+    {
+        await _client.PutAsync("a", "1");
+        var revision = (await _client.PutAsync("a", "2")).Header.Revision;
+
+        Assert.Equal(revision, _etcd.Compact());
+        Assert.Equal(revision, _etcd.Compact());
+
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes(), StartRevision = 2 });
+        Assert.Equal(revision, (await watch.NextAsync()).CompactRevision);
+    }
+
+    [Fact]
+    public async Task DropConnections_breaks_streams_and_lets_clients_come_back()
+    {
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+
+        Assert.Equal(1, _etcd.DropConnections());
+
+        Assert.Equal(GrpcFailureKind.Connection, (await Assert.ThrowsAsync<GrpcException>(watch.NextAsync)).Kind);
+        await _client.PutAsync("a", "1");
+        Assert.Equal(2, _etcd.Revision);
+    }
+
+    [Fact]
+    public async Task Clients_that_go_away_in_any_moment_are_no_defect_of_the_server()
+    {
+        var logs = new LogRecorder();
+        using var loggers = LoggerFactory.Create(b => b.AddProvider(logs));
+        await using var etcd = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { LoggerFactory = loggers });
+        for (var i = 0; i < 10; i++)
+        {
+            using var client = new RawClient(etcd.Endpoint);
+            var watches = new List<WatchCall>();
+            var renewals = new List<KeepAliveCall>();
+            for (var k = 0; k < 10; k++)
+            {
+                watches.Add(client.Watch());
+                renewals.Add(client.KeepAlive());
+                await watches[k].CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+                await renewals[k].RenewAsync(1);
+            }
+
+            if (i % 2 == 0)
+            {
+                etcd.DropConnections();
+            }
+
+            watches.ForEach(w => w.Dispose());
+            renewals.ForEach(r => r.Dispose());
+        }
+
+        await Eventually.IsTrue(() => etcd.Connections == 0);
+        Assert.DoesNotContain(logs.Lines, l => l.StartsWith("Error: ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Pause_answers_nothing_until_Resume()
+    {
+        await _client.PutAsync("a", "1");
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+
+        _etcd.Pause();
+        var put = _client.PutAsync("a", "2");
+        using var other = new RawClient(_etcd.Endpoint);
+        var get = other.GetAsync("a");
+        await Eventually.IsTrue(() => _etcd.Connections == 2);
+        await Task.Delay(LongEnoughForAPut);
+        Assert.False(put.IsCompleted || get.IsCompleted);
+        Assert.Equal(2, _etcd.Revision);
+        _etcd.Resume();
+
+        await put;
+        await get;
+        Assert.Equal("2", Assert.Single(await watch.EventsAsync(1)).Kv.Value.ToStringUtf8());
+    }
+
+    [Fact]
+    public async Task Pause_leaves_pings_unanswered()
+    {
+        using var invoker = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            KeepAlivePingDelay = TimeSpan.FromSeconds(1),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(1),
+        });
+        using var watch = new WatchCall(new(invoker, new Uri(_etcd.Endpoint), EtcdMethods.Watch, default));
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+
+        _etcd.Pause();
+
+        Assert.Equal(GrpcFailureKind.Connection, (await Assert.ThrowsAsync<GrpcException>(watch.NextAsync)).Kind);
+    }
+
+    [Fact]
+    public async Task A_paused_etcd_can_be_stopped()
+    {
+        await _client.PutAsync("a", "1");
+        _etcd.Pause();
+        var put = _client.PutAsync("a", "2");
+
+        await _etcd.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+
+        await Assert.ThrowsAnyAsync<Exception>(() => put);
+    }
+
+    [Fact]
+    public async Task Fail_lets_the_next_calls_fail_and_no_others()
+    {
+        _etcd.Fail(2, EtcdStatusCode.Unavailable, "etcdserver: no leader");
+
+        Assert.Equal((EtcdStatusCode.Unavailable, "etcdserver: no leader"), await RawClient.FailureOfAsync(_client.PutAsync("a", "1")));
+        using var watch = _client.Watch();
+        Assert.Equal(EtcdStatusCode.Unavailable, (await RawClient.FailureOfAsync(watch.CreateAsync(new WatchCreateRequest()))).Code);
+        await _client.PutAsync("a", "1");
+        Assert.Equal(2, _etcd.Revision);
+    }
+
+    [Fact]
+    public async Task Fail_can_mean_one_method()
+    {
+        _etcd.Fail(1, EtcdStatusCode.Unauthenticated, "etcdserver: invalid auth token", method: "Range");
+
+        await _client.PutAsync("a", "1");
+
+        Assert.Equal(EtcdStatusCode.Unauthenticated, (await RawClient.FailureOfAsync(_client.GetAsync("a"))).Code);
+        await _client.GetAsync("a");
+    }
+
+    [Theory]
+    [InlineData(0, EtcdStatusCode.Unavailable)]
+    [InlineData(1, EtcdStatusCode.Ok)]
+    public void Fail_refuses_what_is_no_failure(int next, EtcdStatusCode status)
+        => Assert.Throws<ArgumentOutOfRangeException>(() => _etcd.Fail(next, status));
+
+    [Fact]
+    public async Task A_transaction_that_etcd_would_not_survive_fails_and_leaves_no_trace()
+    {
+        var lease = (await _client.GrantAsync(600)).ID;
+        await _client.PutAsync("a", "1", lease);
+        var impossible = new TxnRequest
+        {
+            Success =
+            {
+                new RequestOp { RequestPut = new PutRequest { Key = "0".Bytes() } },
+                new RequestOp { RequestDeleteRange = new DeleteRangeRequest { Key = "a".Bytes(), RangeEnd = Google.Protobuf.ByteString.CopyFrom(0) } },
+                new RequestOp { RequestPut = new PutRequest { Key = "a".Bytes(), IgnoreValue = true } },
+            },
+        };
+
+        Assert.Equal((EtcdStatusCode.InvalidArgument, "etcdserver: key not found"), await RawClient.FailureOfAsync(_client.TxnAsync(impossible)));
+
+        Assert.Equal(("1", lease, 1L), (await _client.GetAsync("a")).Kvs.Select(kv => (kv.Value.ToStringUtf8(), kv.Lease, kv.Version)).Single());
+        Assert.Empty((await _client.GetAsync("0")).Kvs);
+        Assert.Single((await _client.TimeToLiveAsync(lease, keys: true)).Keys);
+        Assert.Equal(2, _etcd.Revision);
+    }
+
+    [Fact]
+    public async Task Progress_is_told_by_itself_where_it_was_asked_for_and_nothing_happened()
+    {
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes(), ProgressNotify = true });
+        await watch.CreateAsync(new WatchCreateRequest { Key = "b".Bytes() });
+        await _client.PutAsync("a", "1");
+        await watch.EventsAsync(1);
+
+        _clock.Advance(TimeSpan.FromMinutes(10));
+        await _client.PutAsync("c", "1");
+        _clock.Advance(TimeSpan.FromMinutes(10));
+
+        var progress = await watch.NextAsync();
+        Assert.Equal((0, 0, _etcd.Revision), (progress.WatchId, progress.Events.Count, progress.Header.Revision));
+    }
+
+    [Fact]
+    public async Task An_idle_connection_stays_open()
+    {
+        await _client.PutAsync("a", "1");
+
+        await Task.Delay(SeveralHeartbeats);
+
+        Assert.Equal(1, _etcd.Connections);
+    }
+
+    [Fact]
+    public async Task Two_instances_have_nothing_in_common()
+    {
+        await using var other = await EmbeddedEtcdServer.StartAsync();
+        using var otherClient = new RawClient(other.Endpoint);
+        await otherClient.PutAsync("a", "1");
+
+        var response = await _client.GetAsync("a");
+
+        Assert.Empty(response.Kvs);
+        Assert.NotEqual(response.Header.ClusterId, (await otherClient.GetAsync("a")).Header.ClusterId);
+        Assert.NotEqual(_etcd.Endpoint, other.Endpoint);
+    }
+
+    [Fact]
+    public async Task Stopping_ends_streams_with_a_status_and_frees_the_port()
+    {
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+
+        await _etcd.DisposeAsync();
+
+        // The end of the connection may overtake the trailers at the client; the status is the same.
+        var (status, _) = await RawClient.FailureOfAsync(watch.NextAsync());
+        Assert.Equal(EtcdStatusCode.Unavailable, status);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var endpoint = new Uri(_etcd.Endpoint);
+        Assert.Throws<SocketException>(() => socket.Connect(endpoint.Host, endpoint.Port));
+        await using var again = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { Port = endpoint.Port });
+        Assert.Equal(_etcd.Endpoint, again.Endpoint);
+    }
+
+    [Fact]
+    public async Task A_watcher_that_went_away_is_forgotten()
+    {
+        for (var i = 0; i < 20; i++)
+        {
+            using var watch = _client.Watch();
+            await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+        }
+
+        await Eventually.IsTrue(() => _etcd.Watchers == 0);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_named()
+    {
+        var port = new Uri(_etcd.Endpoint).Port;
+
+        var error = await Assert.ThrowsAsync<IOException>(() => EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { Port = port }));
+
+        Assert.Contains($"EmbeddedEtcdOptions.Port {port}", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Port")]
+    [InlineData("RetainedRevisions")]
+    [InlineData("WatchProgressInterval")]
+    public async Task Wrong_options_are_named(string option)
+    {
+        var options = option switch
+        {
+            "Port" => new EmbeddedEtcdOptions { Port = 70_000 },
+            "RetainedRevisions" => new EmbeddedEtcdOptions { RetainedRevisions = -1 },
+            _ => new EmbeddedEtcdOptions { WatchProgressInterval = TimeSpan.Zero },
+        };
+
+        var error = await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => EmbeddedEtcdServer.StartAsync(options));
+
+        Assert.Contains($"EmbeddedEtcdOptions.{option}", error.Message, StringComparison.Ordinal);
+    }
+}

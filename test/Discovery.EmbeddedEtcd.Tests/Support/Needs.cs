@@ -1,0 +1,10 @@
+namespace Discovery.EmbeddedEtcd.Tests.Support;
+
+/// <summary>What a test needs besides .NET, to be filtered by: <c>--filter "Needs!=etcd"</c>.</summary>
+internal static class Needs
+{
+    public const string Name = "Needs";
+    public const string Etcd = "etcd";
+    public const string Etcdctl = "etcdctl";
+    public const string Node = "node";
+}
