@@ -1,7 +1,6 @@
 using System.Globalization;
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Xunit.Abstractions;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
@@ -51,30 +50,30 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         switch (generator.Random.Next(100))
         {
             case < 30:
-                await twin.CallAsync(EtcdMethods.Put, generator.Put());
+                await twin.CallAsync((c, r) => c.KeyValues.PutAsync(r), generator.Put());
                 break;
             case < 50:
-                await twin.CallAsync(EtcdMethods.Range, generator.Range());
+                await twin.CallAsync((c, r) => c.KeyValues.RangeAsync(r), generator.Range());
                 break;
             case < 58:
-                await twin.CallAsync(EtcdMethods.DeleteRange, generator.Delete());
+                await twin.CallAsync((c, r) => c.KeyValues.DeleteRangeAsync(r), generator.Delete());
                 break;
             case < 78:
-                await twin.CallAsync(EtcdMethods.Txn, generator.Txn());
+                await twin.CallAsync((c, r) => c.KeyValues.TxnAsync(r), generator.Txn());
                 break;
             case < 83:
-                await twin.CallAsync(EtcdMethods.LeaseGrant, new LeaseGrantRequest { ID = generator.AnyLease(), TTL = 100_000 });
+                await twin.CallAsync((c, r) => c.Leases.LeaseGrantAsync(r), new LeaseGrantRequest { ID = generator.AnyLease(), TTL = 100_000 });
                 break;
             case < 86:
-                await twin.CallAsync(EtcdMethods.LeaseRevoke, new LeaseRevokeRequest { ID = generator.AnyLease() });
+                await twin.CallAsync((c, r) => c.Leases.LeaseRevokeAsync(r), new LeaseRevokeRequest { ID = generator.AnyLease() });
                 break;
             case < 88:
                 // What is left depends on the moment of asking.
                 await twin.CallAsync(
-                    MoreMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
+                    (c, r) => c.Leases.LeaseTimeToLiveAsync(r), new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
                 break;
             case < 89:
-                await twin.CallAsync(MoreMethods.LeaseLeases, new LeaseLeasesRequest());
+                await twin.CallAsync((c, r) => c.Leases.LeaseLeasesAsync(r), new LeaseLeasesRequest());
                 break;
             case < 90:
                 await RenewAsync(generator.AnyLease(), twin);
@@ -110,7 +109,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         // What compaction takes away from a watch that lags behind depends on how far it does.
         await watches.SettleAsync();
         var revision = generator.AnyRevision();
-        if (await twin.CallAsync(EtcdMethods.Compact, new CompactionRequest { Revision = revision, Physical = true }) is not null)
+        if (await twin.CallAsync((c, r) => c.KeyValues.CompactAsync(r), new CompactionRequest { Revision = revision, Physical = true }) is not null)
         {
             _compacted = revision;
         }
