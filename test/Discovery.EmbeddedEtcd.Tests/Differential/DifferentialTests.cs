@@ -15,6 +15,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
     private const int MostWatches = 12;
 
     private long _compacted = -1;
+    private Version _etcd = new();
 
     [Fact]
     public async Task Random_operations_have_the_same_outcome_as_with_etcd()
@@ -26,6 +27,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         await using var embedded = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = 0 });
         using var twin = new Twin(real.Endpoint, embedded.Endpoint);
         using var watches = new TwinWatches(twin);
+        _etcd = Versions.Parse((await twin.Real.StatusAsync()).Version);
         var generator = new RequestGenerator(new Random(seed));
         for (var i = 0; i < operations; i++)
         {
@@ -79,7 +81,10 @@ public sealed class DifferentialTests(ITestOutputHelper output)
                 await RenewAsync(generator.AnyLease(), twin);
                 break;
             case < 95:
-                await watches.CreateAsync(generator.Watch(), generator.Revision, _compacted);
+                await WatchAsync(generator.Watch(), generator.Revision, watches);
+                break;
+            case < 96:
+                await twin.CallAsync((c, r) => c.Maintenance.HashKVAsync(r), new HashKVRequest());
                 break;
             case < 98 when watches.Count > 0:
                 await watches.CancelOneAsync(generator.Random);
@@ -102,6 +107,16 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         using var real = twin.Real.KeepAlive();
         using var embedded = twin.Embedded.KeepAlive();
         Twin.Same(Outcome.Of(await real.RenewAsync(lease)), Outcome.Of(await embedded.RenewAsync(lease)), $"LeaseKeepAlive {lease}");
+    }
+
+    private async Task WatchAsync(WatchCreateRequest request, long revision, TwinWatches watches)
+    {
+        if (request.StartRevision == _compacted && !_etcd.KeepsDeletionAtCompaction())
+        {
+            request.StartRevision++;
+        }
+
+        await watches.CreateAsync(request, revision, _compacted);
     }
 
     private async Task CompactAsync(RequestGenerator generator, Twin twin, TwinWatches watches)
