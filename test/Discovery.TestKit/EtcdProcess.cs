@@ -3,7 +3,9 @@ namespace Discovery.TestKit;
 /// <summary>A test's own etcd with one member.</summary>
 public sealed class EtcdProcess : IAsyncDisposable
 {
-    private EtcdProcess(EtcdCluster cluster) => Cluster = cluster;
+    private readonly string _etcd;
+
+    private EtcdProcess(EtcdCluster cluster, string etcd) => (Cluster, _etcd) = (cluster, etcd);
 
     /// <summary>The cluster of one.</summary>
     public EtcdCluster Cluster { get; }
@@ -14,8 +16,12 @@ public sealed class EtcdProcess : IAsyncDisposable
     /// <summary>The one member.</summary>
     public EtcdMember Member => Cluster.Members[0];
 
+    /// <summary>Its version, e.g. 3.5.30.</summary>
+    public Version EtcdVersion => _etcd == EtcdBinary.Etcd ? EtcdBinary.Version : EtcdBinary.VersionOf(_etcd);
+
     /// <summary>Starts it and waits until it serves.</summary>
-    public static async Task<EtcdProcess> StartAsync(EtcdProcessOptions? options = null) => new(await EtcdCluster.StartAsync(1, options));
+    public static async Task<EtcdProcess> StartAsync(EtcdProcessOptions? options = null)
+        => new(await EtcdCluster.StartAsync(1, options), options?.Etcd ?? EtcdBinary.Etcd);
 
     /// <summary>Ends it with SIGKILL. Its data stay.</summary>
     public Task KillAsync() => Member.KillAsync();

@@ -5,7 +5,7 @@ namespace Discovery.AspNetCore.Tests.Directory;
 
 public sealed class PauseTests
 {
-    private readonly FakeTimeProvider _clock = new();
+    private readonly ObservedTimeProvider _clock = new();
     private readonly TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [Fact]

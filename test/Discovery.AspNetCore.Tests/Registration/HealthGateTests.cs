@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Tests.Registration;
 
 public sealed class HealthGateTests : IAsyncDisposable
 {
-    private readonly FakeTimeProvider _time = new();
+    private readonly ObservedTimeProvider _time = new();
     private readonly LogRecorder _log = new();
     private readonly List<bool> _changes = [];
     private readonly CancellationTokenSource _stop = new();
