@@ -176,16 +176,16 @@ internal sealed class WatchEntry(string prefix, KeyRange range, long startRevisi
             var changes = new List<EtcdWatchEvent>();
             for (; i < count && events[i].Kv.ModRevision == revision; i++)
             {
-                changes.Add(new EtcdWatchEvent(events[i].Type == Event.Types.EventType.Delete, Records.From(events[i].Kv)));
+                changes.Add(new EtcdWatchEvent { Deleted = events[i].Type == Event.Types.EventType.Delete, Record = Records.From(events[i].Kv) });
             }
 
             if (revision >= Next)
             {
                 Next = revision + 1;
-                Updates.Add(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, revision, changes));
+                Updates.Add(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = revision, Events = changes });
             }
         }
     }
 
-    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => Updates.Add(new EtcdWatchUpdate(kind, Seen, [], error));
+    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => Updates.Add(new EtcdWatchUpdate { Kind = kind, Revision = Seen, Error = error });
 }

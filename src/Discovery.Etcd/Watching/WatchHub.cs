@@ -1,7 +1,9 @@
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.KeyValues;
-using Discovery.Etcd.Transport;
+using Discovery.Etcd.Protocol;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Watching;
@@ -13,7 +15,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     private readonly EtcdClientOptions _options;
     private readonly EndpointPool _pool;
     private readonly TokenSource _tokens;
-    private readonly RevisionMark _mark;
+    private readonly LatestRevision _mark;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly WatchJudge _judge;
@@ -23,7 +25,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     private volatile WatchStream? _stream;
 
     public WatchHub(
-        EtcdClientOptions options, EndpointPool pool, TokenSource tokens, UnaryCaller caller, RevisionMark mark, TimeProvider time, ILogger logger,
+        EtcdClientOptions options, EndpointPool pool, TokenSource tokens, KV.KVClient stub, LatestRevision mark, TimeProvider time, ILogger logger,
         CancellationToken shutdown)
     {
         _shutdown = CancellationTokenSource.CreateLinkedTokenSource(shutdown);
@@ -33,7 +35,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
         _mark = mark;
         _time = time;
         _logger = logger;
-        _judge = new WatchJudge(_table, caller, time, logger, _shutdown.Token);
+        _judge = new WatchJudge(_table, stub, time, logger, _shutdown.Token);
         tokens.Invalidated += OnTokenInvalidated;
     }
 
@@ -122,7 +124,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
             {
                 // A mistake of ours must not end all watches of the process for good.
                 Log.Unexpected(_logger, e);
-                InterruptAll(new EtcdException($"The watch stream failed: {e.Message}", EtcdStatusCode.Internal, EtcdMethods.Watch.Name, [], e));
+                InterruptAll(new EtcdException($"The watch stream failed: {e.Message}", new Status(StatusCode.Internal, e.Message, e), OperationNames.Watch, []));
                 await PauseAsync(++failures);
             }
         }
@@ -143,7 +145,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     }
 
     // A stream that ended at once did not work, even if it answered: else two members that do so would be tried in a tight circle.
-    private async Task<(EtcdEndpoint Endpoint, GrpcException End, bool Worked)> RunStreamAsync(EtcdEndpoint? last)
+    private async Task<(EtcdEndpoint Endpoint, CallFailedException End, bool Worked)> RunStreamAsync(EtcdEndpoint? last)
     {
         var token = await _tokens.GetAsync(_shutdown.Token);
         var endpoint = _pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
@@ -170,7 +172,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
         }
     }
 
-    private void Interrupt(EtcdEndpoint endpoint, GrpcException end)
+    private void Interrupt(EtcdEndpoint endpoint, CallFailedException end)
     {
         if (!_shutdown.IsCancellationRequested)
         {
@@ -179,7 +181,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
                 Log.StreamEnded(_logger, endpoint.Name, end.Detail);
             }
 
-            InterruptAll(EtcdErrors.StreamEnded(EtcdMethods.Watch.Name, endpoint.Name, end, _options));
+            InterruptAll(EtcdErrors.StreamEnded(OperationNames.Watch, endpoint.Name, end, _options));
         }
     }
 
@@ -201,7 +203,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
 
     // A live stream is not given the new token by anybody; creates on it would be refused.
     private void OnTokenInvalidated() =>
-        _stream?.End(GrpcException.Planned("the token was renewed"));
+        _stream?.End(CallFailedException.Planned("the token was renewed"));
 
     private static partial class Log
     {

@@ -1,6 +1,7 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Watching;
@@ -9,12 +10,12 @@ namespace Discovery.Etcd.Watching;
 /// Decides what the server's answers mean for a watch. Where an answer can mean two things, a linearizable read tells which: it goes by
 /// another way, with a fresh token, and to a member that has a quorum behind it.
 /// </summary>
-internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, TimeProvider time, ILogger logger, CancellationToken shutdown)
+internal sealed partial class WatchJudge(WatchTable table, KV.KVClient stub, TimeProvider time, ILogger logger, CancellationToken shutdown)
 {
     // A stream opened with a token that has expired since refuses all creates; a new stream heals that. More than this is no matter of tokens.
     private const int RefusalsBlamedOnToken = 2;
 
-    private static readonly string Operation = EtcdMethods.Watch.Name;
+    private static readonly string Operation = OperationNames.Watch;
 
     /// <summary>Whether the answer comes from the cluster the watch belongs to; if not, the watch is told to list again.</summary>
     public bool IsSameClusterLockHeld(WatchStream stream, WatchEntry entry, ResponseHeader header)
@@ -25,7 +26,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
             return true;
         }
 
-        var error = Error(stream, EtcdStatusCode.FailedPrecondition, $"another cluster answers: {header.ClusterId:x} instead of {entry.ClusterId:x}");
+        var error = Error(stream, StatusCode.FailedPrecondition, $"another cluster answers: {header.ClusterId:x} instead of {entry.ClusterId:x}");
         Log.ListAgain(logger, entry.Prefix, error.Message);
         entry.ListAgain(error);
         return false;
@@ -34,7 +35,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
     /// <summary>The events from where the watch stands were compacted.</summary>
     public void CompactedLockHeld(WatchStream stream, WatchEntry entry, long compactRevision)
     {
-        var error = Error(stream, EtcdStatusCode.OutOfRange, $"the revisions from {entry.Next} on were compacted, up to {compactRevision}");
+        var error = Error(stream, StatusCode.OutOfRange, $"the revisions from {entry.Next} on were compacted, up to {compactRevision}");
         Log.ListAgain(logger, entry.Prefix, error.Message);
         entry.ListAgain(error);
     }
@@ -45,7 +46,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         if (entry.Updates.IsOverfull)
         {
             stream.CancelLockHeld(entry);
-            var error = Error(stream, EtcdStatusCode.ResourceExhausted, $"more than {UpdateQueue.Limit >> 20} MiB of its updates were left unread");
+            var error = Error(stream, StatusCode.ResourceExhausted, $"more than {UpdateQueue.Limit >> 20} MiB of its updates were left unread");
             Log.Unread(logger, entry.Prefix, error.Message);
             entry.ListAgain(error);
         }
@@ -64,14 +65,14 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
     public void RefusedLockHeld(WatchStream stream, WatchEntry entry, string reason)
     {
         entry.Rejections++;
-        if (EtcdMessages.Is(reason, EtcdMessages.PermissionDenied) || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
+        if (EtcdMessages.ReasonOf(reason) == EtcdErrorReason.PermissionDenied || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
         {
             entry.Phase = WatchPhase.Checking;
             _ = CheckPermissionAsync(stream, entry, reason);
         }
         else
         {
-            RejectLockHeld(stream, entry, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
+            RejectLockHeld(stream, entry, Error(stream, StatusCode.Unknown, $"etcd refused the watch: {reason}"));
         }
     }
 
@@ -113,7 +114,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
     private void WentBackLockHeld(WatchStream stream, WatchEntry entry, string what)
     {
         stream.CancelLockHeld(entry);
-        var error = Error(stream, EtcdStatusCode.OutOfRange, what);
+        var error = Error(stream, StatusCode.OutOfRange, what);
         Log.ListAgain(logger, entry.Prefix, error.Message);
         entry.ListAgain(error);
     }
@@ -130,14 +131,14 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
 
             if (refusal is not null || entry.Rejections > RefusalsBlamedOnToken)
             {
-                RejectLockHeld(stream, entry, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
+                RejectLockHeld(stream, entry, refusal ?? Error(stream, StatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
                 return;
             }
 
             entry.Phase = WatchPhase.Waiting;
         }
 
-        stream.End(GrpcException.Planned("its token is not valid any more"));
+        stream.End(CallFailedException.Planned("its token is not valid any more"));
     }
 
     private void RejectLockHeld(WatchStream stream, WatchEntry entry, EtcdException error)
@@ -155,7 +156,7 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         try
         {
             var request = new RangeRequest { Key = entry.Range.Start, RangeEnd = entry.Range.End, Limit = 1, KeysOnly = true };
-            return ((await caller.CallAsync(EtcdMethods.Range, request, shutdown)).Header, null);
+            return ((await stub.RangeAsync(request, cancellationToken: shutdown).ConfigureAwait(false)).Header, null);
         }
         catch (EtcdException e)
         {
@@ -167,8 +168,8 @@ internal sealed partial class WatchJudge(WatchTable table, UnaryCaller caller, T
         }
     }
 
-    private static EtcdException Error(WatchStream stream, EtcdStatusCode code, string what) =>
-        new($"Watch at {stream.Endpoint.Name}: {what}.", code, Operation, [stream.Endpoint.Name]);
+    private static EtcdException Error(WatchStream stream, StatusCode code, string what) =>
+        new($"Watch at {stream.Endpoint.Name}: {what}.", new Status(code, what), Operation, [stream.Endpoint.Name]);
 
     private static partial class Log
     {

@@ -1,6 +1,7 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Watching;
 
@@ -12,13 +13,13 @@ internal sealed class WatchStream : IDisposable
 {
     private readonly WatchTable _table;
     private readonly WatchJudge _judge;
-    private readonly RevisionMark _mark;
+    private readonly LatestRevision _mark;
     private readonly TimeProvider _time;
     private readonly TimeSpan _openLimit;
     private readonly EtcdConnection _connection;
-    private readonly GrpcDuplexCall<WatchRequest, WatchResponse> _call;
+    private readonly DuplexCall<WatchRequest, WatchResponse> _call;
     private readonly CancellationTokenSource _ended = new();
-    private GrpcException? _end;
+    private CallFailedException? _end;
     private WatchEntry? _creating;
     private bool _asked;
     private long _heardAt;
@@ -27,7 +28,7 @@ internal sealed class WatchStream : IDisposable
     private long _markNow;
     private long _markBefore;
 
-    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, RevisionMark mark, TimeSpan openLimit, TimeProvider time)
+    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, LatestRevision mark, TimeSpan openLimit, TimeProvider time)
     {
         _table = table;
         _judge = judge;
@@ -37,7 +38,7 @@ internal sealed class WatchStream : IDisposable
         Endpoint = endpoint;
         _heardAt = time.GetTimestamp();
         _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, requireLeader: true));
+        _call = new(new Protocol.Watch.WatchClient(_connection.Invoker).Watch(CallHeaders.Of(token, requireLeader: true)));
     }
 
     public EtcdEndpoint Endpoint { get; }
@@ -47,9 +48,9 @@ internal sealed class WatchStream : IDisposable
 
     /// <summary>Carries the watches until the stream ends.</summary>
     /// <returns>Why it ended.</returns>
-    public async Task<GrpcException> RunAsync(CancellationToken cancellationToken)
+    public async Task<CallFailedException> RunAsync(CancellationToken cancellationToken)
     {
-        using var registration = cancellationToken.Register(() => End(GrpcException.Planned("the client was disposed")));
+        using var registration = cancellationToken.Register(() => End(CallFailedException.Planned("the client was disposed")));
         using var timer = _time.CreateTimer(_ => Tick(), null, WatchTimes.Tick, WatchTimes.Tick);
         Pump();
         try
@@ -59,9 +60,9 @@ internal sealed class WatchStream : IDisposable
                 Handle(response);
             }
 
-            End(new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream", GrpcFailureKind.Connection));
+            End(new CallFailedException(StatusCode.Unavailable, "etcd ended the stream", CallFailureKind.Connection));
         }
-        catch (GrpcException e)
+        catch (CallFailedException e)
         {
             End(e);
         }
@@ -74,7 +75,7 @@ internal sealed class WatchStream : IDisposable
     }
 
     /// <summary>Ends the stream.</summary>
-    public void End(GrpcException reason)
+    public void End(CallFailedException reason)
     {
         if (Interlocked.CompareExchange(ref _end, reason, null) is null)
         {
@@ -158,7 +159,7 @@ internal sealed class WatchStream : IDisposable
 
         if (behind)
         {
-            End(new GrpcException(EtcdStatusCode.Unavailable, "the member is cut off: it lags behind the cluster", GrpcFailureKind.Status));
+            End(new CallFailedException(StatusCode.Unavailable, "the member is cut off: it lags behind the cluster", CallFailureKind.Status));
             return;
         }
 
@@ -272,7 +273,7 @@ internal sealed class WatchStream : IDisposable
     // The watchdog: a stream that is silent is asked for a sign of life, and given up when none comes.
     private void Tick()
     {
-        GrpcException? end = null;
+        CallFailedException? end = null;
         lock (_table.Gate)
         {
             var silence = _time.GetElapsedTime(_heardAt);
@@ -280,11 +281,11 @@ internal sealed class WatchStream : IDisposable
             if ((_creating is not null || _asked) && silence > (_asked ? WatchTimes.Silence + limit : limit))
             {
                 _endsSilently = true;
-                end = GrpcException.Silent($"the watch stream gave no sign of life within {limit.TotalSeconds:0.###} s");
+                end = CallFailedException.Silent($"the watch stream gave no sign of life within {limit.TotalSeconds:0.###} s");
             }
             else if (_table.IsEmptyLockHeld)
             {
-                end = GrpcException.Planned("nothing is watched any more");
+                end = CallFailedException.Planned("nothing is watched any more");
             }
             else if (!_asked && silence >= WatchTimes.Silence)
             {

@@ -1,8 +1,9 @@
 using System.Net;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.KeyValues;
-using Discovery.Etcd.Transport;
 using Discovery.Etcd.Watching;
+using Grpc.Net.Client;
 
 namespace Discovery.Etcd.Tests.Watching;
 
@@ -35,13 +36,13 @@ public sealed class WatchDisposalTests
     [Fact]
     public void A_stream_that_is_ended_after_it_broke_by_itself_throws_at_nobody()
     {
-        using var endpoint = new EtcdEndpoint(new Uri("http://127.0.0.1:1"), () => new HttpMessageInvoker(new Silence()), new FakeTimeProvider());
-        var stream = new WatchStream(new WatchTable(), null!, endpoint, token: null, new RevisionMark(), TimeSpan.FromSeconds(1), new FakeTimeProvider());
+        using var endpoint = new EtcdEndpoint(new Uri("http://127.0.0.1:1"), () => GrpcChannel.ForAddress("http://127.0.0.1:1", new GrpcChannelOptions { HttpHandler = new Silence() }), new FakeTimeProvider());
+        var stream = new WatchStream(new WatchTable(), null!, endpoint, token: null, new LatestRevision(), TimeSpan.FromSeconds(1), new FakeTimeProvider());
 
         stream.Dispose();
 
         // So do the watchdog's timer and the renewal of a token, at any moment.
-        stream.End(GrpcException.Planned("the token was renewed"));
+        stream.End(CallFailedException.Planned("the token was renewed"));
     }
 
     private sealed class Silence : HttpMessageHandler

@@ -1,0 +1,38 @@
+using Discovery.Etcd.Connections;
+
+namespace Discovery.Etcd.Calls;
+
+/// <summary>What an operation has tried so far.</summary>
+internal sealed class AttemptHistory
+{
+    private readonly List<(EtcdEndpoint Endpoint, CallFailedException Failure)> _failures = [];
+    private readonly HashSet<EtcdEndpoint> _tried = [];
+
+    /// <summary>The endpoints tried in the present round through all of them.</summary>
+    public IReadOnlyCollection<EtcdEndpoint> Tried => _tried;
+
+    public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures => _failures;
+
+    /// <summary>Whether an attempt got no answer.</summary>
+    public bool HasSilence { get; private set; }
+
+    /// <summary>How many times all endpoints failed in turn.</summary>
+    public int Rounds { get; private set; }
+
+    /// <summary>Adds a failure.</summary>
+    /// <returns>Whether it completed a round.</returns>
+    public bool Add(EtcdEndpoint endpoint, CallFailedException failure, int endpoints)
+    {
+        _failures.Add((endpoint, failure));
+        _tried.Add(endpoint);
+        HasSilence |= failure.Kind == CallFailureKind.Silence;
+        if (_tried.Count < endpoints)
+        {
+            return false;
+        }
+
+        _tried.Clear();
+        Rounds++;
+        return true;
+    }
+}
