@@ -12,7 +12,7 @@ namespace Discovery.AspNetCore.Layouts;
 /// </summary>
 internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
 {
-    public const string LayoutName = "EtcdNaming";
+    public const string LayoutName = ServiceLayouts.EtcdNaming;
     public const string DefaultRoot = "services/";
 
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -27,7 +27,7 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
 
     public string Name => _root == DefaultRoot ? LayoutName : $"{LayoutName}:{_root}";
 
-    public bool CanSayDraining => true;
+    public bool SupportsDraining => true;
 
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 

@@ -9,8 +9,8 @@ internal interface IServiceLayout
     /// <summary>The layout as it stands in a setting: its name and, where it is not the layout's own, its root.</summary>
     string Name { get; }
 
-    /// <summary>Whether a record can say that its instance drains. If not, a deleted key may have been a goodbye.</summary>
-    bool CanSayDraining { get; }
+    /// <summary>Whether the format has a draining state. Without one, a deleted key can be a graceful stop as well as a crash.</summary>
+    bool SupportsDraining { get; }
 
     /// <summary>The prefix of all keys of a service; it ends where another service's name cannot go on.</summary>
     string GetPrefix(string serviceName);
@@ -19,8 +19,8 @@ internal interface IServiceLayout
     string GetKey(string serviceName, string address);
 
     /// <summary>
-    /// The value to put, or <see langword="null"/> when the format has no way to say what the instance is, such as that it drains:
-    /// the key is then to be deleted.
+    /// The value to put, or <see langword="null"/> when the format cannot express the instance, such as one that drains: the key is
+    /// then deleted.
     /// </summary>
     byte[]? Write(ServiceInstance instance);
 

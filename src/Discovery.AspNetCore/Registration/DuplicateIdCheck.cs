@@ -30,9 +30,9 @@ internal static class DuplicateIdCheck
         EtcdClient client, Registrar registrar, CancellationToken cancellationToken)
     {
         var found = new HashSet<(string, long)>();
-        foreach (var (name, service) in RegistrationRecords.Services(registrar.Options))
+        foreach (var (name, service) in RegistrationRecord.ServicesOf(registrar.Options))
         {
-            foreach (var layout in ServiceLayouts.Parse(service.Layout ?? registrar.Options.Layout))
+            foreach (var layout in LayoutCatalog.Parse(service.Layout ?? registrar.Options.Layout))
             {
                 var listing = await client.ListAsync(layout.GetPrefix(name), cancellationToken: cancellationToken);
                 foreach (var record in listing.Items)

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Registration;
 
 /// <summary>
-/// Registers when the application has started, for only then are the bound ports known, and leaves while the server still accepts
+/// Registers when the application has started, for only then are the bound ports known, and deregisters while the server still accepts
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
 internal sealed partial class RegistrationService(
@@ -14,7 +15,7 @@ internal sealed partial class RegistrationService(
     IOptions<EtcdClientOptions> clientOptions,
     RegistrationSettings settings,
     RegistrationPlanner planner,
-    HealthGate health,
+    HealthMonitor health,
     TimeProvider time,
     ILogger<RegistrationService> logger,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
@@ -24,7 +25,7 @@ internal sealed partial class RegistrationService(
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
-    private readonly RegistrationWishes _wishes = new();
+    private readonly RegistrationOverrides _overrides = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _reloading = new(1, 1);
 
@@ -34,7 +35,7 @@ internal sealed partial class RegistrationService(
     private int _disposed;
 
     public ServiceRegistrationStatus Status
-        => _registrar?.Status ?? new ServiceRegistrationStatus(ServiceRegistrationState.NotStarted, "", [], 0, null);
+        => _registrar?.Status ?? new ServiceRegistrationStatus { State = ServiceRegistrationState.NotStarted, InstanceId = "" };
 
     public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default)
     {
@@ -43,19 +44,19 @@ internal sealed partial class RegistrationService(
             throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 1 to {MaxWeight}.");
         }
 
-        _wishes.Weight = weight;
+        _overrides.Weight = weight;
         return ApplyAsync(cancellationToken);
     }
 
     public Task WithdrawAsync(CancellationToken cancellationToken = default)
     {
-        _wishes.IsWithdrawn = true;
+        _overrides.IsWithdrawn = true;
         return ApplyAsync(cancellationToken);
     }
 
     public Task RestoreAsync(CancellationToken cancellationToken = default)
     {
-        _wishes.IsWithdrawn = false;
+        _overrides.IsWithdrawn = false;
         return ApplyAsync(cancellationToken);
     }
 
@@ -111,15 +112,15 @@ internal sealed partial class RegistrationService(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
-        var plan = await planner.PlanAsync(options, cancellationToken);
-        Announce(plan);
+        var desired = await planner.PlanAsync(options, cancellationToken);
+        Announce(desired);
 
         // Switched off, nobody waits for the checks; should it be switched on, they have been asked by then.
-        _wishes.IsUnhealthy = options.Enabled ? !await health.AskFirstAsync(options.Health, cancellationToken) : health.HasChecks(options.Health);
-        var registrar = new Registrar(client, plan, InstanceIds.Get(options), _wishes, time, logger);
+        _overrides.IsUnhealthy = options.Enabled ? !await health.CheckFirstAsync(options.Health, cancellationToken) : health.HasChecks(options.Health);
+        var registrar = new Registrar(client, desired, InstanceIdGenerator.Get(options), _overrides, time, logger);
         _registrar = registrar;
         _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
-        await registrar.NoteAsync(plan: null);
+        await registrar.ReconcileAsync();
         if (options.Enabled)
         {
             await WaitForEtcdAsync(registrar, options, cancellationToken);
@@ -129,24 +130,24 @@ internal sealed partial class RegistrationService(
     }
 
     private Task ApplyAsync(CancellationToken cancellationToken)
-        => _registrar?.ApplyAsync(plan: null, cancellationToken) ?? Task.CompletedTask;
+        => _registrar?.ApplyAsync(cancellationToken) ?? Task.CompletedTask;
 
-    private void Announce(RegistrationPlan plan)
+    private void Announce(DesiredRegistration desired)
     {
-        if (!plan.Options.Enabled)
+        if (!desired.Options.Enabled)
         {
             Log.SwitchedOff(logger);
         }
-        else if (plan.Problem is { } problem)
+        else if (desired.Problem is { } problem)
         {
-            if (plan.Options.FailFast)
+            if (desired.Options.FailFast)
             {
                 throw problem;
             }
 
             Log.NothingToAdvertise(logger, problem.Message);
         }
-        else if (plan.Endpoints.Count == 0)
+        else if (desired.Endpoints.Count == 0)
         {
             Log.NoAddresses(logger);
         }
@@ -163,7 +164,7 @@ internal sealed partial class RegistrationService(
             await registrar.FlushAsync(either.Token);
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
-                // An application that is not in service yet wants no keys; whether etcd is there has to be asked then.
+                // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
                 await client.GetStatusAsync(either.Token);
             }
         }
@@ -206,8 +207,8 @@ internal sealed partial class RegistrationService(
             () => registrar.Options.Health,
             healthy =>
             {
-                _wishes.IsUnhealthy = !healthy;
-                return registrar.NoteAsync(plan: null);
+                _overrides.IsUnhealthy = !healthy;
+                return registrar.ReconcileAsync();
             },
             _stop.Token);
 
@@ -234,8 +235,8 @@ internal sealed partial class RegistrationService(
                     return;
                 }
 
-                var plan = await planner.PlanAsync(settings.Current, _stop.Token);
-                if (plan.Problem is { } problem)
+                var desired = await planner.PlanAsync(settings.Current, _stop.Token);
+                if (desired.Problem is { } problem)
                 {
                     if (!onlyIfMoved || !planner.IsProvisional)
                     {
@@ -245,7 +246,7 @@ internal sealed partial class RegistrationService(
                     return;
                 }
 
-                await registrar.NoteAsync(plan);
+                await registrar.ReconcileAsync(desired);
             }
             finally
             {

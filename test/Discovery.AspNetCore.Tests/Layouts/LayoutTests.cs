@@ -137,7 +137,7 @@ public sealed class LayoutTests
     [InlineData("OpenIm:im", "OpenIm:im")]
     [InlineData("OpenIm, EtcdNaming, OpenIm", "OpenIm,EtcdNaming")]
     public void A_layout_setting_is_read(string text, string names)
-        => Assert.Equal(names, string.Join(',', ServiceLayouts.Parse(text).Select(l => l.Name)));
+        => Assert.Equal(names, string.Join(',', LayoutCatalog.Parse(text).Select(l => l.Name)));
 
     [Theory]
     [InlineData("greeter", true)]

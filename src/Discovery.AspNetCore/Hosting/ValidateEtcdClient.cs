@@ -1,0 +1,14 @@
+using Discovery.Etcd;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>Says at start what is wrong with the settings of the etcd client.</summary>
+internal sealed class ValidateEtcdClient : IValidateOptions<EtcdClientOptions>
+{
+    public ValidateOptionsResult Validate(string? name, EtcdClientOptions options)
+    {
+        var failures = options.Validate();
+        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+}
