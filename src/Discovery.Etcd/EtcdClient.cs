@@ -25,7 +25,7 @@ public sealed class EtcdClient : IAsyncDisposable
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
-    private readonly WatchHub _watches;
+    private readonly WatchMultiplexer _watches;
     private readonly KeeperSet _keepers = new();
 
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
@@ -54,7 +54,8 @@ public sealed class EtcdClient : IAsyncDisposable
         _keyValues = new KeyValueClient(_caller, mark);
         _lists = new PagedList(_caller, mark);
         _leases = new LeaseClient(_caller, failover, tokens);
-        _watches = new WatchHub(options, _pool, tokens, _caller, mark, _time, _loggers.CreateLogger<WatchHub>(), _shutdown.Token);
+        var connector = new WatchConnector(options, _pool, tokens, mark, (request, token) => _caller.CallAsync(EtcdMethods.Range, request, token));
+        _watches = new WatchMultiplexer(connector, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
