@@ -1,9 +1,10 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using Discovery.EmbeddedEtcd.Server;
 using Discovery.Etcd;
-using Microsoft.Extensions.Logging;
+using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.EmbeddedEtcd;
 
@@ -156,14 +157,14 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
 
     /// <summary>Makes calls fail before they have any effect. Calls of this method add up.</summary>
     /// <param name="next">How many calls fail, from now on; opening a stream is one call.</param>
-    /// <param name="status">The status they fail with, e.g. <see cref="EtcdStatusCode.Unavailable"/>.</param>
+    /// <param name="status">The status they fail with, e.g. <see cref="StatusCode.Unavailable"/>.</param>
     /// <param name="message">The status message; clients of etcd compare it, e.g. <c>etcdserver: no leader</c>.</param>
     /// <param name="method">Only calls of this method, e.g. <c>Put</c>, <c>Watch</c> or <c>LeaseKeepAlive</c>; <see langword="null"/> is any.</param>
     /// <exception cref="ArgumentOutOfRangeException">Less than one call, or the status OK.</exception>
-    public void Fail(int next, EtcdStatusCode status, string message = "etcdserver: failed by a test", string? method = null)
+    public void Fail(int next, StatusCode status, string message = "etcdserver: failed by a test", string? method = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(next, 1);
-        ArgumentOutOfRangeException.ThrowIfEqual(status, EtcdStatusCode.Ok);
+        ArgumentOutOfRangeException.ThrowIfEqual(status, StatusCode.OK);
         _faults.Add(next, status, message, method);
     }
 

@@ -1,10 +1,10 @@
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Leasing;
 using Discovery.Etcd.Protocol;
 using Discovery.Etcd.Tls;
-using Discovery.Etcd.Transport;
 using Discovery.Etcd.Watching;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -21,7 +21,8 @@ public sealed class EtcdClient : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
     private readonly EndpointPool _pool;
-    private readonly UnaryCaller _caller;
+    private readonly Failover _failover;
+    private readonly TokenSource _tokens;
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
@@ -46,16 +47,17 @@ public sealed class EtcdClient : IAsyncDisposable
         Endpoints = options.ParseEndpoints([]);
         var connections = new ConnectionFactory(options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()));
         _pool = new EndpointPool([.. Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time))]);
-        var failover = new Failover(options, _pool, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
-        var anonymous = new UnaryCaller(failover, tokens: null);
-        var tokens = new TokenSource(options, (request, token) => anonymous.CallAsync(EtcdMethods.Authenticate, request, token), _time);
-        _caller = new UnaryCaller(failover, tokens);
-        var mark = new RevisionMark();
-        _keyValues = new KeyValueClient(_caller, mark);
-        _lists = new PagedList(_caller, mark);
-        _leases = new LeaseClient(_caller, failover, tokens);
-        var connector = new WatchConnector(options, _pool, tokens, mark, (request, token) => _caller.CallAsync(EtcdMethods.Range, request, token));
-        _watches = new WatchMultiplexer(connector, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+        _failover = new Failover(options, _pool, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
+        _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
+        var invoker = new EtcdCallInvoker(_failover, _tokens);
+        var keyValues = new KV.KVClient(invoker);
+        var latest = new LatestRevision();
+        _keyValues = new KeyValueClient(keyValues, latest);
+        _lists = new PagedList(keyValues, latest);
+        _leases = new LeaseClient(new Lease.LeaseClient(invoker), _failover, _tokens);
+        _watches = new WatchMultiplexer(
+            new WatchConnector(options, _pool, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -64,7 +66,7 @@ public sealed class EtcdClient : IAsyncDisposable
     /// <summary>Reads one key, linearizable.</summary>
     /// <returns>The record, or <see langword="null"/>.</returns>
     public async Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) =>
-        (await _keyValues.GetAsync(KeyRange.Single(key), cancellationToken)).Record;
+        (await _keyValues.GetAsync(KeyRange.Single(key), cancellationToken).ConfigureAwait(false)).Record;
 
     /// <summary>Lists all keys with a prefix, in pages read at one revision. <see cref="EtcdClientOptions.RequestTimeout"/> holds for each page.</summary>
     public Task<EtcdListing> ListAsync(
@@ -124,10 +126,21 @@ public sealed class EtcdClient : IAsyncDisposable
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {
-        var (status, endpoint) = await _caller.CallAnyAsync(EtcdMethods.Status, new StatusRequest(), cancellationToken);
+        var (status, endpoint) = await _failover.RunAsync(
+            nameof(Maintenance.MaintenanceClient.Status),
+            _tokens,
+            async attempt => (await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false), attempt.Endpoint),
+            cancellationToken).ConfigureAwait(false);
         var header = status.Header ?? new ResponseHeader();
-        return new EtcdMemberStatus(
-            endpoint.Address, status.Version, header.ClusterId, header.MemberId, status.Leader, header.Revision);
+        return new EtcdMemberStatus
+        {
+            Endpoint = endpoint.Address,
+            Version = status.Version,
+            ClusterId = header.ClusterId,
+            MemberId = header.MemberId,
+            LeaderId = status.Leader,
+            Revision = header.Revision,
+        };
     }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>
@@ -138,9 +151,9 @@ public sealed class EtcdClient : IAsyncDisposable
             return;
         }
 
-        await _shutdown.CancelAsync();
-        await _keepers.DisposeAsync();
-        await _watches.DisposeAsync();
+        await _shutdown.CancelAsync().ConfigureAwait(false);
+        await _keepers.DisposeAsync().ConfigureAwait(false);
+        await _watches.DisposeAsync().ConfigureAwait(false);
         _leases.Dispose();
         _pool.Dispose();
     }

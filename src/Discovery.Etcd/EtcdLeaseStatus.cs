@@ -20,12 +20,26 @@ public enum EtcdLeaseState
 }
 
 /// <summary>The state of a lease at a moment.</summary>
-/// <param name="State">What the keeper is doing.</param>
-/// <param name="LeaseId">The lease held; 0 for none.</param>
-/// <param name="TimeToLive">The granted time to live; zero without a lease.</param>
-/// <param name="Remaining">How long the lease lasts if etcd is not reached again; zero without a lease.</param>
-/// <param name="KeysStored">How many of the wanted keys stand in etcd.</param>
-/// <param name="KeysWanted">How many keys are wanted.</param>
-/// <param name="LastError">The last failure since the lease was last held in good order, or <see langword="null"/>.</param>
-public sealed record EtcdLeaseStatus(
-    EtcdLeaseState State, long LeaseId, TimeSpan TimeToLive, TimeSpan Remaining, int KeysStored, int KeysWanted, Exception? LastError);
+public sealed record EtcdLeaseStatus
+{
+    /// <summary>What the keeper is doing.</summary>
+    public required EtcdLeaseState State { get; init; }
+
+    /// <summary>The lease held; 0 for none.</summary>
+    public required long LeaseId { get; init; }
+
+    /// <summary>The granted time to live; zero without a lease.</summary>
+    public required TimeSpan TimeToLive { get; init; }
+
+    /// <summary>How long the lease lasts if etcd is not reached again; zero without a lease.</summary>
+    public required TimeSpan Remaining { get; init; }
+
+    /// <summary>How many of the wanted keys stand in etcd.</summary>
+    public required int KeysStored { get; init; }
+
+    /// <summary>How many keys are wanted.</summary>
+    public required int KeysWanted { get; init; }
+
+    /// <summary>The last failure since the lease was last held in good order, or <see langword="null"/>.</summary>
+    public Exception? LastError { get; init; }
+}

@@ -34,15 +34,30 @@ public enum EtcdWatchUpdateKind
 }
 
 /// <summary>What a watch tells its reader.</summary>
-/// <param name="Kind">What it is about.</param>
-/// <param name="Revision">The revision up to which the watch has now seen everything.</param>
-/// <param name="Events">The changes; empty unless <see cref="EtcdWatchUpdateKind.Changed"/>.</param>
-/// <param name="Error">Why, for <see cref="EtcdWatchUpdateKind.Interrupted"/>, <see cref="EtcdWatchUpdateKind.Unavailable"/>,
-/// <see cref="EtcdWatchUpdateKind.ListAgain"/> and <see cref="EtcdWatchUpdateKind.Rejected"/>.</param>
-public sealed record EtcdWatchUpdate(
-    EtcdWatchUpdateKind Kind, long Revision, IReadOnlyList<EtcdWatchEvent> Events, EtcdException? Error = null);
+public sealed record EtcdWatchUpdate
+{
+    /// <summary>What it is about.</summary>
+    public required EtcdWatchUpdateKind Kind { get; init; }
+
+    /// <summary>The revision up to which the watch has now seen everything.</summary>
+    public required long Revision { get; init; }
+
+    /// <summary>The changes; empty unless <see cref="EtcdWatchUpdateKind.Changed"/>.</summary>
+    public IReadOnlyList<EtcdWatchEvent> Events { get; init; } = [];
+
+    /// <summary>
+    /// Why, for <see cref="EtcdWatchUpdateKind.Interrupted"/>, <see cref="EtcdWatchUpdateKind.Unavailable"/>,
+    /// <see cref="EtcdWatchUpdateKind.ListAgain"/> and <see cref="EtcdWatchUpdateKind.Rejected"/>.
+    /// </summary>
+    public EtcdException? Error { get; init; }
+}
 
 /// <summary>One change of one key.</summary>
-/// <param name="Deleted">Whether the key was deleted (or its lease ended); else it was put.</param>
-/// <param name="Record">The record as it now stands; for a deletion key and mod revision only.</param>
-public readonly record struct EtcdWatchEvent(bool Deleted, EtcdKeyValue Record);
+public readonly record struct EtcdWatchEvent
+{
+    /// <summary>Whether the key was deleted (or its lease ended); else it was put.</summary>
+    public required bool Deleted { get; init; }
+
+    /// <summary>The record as it now stands; for a deletion key and mod revision only.</summary>
+    public required EtcdKeyValue Record { get; init; }
+}

@@ -1,8 +1,9 @@
 using System.Net.Sockets;
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.EmbeddedEtcd.Tests;
@@ -93,7 +94,7 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
 
         Assert.Equal(1, _etcd.DropConnections());
 
-        Assert.Equal(GrpcFailureKind.Connection, (await Assert.ThrowsAsync<GrpcException>(watch.NextAsync)).Kind);
+        Assert.Equal(CallFailureKind.Connection, (await Assert.ThrowsAsync<CallFailedException>(watch.NextAsync)).Kind);
         await _client.PutAsync("a", "1");
         Assert.Equal(2, _etcd.Revision);
     }
@@ -155,17 +156,17 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Pause_leaves_pings_unanswered()
     {
-        using var invoker = new HttpMessageInvoker(new SocketsHttpHandler
+        using var client = new RawClient(_etcd.Endpoint, new SocketsHttpHandler
         {
             KeepAlivePingDelay = TimeSpan.FromSeconds(1),
             KeepAlivePingTimeout = TimeSpan.FromSeconds(1),
         });
-        using var watch = new WatchCall(new(invoker, new Uri(_etcd.Endpoint), EtcdMethods.Watch, default));
+        using var watch = client.Watch();
         await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
 
         _etcd.Pause();
 
-        Assert.Equal(GrpcFailureKind.Connection, (await Assert.ThrowsAsync<GrpcException>(watch.NextAsync)).Kind);
+        Assert.Equal(CallFailureKind.Connection, (await Assert.ThrowsAsync<CallFailedException>(watch.NextAsync)).Kind);
     }
 
     [Fact]
@@ -183,11 +184,11 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Fail_lets_the_next_calls_fail_and_no_others()
     {
-        _etcd.Fail(2, EtcdStatusCode.Unavailable, "etcdserver: no leader");
+        _etcd.Fail(2, StatusCode.Unavailable, "etcdserver: no leader");
 
-        Assert.Equal((EtcdStatusCode.Unavailable, "etcdserver: no leader"), await RawClient.FailureOfAsync(_client.PutAsync("a", "1")));
+        Assert.Equal((StatusCode.Unavailable, "etcdserver: no leader"), await RawClient.FailureOfAsync(_client.PutAsync("a", "1")));
         using var watch = _client.Watch();
-        Assert.Equal(EtcdStatusCode.Unavailable, (await RawClient.FailureOfAsync(watch.CreateAsync(new WatchCreateRequest()))).Code);
+        Assert.Equal(StatusCode.Unavailable, (await RawClient.FailureOfAsync(watch.CreateAsync(new WatchCreateRequest()))).Code);
         await _client.PutAsync("a", "1");
         Assert.Equal(2, _etcd.Revision);
     }
@@ -195,18 +196,18 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Fail_can_mean_one_method()
     {
-        _etcd.Fail(1, EtcdStatusCode.Unauthenticated, "etcdserver: invalid auth token", method: "Range");
+        _etcd.Fail(1, StatusCode.Unauthenticated, "etcdserver: invalid auth token", method: "Range");
 
         await _client.PutAsync("a", "1");
 
-        Assert.Equal(EtcdStatusCode.Unauthenticated, (await RawClient.FailureOfAsync(_client.GetAsync("a"))).Code);
+        Assert.Equal(StatusCode.Unauthenticated, (await RawClient.FailureOfAsync(_client.GetAsync("a"))).Code);
         await _client.GetAsync("a");
     }
 
     [Theory]
-    [InlineData(0, EtcdStatusCode.Unavailable)]
-    [InlineData(1, EtcdStatusCode.Ok)]
-    public void Fail_refuses_what_is_no_failure(int next, EtcdStatusCode status)
+    [InlineData(0, StatusCode.Unavailable)]
+    [InlineData(1, StatusCode.OK)]
+    public void Fail_refuses_what_is_no_failure(int next, StatusCode status)
         => Assert.Throws<ArgumentOutOfRangeException>(() => _etcd.Fail(next, status));
 
     [Fact]
@@ -224,7 +225,7 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
             },
         };
 
-        Assert.Equal((EtcdStatusCode.InvalidArgument, "etcdserver: key not found"), await RawClient.FailureOfAsync(_client.TxnAsync(impossible)));
+        Assert.Equal((StatusCode.InvalidArgument, "etcdserver: key not found"), await RawClient.FailureOfAsync(_client.TxnAsync(impossible)));
 
         Assert.Equal(("1", lease, 1L), (await _client.GetAsync("a")).Kvs.Select(kv => (kv.Value.ToStringUtf8(), kv.Lease, kv.Version)).Single());
         Assert.Empty((await _client.GetAsync("0")).Kvs);
@@ -283,7 +284,7 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
 
         // The end of the connection may overtake the trailers at the client; the status is the same.
         var (status, _) = await RawClient.FailureOfAsync(watch.NextAsync());
-        Assert.Equal(EtcdStatusCode.Unavailable, status);
+        Assert.Equal(StatusCode.Unavailable, status);
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         var endpoint = new Uri(_etcd.Endpoint);
         Assert.Throws<SocketException>(() => socket.Connect(endpoint.Host, endpoint.Port));

@@ -1,5 +1,4 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http;
 
@@ -42,7 +41,7 @@ internal sealed class ScriptedWatch(HttpContext http)
         {
             return await _reader.ReadAsync(WatchRequest.Parser, http.RequestAborted);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or GrpcException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             return null;
         }
@@ -65,7 +64,7 @@ internal sealed class ScriptedWatch(HttpContext http)
     {
         if (!http.Response.HasStarted)
         {
-            http.Response.ContentType = GrpcStatus.ContentType;
+            http.Response.ContentType = GrpcFraming.ContentType;
         }
 
         await http.Response.Body.WriteAsync(GrpcFraming.Frame(response));

@@ -33,7 +33,7 @@ internal sealed partial class ServiceState(
     public TimeSpan? NextRelease => _hold.NextRelease;
 
     /// <summary>All records as etcd has them.</summary>
-    public EtcdListing ToListing() => new([.. _table.Records], _revision, ClusterId);
+    public EtcdListing ToListing() => new() { Items = [.. _table.Records], Revision = _revision, ClusterId = ClusterId };
 
     /// <summary>Whether a list says nothing that is not known already.</summary>
     public bool Confirms(EtcdListing listing) => Continues(listing) && _table.Has(listing.Items);

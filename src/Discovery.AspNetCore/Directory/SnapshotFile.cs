@@ -95,10 +95,12 @@ internal sealed partial class SnapshotFile
                 return false;
             }
 
-            listing = new EtcdListing(
-                [.. records.EnumerateArray().Select(ReadRecord)],
-                root.GetProperty("revision").GetInt64(),
-                ulong.Parse(root.GetProperty("cluster").GetString() ?? "", System.Globalization.NumberStyles.HexNumber, null));
+            listing = new EtcdListing
+            {
+                Items = [.. records.EnumerateArray().Select(ReadRecord)],
+                Revision = root.GetProperty("revision").GetInt64(),
+                ClusterId = ulong.Parse(root.GetProperty("cluster").GetString() ?? "", System.Globalization.NumberStyles.HexNumber, null),
+            };
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException
@@ -127,13 +129,14 @@ internal sealed partial class SnapshotFile
     private static EtcdKeyValue ReadRecord(JsonElement record)
     {
         var revision = record.GetProperty("revision").GetInt64();
-        return new EtcdKeyValue(
-            record.GetProperty("key").GetBytesFromBase64(),
-            record.GetProperty("value").GetBytesFromBase64(),
-            CreateRevision: revision,
-            ModRevision: revision,
-            Version: 1,
-            LeaseId: 0);
+        return new EtcdKeyValue
+        {
+            KeyBytes = record.GetProperty("key").GetBytesFromBase64(),
+            Value = record.GetProperty("value").GetBytesFromBase64(),
+            CreateRevision = revision,
+            ModRevision = revision,
+            Version = 1,
+        };
     }
 
     private static partial class Log

@@ -1,4 +1,5 @@
 using Discovery.Etcd;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Server;
 
@@ -8,7 +9,7 @@ internal sealed class FaultPlan
     private readonly Lock _gate = new();
     private readonly List<Fault> _faults = [];
 
-    public void Add(int next, EtcdStatusCode status, string message, string? method)
+    public void Add(int next, StatusCode status, string message, string? method)
     {
         lock (_gate)
         {
@@ -37,7 +38,7 @@ internal sealed class FaultPlan
         }
     }
 
-    private sealed record Fault(EtcdStatusCode Status, string Message, string? Method)
+    private sealed record Fault(StatusCode Status, string Message, string? Method)
     {
         public int Left { get; set; }
 

@@ -1,7 +1,8 @@
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.EmbeddedEtcd.Server;
@@ -34,7 +35,7 @@ internal sealed partial class GrpcApplication(MethodTable methods, FaultPlan fau
             }
 
             await methods.InvokeAsync(request.Path, call, stopping);
-            call.End(EtcdStatusCode.Ok);
+            call.End(StatusCode.OK);
         }
         catch (RpcException e)
         {
@@ -52,7 +53,7 @@ internal sealed partial class GrpcApplication(MethodTable methods, FaultPlan fau
         catch (Exception e)
         {
             Log.CallFailed(logger, e, request.Path);
-            call.End(EtcdStatusCode.Internal, $"the embedded etcd failed: {e.Message}");
+            call.End(StatusCode.Internal, $"the embedded etcd failed: {e.Message}");
         }
     }
 

@@ -1,8 +1,9 @@
-using System.Buffers;
 using System.Buffers.Binary;
+using System.Buffers;
 using System.IO.Pipelines;
 using Discovery.Etcd;
 using Google.Protobuf;
+using Grpc.Core;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Discovery.EmbeddedEtcd.Server;
@@ -48,7 +49,7 @@ internal sealed class GrpcCall
 
             if (result.IsCompleted)
             {
-                return buffer.IsEmpty ? null : throw new RpcException(EtcdStatusCode.Internal, "the request ends within a message");
+                return buffer.IsEmpty ? null : throw new RpcException(StatusCode.Internal, "the request ends within a message");
             }
 
             _reader.AdvanceTo(buffer.Start, buffer.End);
@@ -60,10 +61,10 @@ internal sealed class GrpcCall
         where T : class, IMessage<T>
     {
         var message = await ReadAsync(parser, cancellationToken)
-            ?? throw new RpcException(EtcdStatusCode.Internal, "the request holds no message");
+            ?? throw new RpcException(StatusCode.Internal, "the request holds no message");
         return await ReadAsync(parser, cancellationToken) is null
             ? message
-            : throw new RpcException(EtcdStatusCode.Internal, "the request holds more than one message");
+            : throw new RpcException(StatusCode.Internal, "the request holds more than one message");
     }
 
     public void Write(IMessage message)
@@ -88,7 +89,7 @@ internal sealed class GrpcCall
         => _features.GetRequiredFeature<IHttpResponseBodyFeature>().StartAsync(cancellationToken);
 
     /// <summary>Sets the status. Without a message before it, it goes out in the headers.</summary>
-    public void End(EtcdStatusCode status, string? message = null)
+    public void End(StatusCode status, string? message = null)
     {
         var headers = _response.HasStarted || UnflushedBytes > 0
             ? _features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers
@@ -113,14 +114,14 @@ internal sealed class GrpcCall
         buffer.Slice(0, PrefixLength).CopyTo(prefix);
         if (prefix[0] != 0)
         {
-            throw new RpcException(EtcdStatusCode.Unimplemented, "compressed messages are not supported by the embedded etcd");
+            throw new RpcException(StatusCode.Unimplemented, "compressed messages are not supported by the embedded etcd");
         }
 
         var size = BinaryPrimitives.ReadUInt32BigEndian(prefix[1..]);
         if (size > GrpcLimits.MaxMessageSize)
         {
             throw new RpcException(
-                EtcdStatusCode.ResourceExhausted, $"grpc: received message larger than max ({size} vs. {GrpcLimits.MaxMessageSize})");
+                StatusCode.ResourceExhausted, $"grpc: received message larger than max ({size} vs. {GrpcLimits.MaxMessageSize})");
         }
 
         if (buffer.Length < PrefixLength + size)
@@ -134,7 +135,7 @@ internal sealed class GrpcCall
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new RpcException(EtcdStatusCode.Internal, $"grpc: error unmarshalling request: {e.Message}");
+            throw new RpcException(StatusCode.Internal, $"grpc: error unmarshalling request: {e.Message}");
         }
 
         buffer = buffer.Slice(PrefixLength + size);

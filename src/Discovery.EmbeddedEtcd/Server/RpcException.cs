@@ -1,9 +1,10 @@
 using Discovery.Etcd;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Server;
 
 /// <summary>A call that ends with a status other than OK.</summary>
-internal sealed class RpcException(EtcdStatusCode status, string message) : Exception(message)
+internal sealed class RpcException(StatusCode status, string message) : Exception(message)
 {
-    public EtcdStatusCode Status => status;
+    public StatusCode Status => status;
 }

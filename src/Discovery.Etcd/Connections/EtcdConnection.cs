@@ -1,15 +1,19 @@
+using Grpc.Core;
+using Grpc.Net.Client;
+
 namespace Discovery.Etcd.Connections;
 
 /// <summary>
 /// One HTTP/2 connection to one endpoint, shared by concurrent calls. A retired one takes no new calls and is closed when its last call
-/// ends. Used under the lock of its <see cref="ConnectionSlot"/>.
+/// ends. Used under the lock of its <see cref="ReplaceableConnection"/>.
 /// </summary>
-internal sealed class EtcdConnection(HttpMessageInvoker invoker)
+internal sealed class EtcdConnection(GrpcChannel channel)
 {
     private int _users;
     private bool _retired;
 
-    public HttpMessageInvoker Invoker => invoker;
+    /// <summary>Makes calls on it.</summary>
+    public CallInvoker Invoker { get; } = channel.CreateCallInvoker();
 
     /// <summary>How many calls in a row got no answer on it.</summary>
     public int Silences { get; set; }
@@ -28,11 +32,14 @@ internal sealed class EtcdConnection(HttpMessageInvoker invoker)
         CloseIfUnused();
     }
 
+    /// <summary>Closes it, and ends the calls on it.</summary>
+    public void Close() => channel.Dispose();
+
     private void CloseIfUnused()
     {
         if (_retired && _users == 0)
         {
-            invoker.Dispose();
+            Close();
         }
     }
 }

@@ -1,3 +1,5 @@
+using Grpc.Net.Client;
+
 namespace Discovery.Etcd.Connections;
 
 /// <summary>
@@ -17,12 +19,12 @@ internal sealed class EtcdEndpoint : IDisposable
     private long _failedAt;
     private TimeSpan _pause;
 
-    public EtcdEndpoint(Uri address, Func<HttpMessageInvoker> connect, TimeProvider time)
+    public EtcdEndpoint(Uri address, Func<GrpcChannel> connect, TimeProvider time)
     {
         Address = address;
         Name = address.GetLeftPart(UriPartial.Authority);
-        Calls = new ConnectionSlot(connect);
-        Streams = new ConnectionSlot(connect);
+        Calls = new ReplaceableConnection(connect);
+        Streams = new ReplaceableConnection(connect);
         _time = time;
     }
 
@@ -32,10 +34,10 @@ internal sealed class EtcdEndpoint : IDisposable
     public string Name { get; }
 
     /// <summary>The connection of unary calls.</summary>
-    public ConnectionSlot Calls { get; }
+    public ReplaceableConnection Calls { get; }
 
     /// <summary>The connection of streams.</summary>
-    public ConnectionSlot Streams { get; }
+    public ReplaceableConnection Streams { get; }
 
     /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
     public TimeSpan PauseLeft
@@ -55,7 +57,7 @@ internal sealed class EtcdEndpoint : IDisposable
         }
     }
 
-    /// <summary>Notes that it answered.</summary>
+    /// <summary>It answered.</summary>
     public void Succeeded()
     {
         lock (_gate)
@@ -64,7 +66,7 @@ internal sealed class EtcdEndpoint : IDisposable
         }
     }
 
-    /// <summary>Notes that it did not answer, or not as a working member does.</summary>
+    /// <summary>It did not answer, or not as a working member does.</summary>
     public void Failed()
     {
         lock (_gate)

@@ -1,6 +1,6 @@
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.KeyValues;
 
@@ -8,7 +8,7 @@ namespace Discovery.Etcd.KeyValues;
 /// Lists a range in pages. The first page sets the revision that all others are read at, so a list is never torn, however much is
 /// written meanwhile.
 /// </summary>
-internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
+internal sealed class PagedList(KV.KVClient stub, LatestRevision latest)
 {
     private const int FirstPageSize = 2_000;
 
@@ -21,12 +21,12 @@ internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
         {
             try
             {
-                if (await TryReadAsync(range, serializable, cancellationToken) is { } listing)
+                if (await TryReadAsync(range, serializable, cancellationToken).ConfigureAwait(false) is { } listing)
                 {
                     return listing;
                 }
             }
-            catch (EtcdException e) when (e.StatusCode == EtcdStatusCode.OutOfRange && start < MaxStarts)
+            catch (EtcdException e) when (e.StatusCode == StatusCode.OutOfRange && start < MaxStarts)
             {
                 // The next start takes a new revision.
             }
@@ -43,8 +43,7 @@ internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
             RangeResponse page;
             try
             {
-                page = await caller.CallAsync(
-                    EtcdMethods.Range,
+                page = await stub.RangeAsync(
                     new RangeRequest
                     {
                         Key = range.Start,
@@ -53,9 +52,9 @@ internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
                         Revision = first?.Revision ?? 0,
                         Serializable = serializable,
                     },
-                    cancellationToken);
+                    cancellationToken: cancellationToken).ConfigureAwait(false);
             }
-            catch (EtcdException e) when (e.StatusCode == EtcdStatusCode.ResourceExhausted && limit > 1)
+            catch (EtcdException e) when (e.StatusCode == StatusCode.ResourceExhausted && limit > 1)
             {
                 limit = Math.Max(1, limit / 16);
                 continue;
@@ -65,7 +64,7 @@ internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
             first ??= page.Header;
             if (!serializable)
             {
-                mark.Note(page.Header);
+                latest.Observe(page.Header);
             }
 
             if (page.Header.ClusterId != first.ClusterId)
@@ -77,7 +76,7 @@ internal sealed class PagedList(UnaryCaller caller, RevisionMark mark)
             items.AddRange(page.Kvs.Select(Records.From));
             if (!page.More || page.Kvs.Count == 0)
             {
-                return new EtcdListing(items, first.Revision, first.ClusterId);
+                return new EtcdListing { Items = items, Revision = first.Revision, ClusterId = first.ClusterId };
             }
 
             range = range.After(page.Kvs[^1].Key);

@@ -1,6 +1,7 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Leasing;
 
@@ -11,7 +12,7 @@ internal sealed class KeepAliveStream : IDisposable
     private readonly Dictionary<long, Queue<TaskCompletionSource<LeaseKeepAliveResponse>>> _waiting = [];
     private readonly CancellationTokenSource _disposed = new();
     private readonly EtcdConnection _connection;
-    private readonly GrpcDuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
+    private readonly DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
     private bool _ended;
     private Exception? _end;
 
@@ -19,7 +20,7 @@ internal sealed class KeepAliveStream : IDisposable
     {
         Endpoint = endpoint;
         _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.LeaseKeepAlive, new GrpcMetadata(token, requireLeader: true));
+        _call = new(new Lease.LeaseClient(_connection.Invoker).LeaseKeepAlive(CallHeaders.Of(token, requireLeader: true)));
         _ = ReadAllAsync();
     }
 
@@ -37,7 +38,7 @@ internal sealed class KeepAliveStream : IDisposable
     }
 
     /// <summary>Asks for a renewal.</summary>
-    /// <exception cref="GrpcException">The stream broke.</exception>
+    /// <exception cref="CallFailedException">The stream broke.</exception>
     public Task<LeaseKeepAliveResponse> RenewAsync(long leaseId, CancellationToken cancellationToken)
     {
         var answer = new TaskCompletionSource<LeaseKeepAliveResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -81,15 +82,15 @@ internal sealed class KeepAliveStream : IDisposable
 
     private async Task ReadAllAsync()
     {
-        Exception end = new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream of lease renewals", GrpcFailureKind.Connection);
+        Exception end = new CallFailedException(StatusCode.Unavailable, "etcd ended the stream of lease renewals", CallFailureKind.Connection);
         try
         {
-            while (await _call.ReadAsync(_disposed.Token) is { } response)
+            while (await _call.ReadAsync(_disposed.Token).ConfigureAwait(false) is { } response)
             {
                 Answer(response);
             }
         }
-        catch (GrpcException e)
+        catch (CallFailedException e)
         {
             end = e;
         }

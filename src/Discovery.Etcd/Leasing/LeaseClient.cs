@@ -1,24 +1,24 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>Grants, renews and revokes leases. All renewals of a client share one stream.</summary>
 internal sealed class LeaseClient : IDisposable
 {
-    private readonly UnaryCaller _caller;
+    private readonly Lease.LeaseClient _stub;
     private readonly Failover _failover;
     private readonly TokenSource _tokens;
     private readonly Lock _gate = new();
     private KeepAliveStream? _stream;
 
-    public LeaseClient(UnaryCaller caller, Failover failover, TokenSource tokens)
+    public LeaseClient(Lease.LeaseClient stub, Failover failover, TokenSource tokens)
     {
-        _caller = caller;
+        _stub = stub;
         _failover = failover;
         _tokens = tokens;
         tokens.Invalidated += DropStream;
@@ -30,12 +30,12 @@ internal sealed class LeaseClient : IDisposable
         var request = new LeaseGrantRequest { ID = NewId(), TTL = (long)Math.Ceiling(timeToLive.TotalSeconds) };
         try
         {
-            var response = await _caller.CallAsync(EtcdMethods.LeaseGrant, request, cancellationToken);
-            return new EtcdLease(response.ID, TimeSpan.FromSeconds(response.TTL));
+            var response = await _stub.LeaseGrantAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return new EtcdLease { Id = response.ID, TimeToLive = TimeSpan.FromSeconds(response.TTL) };
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.LeaseExists))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseExists)
         {
-            if (await RenewAsync(request.ID, cancellationToken) is { } lease)
+            if (await RenewAsync(request.ID, cancellationToken).ConfigureAwait(false) is { } lease)
             {
                 return lease;
             }
@@ -51,10 +51,10 @@ internal sealed class LeaseClient : IDisposable
         try
         {
             var response = await _failover.RunAsync(
-                EtcdMethods.LeaseKeepAlive.Name, _tokens, attempt => RenewOnceAsync(leaseId, attempt), cancellationToken);
-            return response.TTL > 0 ? new EtcdLease(leaseId, TimeSpan.FromSeconds(response.TTL)) : null;
+                OperationNames.LeaseKeepAlive, _tokens, attempt => RenewOnceAsync(leaseId, attempt), cancellationToken, OpenAt).ConfigureAwait(false);
+            return response.TTL > 0 ? new EtcdLease { Id = leaseId, TimeToLive = TimeSpan.FromSeconds(response.TTL) } : null;
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseNotFound)
         {
             return null;
         }
@@ -64,9 +64,9 @@ internal sealed class LeaseClient : IDisposable
     {
         try
         {
-            await _caller.CallAsync(EtcdMethods.LeaseRevoke, new LeaseRevokeRequest { ID = leaseId }, cancellationToken);
+            await _stub.LeaseRevokeAsync(new LeaseRevokeRequest { ID = leaseId }, cancellationToken: cancellationToken).ConfigureAwait(false);
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseNotFound)
         {
             // Gone is what was asked for.
         }
@@ -90,7 +90,7 @@ internal sealed class LeaseClient : IDisposable
         var stream = OpenStream(attempt);
         try
         {
-            return await stream.RenewAsync(leaseId, attempt.CancellationToken);
+            return await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -104,6 +104,14 @@ internal sealed class LeaseClient : IDisposable
     }
 
     // The stream stays where it is while it works, even when other calls moved to another endpoint.
+    private EtcdEndpoint? OpenAt()
+    {
+        lock (_gate)
+        {
+            return _stream is { IsOpen: true } ? _stream.Endpoint : null;
+        }
+    }
+
     private KeepAliveStream OpenStream(Attempt attempt)
     {
         lock (_gate)
@@ -113,7 +121,6 @@ internal sealed class LeaseClient : IDisposable
                 _stream = new KeepAliveStream(attempt.Endpoint, attempt.Token);
             }
 
-            attempt.Endpoint = _stream.Endpoint;
             return _stream;
         }
     }

@@ -1,5 +1,4 @@
 using Discovery.Etcd.KeyValues;
-using Discovery.Etcd.Transport;
 using Discovery.Etcd.Watching;
 using Microsoft.Extensions.Logging;
 using Polly;
@@ -93,7 +92,7 @@ internal sealed partial class LeaseLoop
         }
     }
 
-    private static bool IsLeaseGone(EtcdException e) => EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound);
+    private static bool IsLeaseGone(EtcdException e) => e.Reason == EtcdErrorReason.LeaseNotFound;
 
     private async Task WaitForKeysAsync(CancellationToken cancellationToken)
     {

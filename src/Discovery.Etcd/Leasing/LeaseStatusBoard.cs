@@ -32,8 +32,16 @@ internal sealed partial class LeaseStatusBoard(WantedKeys keys, ILogger logger)
         {
             lock (_gate)
             {
-                return new EtcdLeaseStatus(
-                    _state, _leaseId, _clock?.TimeToLive ?? TimeSpan.Zero, _clock?.Remaining ?? TimeSpan.Zero, keys.Stored, keys.Wanted, _lastError);
+                return new EtcdLeaseStatus
+                {
+                    State = _state,
+                    LeaseId = _leaseId,
+                    TimeToLive = _clock?.TimeToLive ?? TimeSpan.Zero,
+                    Remaining = _clock?.Remaining ?? TimeSpan.Zero,
+                    KeysStored = keys.Stored,
+                    KeysWanted = keys.Wanted,
+                    LastError = _lastError,
+                };
             }
         }
     }

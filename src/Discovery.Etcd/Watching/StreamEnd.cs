@@ -1,3 +1,5 @@
+using Grpc.Core;
+
 namespace Discovery.Etcd.Watching;
 
 /// <summary>What ended a watch stream.</summary>
@@ -31,14 +33,14 @@ internal sealed record StreamEnd(StreamEndKind Kind, string Detail, EtcdExceptio
     public static StreamEnd Planned(string detail) => new(StreamEndKind.Planned, detail, null);
 
     public static StreamEnd Silent(string endpoint, TimeSpan limit) => Of(
-        StreamEndKind.Silent, endpoint, $"it gave no sign of life within {limit.TotalSeconds:0.###} s", EtcdStatusCode.DeadlineExceeded);
+        StreamEndKind.Silent, endpoint, $"it gave no sign of life within {limit.TotalSeconds:0.###} s", StatusCode.DeadlineExceeded);
 
     public static StreamEnd CutOff(string endpoint) => Of(
-        StreamEndKind.Unavailable, endpoint, "the member is cut off: it lags behind the cluster", EtcdStatusCode.Unavailable);
+        StreamEndKind.Unavailable, endpoint, "the member is cut off: it lags behind the cluster", StatusCode.Unavailable);
 
     public static StreamEnd Failed(string endpoint, Exception failure) => Of(
-        StreamEndKind.Broken, endpoint, failure.Message, EtcdStatusCode.Internal, failure);
+        StreamEndKind.Broken, endpoint, failure.Message, StatusCode.Internal, failure);
 
-    private static StreamEnd Of(StreamEndKind kind, string endpoint, string detail, EtcdStatusCode code, Exception? cause = null) => new(
-        kind, detail, new EtcdException($"The {WatchCall.Operation} stream at {endpoint} ended: {detail} ({code}).", code, WatchCall.Operation, [endpoint], cause));
+    private static StreamEnd Of(StreamEndKind kind, string endpoint, string detail, StatusCode code, Exception? cause = null) => new(
+        kind, detail, new EtcdException($"The {WatchCall.Operation} stream at {endpoint} ended: {detail} ({code}).", new Status(code, detail, cause), WatchCall.Operation, [endpoint]));
 }

@@ -1,6 +1,7 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Watching;
 
@@ -21,11 +22,11 @@ internal enum ConnectionOutcome
 internal sealed class WatchCall : IDisposable
 {
     /// <summary>The operation as errors name it.</summary>
-    public const string Operation = "Watch";
+    public const string Operation = OperationNames.Watch;
 
     private readonly EtcdClientOptions _options;
     private readonly EtcdConnection _connection;
-    private readonly GrpcDuplexCall<WatchRequest, WatchResponse> _call;
+    private readonly DuplexCall<WatchRequest, WatchResponse> _call;
     private readonly CancellationTokenSource _closing = new();
     private readonly CancellationToken _closed;
     private bool _isClosed;
@@ -37,7 +38,7 @@ internal sealed class WatchCall : IDisposable
         Token = token;
         _closed = _closing.Token;
         _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, requireLeader: true));
+        _call = new(new Protocol.Watch.WatchClient(_connection.Invoker).Watch(CallHeaders.Of(token, requireLeader: true)));
     }
 
     public EtcdEndpoint Endpoint { get; }
@@ -62,9 +63,9 @@ internal sealed class WatchCall : IDisposable
                 return response;
             }
 
-            End = Ended(new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream", GrpcFailureKind.Connection));
+            End = Ended(new CallFailedException(StatusCode.Unavailable, "etcd ended the stream", CallFailureKind.Connection));
         }
-        catch (GrpcException e)
+        catch (CallFailedException e)
         {
             End = Ended(e);
         }
@@ -98,14 +99,14 @@ internal sealed class WatchCall : IDisposable
 
     public void Dispose() => Close(ConnectionOutcome.Keep);
 
-    private StreamEnd Ended(GrpcException e) => new(KindOf(e), e.Detail, EtcdErrors.StreamEnded(Operation, Endpoint.Name, e, _options));
+    private StreamEnd Ended(CallFailedException e) => new(KindOf(e), e.Detail, EtcdErrors.StreamEnded(Operation, Endpoint.Name, e, _options));
 
-    private static StreamEndKind KindOf(GrpcException e) => e switch
+    private static StreamEndKind KindOf(CallFailedException e) => e switch
     {
-        { Kind: not GrpcFailureKind.Status } => StreamEndKind.Broken,
+        { Kind: not CallFailureKind.Status } => StreamEndKind.Broken,
         { WantsNewToken: true } => StreamEndKind.TokenInvalid,
         { IsTransient: true } => StreamEndKind.Unavailable,
-        _ when EtcdMessages.Is(e.Detail, EtcdMessages.NotForLearner) => StreamEndKind.Unavailable,
+        _ when e.Detail.Contains(EtcdMessages.NotForLearner, StringComparison.Ordinal) => StreamEndKind.Unavailable,
         _ => StreamEndKind.Rejected,
     };
 }

@@ -10,8 +10,8 @@ internal sealed class WatchConnector(
     EtcdClientOptions options,
     EndpointPool pool,
     TokenSource tokens,
-    RevisionMark latest,
-    Func<RangeRequest, CancellationToken, Task<RangeResponse>> readAsync)
+    LatestRevision latest,
+    KV.KVClient keyValues)
 {
     /// <summary>Raised, on any thread, when a token was found invalid: a stream that was opened with it is to be opened again.</summary>
     public event Action? TokenInvalidated
@@ -54,8 +54,8 @@ internal sealed class WatchConnector(
         try
         {
             var request = new RangeRequest { Key = range.Start, RangeEnd = range.End, Limit = 1, KeysOnly = true };
-            var header = (await readAsync(request, cancellationToken).ConfigureAwait(false)).Header;
-            latest.Note(header);
+            var header = (await keyValues.RangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false)).Header;
+            latest.Observe(header);
             return (header, null);
         }
         catch (EtcdException e)

@@ -1,5 +1,6 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Watching;
@@ -26,13 +27,13 @@ internal sealed partial class WatchDiagnosis(
             return true;
         }
 
-        ListAgain(stream, watch, EtcdStatusCode.FailedPrecondition, $"another cluster answers: {header.ClusterId:x} instead of {watch.ClusterId:x}");
+        ListAgain(stream, watch, StatusCode.FailedPrecondition, $"another cluster answers: {header.ClusterId:x} instead of {watch.ClusterId:x}");
         return false;
     }
 
     /// <summary>The events from where the watch stands were compacted.</summary>
     public void Compacted(WatchStream stream, WatchSubscription watch, long compactRevision) =>
-        ListAgain(stream, watch, EtcdStatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}");
+        ListAgain(stream, watch, StatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}");
 
     /// <summary>
     /// The server knows an older revision, or an earlier raft term, than the watch has seen: it is behind, or the cluster was restored from
@@ -49,13 +50,13 @@ internal sealed partial class WatchDiagnosis(
     public void Refused(WatchStream stream, WatchSubscription watch, string reason)
     {
         watch.Refused();
-        if (EtcdMessages.Is(reason, EtcdMessages.PermissionDenied) || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
+        if (EtcdMessages.ReasonOf(reason) == EtcdErrorReason.PermissionDenied || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
         {
             _ = CheckPermissionAsync(stream, watch, reason);
         }
         else
         {
-            Reject(stream, watch, Error(stream, EtcdStatusCode.Unknown, $"etcd refused the watch: {reason}"));
+            Reject(stream, watch, Error(stream, StatusCode.Unknown, $"etcd refused the watch: {reason}"));
         }
     }
 
@@ -65,7 +66,7 @@ internal sealed partial class WatchDiagnosis(
         var what = mustDrop
             ? $"more than {UnreadBudget.Total >> 20} MiB of updates were left unread by all readers together, most of them by this one"
             : $"more than {UnreadBudget.PerWatch >> 20} MiB of its updates were left unread";
-        var error = new EtcdException($"Watch on '{watch.Prefix}': {what}.", EtcdStatusCode.ResourceExhausted, WatchCall.Operation, []);
+        var error = new EtcdException($"Watch on '{watch.Prefix}': {what}.", new Status(StatusCode.ResourceExhausted, what), WatchCall.Operation, []);
         Log.Unread(logger, watch.Prefix, error.Message);
         if (mustDrop)
         {
@@ -77,8 +78,8 @@ internal sealed partial class WatchDiagnosis(
         }
     }
 
-    private static EtcdException Error(WatchStream stream, EtcdStatusCode code, string what) =>
-        new($"Watch at {stream.Endpoint}: {what}.", code, WatchCall.Operation, [stream.Endpoint]);
+    private static EtcdException Error(WatchStream stream, StatusCode code, string what) =>
+        new($"Watch at {stream.Endpoint}: {what}.", new Status(code, what), WatchCall.Operation, [stream.Endpoint]);
 
     private static TimeSpan PauseAfter(int refusals) =>
         Jitter.Spread(Jitter.Grow(WatchTimings.FirstRefusalPause, refusals, WatchTimings.LongestRefusalPause));
@@ -140,7 +141,7 @@ internal sealed partial class WatchDiagnosis(
 
             if (refusal is not null || watch.Refusals > RefusalsBlamedOnToken)
             {
-                Reject(stream, watch, refusal ?? Error(stream, EtcdStatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
+                Reject(stream, watch, refusal ?? Error(stream, StatusCode.PermissionDenied, $"etcd refused the watch: {reason}"));
                 return;
             }
 
@@ -152,10 +153,10 @@ internal sealed partial class WatchDiagnosis(
     private void WentBack(WatchStream stream, WatchSubscription watch, string what)
     {
         stream.Cancel(watch);
-        ListAgain(stream, watch, EtcdStatusCode.OutOfRange, what);
+        ListAgain(stream, watch, StatusCode.OutOfRange, what);
     }
 
-    private void ListAgain(WatchStream stream, WatchSubscription watch, EtcdStatusCode code, string what)
+    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string what)
     {
         var error = Error(stream, code, what);
         Log.ListAgain(logger, watch.Prefix, error.Message);

@@ -1,6 +1,7 @@
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Watching;
@@ -355,7 +356,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     // No token could be had: the same failure that all other operations report.
     private void OnNoToken(EtcdException error)
     {
-        var isOutage = error.StatusCode is EtcdStatusCode.Unavailable or EtcdStatusCode.DeadlineExceeded;
+        var isOutage = error.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded;
         _isOpening = false;
         _policy.Ended(isOutage ? StreamEndKind.Broken : StreamEndKind.Rejected, wasOpen: false);
         Fail(string.Join(", ", error.Endpoints), error.Message, error);

@@ -1,5 +1,5 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
 
 namespace Discovery.Etcd.Watching;

@@ -1,6 +1,7 @@
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf.Collections;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Watching;
 
@@ -32,7 +33,7 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
     private RepeatedField<Event>? _fragments;
     private bool _isInterrupted;
     private bool _isUnavailable;
-    private EtcdStatusCode? _loggedRefusal;
+    private StatusCode? _loggedRefusal;
     private long _loggedRefusalAt;
 
     public string Prefix => prefix;
@@ -250,13 +251,13 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
             var changes = new List<EtcdWatchEvent>();
             for (; i < count && events[i].Kv.ModRevision == revision; i++)
             {
-                changes.Add(new EtcdWatchEvent(events[i].Type == Event.Types.EventType.Delete, Records.From(events[i].Kv)));
+                changes.Add(new EtcdWatchEvent { Deleted = events[i].Type == Event.Types.EventType.Delete, Record = Records.From(events[i].Kv) });
             }
 
             if (revision >= Next)
             {
                 Next = revision + 1;
-                Updates.Add(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, revision, changes));
+                Updates.Add(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = revision, Events = changes });
             }
         }
     }
@@ -270,5 +271,5 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
         }
     }
 
-    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => Updates.Add(new EtcdWatchUpdate(kind, Seen, [], error));
+    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => Updates.Add(new EtcdWatchUpdate { Kind = kind, Revision = Seen, Error = error });
 }

@@ -148,5 +148,12 @@ public sealed class LayoutTests
     public void Service_names_may_not_hold_what_would_reach_into_other_services_keys(string name, bool isFine)
         => Assert.Equal(isFine, ServiceNames.GetProblem(name) is null);
 
-    private static EtcdKeyValue Record(string key, byte[] value) => new(Encoding.UTF8.GetBytes(key), value, 1, 7, 1, 0);
+    private static EtcdKeyValue Record(string key, byte[] value) => new()
+    {
+        KeyBytes = Encoding.UTF8.GetBytes(key),
+        Value = value,
+        CreateRevision = 1,
+        ModRevision = 7,
+        Version = 1,
+    };
 }

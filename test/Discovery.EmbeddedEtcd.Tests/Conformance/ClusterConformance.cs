@@ -1,7 +1,7 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Discovery.Etcd;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
 
@@ -24,7 +24,7 @@ public abstract class ClusterConformance(IServer server) : ConformanceTest(serve
     [Fact]
     public async Task The_one_member_can_be_reached_at_its_client_url()
     {
-        var list = await Client.CallAsync(MoreMethods.MemberList, new MemberListRequest());
+        var list = await Client.CallAsync(EtcdMethods.MemberList, new MemberListRequest());
 
         var member = Assert.Single(list.Members);
         Assert.Equal([Endpoint], member.ClientURLs);
@@ -35,15 +35,15 @@ public abstract class ClusterConformance(IServer server) : ConformanceTest(serve
     [Fact]
     public async Task Authentication_is_not_enabled()
         => Assert.Equal(
-            (EtcdStatusCode.FailedPrecondition, "etcdserver: authentication is not enabled"),
+            (StatusCode.FailedPrecondition, "etcdserver: authentication is not enabled"),
             await RawClient.FailureOfAsync(Client.CallAsync(EtcdMethods.Authenticate, new AuthenticateRequest { Name = "root", Password = "secret" })));
 
     [Fact]
     public async Task An_unknown_method_is_unimplemented()
     {
-        var unknown = new EtcdMethod<StatusRequest, StatusResponse>("/etcdserverpb.KV/Unknown", StatusResponse.Parser);
+        var unknown = EtcdMethods.Create("KV", "Unknown", StatusRequest.Parser, StatusResponse.Parser);
 
-        Assert.Equal(EtcdStatusCode.Unimplemented, (await RawClient.FailureOfAsync(Client.CallAsync(unknown, new StatusRequest()))).Code);
+        Assert.Equal(StatusCode.Unimplemented, (await RawClient.FailureOfAsync(Client.CallAsync(unknown, new StatusRequest()))).Code);
     }
 }
 

@@ -254,14 +254,14 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
         for (var i = 0; i < 4; i++)
         {
             var put = new PutRequest { Key = Key($"{i}").Bytes(), Value = value };
-            var revision = (await Client.CallAsync(Etcd.Transport.EtcdMethods.Put, put)).Header.Revision;
+            var revision = (await Client.CallAsync(EtcdMethods.Put, put)).Header.Revision;
             first = first == 0 ? revision : first;
         }
 
         var lease = (await Client.GrantAsync(600)).ID;
         for (var i = 0; i < 4; i++)
         {
-            await Client.CallAsync(Etcd.Transport.EtcdMethods.Put, new PutRequest { Key = Key($"{i}").Bytes(), Value = value, Lease = lease });
+            await Client.CallAsync(EtcdMethods.Put, new PutRequest { Key = Key($"{i}").Bytes(), Value = value, Lease = lease });
         }
 
         // One revision with four deletions that carry what they deleted is larger than a fragment may be.

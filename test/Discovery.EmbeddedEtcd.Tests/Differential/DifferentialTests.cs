@@ -1,7 +1,6 @@
 using System.Globalization;
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Xunit.Abstractions;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
@@ -71,10 +70,10 @@ public sealed class DifferentialTests(ITestOutputHelper output)
             case < 88:
                 // What is left depends on the moment of asking.
                 await twin.CallAsync(
-                    MoreMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
+                    EtcdMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
                 break;
             case < 89:
-                await twin.CallAsync(MoreMethods.LeaseLeases, new LeaseLeasesRequest());
+                await twin.CallAsync(EtcdMethods.LeaseLeases, new LeaseLeasesRequest());
                 break;
             case < 90:
                 await RenewAsync(generator.AnyLease(), twin);

@@ -1,6 +1,6 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
 
@@ -13,8 +13,8 @@ internal sealed class Twin(string real, string embedded) : IDisposable
 
     /// <summary>Makes the call at both; their outcomes have to be the same.</summary>
     /// <returns>The real one's answer, or <see langword="null"/> where it was an error.</returns>
-    public async Task<TResponse?> CallAsync<TRequest, TResponse>(EtcdMethod<TRequest, TResponse> method, TRequest request, Action<TResponse>? normalize = null)
-        where TRequest : IMessage<TRequest>
+    public async Task<TResponse?> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, Action<TResponse>? normalize = null)
+        where TRequest : class, IMessage<TRequest>
         where TResponse : class, IMessage<TResponse>
     {
         TResponse? answer = null;

@@ -1,7 +1,6 @@
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;

@@ -1,10 +1,10 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 
 namespace Discovery.EmbeddedEtcd.Tests.Support;
 
 /// <summary>A keep-alive stream.</summary>
-internal sealed class KeepAliveCall(GrpcDuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> call) : IDisposable
+internal sealed class KeepAliveCall(DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> call) : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 

@@ -1,25 +1,35 @@
-using System.Net;
-using Discovery.Etcd;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
-using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
 
 namespace Discovery.EmbeddedEtcd.Tests.Support;
 
 /// <summary>etcd's API as it is on the wire, one call at a time, without retries.</summary>
-internal sealed class RawClient(string endpoint) : IDisposable
+internal sealed class RawClient : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    private readonly Uri _address = new(endpoint);
-    private readonly HttpMessageInvoker _invoker = new(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null });
+    private readonly GrpcChannel _channel;
+    private readonly CallInvoker _invoker;
 
-    public HttpMessageInvoker Invoker => _invoker;
+    public RawClient(string endpoint, SocketsHttpHandler? handler = null)
+    {
+        handler ??= new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null };
+        _channel = GrpcChannel.ForAddress(endpoint, new GrpcChannelOptions
+        {
+            HttpHandler = handler,
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = null,
+            MaxSendMessageSize = null,
+        });
+        _invoker = _channel.CreateCallInvoker();
+    }
 
-    public async Task<TResponse> CallAsync<TRequest, TResponse>(EtcdMethod<TRequest, TResponse> method, TRequest request, CancellationToken cancellationToken = default)
-        where TRequest : IMessage<TRequest>
-        where TResponse : class, IMessage<TResponse>
-        => await GrpcUnaryCall.InvokeAsync(_invoker, _address, method, request, default, null, cancellationToken).WaitAsync(Limit, cancellationToken);
+    public async Task<TResponse> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CancellationToken cancellationToken = default)
+        where TRequest : class
+        where TResponse : class
+        => await _invoker.AsyncUnaryCall(method, null, new CallOptions(cancellationToken: cancellationToken), request).ResponseAsync.WaitAsync(Limit, cancellationToken);
 
     public Task<RangeResponse> RangeAsync(RangeRequest request) => CallAsync(EtcdMethods.Range, request);
 
@@ -39,19 +49,19 @@ internal sealed class RawClient(string endpoint) : IDisposable
     public Task RevokeAsync(long id) => CallAsync(EtcdMethods.LeaseRevoke, new LeaseRevokeRequest { ID = id });
 
     public Task<LeaseTimeToLiveResponse> TimeToLiveAsync(long id, bool keys = false)
-        => CallAsync(MoreMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = id, Keys = keys });
+        => CallAsync(EtcdMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = id, Keys = keys });
 
-    public WatchCall Watch() => new(new GrpcDuplexCall<WatchRequest, WatchResponse>(_invoker, _address, EtcdMethods.Watch, default));
+    public WatchCall Watch() => new(new DuplexCall<WatchRequest, WatchResponse>(new Watch.WatchClient(_invoker).Watch()));
 
     public KeepAliveCall KeepAlive()
-        => new(new GrpcDuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse>(_invoker, _address, EtcdMethods.LeaseKeepAlive, default));
+        => new(new DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse>(new Lease.LeaseClient(_invoker).LeaseKeepAlive()));
 
     /// <summary>Makes a call that has to fail, and returns how.</summary>
-    public static async Task<(EtcdStatusCode Code, string Detail)> FailureOfAsync(Task call)
+    public static async Task<(StatusCode Code, string Detail)> FailureOfAsync(Task call)
     {
-        var failure = await Assert.ThrowsAsync<GrpcException>(() => call);
-        return (failure.Code, failure.Detail);
+        var failure = await Assert.ThrowsAsync<RpcException>(() => call);
+        return (failure.StatusCode, failure.Status.Detail);
     }
 
-    public void Dispose() => _invoker.Dispose();
+    public void Dispose() => _channel.Dispose();
 }

@@ -1,10 +1,10 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 
 namespace Discovery.EmbeddedEtcd.Tests.Support;
 
 /// <summary>A watch stream, read one response at a time.</summary>
-internal sealed class WatchCall(GrpcDuplexCall<WatchRequest, WatchResponse> call) : IDisposable
+internal sealed class WatchCall(DuplexCall<WatchRequest, WatchResponse> call) : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 

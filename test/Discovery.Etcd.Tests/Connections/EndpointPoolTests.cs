@@ -1,4 +1,5 @@
 using Discovery.Etcd.Connections;
+using Grpc.Net.Client;
 
 namespace Discovery.Etcd.Tests.Connections;
 
@@ -79,6 +80,6 @@ public sealed class EndpointPoolTests
     }
 
     private EndpointPool Create(int count) => new(
-        [.. Enumerable.Range(1, count).Select(i => new EtcdEndpoint(new Uri($"http://m{i}:2379"), () => new HttpMessageInvoker(new SocketsHttpHandler()), _clock))],
+        [.. Enumerable.Range(1, count).Select(i => new EtcdEndpoint(new Uri($"http://m{i}:2379"), () => GrpcChannel.ForAddress("http://localhost"), _clock))],
         start: 0);
 }

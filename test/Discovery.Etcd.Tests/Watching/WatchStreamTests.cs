@@ -1,6 +1,6 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Discovery.Etcd.Watching;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Watching;
 
@@ -257,7 +257,7 @@ public sealed class WatchStreamTests : IAsyncLifetime
     [Fact]
     public async Task Many_failures_are_told_once_and_do_not_spin()
     {
-        _server.On(EtcdMethods.Watch, http => ScriptedServer.RefuseAsync(http, EtcdStatusCode.Unavailable, "etcdserver: no leader"));
+        _server.On(EtcdMethods.Watch, http => ScriptedServer.RefuseAsync(http, StatusCode.Unavailable, "etcdserver: no leader"));
         await using var watch = _client.Watch("", 5);
         await Eventually.IsTrue(() => _server.Calls.Count >= 2);
 

@@ -1,4 +1,5 @@
 using Discovery.Etcd;
+using Grpc.Core;
 using Xunit.Abstractions;
 using static Discovery.IntegrationTests.Etcd.Clients;
 
@@ -137,7 +138,7 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("x"));
 
         output.WriteLine(error.Message);
-        Assert.Equal(EtcdStatusCode.Unavailable, error.StatusCode);
+        Assert.Equal(StatusCode.Unavailable, error.StatusCode);
         Assert.Equal("Range", error.Operation);
         Assert.Equal(2, error.Endpoints.Count);
         Assert.Contains("http://127.0.0.1:9 (connection refused", error.Message, StringComparison.Ordinal);

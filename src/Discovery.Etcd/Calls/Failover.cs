@@ -1,8 +1,8 @@
 using Discovery.Etcd.Auth;
-using Discovery.Etcd.Transport;
+using Discovery.Etcd.Connections;
 using Microsoft.Extensions.Logging;
 
-namespace Discovery.Etcd.Connections;
+namespace Discovery.Etcd.Calls;
 
 /// <summary>
 /// Runs one operation at one endpoint after another, each with a short limit, until one answers or the total limit passes. Tokens are
@@ -23,13 +23,15 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
     /// <summary>Runs an operation.</summary>
     /// <param name="operation">Its name.</param>
     /// <param name="tokens">Where the token comes from; <see langword="null"/> for the operation that fetches tokens.</param>
-    /// <param name="runAsync">Makes one attempt; fails with <see cref="GrpcException"/>.</param>
+    /// <param name="runAsync">Makes one attempt; fails with <see cref="CallFailedException"/>.</param>
     /// <param name="cancellationToken">Cancels the operation.</param>
+    /// <param name="preferred">The endpoint to go to while there is one; default: the pool's choice.</param>
     /// <exception cref="EtcdException">All attempts failed, or etcd refused.</exception>
-    public async Task<T> RunAsync<T>(string operation, TokenSource? tokens, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
+    public async Task<T> RunAsync<T>(
+        string operation, TokenSource? tokens, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken, Func<EtcdEndpoint?>? preferred = null)
     {
         var started = time.GetTimestamp();
-        var log = new AttemptLog();
+        var history = new AttemptHistory();
         var renewals = 0;
         using var limit = new CancellationTokenSource(options.RequestTimeout, time);
         using var total = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken, shutdown);
@@ -37,58 +39,59 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
         {
             while (true)
             {
-                var token = tokens is null ? null : await tokens.GetAsync(total.Token);
+                var token = tokens is null ? null : await tokens.GetAsync(total.Token).ConfigureAwait(false);
                 var left = options.RequestTimeout - time.GetElapsedTime(started);
-                using var attempt = new Attempt(pool.Choose(log.Tried), token, LimitOf(log, left), left, time, total.Token);
+                var endpoint = preferred?.Invoke() ?? pool.Choose(history.Tried);
+                using var attempt = new Attempt(endpoint, token, LimitOf(history, left), time, total.Token);
                 try
                 {
-                    var result = await runAsync(attempt);
-                    attempt.Endpoint.Succeeded();
+                    var result = await runAsync(attempt).ConfigureAwait(false);
+                    endpoint.Succeeded();
                     return result;
                 }
-                catch (GrpcException e) when (e.WantsNewToken && tokens is { IsEnabled: true } && renewals < MaxTokenRenewals)
+                catch (CallFailedException e) when (e.WantsNewToken && tokens is { IsEnabled: true } && renewals < MaxTokenRenewals)
                 {
                     renewals++;
                     tokens.Invalidate(token);
                 }
-                catch (GrpcException e) when (e.IsTransient)
+                catch (CallFailedException e) when (e.IsTransient)
                 {
-                    await NoteAsync(operation, attempt.Endpoint, e, log, total.Token);
+                    await AfterFailureAsync(operation, endpoint, e, history, total.Token).ConfigureAwait(false);
                 }
                 catch (OperationCanceledException) when (attempt.WasSilent && !total.IsCancellationRequested)
                 {
-                    var silence = GrpcException.Silent($"no answer within {attempt.Limit.TotalSeconds:0.###} s");
-                    await NoteAsync(operation, attempt.Endpoint, silence, log, total.Token);
+                    var silence = CallFailedException.Silent($"no answer within {attempt.Limit.TotalSeconds:0.###} s");
+                    await AfterFailureAsync(operation, endpoint, silence, history, total.Token).ConfigureAwait(false);
                 }
-                catch (GrpcException e)
+                catch (CallFailedException e)
                 {
-                    attempt.Endpoint.Succeeded();
-                    throw EtcdErrors.Refused(operation, attempt.Endpoint.Name, e, options);
+                    endpoint.Succeeded();
+                    throw EtcdErrors.Refused(operation, endpoint.Name, e, options);
                 }
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             ObjectDisposedException.ThrowIf(shutdown.IsCancellationRequested, typeof(EtcdClient));
-            throw EtcdErrors.Unreachable(operation, pool, log.Attempts, options);
+            throw EtcdErrors.Unreachable(operation, pool, history.Failures, options);
         }
     }
 
     // After an unanswered attempt, short ones follow for a while. What a member took in while its leader was dead is lost without a word,
     // and only what is sent after the election is served; with attempts of full length, half a second would be wasted on average.
-    private TimeSpan LimitOf(AttemptLog log, TimeSpan left)
+    private TimeSpan LimitOf(AttemptHistory history, TimeSpan left)
     {
         var elapsed = options.RequestTimeout - left;
-        return log.HasSilence && elapsed < options.AttemptTimeout * PatienceAfterSilence ? options.AttemptTimeout / ShortAttempts : options.AttemptTimeout;
+        return history.HasSilence && elapsed < options.AttemptTimeout * PatienceAfterSilence ? options.AttemptTimeout / ShortAttempts : options.AttemptTimeout;
     }
 
-    private async Task NoteAsync(string operation, EtcdEndpoint endpoint, GrpcException failure, AttemptLog log, CancellationToken cancellationToken)
+    private async Task AfterFailureAsync(string operation, EtcdEndpoint endpoint, CallFailedException failure, AttemptHistory history, CancellationToken cancellationToken)
     {
         endpoint.Failed();
         Log.AttemptFailed(logger, operation, endpoint.Name, failure.Detail);
-        if (log.Add(endpoint, failure, pool.All.Count))
+        if (history.Add(endpoint, failure, pool.All.Count))
         {
-            await Task.Delay(Jitter.Spread(Jitter.Grow(FirstPause, log.Rounds, LongestPause)), time, cancellationToken);
+            await Task.Delay(Jitter.Spread(Jitter.Grow(FirstPause, history.Rounds, LongestPause)), time, cancellationToken).ConfigureAwait(false);
         }
     }
 

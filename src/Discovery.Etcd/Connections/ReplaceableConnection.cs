@@ -1,10 +1,12 @@
+using Grpc.Net.Client;
+
 namespace Discovery.Etcd.Connections;
 
 /// <summary>
-/// The place of one connection of an endpoint. A connection on which call after call stays unanswered is replaced: it may be half open,
+/// A connection of an endpoint, in use or its successor. One on which call after call stays unanswered is replaced: it may be half open,
 /// and HTTP/2 pings would need many seconds to find that out.
 /// </summary>
-internal sealed class ConnectionSlot(Func<HttpMessageInvoker> connect) : IDisposable
+internal sealed class ReplaceableConnection(Func<GrpcChannel> connect) : IDisposable
 {
     // One unanswered call may be a slow server's; a new connection for each would add to its load.
     private const int SilencesBeforeReplacement = 2;
@@ -56,7 +58,7 @@ internal sealed class ConnectionSlot(Func<HttpMessageInvoker> connect) : IDispos
         lock (_gate)
         {
             _disposed = true;
-            _current?.Invoker.Dispose();
+            _current?.Close();
             _current = null;
         }
     }

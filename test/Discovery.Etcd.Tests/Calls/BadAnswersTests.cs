@@ -1,10 +1,10 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
+using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using static Discovery.Etcd.Tests.ScriptedServer;
 
-namespace Discovery.Etcd.Tests.Transport;
+namespace Discovery.Etcd.Tests.Calls;
 
 /// <summary>Peers that answer wrongly: each gives a clear error, and the client goes on.</summary>
 public sealed class BadAnswersTests
@@ -13,17 +13,17 @@ public sealed class BadAnswersTests
 
     private static readonly Dictionary<string, (Func<HttpContext, Task> Answer, string Message)> Bad = new(StringComparer.Ordinal)
     {
-        ["truncated"] = (http => WriteAsync(http, GrpcFraming.Frame(Good)[..^2], "0"), "cut off after"),
-        ["truncated header"] = (http => WriteAsync(http, [0, 0, 0], "0"), "cut off inside its header"),
-        ["compressed"] = (http => WriteAsync(http, [1, 0, 0, 0, 1, 0], "0"), "compressed"),
-        ["garbage"] = (http => WriteAsync(http, [0, 0, 0, 0, 2, 0xff, 0xff], "0"), "cannot be decoded"),
-        ["no message"] = (http => WriteAsync(http, [], "0"), "holds no message"),
-        ["two messages"] = (http => WriteAsync(http, [.. GrpcFraming.Frame(Good), .. GrpcFraming.Frame(Good)], "0"), "more than one message"),
-        ["no status"] = (http => WriteAsync(http, GrpcFraming.Frame(Good), null), "without grpc-status"),
-        ["strange status"] = (http => WriteAsync(http, GrpcFraming.Frame(Good), "fine"), "grpc-status is 'fine'"),
-        ["html"] = (http => WriteHtmlAsync(http, 200), "HTTP 200 with content type 'text/html'"),
-        ["gateway"] = (http => WriteHtmlAsync(http, 502), "HTTP 502 with content type 'text/html'"),
-        ["no content type"] = (_ => Task.CompletedTask, "content type 'none'"),
+        ["truncated"] = (http => WriteAsync(http, GrpcFraming.Frame(Good)[..^2], "0"), "malformed: Unexpected end of content while reading the message content"),
+        ["truncated header"] = (http => WriteAsync(http, [0, 0, 0], "0"), "malformed: Unexpected end of content while reading the message header"),
+        ["compressed"] = (http => WriteAsync(http, [1, 0, 0, 0, 1, 0], "0"), "grpc-encoding"),
+        ["garbage"] = (http => WriteAsync(http, [0, 0, 0, 0, 2, 0xff, 0xff], "0"), "malformed: "),
+        ["no message"] = (http => WriteAsync(http, [], "0"), "Failed to deserialize response message"),
+        ["two messages"] = (http => WriteAsync(http, [.. GrpcFraming.Frame(Good), .. GrpcFraming.Frame(Good)], "0"), "malformed: Unexpected data after finished reading message"),
+        ["no status"] = (http => WriteAsync(http, GrpcFraming.Frame(Good), null), "No grpc-status found"),
+        ["strange status"] = (http => WriteAsync(http, GrpcFraming.Frame(Good), "fine"), "malformed: Unexpected grpc-status value: fine"),
+        ["html"] = (http => WriteHtmlAsync(http, 200), "Invalid content-type value: text/html: something else than etcd"),
+        ["gateway"] = (http => WriteHtmlAsync(http, 502), "HTTP status code: 502: something else than etcd"),
+        ["no content type"] = (_ => Task.CompletedTask, "did not have a content-type header: something else than etcd"),
         ["reset"] = (http => { http.Abort(); return Task.CompletedTask; }, "http"),
         ["reset in the middle"] = (ResetInTheMiddleAsync, "http"),
     };
@@ -92,20 +92,20 @@ public sealed class BadAnswersTests
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync("a"));
 
-        Assert.Equal(EtcdStatusCode.ResourceExhausted, error.StatusCode);
-        Assert.Contains("more than the limit", error.Message, StringComparison.Ordinal);
+        Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
+        Assert.Contains("exceeds the maximum configured message size", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task An_error_message_is_decoded()
     {
         await using var server = await StartAsync();
-        server.On(EtcdMethods.Range, http => RefuseAsync(http, EtcdStatusCode.PermissionDenied, "etcdserver: permission denied – ü%"));
+        server.On(EtcdMethods.Range, http => RefuseAsync(http, StatusCode.PermissionDenied, "etcdserver: permission denied – ü%"));
         await using var client = ConnectPatiently(server);
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync("a"));
 
-        Assert.Equal(EtcdStatusCode.PermissionDenied, error.StatusCode);
+        Assert.Equal(StatusCode.PermissionDenied, error.StatusCode);
         Assert.Contains("permission denied – ü%", error.Message, StringComparison.Ordinal);
     }
 
@@ -136,7 +136,7 @@ public sealed class BadAnswersTests
 
     private static async Task WriteAsync(HttpContext http, byte[] body, string? status)
     {
-        http.Response.ContentType = GrpcStatus.ContentType;
+        http.Response.ContentType = GrpcFraming.ContentType;
         await http.Response.Body.WriteAsync(body);
         if (status is not null)
         {
@@ -153,7 +153,7 @@ public sealed class BadAnswersTests
 
     private static async Task ResetInTheMiddleAsync(HttpContext http)
     {
-        http.Response.ContentType = GrpcStatus.ContentType;
+        http.Response.ContentType = GrpcFraming.ContentType;
         await http.Response.Body.WriteAsync(GrpcFraming.Frame(Good).AsMemory(0, 6));
         await http.Response.Body.FlushAsync();
         http.Abort();

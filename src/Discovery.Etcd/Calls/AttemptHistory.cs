@@ -1,17 +1,17 @@
-using Discovery.Etcd.Transport;
+using Discovery.Etcd.Connections;
 
-namespace Discovery.Etcd.Connections;
+namespace Discovery.Etcd.Calls;
 
 /// <summary>What an operation has tried so far.</summary>
-internal sealed class AttemptLog
+internal sealed class AttemptHistory
 {
-    private readonly List<(EtcdEndpoint Endpoint, GrpcException Failure)> _attempts = [];
+    private readonly List<(EtcdEndpoint Endpoint, CallFailedException Failure)> _failures = [];
     private readonly HashSet<EtcdEndpoint> _tried = [];
 
     /// <summary>The endpoints tried in the present round through all of them.</summary>
     public IReadOnlyCollection<EtcdEndpoint> Tried => _tried;
 
-    public IReadOnlyList<(EtcdEndpoint Endpoint, GrpcException Failure)> Attempts => _attempts;
+    public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures => _failures;
 
     /// <summary>Whether an attempt got no answer.</summary>
     public bool HasSilence { get; private set; }
@@ -19,13 +19,13 @@ internal sealed class AttemptLog
     /// <summary>How many times all endpoints failed in turn.</summary>
     public int Rounds { get; private set; }
 
-    /// <summary>Notes a failure.</summary>
+    /// <summary>Adds a failure.</summary>
     /// <returns>Whether it completed a round.</returns>
-    public bool Add(EtcdEndpoint endpoint, GrpcException failure, int endpoints)
+    public bool Add(EtcdEndpoint endpoint, CallFailedException failure, int endpoints)
     {
-        _attempts.Add((endpoint, failure));
+        _failures.Add((endpoint, failure));
         _tried.Add(endpoint);
-        HasSilence |= failure.Kind == GrpcFailureKind.Silence;
+        HasSilence |= failure.Kind == CallFailureKind.Silence;
         if (_tried.Count < endpoints)
         {
             return false;

@@ -6,15 +6,15 @@ namespace Discovery.Etcd.Connections;
 /// The cluster's revision by the last answer that a majority stood behind. A member that stays below it was cut off from the others, even
 /// if it answers.
 /// </summary>
-internal sealed class RevisionMark
+internal sealed class LatestRevision
 {
     private long _revision;
 
     /// <summary>The revision; 0 while none is known.</summary>
     public long Revision => Volatile.Read(ref _revision);
 
-    /// <summary>Notes a linearizable answer. It may be lower than the last one: the cluster may have been restored from a backup.</summary>
-    public void Note(ResponseHeader? header)
+    /// <summary>Takes in a linearizable answer. It may be lower than the last one: the cluster may have been restored from a backup.</summary>
+    public void Observe(ResponseHeader? header)
     {
         if (header is not null)
         {

@@ -1,7 +1,7 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
-namespace Discovery.Etcd.Tests.Connections;
+namespace Discovery.Etcd.Tests.Calls;
 
 public sealed class FailoverTests : IAsyncLifetime
 {
@@ -28,7 +28,7 @@ public sealed class FailoverTests : IAsyncLifetime
     [InlineData("Unknown", "context deadline exceeded")]
     public async Task An_unavailable_endpoint_is_passed_over_and_left_alone(string code, string detail)
     {
-        _bad.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, Enum.Parse<EtcdStatusCode>(code), detail));
+        _bad.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code), detail));
         await using var client = Connect();
 
         for (var i = 0; i < 20; i++)
@@ -56,7 +56,7 @@ public sealed class FailoverTests : IAsyncLifetime
     {
         foreach (var server in (ScriptedServer[])[_bad, _good])
         {
-            server.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, EtcdStatusCode.PermissionDenied, "etcdserver: permission denied"));
+            server.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, StatusCode.PermissionDenied, "etcdserver: permission denied"));
         }
 
         await using var client = Connect();
@@ -113,7 +113,7 @@ public sealed class FailoverTests : IAsyncLifetime
                     return;
                 }
 
-                await ScriptedServer.RefuseAsync(http, EtcdStatusCode.FailedPrecondition, "etcdserver: lease already exists");
+                await ScriptedServer.RefuseAsync(http, StatusCode.FailedPrecondition, "etcdserver: lease already exists");
             });
             server.On(EtcdMethods.LeaseKeepAlive, async http =>
             {
