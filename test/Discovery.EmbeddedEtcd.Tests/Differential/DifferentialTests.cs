@@ -23,7 +23,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         var seed = Setting("DIFFERENTIAL_SEED") ?? Random.Shared.Next();
         var operations = Setting("DIFFERENTIAL_OPERATIONS") ?? 5_000;
         output.WriteLine($"seed {seed}, {operations} operations");
-        await using var real = await EtcdProcess.StartAsync();
+        await using var real = await EtcdServer.StartAsync();
         await using var embedded = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = 0 });
         using var twin = new Twin(real.Endpoint, embedded.Endpoint);
         using var watches = new TwinWatches(twin);
