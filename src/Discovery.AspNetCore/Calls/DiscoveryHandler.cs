@@ -26,7 +26,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
     {
         try
         {
-            return await RouteAsync(request, steering, cancellationToken);
+            return await RouteAsync(request, steering, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -47,14 +47,14 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
     {
         try
         {
-            await pool.WaitForReadyAsync(cancellationToken);
+            await pool.WaitForReadyAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ServiceDiscoveryException e)
         {
             return NoInstance.Answer(request, e.Message, e);
         }
 
-        return await AttemptAsync(pool, request, steering, cancellationToken);
+        return await AttemptAsync(pool, request, steering, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Each call allocates what this method keeps across its one await: it is kept small.</summary>
@@ -77,7 +77,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             var call = instance.OnCallStarted();
             try
             {
-                var response = await instance.Transport!.SendAsync(request, cancellationToken);
+                var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
                 return Track(response, instance, call);
             }
             catch (Exception e) when (OutcomeRules.IsConnectFailure(e, cancellationToken))

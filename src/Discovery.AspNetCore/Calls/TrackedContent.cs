@@ -74,13 +74,13 @@ internal sealed class TrackedContent : HttpContent
     }
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        => await SerializeToStreamAsync(stream, context, CancellationToken.None);
+        => await SerializeToStreamAsync(stream, context, CancellationToken.None).ConfigureAwait(false);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         try
         {
-            await _inner.CopyToAsync(stream, context, cancellationToken);
+            await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -100,7 +100,7 @@ internal sealed class TrackedContent : HttpContent
         var stream = _inner.ReadAsStreamAsync();
         return stream.IsCompletedSuccessfully ? Task.FromResult<Stream>(new TrackedStream(stream.Result, this)) : Wrap(stream);
 
-        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending, this);
+        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending.ConfigureAwait(false), this);
     }
 
     protected override bool TryComputeLength(out long length)

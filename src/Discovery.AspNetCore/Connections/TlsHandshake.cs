@@ -25,12 +25,12 @@ internal sealed class TlsHandshake(string host, SslClientAuthenticationOptions o
         var tls = new SslStream(stream, leaveInnerStreamOpen: false);
         try
         {
-            await tls.AuthenticateAsClientAsync(OptionsFor(request), cancellationToken);
+            await tls.AuthenticateAsClientAsync(OptionsFor(request), cancellationToken).ConfigureAwait(false);
             return tls;
         }
         catch
         {
-            await tls.DisposeAsync();
+            await tls.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }

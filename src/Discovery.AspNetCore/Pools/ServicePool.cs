@@ -15,7 +15,7 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
-    private readonly ServiceWatcher _watcher;
+    private readonly IWatchedService _service;
     private readonly IBalancingPolicy _policy;
     private readonly InstanceContext _context;
     private readonly TransportFactory _transports;
@@ -35,15 +35,15 @@ internal sealed partial class ServicePool : IDisposable
     public ServicePool(
         string serviceName,
         EtcdDiscoveryOptions options,
-        ServiceWatcher watcher,
+        IWatchedService service,
         IBalancingPolicy policy,
         IReadOnlyList<Action<SocketsHttpHandler>> configure,
         TimeProvider time,
-        ILogger<ServicePool> logger)
+        ILogger logger)
     {
         ServiceName = serviceName;
         Options = options;
-        _watcher = watcher;
+        _service = service;
         _policy = policy;
         _filter = new AddressFilter(options);
         _transports = new TransportFactory(options, _filter, configure, time);
@@ -51,8 +51,8 @@ internal sealed partial class ServicePool : IDisposable
         _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild };
         _retired = new RetiredInstances(time);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _watcher.Feed.Published += OnPublished;
-        if (_watcher.Feed.Current is not null)
+        _service.Feed.Published += OnPublished;
+        if (_service.Feed.Current is not null)
         {
             TryRebuild();
         }
@@ -63,7 +63,7 @@ internal sealed partial class ServicePool : IDisposable
     public EtcdDiscoveryOptions Options { get; }
 
     /// <summary>How many records of the service are no instances.</summary>
-    public int SkippedRecords => _watcher.Status.SkippedRecords;
+    public int SkippedRecords => _service.Status.SkippedRecords;
 
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolSnapshot? Current => _current;
@@ -72,7 +72,7 @@ internal sealed partial class ServicePool : IDisposable
     /// <exception cref="ServiceDiscoveryException">There was none in time.</exception>
     public async ValueTask<PoolSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
     {
-        await _watcher.WaitForReadyAsync(cancellationToken);
+        await _service.WaitForReadyAsync(cancellationToken).ConfigureAwait(false);
         if (_current is null)
         {
             // The snapshot is there, and the pool's own turn with it may be a moment away.
@@ -84,7 +84,7 @@ internal sealed partial class ServicePool : IDisposable
 
     public void Dispose()
     {
-        _watcher.Feed.Published -= OnPublished;
+        _service.Feed.Published -= OnPublished;
         lock (_gate)
         {
             _disposed = true;
@@ -141,7 +141,7 @@ internal sealed partial class ServicePool : IDisposable
         {
             // A full fence: a snapshot published from here on asks again, and one published before is seen below.
             Interlocked.Exchange(ref _rebuildPending, 0);
-            if (_disposed || _watcher.Feed.Current is not { } snapshot)
+            if (_disposed || _service.Feed.Current is not { } snapshot)
             {
                 return;
             }
@@ -242,11 +242,11 @@ internal sealed partial class ServicePool : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
+        [LoggerMessage(2301, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
             + "AllowedPorts); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
 
-        [LoggerMessage(2, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
+        [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
         public static partial void RebuildFailed(ILogger logger, string service, Exception exception);
     }
 }
