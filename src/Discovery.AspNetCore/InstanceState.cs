@@ -162,21 +162,25 @@ public sealed class InstanceState
         Interlocked.Add(ref _calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
     }
 
+    /// <summary>The latency that was learnt last, in ticks, however long ago.</summary>
+    internal double LearntLatency => _latency.Learnt;
+
+    /// <summary>The latency that a call sent now is expected to have, in ticks.</summary>
+    internal double LatencyAt(long now) => _latency.At(now, AwaitingHeaders, _context);
+
     /// <summary>What a further call is expected to cost here, per weight: the wait of one call for each that is already there.</summary>
-    internal double Load(long now)
-    {
-        var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * (_latency.At(now, (int)(calls >> 32), _context) + _context.NoiseTicks) * _perWeight;
-    }
+    /// <param name="latency">The result of <see cref="LatencyAt"/>.</param>
+    /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
+    internal double Load(double latency, double equalBelow) => (InFlight + 1) * Math.Max(latency, equalBelow) * _perWeight;
 
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
     /// <param name="now">The time.</param>
     /// <param name="recentFrom">What recently means.</param>
-    /// <param name="noise"><see cref="InstanceContext.NoiseTicks"/>, read once for all instances.</param>
+    /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
-    internal double RecentLoad(long now, long recentFrom, double noise, ref long isStale)
+    internal double RecentLoad(long now, long recentFrom, double equalBelow, ref long isStale)
     {
         var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * (_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) + noise) * _perWeight;
+        return ((int)calls + 1) * double.MaxNative(_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale), equalBelow) * _perWeight;
     }
 }

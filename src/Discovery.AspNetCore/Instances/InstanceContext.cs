@@ -5,7 +5,21 @@ namespace Discovery.AspNetCore.Instances;
 /// <summary>What the instances of one service share: the clock, the settings, the usual latency, and who is notified of an ejection. One per pool.</summary>
 internal sealed partial class InstanceContext
 {
+    private const double EqualFactor = 2.5;
+
+    private const double EqualSeconds = 0.005;
+
+    /// <summary>
+    /// A failed call costs as much as one that takes thirty times the usual. Far less, and a server that fails fast attracts calls; far
+    /// more, and errors that are nobody's fault push calls from one server to the next.
+    /// </summary>
+    private const double FailureCost = 30;
+
+    /// <summary>The same where calls are so quick that their latencies all count as equal.</summary>
+    private const double FailureFloor = 10;
+
     private readonly long _resolution;
+    private readonly double _equalTicks;
     private long _now;
     private long _sampledAt;
     private int _samples;
@@ -18,6 +32,7 @@ internal sealed partial class InstanceContext
         Logger = logger;
         TicksPerSecond = clock.TimestampFrequency;
         _resolution = Math.Max(1, clock.TimestampFrequency / 1000);
+        _equalTicks = EqualSeconds * clock.TimestampFrequency;
         RecentTicks = clock.TimestampFrequency / 4;
         LongAgoTicks = (long)(10 * LatencyEstimate.ForgetSeconds * clock.TimestampFrequency);
         _now = clock.GetTimestamp();
@@ -50,11 +65,8 @@ internal sealed partial class InstanceContext
     /// <summary>How old an estimate is of which nothing is left.</summary>
     public long LongAgoTicks { get; }
 
-    /// <summary>
-    /// A millisecond, added to every latency where instances are compared: smaller differences are the scheduler's noise, and would make one of
-    /// several fast and equal instances look twice as good as the others.
-    /// </summary>
-    public double NoiseTicks => _resolution;
+    /// <summary>What a failed call costs: more than any latency that counts as equal, or a server that fails at once would attract calls.</summary>
+    public double FailureTicks => Math.Max(FailureCost * UsualLatency, FailureFloor * _equalTicks);
 
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
@@ -90,6 +102,12 @@ internal sealed partial class InstanceContext
             Volatile.Write(ref _usualLatency, usual + ((ticks - usual) / samples));
         }
     }
+
+    /// <summary>
+    /// Up to where latencies count as equal to the least of those that are compared: two and a half times that and 5 ms. What differs less is the
+    /// noise of schedulers, compilers and queues. If it counted, one of several equal instances would win every comparison at a low rate of calls.
+    /// </summary>
+    public double EqualBelow(double least) => (EqualFactor * least) + _equalTicks;
 
     public long ToTicks(TimeSpan time) => (long)(time.TotalSeconds * TicksPerSecond);
 
