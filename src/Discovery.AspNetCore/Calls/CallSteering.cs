@@ -3,22 +3,25 @@ using System.Net.Http.Headers;
 namespace Discovery.AspNetCore.Calls;
 
 /// <summary>The metadata by which one call is steered. It is for the balancer, and never sent.</summary>
-internal readonly record struct CallSteering(string? HashKey, string? Instance)
+internal readonly record struct CallSteering(string? HashKey, string? Instance, string? Version)
 {
     private const string HashKeyHeader = "discovery-hash-key";
     private const string InstanceHeader = "discovery-instance";
+    private const string VersionHeader = "discovery-version";
 
     /// <summary>Whether the call has none.</summary>
-    public bool IsNone => HashKey is null && Instance is null;
+    public bool IsNone => HashKey is null && Instance is null && Version is null;
 
     /// <summary>Removes the steering from a request's headers.</summary>
-    public static CallSteering TakeFrom(HttpRequestHeaders headers) => new(Take(headers, HashKeyHeader), Take(headers, InstanceHeader));
+    public static CallSteering TakeFrom(HttpRequestHeaders headers)
+        => new(Take(headers, HashKeyHeader), Take(headers, InstanceHeader), Take(headers, VersionHeader));
 
     /// <summary>Restores it when the attempt is over: a handler above that tries again sends the same request.</summary>
     public void PutBack(HttpRequestHeaders headers)
     {
         Put(headers, HashKeyHeader, HashKey);
         Put(headers, InstanceHeader, Instance);
+        Put(headers, VersionHeader, Version);
     }
 
     private static string? Take(HttpRequestHeaders headers, string name)

@@ -62,13 +62,13 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
         ServicePool pool, HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
     {
         var current = pool.Current!;
-        var scheme = request.RequestUri!.Scheme;
+        var needs = CallNeeds.Of(request, steering.Version);
         var instance = steering.Instance is null
-            ? current.For(scheme)?.Pick(new PickArguments { HashKey = steering.HashKey })
-            : current.Find(steering.Instance, scheme);
+            ? current.For(needs, steering.HashKey)?.Pick(new PickArguments { HashKey = steering.HashKey })
+            : current.Find(steering.Instance, needs.Scheme);
         if (instance is null)
         {
-            return NoInstance.Answer(request, NoInstance.Explain(pool, current, scheme, steering), cause: null);
+            return NoInstance.Answer(request, NoInstance.Explain(pool, current, needs, steering), cause: null);
         }
 
         List<InstanceState>? tried = null;
@@ -99,7 +99,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
             }
             catch (Exception e)
             {
-                instance.OnCallEnded(call, OutcomeRules.Of(e));
+                instance.OnCallEnded(call, ProtocolRefusals.Learn(e, instance) ? CallOutcome.Cancelled : OutcomeRules.Of(e, request, instance, call));
                 throw;
             }
         }
@@ -107,7 +107,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
 
     private static InstanceState? PickUntried(
         ServicePool pool, HttpRequestMessage request, CallSteering steering, List<InstanceState> tried)
-        => pool.Current?.For(request.RequestUri!.Scheme)?.Pick(
+        => pool.Current?.For(CallNeeds.Of(request, steering.Version), steering.HashKey)?.Pick(
             new PickArguments { HashKey = steering.HashKey, Attempt = tried.Count }, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tried));
 
     private static bool HasNoBody(HttpResponseMessage response)
@@ -117,6 +117,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool) : HttpMessageH
 
     private static HttpResponseMessage Track(HttpResponseMessage response, InstanceState instance, CallProgress call)
     {
+        ProtocolRefusals.Learn(response, instance);
         var outcome = OutcomeRules.Of(response);
         if (outcome == CallOutcome.Success)
         {

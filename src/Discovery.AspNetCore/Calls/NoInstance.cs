@@ -9,11 +9,16 @@ internal static class NoInstance
 {
     public const string GrpcMediaType = "application/grpc";
 
+    /// <summary>Whether a request is a gRPC call.</summary>
+    public static bool IsGrpc(HttpRequestMessage request)
+        => request.Content is { } content
+            && content.Headers.NonValidated.TryGetValues("Content-Type", out var values)
+            && values.ToString().StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+
     /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
     public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
     {
-        if (request.Content?.Headers.ContentType?.MediaType is not { } type
-            || !type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase))
+        if (!IsGrpc(request))
         {
             throw new HttpRequestException(HttpRequestError.ConnectionError, reason, cause);
         }
@@ -30,9 +35,10 @@ internal static class NoInstance
     }
 
     /// <summary>Why no instance could be chosen.</summary>
-    public static string Explain(ServicePool pool, PoolSnapshot current, string scheme, CallSteering steering)
+    public static string Explain(ServicePool pool, PoolSnapshot current, in CallNeeds needs, CallSteering steering)
     {
         var service = pool.ServiceName;
+        var scheme = needs.Scheme;
         if (steering.Instance is { } instance)
         {
             return current.Has(instance)
@@ -66,10 +72,28 @@ internal static class NoInstance
             return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
         }
 
-        if (current.For(scheme) is not null)
+        if (current.Balancers.Count == 0)
+        {
+            return $"Service '{service}' has {Count(count)}, but none of them fits Etcd:Discovery:Services:{service}:Select ({pool.Options.Select}).";
+        }
+
+        if (needs.Version is { } version && !current.Balancers.Versions.Contains(version, StringComparer.Ordinal))
+        {
+            return $"Service '{service}' has {Count(count)}, but none of version '{version}' (discovery-version); there are the versions "
+                + $"{string.Join(", ", current.Balancers.Versions.Order(StringComparer.Ordinal).Take(5))}.";
+        }
+
+        if (current.For(needs, hashKey: null) is not null)
         {
             return $"Service '{service}' has {Count(count)}, and all that support {scheme} calls are ejected because they failed. "
                 + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.";
+        }
+
+        if (current.For(needs with { Protocol = InstanceProtocols.Unspecified }, hashKey: null) is not null)
+        {
+            var spoken = needs.Protocol == InstanceProtocols.Http2 ? "HTTP/2" : "HTTP/1.1";
+            return $"Service '{service}' has {Count(count)}, but none of them speaks {spoken} at its {scheme} address, as their records say (protocols). "
+                + "A gRPC call needs HTTP/2; an HttpClient asks for it by DefaultRequestVersion and DefaultVersionPolicy.";
         }
 
         return $"Service '{service}' has {Count(count)}, but none of them supports {scheme} calls. Set Etcd:Discovery:Scheme, or the "

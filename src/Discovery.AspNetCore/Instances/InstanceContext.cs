@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Instances;
 
 /// <summary>What the instances of one service share: the clock, the settings, the usual latency, and who is notified of an ejection. One per pool.</summary>
-internal sealed partial class InstanceContext
+internal sealed class InstanceContext
 {
     private const double EqualFactor = 2.5;
 
@@ -29,7 +29,7 @@ internal sealed partial class InstanceContext
     {
         Clock = clock;
         Options = options;
-        Logger = logger;
+        Ejections = new EjectionLog(logger);
         TicksPerSecond = clock.TimestampFrequency;
         _resolution = Math.Max(1, clock.TimestampFrequency / 1000);
         _equalTicks = EqualSeconds * clock.TimestampFrequency;
@@ -40,10 +40,13 @@ internal sealed partial class InstanceContext
     }
 
     /// <summary>
-    /// Set by the pool: an instance was ejected, so the balancer must be built again. Called on the thread of the call that failed; must
-    /// return at once and may be called by several threads.
+    /// Set by the pool: an instance is to be ejected, so the balancer must be built again; urgently (true) if calls to it go wrong until then.
+    /// Called on the thread of the call that failed; must return at once and may be called by several threads.
     /// </summary>
-    public Action? Changed { get; set; }
+    public Action<bool>? Changed { get; set; }
+
+    /// <summary>Set by the pool: all instances that may be called.</summary>
+    public IReadOnlyList<InstanceState> Instances { get; set; } = [];
 
     public TimeProvider Clock { get; }
 
@@ -71,7 +74,8 @@ internal sealed partial class InstanceContext
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 
-    private ILogger Logger { get; }
+    /// <summary>What is said and counted of ejections.</summary>
+    public EjectionLog Ejections { get; }
 
     /// <summary>
     /// Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.
@@ -113,15 +117,19 @@ internal sealed partial class InstanceContext
 
     public TimeSpan ToTime(double ticks) => TimeSpan.FromSeconds(ticks / TicksPerSecond);
 
-    public void OnEjected(InstanceState instance, string reason, long ticks)
+    /// <summary>Whether another instance answered since a time, and its last calls were served.</summary>
+    public bool OthersServe(InstanceState instance, long since)
     {
-        Log.Ejected(Logger, instance.Record.ServiceName, instance.Record.Address, ToTime(ticks), reason);
-        Changed?.Invoke();
+        foreach (var other in Instances)
+        {
+            if (!ReferenceEquals(other, instance) && other.Health.Serves && other.AnsweredSince(since))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
-    private static partial class Log
-    {
-        [LoggerMessage(2201, LogLevel.Warning, "Instance {Address} of service {Service} is ejected for {Duration}: {Reason}.")]
-        public static partial void Ejected(ILogger logger, string service, string address, TimeSpan duration, string reason);
-    }
+    public void OnChanged(bool isUrgent) => Changed?.Invoke(isUrgent);
 }

@@ -67,6 +67,12 @@ internal struct LatencyEstimate
         Sample(now - startedAt, now, context);
     }
 
+    /// <summary>An answer that is no measure of speed.</summary>
+    public void OnRefusal(long now) => _progressAt = now;
+
+    /// <summary>Whether anything was learnt since a time.</summary>
+    public readonly bool IsUpdatedSince(long time) => _updatedAt >= time;
+
     public void OnFailure(long startedAt, long now, InstanceContext context)
         => Sample(Math.Max(now - startedAt, context.FailureTicks), now, context);
 

@@ -4,6 +4,7 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
 /// A consistent-hash ring. Each instance has many virtual nodes, in proportion to its weight; when it leaves, only its own keys move.
+/// Immutable. A ring of nearly the same instances is made from the one before by copying all but the nodes that come and go.
 /// </summary>
 internal sealed class HashRing
 {
@@ -21,32 +22,27 @@ internal sealed class HashRing
 
     private readonly ulong[] _hashes;
     private readonly InstanceState[] _instances;
+    private readonly Dictionary<InstanceState, Share> _shares;
 
-    public HashRing(InstanceState[] instances)
+    public HashRing(IReadOnlyList<InstanceState> instances)
     {
-        // The number of virtual nodes of an instance depends on its own weight only, so that removing one instance moves only its keys.
-        // Extreme weights are scaled by the mean weight; then up to one instance's share of other keys may move too.
-        var mean = instances.Average(i => Math.Max(1, i.Record.Weight));
-        var perWeight = Math.Clamp(NodesPerWeight, LeastNodes / mean, EnoughNodes / mean);
-        perWeight *= Math.Min(1, MostNodes / (instances.Sum(i => i.Weight) * perWeight));
-
-        var hashes = new List<ulong>();
-        var owners = new List<InstanceState>();
-        foreach (var instance in instances)
+        _shares = SharesOf(instances);
+        var count = _shares.Values.Sum(static s => s.Nodes);
+        _hashes = new ulong[count];
+        _instances = new InstanceState[count];
+        var at = 0;
+        foreach (var (instance, share) in _shares)
         {
-            var seed = StableHash.Of(instance.Record.Key);
-            var nodes = Math.Max(1, (int)Math.Round(instance.Weight * perWeight));
-            for (var i = 0; i < nodes; i++)
-            {
-                hashes.Add(StableHash.Mix(seed + (ulong)i));
-                owners.Add(instance);
-            }
+            share.WriteHashes(_hashes.AsSpan(at, share.Nodes));
+            _instances.AsSpan(at, share.Nodes).Fill(instance);
+            at += share.Nodes;
         }
 
-        _hashes = [.. hashes];
-        _instances = [.. owners];
         Array.Sort(_hashes, _instances);
     }
+
+    private HashRing(Dictionary<InstanceState, Share> shares, ulong[] hashes, InstanceState[] instances)
+        => (_shares, _hashes, _instances) = (shares, hashes, instances);
 
     public int Count => _hashes.Length;
 
@@ -59,5 +55,103 @@ internal sealed class HashRing
         var node = Array.BinarySearch(_hashes, StableHash.Of(key));
         node = node < 0 ? ~node : node;
         return node == _hashes.Length ? 0 : node;
+    }
+
+    /// <summary>The ring of these instances: this one if nothing changed, else made from it if little did.</summary>
+    /// <param name="instances">The instances.</param>
+    /// <param name="isNew">Whether it has little in common with this one and was built from nothing.</param>
+    public HashRing With(IReadOnlyList<InstanceState> instances, out bool isNew)
+    {
+        isNew = false;
+        var shares = SharesOf(instances);
+        List<InstanceState> gone = [.. _shares.Where(s => !shares.TryGetValue(s.Key, out var now) || now != s.Value).Select(static s => s.Key)];
+        List<InstanceState> come = [.. shares.Where(s => !_shares.TryGetValue(s.Key, out var before) || before != s.Value).Select(static s => s.Key)];
+        if (gone.Count == 0 && come.Count == 0)
+        {
+            return this;
+        }
+
+        if ((gone.Count + come.Count) * 4 > instances.Count)
+        {
+            isNew = true;
+            return new HashRing(instances);
+        }
+
+        var isGone = gone.ToHashSet();
+        var removed = gone.Sum(i => _shares[i].Nodes);
+        var added = new ulong[come.Sum(i => shares[i].Nodes)];
+        var owners = new InstanceState[added.Length];
+        var at = 0;
+        foreach (var instance in come)
+        {
+            shares[instance].WriteHashes(added.AsSpan(at, shares[instance].Nodes));
+            owners.AsSpan(at, shares[instance].Nodes).Fill(instance);
+            at += shares[instance].Nodes;
+        }
+
+        Array.Sort(added, owners);
+        var hashes = new ulong[_hashes.Length - removed + added.Length];
+        var merged = new InstanceState[hashes.Length];
+        Merge(isGone, added, owners, hashes, merged);
+        return new HashRing(shares, hashes, merged);
+    }
+
+    /// <summary>How many nodes each instance has. It depends on its own weight only, so that removing one moves only its keys.</summary>
+    private static Dictionary<InstanceState, Share> SharesOf(IReadOnlyList<InstanceState> instances)
+    {
+        // Extreme weights are scaled by the mean weight; then up to one instance's share of other keys may move too.
+        var sum = 0.0;
+        foreach (var instance in instances)
+        {
+            sum += instance.Weight;
+        }
+
+        var mean = sum / instances.Count;
+        var perWeight = Math.Clamp(NodesPerWeight, LeastNodes / mean, EnoughNodes / mean);
+        perWeight *= Math.Min(1, MostNodes / (sum * perWeight));
+        var shares = new Dictionary<InstanceState, Share>(instances.Count);
+        foreach (var instance in instances)
+        {
+            shares[instance] = new Share(instance.KeyHash, Math.Max(1, (int)Math.Round(instance.Weight * perWeight)));
+        }
+
+        return shares;
+    }
+
+    private void Merge(HashSet<InstanceState> isGone, ulong[] added, InstanceState[] owners, ulong[] hashes, InstanceState[] merged)
+    {
+        var to = 0;
+        var next = 0;
+        for (var from = 0; from < _hashes.Length; from++)
+        {
+            var instance = _instances[from];
+            if (isGone.Count > 0 && isGone.Contains(instance))
+            {
+                continue;
+            }
+
+            for (; next < added.Length && added[next] < _hashes[from]; next++)
+            {
+                hashes[to] = added[next];
+                merged[to++] = owners[next];
+            }
+
+            hashes[to] = _hashes[from];
+            merged[to++] = instance;
+        }
+
+        added.AsSpan(next).CopyTo(hashes.AsSpan(to));
+        owners.AsSpan(next).CopyTo(merged.AsSpan(to));
+    }
+
+    private readonly record struct Share(ulong Seed, int Nodes)
+    {
+        public void WriteHashes(Span<ulong> hashes)
+        {
+            for (var i = 0; i < hashes.Length; i++)
+            {
+                hashes[i] = StableHash.Mix(Seed + (ulong)i);
+            }
+        }
     }
 }

@@ -32,6 +32,8 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         private readonly int _choices = Math.Min(Choices, instances.Length);
         private readonly int _stride = instances.Length / Math.Min(Choices, instances.Length);
 
+        internal override bool GoesByLoad(in PickArguments arguments) => true;
+
         public override InstanceState Pick(in PickArguments arguments)
         {
             var twice = _twice;
