@@ -123,6 +123,9 @@ public sealed class InstanceState
     /// <summary>Whether the instance joined a running client and was not called yet.</summary>
     internal bool IsUntried => JoinedAt is not null && _latency.IsUntried;
 
+    /// <summary>The number of the snapshot that the instance was in last. The pool's own.</summary>
+    internal int Generation { get; set; }
+
     /// <summary>What the instance said that it does not speak; counts only where the record says nothing.</summary>
     internal InstanceProtocols RefusedProtocols => (InstanceProtocols)Volatile.Read(ref _refusedProtocols);
 

@@ -35,6 +35,7 @@ internal sealed partial class ServicePool : IDisposable
 
     private volatile PoolSnapshot? _current;
     private int _refused;
+    private int _generation;
     private int _rebuildPending;
     private long _rebuiltAt;
     private bool _disposed;
@@ -224,42 +225,59 @@ internal sealed partial class ServicePool : IDisposable
 
     private void Follow(ServiceSnapshot snapshot)
     {
-        foreach (var (address, instance) in _instances)
-        {
-            if (snapshot.Find(address) is not { } record || IsAnotherProcess(instance.Record, record))
-            {
-                _instances.Remove(address);
-                _retired.Add(instance);
-            }
-        }
-
         _refused = 0;
+        _generation++;
         foreach (var (address, record) in snapshot.ByAddress)
         {
-            if (_instances.TryGetValue(address, out var known))
+            if (_instances.TryGetValue(address, out var known) && !IsAnotherProcess(known.Record, record))
             {
                 if (!ReferenceEquals(known.Record, record))
                 {
                     known.Update(record);
                 }
 
-                known.IsHeld = snapshot.Held.ContainsKey(address);
+                known.IsHeld = !snapshot.Held.IsEmpty && snapshot.Held.ContainsKey(address);
+                known.Generation = _generation;
+                continue;
             }
-            else if (_filter.Allows(record))
+
+            if (known is not null)
+            {
+                _instances.Remove(address);
+                _retired.Add(known);
+            }
+
+            if (_filter.Allows(record))
             {
                 _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
                 {
                     Transport = _transports.Create(record),
+                    Generation = _generation,
                 };
             }
             else
             {
-                _refused++;
-                if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
-                {
-                    Log.Refused(_logger, record.Key, address);
-                }
+                Refuse(address, record);
             }
+        }
+
+        // Cheaper than to look each of them up in the snapshot.
+        foreach (var (address, instance) in _instances)
+        {
+            if (instance.Generation != _generation)
+            {
+                _instances.Remove(address);
+                _retired.Add(instance);
+            }
+        }
+    }
+
+    private void Refuse(string address, ServiceInstance record)
+    {
+        _refused++;
+        if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
+        {
+            Log.Refused(_logger, record.Key, address);
         }
     }
 

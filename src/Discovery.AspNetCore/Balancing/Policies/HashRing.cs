@@ -77,22 +77,11 @@ internal sealed class HashRing
             return new HashRing(instances);
         }
 
-        var isGone = gone.ToHashSet();
-        var removed = gone.Sum(i => _shares[i].Nodes);
-        var added = new ulong[come.Sum(i => shares[i].Nodes)];
-        var owners = new InstanceState[added.Length];
-        var at = 0;
-        foreach (var instance in come)
-        {
-            shares[instance].WriteHashes(added.AsSpan(at, shares[instance].Nodes));
-            owners.AsSpan(at, shares[instance].Nodes).Fill(instance);
-            at += shares[instance].Nodes;
-        }
-
-        Array.Sort(added, owners);
-        var hashes = new ulong[_hashes.Length - removed + added.Length];
+        var removed = PositionsOf(gone);
+        var (added, owners) = NodesOf(come, shares);
+        var hashes = GC.AllocateUninitializedArray<ulong>(_hashes.Length - removed.Length + added.Length);
         var merged = new InstanceState[hashes.Length];
-        Merge(isGone, added, owners, hashes, merged);
+        Merge(removed, added, owners, hashes, merged);
         return new HashRing(shares, hashes, merged);
     }
 
@@ -118,30 +107,82 @@ internal sealed class HashRing
         return shares;
     }
 
-    private void Merge(HashSet<InstanceState> isGone, ulong[] added, InstanceState[] owners, ulong[] hashes, InstanceState[] merged)
+    private static (ulong[] Hashes, InstanceState[] Owners) NodesOf(List<InstanceState> instances, Dictionary<InstanceState, Share> shares)
     {
-        var to = 0;
-        var next = 0;
-        for (var from = 0; from < _hashes.Length; from++)
+        var hashes = new ulong[instances.Sum(i => shares[i].Nodes)];
+        var owners = new InstanceState[hashes.Length];
+        var at = 0;
+        foreach (var instance in instances)
         {
-            var instance = _instances[from];
-            if (isGone.Count > 0 && isGone.Contains(instance))
-            {
-                continue;
-            }
-
-            for (; next < added.Length && added[next] < _hashes[from]; next++)
-            {
-                hashes[to] = added[next];
-                merged[to++] = owners[next];
-            }
-
-            hashes[to] = _hashes[from];
-            merged[to++] = instance;
+            shares[instance].WriteHashes(hashes.AsSpan(at, shares[instance].Nodes));
+            owners.AsSpan(at, shares[instance].Nodes).Fill(instance);
+            at += shares[instance].Nodes;
         }
 
-        added.AsSpan(next).CopyTo(hashes.AsSpan(to));
-        owners.AsSpan(next).CopyTo(merged.AsSpan(to));
+        Array.Sort(hashes, owners);
+        return (hashes, owners);
+    }
+
+    /// <summary>Where the nodes of instances are, in order.</summary>
+    private int[] PositionsOf(List<InstanceState> instances)
+    {
+        var (hashes, owners) = NodesOf(instances, _shares);
+        var positions = new int[hashes.Length];
+        for (var i = 0; i < hashes.Length; i++)
+        {
+            var at = Array.BinarySearch(_hashes, hashes[i]);
+
+            // Two instances may have a node with one hash.
+            while (at > 0 && _hashes[at - 1] == hashes[i])
+            {
+                at--;
+            }
+
+            while (_instances[at] != owners[i])
+            {
+                at++;
+            }
+
+            positions[i] = at;
+        }
+
+        Array.Sort(positions);
+        return positions;
+    }
+
+    /// <summary>Copies this ring in the pieces between what comes and what goes.</summary>
+    private void Merge(int[] removed, ulong[] added, InstanceState[] owners, ulong[] hashes, InstanceState[] merged)
+    {
+        var (from, to, gone, come) = (0, 0, 0, 0);
+        while (gone < removed.Length || come < added.Length)
+        {
+            var insertAt = come == added.Length ? int.MaxValue : Array.BinarySearch(_hashes, added[come]);
+            insertAt = insertAt < 0 ? ~insertAt : insertAt;
+            var isRemoval = gone < removed.Length && removed[gone] < insertAt;
+            var upTo = isRemoval ? removed[gone] : Math.Max(insertAt, from);
+            Copy(upTo);
+            if (isRemoval)
+            {
+                from++;
+                gone++;
+            }
+            else
+            {
+                hashes[to] = added[come];
+                merged[to++] = owners[come++];
+            }
+        }
+
+        Copy(_hashes.Length);
+
+        void Copy(int upTo)
+        {
+            var length = upTo - from;
+            Array.Copy(_hashes, from, hashes, to, length);
+            Array.Copy(_instances, from, merged, to, length);
+            from += length;
+            to += length;
+        }
     }
 
     private readonly record struct Share(ulong Seed, int Nodes)
