@@ -26,7 +26,7 @@ public sealed class EtcdClient : IAsyncDisposable
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
-    private readonly WatchHub _watches;
+    private readonly WatchMultiplexer _watches;
     private readonly KeeperSet _keepers = new();
 
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
@@ -56,7 +56,8 @@ public sealed class EtcdClient : IAsyncDisposable
         _keyValues = new KeyValueClient(keyValues, latest);
         _lists = new PagedList(keyValues, latest);
         _leases = new LeaseClient(new Lease.LeaseClient(invoker), _failover, _tokens);
-        _watches = new WatchHub(options, _pool, _tokens, keyValues, latest, _time, _loggers.CreateLogger<WatchHub>(), _shutdown.Token);
+        _watches = new WatchMultiplexer(
+            new WatchConnector(options, _pool, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>

@@ -1,0 +1,70 @@
+using Discovery.Etcd.Auth;
+using Discovery.Etcd.Connections;
+using Discovery.Etcd.KeyValues;
+using Discovery.Etcd.Protocol;
+
+namespace Discovery.Etcd.Watching;
+
+/// <summary>What watching needs of the rest of the client: endpoints and tokens for its streams, and reads that a majority stands behind.</summary>
+internal sealed class WatchConnector(
+    EtcdClientOptions options,
+    EndpointPool pool,
+    TokenSource tokens,
+    LatestRevision latest,
+    KV.KVClient keyValues)
+{
+    /// <summary>Raised, on any thread, when a token was found invalid: a stream that was opened with it is to be opened again.</summary>
+    public event Action? TokenInvalidated
+    {
+        add => tokens.Invalidated += value;
+        remove => tokens.Invalidated -= value;
+    }
+
+    /// <summary>How long the first answer may take at first.</summary>
+    public TimeSpan AttemptTimeout => options.AttemptTimeout;
+
+    public bool HasOneEndpoint => pool.All.Count == 1;
+
+    /// <summary>The cluster's revision by the latest linearizable answer; 0 while none is known.</summary>
+    public long LatestRevision => latest.Revision;
+
+    public Task<string?> GetTokenAsync(CancellationToken cancellationToken) => tokens.GetAsync(cancellationToken);
+
+    public void InvalidateToken(string? token) => tokens.Invalidate(token);
+
+    /// <summary>Chooses the endpoint of the next stream.</summary>
+    /// <param name="last">That of the last one, which is avoided while it is left alone for a failure.</param>
+    public EtcdEndpoint Choose(EtcdEndpoint? last) => pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
+
+    /// <summary>Any of the endpoints in good order, so that the streams of many clients spread evenly.</summary>
+    public EtcdEndpoint ChooseAtRandom(EtcdEndpoint current)
+    {
+        var healthy = pool.All.Where(e => e.PauseLeft == TimeSpan.Zero).ToList();
+        return healthy.Count == 0 ? current : healthy[Random.Shared.Next(healthy.Count)];
+    }
+
+    public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, options);
+
+    /// <summary>
+    /// Reads next to nothing, linearizable: by another way than the stream, with a fresh token, and at a member that has a quorum behind it.
+    /// </summary>
+    /// <returns>The header, or the refusal; neither when the client is disposed.</returns>
+    public async Task<(ResponseHeader? Header, EtcdException? Refusal)> ProbeAsync(KeyRange range, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var request = new RangeRequest { Key = range.Start, RangeEnd = range.End, Limit = 1, KeysOnly = true };
+            var header = (await keyValues.RangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false)).Header;
+            latest.Observe(header);
+            return (header, null);
+        }
+        catch (EtcdException e)
+        {
+            return (null, e);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return (null, null);
+        }
+    }
+}
