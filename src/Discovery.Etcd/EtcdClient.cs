@@ -123,6 +123,16 @@ public sealed class EtcdClient : IAsyncDisposable
         return _watches.Add(prefix, KeyRange.Prefix(prefix), startRevision, clusterId);
     }
 
+    /// <summary>Watches one key or a range. All watches of a client share one stream.</summary>
+    /// <param name="options">What to watch.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The start revision is negative.</exception>
+    public EtcdWatch Watch(EtcdWatchOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.StartRevision);
+        return _watches.Add(WatchTarget.From(options), options.StartRevision, options.ClusterId);
+    }
+
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {

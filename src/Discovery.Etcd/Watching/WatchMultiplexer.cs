@@ -49,9 +49,12 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
 
     /// <summary>Starts a watch.</summary>
     /// <exception cref="ObjectDisposedException">The client was disposed.</exception>
-    public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId)
+    public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId) => Add(new WatchTarget(name, range), startRevision, clusterId);
+
+    /// <inheritdoc cref="Add(string, KeyRange, long, ulong)" />
+    public EtcdWatch Add(WatchTarget target, long startRevision, ulong clusterId)
     {
-        var watch = new WatchSubscription(name, range, startRevision, clusterId, _unread);
+        var watch = new WatchSubscription(target, startRevision, clusterId, _unread);
         ObjectDisposedException.ThrowIf(!_loop.Post(() => Added(watch)), typeof(EtcdClient));
         return new EtcdWatch(this, watch);
     }
