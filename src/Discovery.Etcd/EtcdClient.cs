@@ -137,8 +137,7 @@ public sealed class EtcdClient : IAsyncDisposable
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {
         var (status, endpoint) = await _failover.RunAsync(
-            nameof(Maintenance.MaintenanceClient.Status),
-            _tokens,
+            new Operation { Name = nameof(Maintenance.MaintenanceClient.Status), Tokens = _tokens },
             async attempt => (await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false), attempt.Endpoint),
             cancellationToken).ConfigureAwait(false);
         var header = status.Header ?? new ResponseHeader();
@@ -151,6 +150,36 @@ public sealed class EtcdClient : IAsyncDisposable
             LeaderId = status.Leader,
             Revision = header.Revision,
         };
+    }
+
+    /// <summary>
+    /// Makes a call invoker for the application's own stubs of etcd's services (locks, elections, users, maintenance, another etcd library),
+    /// over this client's endpoints, connections, TLS and auth token.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// Unary calls go to a member that works. Those that only read, and <c>LeaseRevoke</c>, are tried at one endpoint after another, each
+    /// with a short limit, until <see cref="EtcdClientOptions.RequestTimeout"/> or the call's own deadline passes: <c>Range</c>,
+    /// <c>LeaseTimeToLive</c>, <c>LeaseLeases</c>, <c>MemberList</c>, <c>Status</c>, <c>Hash</c>, <c>HashKV</c>, <c>AuthStatus</c>,
+    /// <c>UserGet</c>, <c>UserList</c>, <c>RoleGet</c>, <c>RoleList</c>, and <c>Leader</c> of an election. All others are sent once: they are
+    /// tried elsewhere only where no connection could be made, or with a new token where etcd refused the token, so that they surely were not
+    /// carried out. They have no limit but the call's deadline, for some wait (<c>Lock</c>, <c>Campaign</c>).
+    /// </para>
+    /// <para>
+    /// Streams are opened once, at one endpoint; whoever uses them opens another when one breaks, which then goes to a member that works. Read
+    /// them to the end or dispose them. <see cref="Watch(EtcdWatchOptions)"/> and <see cref="KeepLease"/> survive breaks by themselves.
+    /// </para>
+    /// <para>
+    /// The auth token is sent with each call, and fetched anew after etcd refused it; headers of the call's options are sent too, and a
+    /// <c>token</c> among them goes before ours. Failures are <see cref="Grpc.Core.RpcException"/>, cancellation by the caller included. The
+    /// invoker ends with this client and needs no disposal.
+    /// </para>
+    /// </remarks>
+    /// <exception cref="ObjectDisposedException">The client was disposed.</exception>
+    public Grpc.Core.CallInvoker CreateCallInvoker()
+    {
+        ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
+        return new UserCallInvoker(_failover, _pool, _tokens, _time);
     }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>

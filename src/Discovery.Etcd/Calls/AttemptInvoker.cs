@@ -5,21 +5,30 @@ namespace Discovery.Etcd.Calls;
 /// <summary>Makes the call of one attempt, at its endpoint and with its token.</summary>
 internal sealed class AttemptInvoker(Attempt attempt) : UnaryCallInvoker
 {
+    /// <summary>Makes a call.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="request">What to send.</param>
+    /// <param name="options">Headers and the like; the attempt decides about cancellation.</param>
+    /// <param name="onAnswered">Receives the call, when its response is there, and the response's headers.</param>
     /// <exception cref="CallFailedException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The attempt was ended.</exception>
-    protected override async Task<TResponse> CallAsync<TRequest, TResponse>(
-        Method<TRequest, TResponse> method, TRequest request, CallOptions options)
+    public async Task<TResponse> CallAsync<TRequest, TResponse>(
+        Method<TRequest, TResponse> method, TRequest request, CallOptions options, Action<AsyncUnaryCall<TResponse>, Metadata>? onAnswered)
+        where TRequest : class
+        where TResponse : class
     {
         var connection = attempt.Endpoint.Calls.Rent();
         try
         {
             using var call = connection.Invoker.AsyncUnaryCall(
-                method, null, options.WithHeaders(CallHeaders.Of(attempt.Token)).WithCancellationToken(attempt.CancellationToken), request);
-            await call.ResponseHeadersAsync.ConfigureAwait(false);
+                method, null, options.WithHeaders(CallHeaders.Of(attempt.Token, options.Headers)).WithCancellationToken(attempt.CancellationToken), request);
+            var headers = await call.ResponseHeadersAsync.ConfigureAwait(false);
 
             // From its first byte on an answer may take longer than the limit: it may be large.
             attempt.Answering();
-            return await call.ResponseAsync.ConfigureAwait(false);
+            var response = await call.ResponseAsync.ConfigureAwait(false);
+            onAnswered?.Invoke(call, headers);
+            return response;
         }
         catch (RpcException e)
         {
@@ -31,4 +40,7 @@ internal sealed class AttemptInvoker(Attempt attempt) : UnaryCallInvoker
             attempt.Endpoint.Calls.Return(connection, attempt.WasSilent);
         }
     }
+
+    protected override Task<TResponse> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CallOptions options) =>
+        CallAsync(method, request, options, onAnswered: null);
 }

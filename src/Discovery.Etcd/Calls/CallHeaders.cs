@@ -5,24 +5,36 @@ namespace Discovery.Etcd.Calls;
 /// <summary>What goes beside the messages of a call.</summary>
 internal static class CallHeaders
 {
-    public const string Token = "token";
+    private const string Token = "token";
+
+    /// <summary>The headers of a stream of ours: the member must refuse it, or end it, while it knows no leader.</summary>
+    /// <param name="token">etcd's auth token, if any. A secret.</param>
+    public static Metadata OfStream(string? token) => Of(token, new Metadata { { "hasleader", "true" } });
 
     /// <summary>The headers of a call.</summary>
     /// <param name="token">etcd's auth token, if any. A secret.</param>
-    /// <param name="requireLeader">Whether the member must refuse, or end a stream, while it knows no leader.</param>
-    public static Metadata Of(string? token, bool requireLeader = false)
+    /// <param name="others">What the caller sends besides; a token among it goes before ours.</param>
+    public static Metadata Of(string? token, Metadata? others = null)
     {
         var headers = new Metadata();
-        if (token is not null)
+        foreach (var other in others ?? [])
+        {
+            headers.Add(other);
+        }
+
+        AddToken(headers, token);
+        return headers;
+    }
+
+    /// <summary>Adds the token, unless there is one.</summary>
+    public static void AddToken(Metadata headers, string? token)
+    {
+        if (token is not null && headers.Get(Token) is null)
         {
             headers.Add(Token, token);
         }
-
-        if (requireLeader)
-        {
-            headers.Add("hasleader", "true");
-        }
-
-        return headers;
     }
+
+    /// <summary>Whether the caller sends a token of its own.</summary>
+    public static bool HasToken(Metadata? headers) => headers?.Get(Token) is not null;
 }

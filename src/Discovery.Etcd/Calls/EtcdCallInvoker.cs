@@ -12,8 +12,7 @@ internal sealed class EtcdCallInvoker(Failover failover, TokenSource? tokens) : 
     /// <exception cref="EtcdException">It failed everywhere, or etcd refused.</exception>
     protected override Task<TResponse> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CallOptions options) =>
         failover.RunAsync(
-            method.Name,
-            tokens,
+            new Operation { Name = method.Name, Tokens = tokens },
             async attempt => await new AttemptInvoker(attempt).AsyncUnaryCall(method, null, options, request).ConfigureAwait(false),
             options.CancellationToken);
 }

@@ -23,11 +23,26 @@ internal static class EtcdErrors
         operation,
         [endpoint]);
 
+    /// <summary>An operation failed that must not be sent twice.</summary>
+    public static EtcdException NotRepeated(string operation, string endpoint, CallFailedException failure) => new(
+        failure.Kind == CallFailureKind.NotConnected
+            ? $"etcd is not available: {operation} was not sent, for there is no connection to {endpoint} ({failure.Detail}). {Reach}"
+            : $"{operation} at {endpoint} failed: {failure.Detail} ({failure.Code}). etcd may have carried it out; it was not sent again.",
+        new Status(failure.Code, failure.Detail, failure),
+        operation,
+        [endpoint]);
+
     /// <summary>No endpoint answered as it should within the total limit.</summary>
+    /// <param name="operation">The operation.</param>
+    /// <param name="pool">All endpoints.</param>
+    /// <param name="attempts">What was tried.</param>
+    /// <param name="deadline">The caller's own limit, if there was one.</param>
+    /// <param name="options">The settings.</param>
     public static EtcdException Unreachable(
-        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, EtcdClientOptions options)
+        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, TimeSpan? deadline,
+        EtcdClientOptions options)
     {
-        var limit = $"{options.RequestTimeout.TotalSeconds:0.###} s";
+        var limit = $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
         if (attempts.Count == 0)
         {
             return new EtcdException(
@@ -40,10 +55,10 @@ internal static class EtcdErrors
         var tried = attempts
             .GroupBy(a => a.Endpoint)
             .Select(g => $"{g.Key.Name} ({g.First().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
-        var silentOnly = attempts.All(a => a.Failure.Kind == CallFailureKind.Silence);
+        var isInTime = deadline is null && !attempts.All(a => a.Failure.Kind == CallFailureKind.Silence);
         return new EtcdException(
             $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {Advice(attempts)}",
-            new Status(silentOnly ? StatusCode.DeadlineExceeded : StatusCode.Unavailable, attempts[^1].Failure.Detail, attempts[^1].Failure),
+            new Status(isInTime ? StatusCode.Unavailable : StatusCode.DeadlineExceeded, attempts[^1].Failure.Detail, attempts[^1].Failure),
             operation,
             [.. attempts.Select(a => a.Endpoint.Name).Distinct()]);
     }

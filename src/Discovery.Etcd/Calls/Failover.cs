@@ -21,28 +21,26 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Runs an operation.</summary>
-    /// <param name="operation">Its name.</param>
-    /// <param name="tokens">Where the token comes from; <see langword="null"/> for the operation that fetches tokens.</param>
+    /// <param name="operation">What to run.</param>
     /// <param name="runAsync">Makes one attempt; fails with <see cref="CallFailedException"/>.</param>
     /// <param name="cancellationToken">Cancels the operation.</param>
-    /// <param name="preferred">The endpoint to go to while there is one; default: the pool's choice.</param>
     /// <exception cref="EtcdException">All attempts failed, or etcd refused.</exception>
-    public async Task<T> RunAsync<T>(
-        string operation, TokenSource? tokens, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken, Func<EtcdEndpoint?>? preferred = null)
+    public async Task<T> RunAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         var history = new AttemptHistory();
         var renewals = 0;
-        using var limit = new CancellationTokenSource(options.RequestTimeout, time);
+        var tokens = operation.Tokens;
+        using var limit = new CancellationTokenSource(operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan), time);
         using var total = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken, shutdown);
         try
         {
             while (true)
             {
                 var token = tokens is null ? null : await tokens.GetAsync(total.Token).ConfigureAwait(false);
-                var left = options.RequestTimeout - time.GetElapsedTime(started);
-                var endpoint = preferred?.Invoke() ?? pool.Choose(history.Tried);
-                using var attempt = new Attempt(endpoint, token, LimitOf(history, left), time, total.Token);
+                var endpoint = operation.Preferred?.Invoke() ?? pool.Choose(history.Tried);
+                var silence = operation.IsRepeatable ? LimitOf(history, time.GetElapsedTime(started)) : Timeout.InfiniteTimeSpan;
+                using var attempt = new Attempt(endpoint, token, silence, time, total.Token);
                 try
                 {
                     var result = await runAsync(attempt).ConfigureAwait(false);
@@ -54,36 +52,42 @@ internal sealed partial class Failover(EtcdClientOptions options, EndpointPool p
                     renewals++;
                     tokens.Invalidate(token);
                 }
-                catch (CallFailedException e) when (e.IsTransient)
+                catch (CallFailedException e) when (e.IsTransient && MayRepeat(operation, e, started))
                 {
-                    await AfterFailureAsync(operation, endpoint, e, history, total.Token).ConfigureAwait(false);
+                    await AfterFailureAsync(operation.Name, endpoint, e, history, total.Token).ConfigureAwait(false);
                 }
                 catch (OperationCanceledException) when (attempt.WasSilent && !total.IsCancellationRequested)
                 {
-                    var silence = CallFailedException.Silent($"no answer within {attempt.Limit.TotalSeconds:0.###} s");
-                    await AfterFailureAsync(operation, endpoint, silence, history, total.Token).ConfigureAwait(false);
+                    var failure = CallFailedException.Silent($"no answer within {attempt.Limit.TotalSeconds:0.###} s");
+                    await AfterFailureAsync(operation.Name, endpoint, failure, history, total.Token).ConfigureAwait(false);
+                }
+                catch (CallFailedException e) when (e.IsTransient)
+                {
+                    endpoint.Failed();
+                    throw EtcdErrors.NotRepeated(operation.Name, endpoint.Name, e);
                 }
                 catch (CallFailedException e)
                 {
                     endpoint.Succeeded();
-                    throw EtcdErrors.Refused(operation, endpoint.Name, e, options);
+                    throw EtcdErrors.Refused(operation.Name, endpoint.Name, e, options);
                 }
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             ObjectDisposedException.ThrowIf(shutdown.IsCancellationRequested, typeof(EtcdClient));
-            throw EtcdErrors.Unreachable(operation, pool, history.Failures, options);
+            throw EtcdErrors.Unreachable(operation.Name, pool, history.Failures, operation.Limit, options);
         }
     }
 
     // After an unanswered attempt, short ones follow for a while. What a member took in while its leader was dead is lost without a word,
     // and only what is sent after the election is served; with attempts of full length, half a second would be wasted on average.
-    private TimeSpan LimitOf(AttemptHistory history, TimeSpan left)
-    {
-        var elapsed = options.RequestTimeout - left;
-        return history.HasSilence && elapsed < options.AttemptTimeout * PatienceAfterSilence ? options.AttemptTimeout / ShortAttempts : options.AttemptTimeout;
-    }
+    private TimeSpan LimitOf(AttemptHistory history, TimeSpan elapsed) =>
+        history.HasSilence && elapsed < options.AttemptTimeout * PatienceAfterSilence ? options.AttemptTimeout / ShortAttempts : options.AttemptTimeout;
+
+    // What is not safe to be sent twice is tried again only while no connection can be made, and not for ever.
+    private bool MayRepeat(Operation operation, CallFailedException failure, long started) =>
+        operation.IsRepeatable || (failure.Kind == CallFailureKind.NotConnected && time.GetElapsedTime(started) < options.RequestTimeout);
 
     private async Task AfterFailureAsync(string operation, EtcdEndpoint endpoint, CallFailedException failure, AttemptHistory history, CancellationToken cancellationToken)
     {

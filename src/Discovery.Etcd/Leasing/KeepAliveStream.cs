@@ -20,7 +20,7 @@ internal sealed class KeepAliveStream : IDisposable
     {
         Endpoint = endpoint;
         _connection = endpoint.Streams.Rent();
-        _call = new(new Lease.LeaseClient(_connection.Invoker).LeaseKeepAlive(CallHeaders.Of(token, requireLeader: true)));
+        _call = new(new Lease.LeaseClient(_connection.Invoker).LeaseKeepAlive(CallHeaders.OfStream(token)));
         _ = ReadAllAsync();
     }
 

@@ -51,7 +51,9 @@ internal sealed class LeaseClient : IDisposable
         try
         {
             var response = await _failover.RunAsync(
-                OperationNames.LeaseKeepAlive, _tokens, attempt => RenewOnceAsync(leaseId, attempt), cancellationToken, OpenAt).ConfigureAwait(false);
+                new Operation { Name = OperationNames.LeaseKeepAlive, Tokens = _tokens, Preferred = OpenAt },
+                attempt => RenewOnceAsync(leaseId, attempt),
+                cancellationToken).ConfigureAwait(false);
             return response.TTL > 0 ? new EtcdLease { Id = leaseId, TimeToLive = TimeSpan.FromSeconds(response.TTL) } : null;
         }
         catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseNotFound)

@@ -38,7 +38,7 @@ internal sealed class WatchCall : IDisposable
         Token = token;
         _closed = _closing.Token;
         _connection = endpoint.Streams.Rent();
-        _call = new(new Protocol.Watch.WatchClient(_connection.Invoker).Watch(CallHeaders.Of(token, requireLeader: true)));
+        _call = new(new Protocol.Watch.WatchClient(_connection.Invoker).Watch(CallHeaders.OfStream(token)));
     }
 
     public EtcdEndpoint Endpoint { get; }
