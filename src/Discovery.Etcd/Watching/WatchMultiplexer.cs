@@ -315,7 +315,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         }
 
         stream.Call.Close(outcome);
-        if (end.Kind == StreamEndKind.TokenInvalid)
+        if (end.Kind == StreamEndKind.TokenInvalid || (end.Kind == StreamEndKind.Silent && _policy.WantsFreshToken))
         {
             _connector.InvalidateToken(stream.Call.Token);
         }
