@@ -42,7 +42,7 @@ public static class DotnetEtcdServiceCollectionExtensions
     /// that do not use Discovery.AspNetCore, whose <c>AddEtcdClient</c> reads the section <c>Etcd</c>.
     /// </summary>
     /// <param name="services">The services.</param>
-    /// <param name="configure">Sets options of the <see cref="EtcdClient"/>, whoever registered it.</param>
+    /// <param name="configure">Sets options of the <see cref="EtcdClient"/>. Where <c>AddEtcdClient</c> is called too, call it first.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddDotnetEtcd(this IServiceCollection services, Action<EtcdClientOptions> configure)
     {
