@@ -148,7 +148,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
     private async Task<(EtcdEndpoint Endpoint, CallFailedException End, bool Worked)> RunStreamAsync(EtcdEndpoint? last)
     {
         var token = await _tokens.GetAsync(_shutdown.Token);
-        var endpoint = _pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
+        var endpoint = _pool.Choose([], CallKind.Stream);
         using var stream = new WatchStream(_table, _judge, endpoint, token, _mark, _options.AttemptTimeout, _time);
         var started = _time.GetTimestamp();
         _stream = stream;
@@ -161,7 +161,7 @@ internal sealed partial class WatchHub : IAsyncDisposable
             }
             else if (end.IsTransient && !_shutdown.IsCancellationRequested)
             {
-                endpoint.Failed();
+                endpoint.StreamHealth.Failed();
             }
 
             return (endpoint, end, stream.WasHeard && _time.GetElapsedTime(started) > WatchTimes.Settled);

@@ -129,7 +129,7 @@ internal sealed class WatchStream : IDisposable
             Endpoint.Streams.Replace(_connection);
         }
 
-        Endpoint.Streams.Return(_connection, silent: false);
+        Endpoint.Streams.Return(_connection, CallOutcome.Unknown);
         _ended.Dispose();
     }
 
