@@ -46,8 +46,8 @@ public sealed class EtcdClient : IAsyncDisposable
         _loggers = loggerFactory ?? NullLoggerFactory.Instance;
         Endpoints = options.ParseEndpoints([]);
         var connections = new ConnectionFactory(options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()));
-        _pool = new EndpointPool([.. Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time))]);
-        _failover = new Failover(options, _pool, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
+        _failover = new Failover(options, _pool, new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>()), _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
@@ -169,7 +169,7 @@ public sealed class EtcdClient : IAsyncDisposable
     public Grpc.Core.CallInvoker CreateCallInvoker()
     {
         ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
-        return new UserCallInvoker(_failover, _pool, _tokens, _time);
+        return new UserCallInvoker(_failover, _tokens);
     }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>

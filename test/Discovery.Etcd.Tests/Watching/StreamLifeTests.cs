@@ -68,19 +68,21 @@ public sealed class StreamLifeTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Streams_are_opened_at_random_endpoints_that_are_in_good_order()
+    public void Streams_return_to_the_first_endpoint_of_their_client_within_the_hour()
     {
         var endpoints = Enumerable.Range(1, 4)
             .Select(i => new EtcdEndpoint(new Uri($"http://127.0.0.1:{i}"), () => GrpcChannel.ForAddress("http://127.0.0.1:1"), _clock)).ToList();
-        using var pool = new EndpointPool(endpoints);
+        using var pool = new EndpointPool(endpoints, _clock);
         var connector = new WatchConnector(new EtcdClientOptions(), pool, null!, null!, null!);
-        endpoints[1].Failed();
+        var first = connector.Choose();
+        first.StreamHealth.Failed();
 
-        var counts = Enumerable.Range(0, 900).Select(_ => connector.ChooseAtRandom(endpoints[0])).CountBy(e => e).ToDictionary();
-
-        Assert.False(counts.ContainsKey(endpoints[1]));
-        Assert.Equal(3, counts.Count);
-        Assert.All(counts.Values, c => Assert.InRange(c, 200, 400));
+        var second = connector.Choose();
+        Assert.NotSame(first, second);
+        _clock.Advance(TimeSpan.FromMinutes(20));
+        Assert.Same(second, connector.Choose());
+        _clock.Advance(TimeSpan.FromMinutes(60));
+        Assert.Same(first, connector.Choose());
     }
 
     [Fact]
