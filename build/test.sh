@@ -42,12 +42,13 @@ while [ $# -gt 0 ]; do
     esac
 done
 
+# The etcdctl beside each etcd is meant.
+unset ETCDCTL_BIN
 command -v dotnet >/dev/null || { echo "dotnet is not on the PATH: install the .NET SDK that global.json names." >&2; exit 1; }
-# use VERSION: the tests that follow run on this etcd.
+# use VERSION: the tests that follow run on this etcd, and with the etcdctl beside it.
 use() {
     ETCD_BIN=$("$root/build/etcd.sh" --version "$1")
-    ETCDCTL_BIN=$(dirname -- "$ETCD_BIN")/etcdctl
-    export ETCD_BIN ETCDCTL_BIN
+    export ETCD_BIN
 }
 case $etcd in
     both) first=3.5; second=3.4; (use $second) ;;

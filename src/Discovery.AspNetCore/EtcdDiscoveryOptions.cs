@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Connections;
+
 namespace Discovery.AspNetCore;
 
 /// <summary>
@@ -7,10 +9,17 @@ namespace Discovery.AspNetCore;
 public sealed class EtcdDiscoveryOptions : BalancingOptions
 {
     /// <summary>
-    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with a root of one's own after a
-    /// colon where it is not the default one: <c>EtcdNaming:openim/</c>.
+    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with another root after a
+    /// colon: <c>EtcdNaming:openim/</c>.
     /// </summary>
-    public string Layout { get; set; } = Layouts.EtcdNamingLayout.LayoutName;
+    public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
+
+    /// <summary>
+    /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or
+    /// <c>https://greeter.example.com</c>, in configuration an array or one text with commas. For development and tests; an application
+    /// whose services all have them needs no etcd. Default: none, and etcd is asked. Only for single services.
+    /// </summary>
+    public IList<string> Instances { get; set; } = [];
 
     /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
     public string Scheme { get; set; } = Uri.UriSchemeHttp;
@@ -51,5 +60,5 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// The name that an https instance's certificate must bear and that is sent as SNI: <c>service</c> for the name in the request's
     /// URI (the default), <c>endpoint</c> for the host of the instance's record, or else the name itself, e.g. <c>greeter.example.com</c>.
     /// </summary>
-    public string TlsTargetHost { get; set; } = Http.TlsTarget.Service;
+    public string TlsTargetHost { get; set; } = TlsHandshake.Service;
 }

@@ -21,10 +21,10 @@ public sealed class EtcdRegistrationOptions
         new Dictionary<string, RegisteredServiceOptions>(StringComparer.Ordinal);
 
     /// <summary>
-    /// The wire formats to write: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with a root of one's own after a colon where it is
-    /// not the default one (<c>EtcdNaming:openim/</c>). Several, separated by commas, are written under one lease.
+    /// The wire formats to write: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with another root after a colon
+    /// (<c>EtcdNaming:openim/</c>). Several, separated by commas, are written under one lease.
     /// </summary>
-    public string Layout { get; set; } = Layouts.EtcdNamingLayout.LayoutName;
+    public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
 
     /// <summary>The id of this process. Default: the machine's name and eight random digits. Two processes must not have the same.</summary>
     public string? InstanceId { get; set; }
@@ -49,7 +49,7 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>
     /// Networks as <c>10.0.0.0/8</c>: an endpoint that is bound to all addresses is advertised by the machine's first address in the
-    /// first of them. Default: none, and the address of the route towards etcd is taken.
+    /// first of them. Default: none, and the address of the route towards etcd is advertised.
     /// </summary>
     public IList<string> PreferredNetworks { get; } = [];
 
@@ -74,7 +74,7 @@ public sealed class EtcdRegistrationOptions
     /// <summary>Free labels. Default: none.</summary>
     public IList<string> Tags { get; } = [];
 
-    /// <summary>Further metadata; the names that the other settings use (<c>id</c>, <c>weight</c>, …) are taken. Default: none.</summary>
+    /// <summary>Further metadata; the names that the other settings use (<c>id</c>, <c>weight</c>, …) are reserved. Default: none.</summary>
     public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>
@@ -103,67 +103,4 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>Withdrawing while the application's health checks fail.</summary>
     public RegistrationHealthOptions Health { get; } = new();
-}
-
-/// <summary>What differs for one service of an application that has several. What is not set is as for the application.</summary>
-public sealed class RegisteredServiceOptions
-{
-    /// <summary>The wire formats, as <see cref="EtcdRegistrationOptions.Layout"/>.</summary>
-    public string? Layout { get; set; }
-
-    /// <summary>The names of the endpoints that serve it. Default: all.</summary>
-    public IList<string> Endpoints { get; } = [];
-
-    /// <summary>The weight, as <see cref="EtcdRegistrationOptions.Weight"/>.</summary>
-    public int? Weight { get; set; }
-
-    /// <summary>The version, as <see cref="EtcdRegistrationOptions.Version"/>.</summary>
-    public string? Version { get; set; }
-
-    /// <summary>Labels beside those of the application.</summary>
-    public IList<string> Tags { get; } = [];
-
-    /// <summary>Metadata beside that of the application; wins over it.</summary>
-    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
-}
-
-/// <summary>What differs for one Kestrel endpoint.</summary>
-public sealed class RegisteredEndpointOptions
-{
-    /// <summary>Whether the endpoint is registered. Default: <see langword="true"/>.</summary>
-    public bool Enabled { get; set; } = true;
-
-    /// <summary>The URL by which others reach it, instead of the bound address.</summary>
-    public string? AdvertisedUrl { get; set; }
-
-    /// <summary>Metadata beside that of the service; wins over it.</summary>
-    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
-}
-
-/// <summary>Withdrawing while the application's health checks fail.</summary>
-public sealed class RegistrationHealthOptions
-{
-    /// <summary>
-    /// The tag of the health checks that decide. Default: <c>ready</c>; empty: all checks; without any such check the application
-    /// counts as healthy. Choose checks that speak of this instance: one on a shared database takes out all instances at once.
-    /// </summary>
-    public string Tag { get; set; } = "ready";
-
-    /// <summary>Whether health decides at all. Default: <see langword="true"/>.</summary>
-    public bool Enabled { get; set; } = true;
-
-    /// <summary>
-    /// The pause between two runs of the checks. Default: 5 s. An application that was not healthy yet since its start is asked every
-    /// second at least, and registered after the first run that succeeds.
-    /// </summary>
-    public TimeSpan Interval { get; set; } = TimeSpan.FromSeconds(5);
-
-    /// <summary>How long one run may take before it counts as failed. Default: 10 s.</summary>
-    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
-
-    /// <summary>How many runs in a row must fail before the application withdraws. Default: 2.</summary>
-    public int UnhealthyThreshold { get; set; } = 2;
-
-    /// <summary>How many runs in a row must succeed before it comes back. Default: 2.</summary>
-    public int HealthyThreshold { get; set; } = 2;
 }

@@ -22,7 +22,7 @@ public sealed record ServiceInstance
 
     /// <summary>
     /// <c>http</c> or <c>https</c>, or <see langword="null"/> when the record does not say, as those of most Go services: such an
-    /// instance takes calls of either scheme.
+    /// instance supports both schemes.
     /// </summary>
     public string? Scheme { get; init; }
 
@@ -53,8 +53,8 @@ public sealed record ServiceInstance
     /// <summary>Host and port as they are written in records: IPv6 in brackets.</summary>
     public string Address => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
-    /// <summary>Whether the instance takes calls of a scheme.</summary>
-    internal bool Takes(string scheme) => Scheme is null || Scheme == scheme;
+    /// <summary>Whether the instance supports calls of a scheme.</summary>
+    internal bool Supports(string scheme) => Scheme is null || Scheme == scheme;
 
     /// <inheritdoc />
     public override string ToString() => Scheme is null ? Address : $"{Scheme}://{Address}";

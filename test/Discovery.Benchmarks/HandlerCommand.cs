@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using Discovery.AspNetCore.Http;
-using Discovery.AspNetCore.Tests.Http;
+using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Tests.Calls;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -38,7 +38,7 @@ internal static class HandlerCommand
         using var ours = new HttpMessageInvoker(new DiscoveryHandler(() => harness.Pool));
         var uri = new Uri($"http://{server.Address}/");
         await CallAsync(ours, uri, version, 1000);
-        var bare = harness.Pool.State!.Endpoints[0].Transport!;
+        var bare = harness.Pool.Current!.Instances[0].Transport!;
         await CallAsync(bare, uri, version, 1000);
 
         var (bareBytes, bareTime, ourBytes, ourTime) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Discovery.AspNetCore.Tests.Directory;
+using Discovery.AspNetCore.Tests.Watching;
 
 namespace Discovery.Benchmarks;
 

@@ -1,12 +1,14 @@
 using System.Diagnostics;
 using System.Globalization;
-using Discovery.AspNetCore.LoadBalancing;
+using Discovery.AspNetCore;
+using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Instances;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.Benchmarks;
 
 /// <summary>
-/// <c>pick [ENDPOINTS...]</c>: what choosing an endpoint costs on one core, alone and with the accounting of a call around it.
+/// <c>pick [ENDPOINTS...]</c>: what choosing an instance costs on one core, alone and with the accounting of a call around it.
 /// </summary>
 internal static class PickCommand
 {
@@ -16,15 +18,15 @@ internal static class PickCommand
     public static int Run(string[] args)
     {
         int[] sizes = args.Length == 0 ? [3, 20, 1000] : [.. args.Select(a => int.Parse(a, CultureInfo.InvariantCulture))];
-        var policies = new LoadBalancingPolicies([]);
+        var policies = new PolicyCatalog([]);
         Console.WriteLine($"Best of {Rounds} rounds of {PicksPerRound:N0}; system clock; 'full cycle' is pick, start, headers, end.");
-        Console.WriteLine($"{"policy",-20} {"endpoints",9} {"pick ns",9} {"full cycle ns",14} {"B per cycle",12}");
+        Console.WriteLine($"{"policy",-20} {"instances",9} {"pick ns",9} {"full cycle ns",14} {"B per cycle",12}");
         foreach (var size in sizes)
         {
             foreach (var name in policies.Names)
             {
-                var context = new BalancingContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance);
-                var balancer = BalancerBuilder.Build(Endpoints(size, context), context, policies.Get(name, "Policy"));
+                var context = new InstanceContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance);
+                var balancer = BalancerBuilder.Build(Instances(size, context), context, policies.Get(name, "Policy"));
                 FullCycle(balancer);
                 var pick = Best(() => PickOnly(balancer));
                 var before = GC.GetAllocatedBytesForCurrentThread();
@@ -39,8 +41,8 @@ internal static class PickCommand
         return 0;
     }
 
-    private static ServiceEndpoint[] Endpoints(int count, BalancingContext context)
-        => [.. Enumerable.Range(0, count).Select(i => new ServiceEndpoint(
+    private static InstanceState[] Instances(int count, InstanceContext context)
+        => [.. Enumerable.Range(0, count).Select(i => new InstanceState(
             new ServiceInstance { Key = $"bench/{i}", ServiceName = "bench", Host = "10.0.0.1", Port = i + 1 }, context))];
 
     private static double Best(Action round)
@@ -58,11 +60,11 @@ internal static class PickCommand
 
     private static void PickOnly(Balancer balancer)
     {
-        var context = new PickContext("a-key");
-        ServiceEndpoint? last = null;
+        var arguments = new PickArguments { HashKey = "a-key" };
+        InstanceState? last = null;
         for (var i = 0; i < PicksPerRound; i++)
         {
-            last = balancer.Pick(context);
+            last = balancer.Pick(arguments);
         }
 
         GC.KeepAlive(last);
@@ -70,12 +72,12 @@ internal static class PickCommand
 
     private static void FullCycle(Balancer balancer)
     {
-        var context = new PickContext("a-key");
+        var arguments = new PickArguments { HashKey = "a-key" };
         for (var i = 0; i < PicksPerRound; i++)
         {
-            var endpoint = balancer.Pick(context)!;
-            var call = endpoint.OnHeaders(endpoint.OnCallStarted());
-            endpoint.OnCallEnded(call, CallOutcome.Success);
+            var instance = balancer.Pick(arguments)!;
+            var call = instance.OnHeaders(instance.OnCallStarted());
+            instance.OnCallEnded(call, CallOutcome.Success);
         }
     }
 }

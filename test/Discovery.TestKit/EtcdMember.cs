@@ -86,7 +86,7 @@ public sealed class EtcdMember : IAsyncDisposable
                 "--initial-cluster-state", "new",
                 "--log-level", "info",
                 "--logger", "zap",
-                .. _options.FastElections ? (string[])["--heartbeat-interval", "20", "--election-timeout", "200"] : [],
+                .. _options.FastElections ? EtcdProcessOptions.FastElectionArguments : [],
                 .. _options.ExtraArguments,
             ],
             Directory,

@@ -1,7 +1,7 @@
 namespace Discovery.TestKit;
 
 /// <summary>A test's own etcd with one member.</summary>
-public sealed class EtcdProcess : IAsyncDisposable
+public sealed class EtcdProcess : IEtcdServer
 {
     private readonly string _etcd;
 
@@ -10,13 +10,16 @@ public sealed class EtcdProcess : IAsyncDisposable
     /// <summary>The cluster of one.</summary>
     public EtcdCluster Cluster { get; }
 
-    /// <summary>The client URL.</summary>
+    /// <inheritdoc />
     public string Endpoint => Member.Endpoint;
+
+    /// <inheritdoc />
+    public int ClientPort => Member.ClientPort;
 
     /// <summary>The one member.</summary>
     public EtcdMember Member => Cluster.Members[0];
 
-    /// <summary>Its version, e.g. 3.5.30.</summary>
+    /// <inheritdoc />
     public Version EtcdVersion => _etcd == EtcdBinary.Etcd ? EtcdBinary.Version : EtcdBinary.VersionOf(_etcd);
 
     /// <summary>Starts it and waits until it serves.</summary>

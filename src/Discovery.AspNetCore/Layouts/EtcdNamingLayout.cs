@@ -12,7 +12,7 @@ namespace Discovery.AspNetCore.Layouts;
 /// </summary>
 internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
 {
-    public const string LayoutName = "EtcdNaming";
+    public const string LayoutName = ServiceLayouts.EtcdNaming;
     public const string DefaultRoot = "services/";
 
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -25,9 +25,11 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
         _ => root + "/",
     };
 
-    public string Name => _root == DefaultRoot ? LayoutName : $"{LayoutName}:{_root}";
+    public string Name => LayoutName;
 
-    public bool CanSayDraining => true;
+    public bool SupportsDraining => true;
+
+    public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root);
 
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 

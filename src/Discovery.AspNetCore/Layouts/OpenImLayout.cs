@@ -10,14 +10,16 @@ namespace Discovery.AspNetCore.Layouts;
 /// </summary>
 internal sealed class OpenImLayout(string? root) : IServiceLayout
 {
-    public const string LayoutName = "OpenIm";
+    public const string LayoutName = ServiceLayouts.OpenIm;
     public const string DefaultSchema = "openim";
 
     private readonly string _schema = string.IsNullOrEmpty(root) ? DefaultSchema : root;
 
-    public string Name => _schema == DefaultSchema ? LayoutName : $"{LayoutName}:{_schema}";
+    public string Name => LayoutName;
 
-    public bool CanSayDraining => false;
+    public bool SupportsDraining => false;
+
+    public IServiceLayout WithRoot(string root) => new OpenImLayout(root);
 
     public string GetPrefix(string serviceName) => $"{_schema}:///{serviceName}/";
 

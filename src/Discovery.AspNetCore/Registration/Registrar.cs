@@ -1,50 +1,60 @@
+using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Registration;
 
 /// <summary>
-/// Keeps in etcd what the application is: puts its records under one lease, follows changes of settings, weight and health, and takes
-/// the records away when the application withdraws or stops. What is wanted is noted first and brought about then, one change at a time,
-/// so a caller that gives up waiting loses nothing, and nothing that waits for etcd holds up the stop.
+/// Keeps this application's records in etcd: puts them under one lease, follows changes of settings, weight and health, and deletes them
+/// when the application withdraws or stops. The desired state is recorded first and reconciled then, one change at a time, so a caller
+/// that gives up waiting loses nothing, and nothing that waits for etcd delays the stop.
 /// </summary>
 internal sealed partial class Registrar : IAsyncDisposable
 {
     private readonly EtcdLeaseKeeper _keeper;
-    private readonly RegistrationWishes _wishes;
+    private readonly RegistrationOverrides _overrides;
     private readonly RegistrationReport _report;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
 
-    private volatile RegistrationPlan _plan;
+    private volatile DesiredRegistration _desired;
     private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
     private volatile bool _stopped;
     private volatile int _changes;
 
     // Under the gate: keys that stand only until those that replace them do, and whether a task waits for that.
-    private IReadOnlyDictionary<string, RegistrationRecord> _leaving = new Dictionary<string, RegistrationRecord>();
+    private IReadOnlyDictionary<string, RegistrationRecord> _replaced = new Dictionary<string, RegistrationRecord>();
     private bool _isReplacing;
 
     public Registrar(
-        EtcdClient client, RegistrationPlan plan, string instanceId, RegistrationWishes wishes, TimeProvider time, ILogger logger)
+        EtcdClient client,
+        DesiredRegistration desired,
+        LayoutCatalog layouts,
+        string instanceId,
+        RegistrationOverrides overrides,
+        TimeProvider time,
+        ILogger logger)
     {
-        _plan = plan;
+        Layouts = layouts;
+        _desired = desired;
         InstanceId = instanceId;
-        _wishes = wishes;
+        _overrides = overrides;
         _time = time;
         _logger = logger;
-        _keeper = client.KeepLease(plan.Options.TimeToLive);
+        _keeper = client.KeepLease(desired.Options.TimeToLive);
         _report = new RegistrationReport(logger);
-        _keeper.KeyTaken += _report.Taken;
-        _keeper.StatusChanged += lease => _report.Lease(lease, _written.Keys);
+        _keeper.KeyTaken += _report.OnConflict;
+        _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
     }
+
+    public LayoutCatalog Layouts { get; }
 
     public string InstanceId { get; }
 
     /// <summary>The settings as they are in force.</summary>
-    public EtcdRegistrationOptions Options => _plan.Options;
+    public EtcdRegistrationOptions Options => _desired.Options;
 
     public ServiceRegistrationStatus Status
     {
@@ -54,60 +64,70 @@ internal sealed partial class Registrar : IAsyncDisposable
             var state =
                 _stopped ? ServiceRegistrationState.Stopped
                 : _stopping.IsCancellationRequested ? ServiceRegistrationState.Draining
-                : !_plan.Options.Enabled ? ServiceRegistrationState.Disabled
-                : _wishes.IsWithdrawn ? ServiceRegistrationState.Withdrawn
-                : _plan.Endpoints.Count == 0 ? ServiceRegistrationState.NoAddress
-                : _wishes.IsUnhealthy ? ServiceRegistrationState.Unhealthy
+                : !_desired.Options.Enabled ? ServiceRegistrationState.Disabled
+                : _overrides.IsWithdrawn ? ServiceRegistrationState.Withdrawn
+                : _desired.Endpoints.Count == 0 ? ServiceRegistrationState.NoAddress
+                : _overrides.IsUnhealthy ? ServiceRegistrationState.Unhealthy
                 : RegistrationReport.AllStand(lease) ? ServiceRegistrationState.Registered
                 : ServiceRegistrationState.Registering;
-            return new ServiceRegistrationStatus(
-                state, InstanceId, [.. _written.Keys.Order(StringComparer.Ordinal)], lease.LeaseId, lease.LastError ?? _plan.Problem ?? _report.Problem);
+            return new ServiceRegistrationStatus
+            {
+                State = state,
+                InstanceId = InstanceId,
+                Keys = [.. _written.Keys.Order(StringComparer.Ordinal)],
+                LeaseId = lease.LeaseId,
+                LastError = lease.LastError ?? _desired.Problem ?? _report.Problem,
+            };
         }
     }
 
-    /// <summary>Takes note that another process has this one's id.</summary>
-    public void ReportDuplicate(IEnumerable<string> keys) => _report.Duplicate(InstanceId, keys);
+    /// <summary>Reports that another process has this one's id.</summary>
+    public void ReportDuplicate(IEnumerable<string> keys) => _report.OnDuplicateId(InstanceId, keys);
 
-    /// <summary>Waits until etcd holds what is wanted.</summary>
+    /// <summary>Waits until etcd has the desired state.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await _keeper.FlushAsync(cancellationToken);
+            await _keeper.FlushAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectDisposedException)
         {
-            // The application stops: nothing is wanted any more.
+            // The application stops: there is no desired state any more.
         }
     }
 
-    /// <summary>Brings about what the plan and the wishes come to, and waits until etcd has it.</summary>
-    /// <param name="plan">A new plan; null: as before.</param>
+    /// <summary>Reconciles, and waits until etcd has the desired state.</summary>
     /// <param name="cancellationToken">Ends the waiting; the change is made all the same.</param>
-    public async Task ApplyAsync(RegistrationPlan? plan, CancellationToken cancellationToken)
+    public async Task ApplyAsync(CancellationToken cancellationToken)
     {
-        await NoteAsync(plan).WaitAsync(cancellationToken);
+        await ReconcileAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         if (!_stopping.IsCancellationRequested)
         {
-            await FlushAsync(cancellationToken);
+            await FlushAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Brings about what the plan and the wishes come to, without waiting for etcd to have all of it.</summary>
-    public async Task NoteAsync(RegistrationPlan? plan)
+    /// <summary>Reconciles with a new desired state, without waiting for etcd to have all of it.</summary>
+    public Task ReconcileAsync(DesiredRegistration desired) => ReconcileAsync(() => _desired = desired);
+
+    /// <summary>Reconciles after the overrides changed, without waiting for etcd to have all of it.</summary>
+    public Task ReconcileAsync() => ReconcileAsync(static () => { });
+
+    private async Task ReconcileAsync(Action update)
     {
         if (_stopping.IsCancellationRequested)
         {
             return;
         }
 
-        await _gate.WaitAsync();
+        await _gate.WaitAsync().ConfigureAwait(false);
         try
         {
             if (!_stopping.IsCancellationRequested)
             {
-                _plan = plan ?? _plan;
-                await ConvergeGateHeldAsync();
+                update();
+                await ReconcileGateHeldAsync().ConfigureAwait(false);
             }
         }
         catch (ObjectDisposedException)
@@ -121,31 +141,31 @@ internal sealed partial class Registrar : IAsyncDisposable
     }
 
     /// <summary>
-    /// Says that the application drains, serves on for a moment, takes its keys away, revokes the lease, and serves on for another
+    /// Publishes that the application drains, serves on for a moment, deletes its keys, revokes the lease, and serves on for another
     /// moment. Each exchange with etcd has its limit; when etcd is away, the lease runs out by itself. Never throws.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _stopping.CancelAsync();
-        await _gate.WaitAsync(CancellationToken.None);
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
-            // Without etcd nobody learns anything, and serving on for longer would only delay the stop.
+            // Without etcd no client learns of it, and serving on for longer would only delay the stop.
             var standing = Standing();
-            if (standing.Count > 0 && await SayGoodbyeAsync(standing, cancellationToken))
+            if (standing.Count > 0 && await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false))
             {
                 Log.Draining(_logger, Options.DrainDelay);
-                await PauseAsync(Options.DrainDelay, cancellationToken);
+                await PauseAsync(Options.DrainDelay, cancellationToken).ConfigureAwait(false);
             }
 
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
-            var left = await LeaveAsync(cancellationToken);
-            if (left && stood)
+            var hasLeft = await DeregisterAsync(cancellationToken).ConfigureAwait(false);
+            if (hasLeft && stood)
             {
                 Log.Left(_logger, standing.Count);
-                await PauseAsync(Options.LeaveDelay, cancellationToken);
+                await PauseAsync(Options.LeaveDelay, cancellationToken).ConfigureAwait(false);
             }
-            else if (!left && cancellationToken.IsCancellationRequested)
+            else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
                 Log.CutShort(_logger);
             }
@@ -157,30 +177,30 @@ internal sealed partial class Registrar : IAsyncDisposable
         }
     }
 
-    /// <summary>Leaves etcd at once if <see cref="StopAsync"/> was not called, as when the application's start failed.</summary>
+    /// <summary>Deregisters at once if <see cref="StopAsync"/> was not called, as when the application's start failed.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
+        await _stopping.CancelAsync().ConfigureAwait(false);
         if (!_stopped)
         {
-            await LeaveAsync(CancellationToken.None);
+            await DeregisterAsync(CancellationToken.None).ConfigureAwait(false);
             _stopped = true;
         }
 
-        await _keeper.DisposeAsync();
+        await _keeper.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async Task ConvergeGateHeldAsync()
+    private async Task ReconcileGateHeldAsync()
     {
         var before = Standing();
-        IReadOnlyDictionary<string, RegistrationRecord> after = _wishes.IsWithdrawn || _wishes.IsUnhealthy
+        IReadOnlyDictionary<string, RegistrationRecord> after = _overrides.IsWithdrawn || _overrides.IsUnhealthy
             ? new Dictionary<string, RegistrationRecord>()
-            : RegistrationRecords.Build(_plan, InstanceId, _wishes.Weight);
+            : RegistrationRecord.Build(_desired, Layouts, InstanceId, _overrides.Weight);
         _written = after;
-        _leaving = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
+        _replaced = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
         foreach (var (key, record) in after)
         {
-            // A key is claimed once, when this application comes into service; a later change never takes it from a successor.
+            // A key is claimed once, when this application comes into service; a later change never claims it back from a successor.
             if (!before.TryGetValue(key, out var old))
             {
                 _keeper.Put(key, record.Value);
@@ -191,16 +211,16 @@ internal sealed partial class Registrar : IAsyncDisposable
             }
         }
 
-        // Last, for who reads this number and then waits for etcd must wait for all of the change.
+        // Last: whoever reads this number and then waits for etcd must wait for all of the change.
         _changes++;
-        if (_leaving.Count == 0)
+        if (_replaced.Count == 0)
         {
             return;
         }
 
         if (after.Count == 0)
         {
-            await LeaveBehindGateHeldAsync();
+            await RemoveReplacedGateHeldAsync().ConfigureAwait(false);
         }
         else if (!_isReplacing)
         {
@@ -210,8 +230,8 @@ internal sealed partial class Registrar : IAsyncDisposable
     }
 
     /// <summary>
-    /// What replaces a key stands before that key says goodbye, however long etcd is away: there is no moment with nobody to call, and a
-    /// change that etcd refuses costs nothing.
+    /// The new keys stand before the replaced ones drain, however long etcd is away: there is no moment with nobody to call, and a change
+    /// that etcd refuses costs nothing.
     /// </summary>
     private async Task ReplaceAsync()
     {
@@ -220,14 +240,14 @@ internal sealed partial class Registrar : IAsyncDisposable
             while (true)
             {
                 var change = _changes;
-                await _keeper.FlushAsync(_stopping.Token);
-                await _gate.WaitAsync(_stopping.Token);
+                await _keeper.FlushAsync(_stopping.Token).ConfigureAwait(false);
+                await _gate.WaitAsync(_stopping.Token).ConfigureAwait(false);
                 try
                 {
                     if (change == _changes)
                     {
                         _isReplacing = false;
-                        await LeaveBehindGateHeldAsync();
+                        await RemoveReplacedGateHeldAsync().ConfigureAwait(false);
                         return;
                     }
                 }
@@ -239,41 +259,41 @@ internal sealed partial class Registrar : IAsyncDisposable
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
         {
-            // The application stops, and says goodbye for all keys.
+            // The application stops, and its stop drains all keys.
         }
     }
 
-    private async Task LeaveBehindGateHeldAsync()
+    private async Task RemoveReplacedGateHeldAsync()
     {
-        await SayGoodbyeAsync(_leaving, _stopping.Token);
+        await PublishDrainingAsync(_replaced, _stopping.Token).ConfigureAwait(false);
         if (_stopping.IsCancellationRequested)
         {
             return;
         }
 
-        foreach (var key in _leaving.Keys)
+        foreach (var key in _replaced.Keys)
         {
             _keeper.Remove(key);
         }
 
-        _leaving = new Dictionary<string, RegistrationRecord>();
+        _replaced = new Dictionary<string, RegistrationRecord>();
     }
 
     /// <summary>All keys that etcd has, or is to have for now.</summary>
-    private Dictionary<string, RegistrationRecord> Standing() => _leaving.Concat(_written).ToDictionary(StringComparer.Ordinal);
+    private Dictionary<string, RegistrationRecord> Standing() => _replaced.Concat(_written).ToDictionary(StringComparer.Ordinal);
 
-    /// <summary>First said, then gone: a client that sees a key go without a word takes it for a crash.</summary>
+    /// <summary>A key drains before it is deleted: clients take a key that vanishes without draining for a crash.</summary>
     /// <returns>Whether etcd has it.</returns>
-    private Task<bool> SayGoodbyeAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
-        => TellAsync(
+    private Task<bool> PublishDrainingAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
+        => PublishAsync(
             "this application drains",
             limit =>
             {
                 foreach (var (key, record) in records)
                 {
-                    if (record.Goodbye is { } goodbye)
+                    if (record.DrainingValue is { } draining)
                     {
-                        _keeper.Update(key, goodbye);
+                        _keeper.Update(key, draining);
                     }
                     else
                     {
@@ -285,21 +305,21 @@ internal sealed partial class Registrar : IAsyncDisposable
             },
             cancellationToken);
 
-    private Task<bool> LeaveAsync(CancellationToken cancellationToken)
-        => TellAsync("this application leaves", _keeper.StopAsync, cancellationToken);
+    private Task<bool> DeregisterAsync(CancellationToken cancellationToken)
+        => PublishAsync("this application leaves", _keeper.StopAsync, cancellationToken);
 
-    private async Task<bool> TellAsync(string what, Func<CancellationToken, Task> tell, CancellationToken cancellationToken)
+    private async Task<bool> PublishAsync(string what, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(Options.StopTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await tell(either.Token);
+            await publish(either.Token).ConfigureAwait(false);
             return true;
         }
         catch (ObjectDisposedException)
         {
-            // The application disposed its client before it stopped: there is nobody to tell, and nothing to warn of.
+            // The application disposed its client before it stopped: there is nothing to publish with, and nothing to warn of.
             return false;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -310,7 +330,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
             var reason = _keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
-            Log.NotHeard(_logger, what, Options.StopTimeout, reason.Message);
+            Log.NotPublished(_logger, what, Options.StopTimeout, reason.Message);
             return false;
         }
     }
@@ -318,19 +338,18 @@ internal sealed partial class Registrar : IAsyncDisposable
     private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
         => await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    // The numbers go on after those of the service, which logs under the same name.
     private static partial class Log
     {
-        [LoggerMessage(11, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
+        [LoggerMessage(2711, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
         public static partial void Draining(ILogger logger, TimeSpan delay);
 
-        [LoggerMessage(12, LogLevel.Information, "This application left etcd ({Keys} keys).")]
+        [LoggerMessage(2712, LogLevel.Information, "This application left etcd ({Keys} keys).")]
         public static partial void Left(ILogger logger, int keys);
 
-        [LoggerMessage(13, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
-        public static partial void NotHeard(ILogger logger, string what, TimeSpan limit, string reason);
+        [LoggerMessage(2713, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
+        public static partial void NotPublished(ILogger logger, string what, TimeSpan limit, string reason);
 
-        [LoggerMessage(18, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
+        [LoggerMessage(2714, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
             + "was told that this application leaves; its keys go with their lease.")]
         public static partial void CutShort(ILogger logger);
     }

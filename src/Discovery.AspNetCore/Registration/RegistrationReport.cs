@@ -6,28 +6,28 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
 internal sealed partial class RegistrationReport(ILogger logger)
 {
-    private volatile Exception? _taken;
+    private volatile Exception? _conflict;
     private volatile Exception? _duplicate;
     private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
-    public Exception? Problem => _taken ?? _duplicate;
+    public Exception? Problem => _conflict ?? _duplicate;
 
     public static bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
 
-    /// <summary>A key of this application was found in other hands.</summary>
-    public void Taken(EtcdKeyValue record) => _taken = Tell(
-        $"The key {record.Key} of this application is in other hands (lease {record.LeaseId:x}): another process advertises the same "
+    /// <summary>A key of this application is owned by another process.</summary>
+    public void OnConflict(EtcdKeyValue record) => _conflict = Report(
+        $"The key {record.Key} of this application is owned by another process (lease {record.LeaseId:x}), which advertises the same "
         + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both.");
 
     /// <summary>Another process has this one's id. Nobody looks again, so this holds until the next start.</summary>
-    public void Duplicate(string instanceId, IEnumerable<string> keys) => _duplicate = Tell(
+    public void OnDuplicateId(string instanceId, IEnumerable<string> keys) => _duplicate = Report(
         $"The id of this application, '{instanceId}', is that of another process too, which holds {string.Join(", ", keys)}. "
         + "Give each its own Etcd:Registration:InstanceId, or leave it unset.");
 
     /// <summary>Follows the lease. Never called twice at a time.</summary>
-    public void Lease(EtcdLeaseStatus lease, IEnumerable<string> keys)
+    public void OnLease(EtcdLeaseStatus lease, IEnumerable<string> keys)
     {
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
         if (lease.State == EtcdLeaseState.Lost)
@@ -37,7 +37,7 @@ internal sealed partial class RegistrationReport(ILogger logger)
         }
         else if (AllStand(lease))
         {
-            _taken = null;
+            _conflict = null;
             var all = string.Join(", ", keys);
             if (all != _announced)
             {
@@ -47,26 +47,25 @@ internal sealed partial class RegistrationReport(ILogger logger)
         }
     }
 
-    private InvalidOperationException Tell(string problem)
+    private InvalidOperationException Report(string problem)
     {
         Log.Problem(logger, problem);
         return new InvalidOperationException(problem);
     }
 
-    // The numbers go on after those of the service and the registrar, which log under the same name.
     private static partial class Log
     {
-        [LoggerMessage(14, LogLevel.Error, "{Problem}")]
+        [LoggerMessage(2721, LogLevel.Error, "{Problem}")]
         public static partial void Problem(ILogger logger, string problem);
 
-        [LoggerMessage(15, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
+        [LoggerMessage(2722, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
 
-        [LoggerMessage(16, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
+        [LoggerMessage(2723, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
         public static partial void LeaseLost(ILogger logger, string? reason);
 
-        [LoggerMessage(17, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
+        [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
     }
 }

@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -6,7 +8,7 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Registration;
 
 /// <summary>
-/// Registers when the application has started, for only then are the bound ports known, and leaves while the server still accepts
+/// Registers when the application has started, for only then are the bound ports known, and deregisters while the server still accepts
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
 internal sealed partial class RegistrationService(
@@ -14,9 +16,10 @@ internal sealed partial class RegistrationService(
     IOptions<EtcdClientOptions> clientOptions,
     RegistrationSettings settings,
     RegistrationPlanner planner,
-    HealthGate health,
+    LayoutCatalog layouts,
+    HealthMonitor health,
     TimeProvider time,
-    ILogger<RegistrationService> logger,
+    ILogger<IServiceRegistration> logger,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
     private const int MaxWeight = 1_000_000;
@@ -24,7 +27,7 @@ internal sealed partial class RegistrationService(
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
-    private readonly RegistrationWishes _wishes = new();
+    private readonly RegistrationOverrides _overrides = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _reloading = new(1, 1);
 
@@ -34,7 +37,7 @@ internal sealed partial class RegistrationService(
     private int _disposed;
 
     public ServiceRegistrationStatus Status
-        => _registrar?.Status ?? new ServiceRegistrationStatus(ServiceRegistrationState.NotStarted, "", [], 0, null);
+        => _registrar?.Status ?? new ServiceRegistrationStatus { State = ServiceRegistrationState.NotStarted, InstanceId = "" };
 
     public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default)
     {
@@ -43,19 +46,19 @@ internal sealed partial class RegistrationService(
             throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 1 to {MaxWeight}.");
         }
 
-        _wishes.Weight = weight;
+        _overrides.Weight = weight;
         return ApplyAsync(cancellationToken);
     }
 
     public Task WithdrawAsync(CancellationToken cancellationToken = default)
     {
-        _wishes.IsWithdrawn = true;
+        _overrides.IsWithdrawn = true;
         return ApplyAsync(cancellationToken);
     }
 
     public Task RestoreAsync(CancellationToken cancellationToken = default)
     {
-        _wishes.IsWithdrawn = false;
+        _overrides.IsWithdrawn = false;
         return ApplyAsync(cancellationToken);
     }
 
@@ -63,7 +66,7 @@ internal sealed partial class RegistrationService(
     {
         try
         {
-            await RegisterAsync(cancellationToken);
+            await RegisterAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (lifetime?.ApplicationStopping.IsCancellationRequested == true)
         {
@@ -74,10 +77,10 @@ internal sealed partial class RegistrationService(
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         // The registrar first: its stop ends what the background may be waiting for.
-        await CancelBackgroundAsync();
+        await CancelBackgroundAsync().ConfigureAwait(false);
         if (_registrar is { } registrar)
         {
-            await registrar.StopAsync(cancellationToken);
+            await registrar.StopAsync(cancellationToken).ConfigureAwait(false);
         }
 
         await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -99,10 +102,10 @@ internal sealed partial class RegistrationService(
             return;
         }
 
-        await CancelBackgroundAsync();
+        await CancelBackgroundAsync().ConfigureAwait(false);
         if (_registrar is { } registrar)
         {
-            await registrar.DisposeAsync();
+            await registrar.DisposeAsync().ConfigureAwait(false);
         }
 
         await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -111,42 +114,44 @@ internal sealed partial class RegistrationService(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
-        var plan = await planner.PlanAsync(options, cancellationToken);
-        Announce(plan);
+        var desired = await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
+        Announce(desired);
 
         // Switched off, nobody waits for the checks; should it be switched on, they have been asked by then.
-        _wishes.IsUnhealthy = options.Enabled ? !await health.AskFirstAsync(options.Health, cancellationToken) : health.HasChecks(options.Health);
-        var registrar = new Registrar(client, plan, InstanceIds.Get(options), _wishes, time, logger);
+        _overrides.IsUnhealthy = options.Enabled
+            ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
+            : health.HasChecks(options.Health);
+        var registrar = new Registrar(client, desired, layouts, InstanceIdGenerator.Get(options), _overrides, time, logger);
         _registrar = registrar;
         _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
-        await registrar.NoteAsync(plan: null);
+        await registrar.ReconcileAsync().ConfigureAwait(false);
         if (options.Enabled)
         {
-            await WaitForEtcdAsync(registrar, options, cancellationToken);
+            await WaitForEtcdAsync(registrar, options, cancellationToken).ConfigureAwait(false);
         }
 
         _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
     }
 
     private Task ApplyAsync(CancellationToken cancellationToken)
-        => _registrar?.ApplyAsync(plan: null, cancellationToken) ?? Task.CompletedTask;
+        => _registrar?.ApplyAsync(cancellationToken) ?? Task.CompletedTask;
 
-    private void Announce(RegistrationPlan plan)
+    private void Announce(DesiredRegistration desired)
     {
-        if (!plan.Options.Enabled)
+        if (!desired.Options.Enabled)
         {
             Log.SwitchedOff(logger);
         }
-        else if (plan.Problem is { } problem)
+        else if (desired.Problem is { } problem)
         {
-            if (plan.Options.FailFast)
+            if (desired.Options.FailFast)
             {
                 throw problem;
             }
 
             Log.NothingToAdvertise(logger, problem.Message);
         }
-        else if (plan.Endpoints.Count == 0)
+        else if (desired.Endpoints.Count == 0)
         {
             Log.NoAddresses(logger);
         }
@@ -160,11 +165,11 @@ internal sealed partial class RegistrationService(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await registrar.FlushAsync(either.Token);
+            await registrar.FlushAsync(either.Token).ConfigureAwait(false);
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
-                // An application that is not in service yet wants no keys; whether etcd is there has to be asked then.
-                await client.GetStatusAsync(either.Token);
+                // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
+                await client.GetStatusAsync(either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -192,8 +197,8 @@ internal sealed partial class RegistrationService(
 
         try
         {
-            await registrar.FlushAsync(_stop.Token);
-            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token);
+            await registrar.FlushAsync(_stop.Token).ConfigureAwait(false);
+            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
@@ -206,8 +211,8 @@ internal sealed partial class RegistrationService(
             () => registrar.Options.Health,
             healthy =>
             {
-                _wishes.IsUnhealthy = !healthy;
-                return registrar.NoteAsync(plan: null);
+                _overrides.IsUnhealthy = !healthy;
+                return registrar.ReconcileAsync();
             },
             _stop.Token);
 
@@ -216,8 +221,8 @@ internal sealed partial class RegistrationService(
     {
         while (true)
         {
-            await Task.Delay(LookInterval, time, _stop.Token);
-            await ReloadAsync(registrar, onlyIfMoved: true);
+            await Task.Delay(LookInterval, time, _stop.Token).ConfigureAwait(false);
+            await ReloadAsync(registrar, onlyIfMoved: true).ConfigureAwait(false);
         }
     }
 
@@ -226,7 +231,7 @@ internal sealed partial class RegistrationService(
         try
         {
             // One at a time, and each with what is newest then: files are often reported twice.
-            await _reloading.WaitAsync(_stop.Token);
+            await _reloading.WaitAsync(_stop.Token).ConfigureAwait(false);
             try
             {
                 if (onlyIfMoved && !planner.IsOutdated)
@@ -234,8 +239,8 @@ internal sealed partial class RegistrationService(
                     return;
                 }
 
-                var plan = await planner.PlanAsync(settings.Current, _stop.Token);
-                if (plan.Problem is { } problem)
+                var desired = await planner.PlanAsync(settings.Current, _stop.Token).ConfigureAwait(false);
+                if (desired.Problem is { } problem)
                 {
                     if (!onlyIfMoved || !planner.IsProvisional)
                     {
@@ -245,7 +250,7 @@ internal sealed partial class RegistrationService(
                     return;
                 }
 
-                await registrar.NoteAsync(plan);
+                await registrar.ReconcileAsync(desired).ConfigureAwait(false);
             }
             finally
             {
@@ -278,27 +283,27 @@ internal sealed partial class RegistrationService(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
+        [LoggerMessage(2701, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
         public static partial void SwitchedOff(ILogger logger);
 
-        [LoggerMessage(2, LogLevel.Error, "This application is not registered: {Problem}")]
+        [LoggerMessage(2702, LogLevel.Error, "This application is not registered: {Problem}")]
         public static partial void NothingToAdvertise(ILogger logger, string problem);
 
-        [LoggerMessage(3, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
+        [LoggerMessage(2703, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
             + "Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.")]
         public static partial void NoAddresses(ILogger logger);
 
-        [LoggerMessage(4, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
+        [LoggerMessage(2704, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
         public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
 
-        [LoggerMessage(5, LogLevel.Debug, "The check for another process with the same instance id ended early.")]
+        [LoggerMessage(2705, LogLevel.Debug, "The check for another process with the same instance id ended early.")]
         public static partial void CheckMissed(ILogger logger, Exception exception);
 
-        [LoggerMessage(6, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
+        [LoggerMessage(2706, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void ReloadNotUsed(ILogger logger, string problem);
 
-        [LoggerMessage(7, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}. {Problem}")]
+        [LoggerMessage(2707, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}. {Problem}")]
         public static partial void LookFailed(ILogger logger, TimeSpan pause, string problem);
     }
 }

@@ -94,7 +94,7 @@ internal sealed class WatchCall : IDisposable
             Endpoint.Streams.Replace(_connection);
         }
 
-        Endpoint.Streams.Return(_connection, silent: outcome == ConnectionOutcome.Silent);
+        Endpoint.Streams.Return(_connection, outcome == ConnectionOutcome.Silent ? CallOutcome.Silent : CallOutcome.Unknown);
     }
 
     public void Dispose() => Close(ConnectionOutcome.Keep);

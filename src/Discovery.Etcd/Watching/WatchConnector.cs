@@ -32,16 +32,11 @@ internal sealed class WatchConnector(
 
     public void InvalidateToken(string? token) => tokens.Invalidate(token);
 
-    /// <summary>Chooses the endpoint of the next stream.</summary>
-    /// <param name="last">That of the last one, which is avoided while it is left alone for a failure.</param>
-    public EtcdEndpoint Choose(EtcdEndpoint? last) => pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
-
-    /// <summary>Any of the endpoints in good order, so that the streams of many clients spread evenly.</summary>
-    public EtcdEndpoint ChooseAtRandom(EtcdEndpoint current)
-    {
-        var healthy = pool.All.Where(e => e.PauseLeft == TimeSpan.Zero).ToList();
-        return healthy.Count == 0 ? current : healthy[Random.Shared.Next(healthy.Count)];
-    }
+    /// <summary>
+    /// Chooses the endpoint of the next stream: the present one while it works, and after some time the client's first one again, so that
+    /// the streams of many clients spread evenly.
+    /// </summary>
+    public EtcdEndpoint Choose() => pool.Choose([], CallKind.Stream);
 
     public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, options);
 

@@ -173,7 +173,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             return;
         }
 
-        _lastEndpoint = _nextEndpoint ?? _connector.Choose(_lastEndpoint);
+        _lastEndpoint = _nextEndpoint ?? _connector.Choose();
         _nextEndpoint = null;
         var stream = new WatchStream(_connector.Open(_lastEndpoint, token), _connector, _diagnosis, _policy.OpenLimit, _time);
         _stream = stream;
@@ -267,7 +267,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             return;
         }
 
-        var endpoint = _connector.ChooseAtRandom(stream.Call.Endpoint);
+        var endpoint = _connector.Choose();
         if (endpoint != stream.Call.Endpoint)
         {
             _nextEndpoint = endpoint;
@@ -321,7 +321,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         }
         else if (end.Kind != StreamEndKind.Planned)
         {
-            stream.Call.Endpoint.Failed();
+            stream.Call.Endpoint.StreamHealth.Failed();
         }
 
         if (end.Error is null)

@@ -131,13 +131,15 @@ public sealed class LayoutTests
     }
 
     [Theory]
-    [InlineData("EtcdNaming", "EtcdNaming")]
-    [InlineData("etcdnaming:services", "EtcdNaming")]
-    [InlineData("EtcdNaming:openim/", "EtcdNaming:openim/")]
-    [InlineData("OpenIm:im", "OpenIm:im")]
-    [InlineData("OpenIm, EtcdNaming, OpenIm", "OpenIm,EtcdNaming")]
-    public void A_layout_setting_is_read(string text, string names)
-        => Assert.Equal(names, string.Join(',', ServiceLayouts.Parse(text).Select(l => l.Name)));
+    [InlineData("EtcdNaming", "EtcdNaming services/svc/")]
+    [InlineData("etcdnaming:services", "EtcdNaming services/svc/")]
+    [InlineData("EtcdNaming:openim/", "EtcdNaming openim/svc/")]
+    [InlineData("EtcdNaming:", "EtcdNaming svc/")]
+    [InlineData("OpenIm:im", "OpenIm im:///svc/")]
+    [InlineData("OpenIm, EtcdNaming, EtcdNaming:services/, OpenIm", "OpenIm openim:///svc/,EtcdNaming services/svc/")]
+    [InlineData("EtcdNaming,EtcdNaming:a", "EtcdNaming services/svc/,EtcdNaming a/svc/")]
+    public void A_layout_setting_is_read(string text, string layouts)
+        => Assert.Equal(layouts, string.Join(',', new LayoutCatalog([]).Parse(text).Select(l => $"{l.Name} {l.GetPrefix("svc")}")));
 
     [Theory]
     [InlineData("greeter", true)]

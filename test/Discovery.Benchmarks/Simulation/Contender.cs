@@ -1,9 +1,10 @@
-using Discovery.AspNetCore.LoadBalancing;
+using Discovery.AspNetCore;
+using Discovery.AspNetCore.Balancing.Policies;
 
 namespace Discovery.Benchmarks.Simulation;
 
 /// <summary>A policy that takes part, with or without ejection around it.</summary>
-internal sealed record Contender(string Name, Func<ILoadBalancingPolicy> CreatePolicy, bool WithEjection)
+internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolicy, bool WithEjection)
 {
     public static Contender LeastInFlight { get; } = new("least in flight, P2C", () => new LeastInFlightReference(), WithEjection: false);
 
@@ -29,5 +30,5 @@ internal sealed record Contender(string Name, Func<ILoadBalancingPolicy> CreateP
 /// <summary>A policy that learns from the ends of calls by itself.</summary>
 internal interface ICallObserver
 {
-    void OnEnded(ServiceEndpoint endpoint, long startedAt, long now);
+    void OnEnded(InstanceState instance, long startedAt, long now);
 }

@@ -1,27 +1,28 @@
-using Discovery.AspNetCore.LoadBalancing;
+using Discovery.AspNetCore;
+using Discovery.AspNetCore.Instances;
 
 namespace Discovery.Benchmarks.Simulation;
 
-/// <summary>The reference: of two random endpoints the one with fewer calls in flight, the first when equal.</summary>
-internal sealed class LeastInFlightReference : ILoadBalancingPolicy
+/// <summary>The reference: of two random instances the one with fewer calls in flight, the first when equal.</summary>
+internal sealed class LeastInFlightReference : IBalancingPolicy
 {
     public string Name => "LeastInFlight";
 
-    public EndpointPicker CreatePicker(IReadOnlyList<ServiceEndpoint> endpoints) => new Picker([.. endpoints]);
+    public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances) => new Picker([.. instances]);
 
-    private sealed class Picker(ServiceEndpoint[] endpoints) : EndpointPicker
+    private sealed class Picker(InstanceState[] instances) : InstancePicker
     {
-        public override ServiceEndpoint Pick(in PickContext context)
+        public override InstanceState Pick(in PickArguments arguments)
         {
-            var (a, b) = TwoOf(endpoints);
+            var (a, b) = TwoOf(instances);
             return b.InFlight < a.InFlight ? b : a;
         }
     }
 
-    public static (ServiceEndpoint First, ServiceEndpoint Second) TwoOf(ServiceEndpoint[] endpoints)
+    public static (InstanceState First, InstanceState Second) TwoOf(InstanceState[] instances)
     {
-        var first = FastRandom.Below(endpoints.Length);
-        var second = FastRandom.Below(endpoints.Length - 1);
-        return (endpoints[first], endpoints[second >= first ? second + 1 : second]);
+        var first = FastRandom.Below(instances.Length);
+        var second = FastRandom.Below(instances.Length - 1);
+        return (instances[first], instances[second >= first ? second + 1 : second]);
     }
 }

@@ -1,49 +1,51 @@
+using Discovery.AspNetCore;
+
 namespace Discovery.Benchmarks.Simulation;
 
 /// <summary>
 /// The reference: peak EWMA as Finagle and linkerd describe it. The estimate jumps to every higher latency and decays with 10 s; it is
-/// multiplied by the calls in flight plus one, and an endpoint with calls but without an answer yet counts as very expensive.
+/// multiplied by the calls in flight plus one, and an instance with calls but without an answer yet counts as very expensive.
 /// A failure is an answer like any other.
 /// </summary>
-internal sealed class PeakEwmaReference : ILoadBalancingPolicy, ICallObserver
+internal sealed class PeakEwmaReference : IBalancingPolicy, ICallObserver
 {
     private const double DecayTime = 10.0 * SimulatedClock.Second;
     private const double Unknown = 1e15;
 
-    private readonly Dictionary<ServiceEndpoint, Estimate> _estimates = [];
+    private readonly Dictionary<InstanceState, Estimate> _estimates = [];
     private long _now;
 
     public string Name => "PeakEwma";
 
-    public EndpointPicker CreatePicker(IReadOnlyList<ServiceEndpoint> endpoints) => new Picker(this, [.. endpoints]);
+    public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances) => new Picker(this, [.. instances]);
 
-    public void OnEnded(ServiceEndpoint endpoint, long startedAt, long now)
+    public void OnEnded(InstanceState instance, long startedAt, long now)
     {
         _now = now;
-        Of(endpoint).Observe(now - startedAt, now);
+        Of(instance).Observe(now - startedAt, now);
     }
 
-    private Estimate Of(ServiceEndpoint endpoint)
+    private Estimate Of(InstanceState instance)
     {
-        if (!_estimates.TryGetValue(endpoint, out var estimate))
+        if (!_estimates.TryGetValue(instance, out var estimate))
         {
-            _estimates.Add(endpoint, estimate = new Estimate());
+            _estimates.Add(instance, estimate = new Estimate());
         }
 
         return estimate;
     }
 
-    private double Load(ServiceEndpoint endpoint)
+    private double Load(InstanceState instance)
     {
-        var cost = Of(endpoint).Read(_now);
-        return cost == 0 && endpoint.InFlight > 0 ? Unknown + endpoint.InFlight : cost * (endpoint.InFlight + 1);
+        var cost = Of(instance).Read(_now);
+        return cost == 0 && instance.InFlight > 0 ? Unknown + instance.InFlight : cost * (instance.InFlight + 1);
     }
 
-    private sealed class Picker(PeakEwmaReference policy, ServiceEndpoint[] endpoints) : EndpointPicker
+    private sealed class Picker(PeakEwmaReference policy, InstanceState[] instances) : InstancePicker
     {
-        public override ServiceEndpoint Pick(in PickContext context)
+        public override InstanceState Pick(in PickArguments arguments)
         {
-            var (a, b) = LeastInFlightReference.TwoOf(endpoints);
+            var (a, b) = LeastInFlightReference.TwoOf(instances);
             return policy.Load(b) < policy.Load(a) ? b : a;
         }
     }

@@ -1,3 +1,6 @@
+using Discovery.AspNetCore;
+using Discovery.AspNetCore.Instances;
+
 namespace Discovery.Benchmarks.Simulation;
 
 /// <summary>
@@ -60,9 +63,9 @@ internal sealed class SimulatedServer(ServerModel model, Random random, Action<S
 
 /// <summary>A call under way.</summary>
 internal sealed class SimulatedCall(
-    ServiceEndpoint endpoint, SimulatedClient client, SimulatedServer server, long startedAt, bool isCounted)
+    InstanceState instance, SimulatedClient client, SimulatedServer server, long startedAt, bool isCounted)
 {
-    public ServiceEndpoint Endpoint => endpoint;
+    public InstanceState Instance => instance;
 
     public SimulatedClient Client => client;
 
@@ -70,8 +73,8 @@ internal sealed class SimulatedCall(
 
     public long StartedAt => startedAt;
 
-    /// <summary>What the endpoint gave at the start, to end the call with.</summary>
-    public long Mark { get; init; }
+    /// <summary>What the instance gave at the start, to end the call with.</summary>
+    public CallProgress Progress { get; init; }
 
     public bool IsCounted => isCounted;
 

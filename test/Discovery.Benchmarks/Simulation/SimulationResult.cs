@@ -1,4 +1,4 @@
-using Discovery.AspNetCore.LoadBalancing;
+using Discovery.AspNetCore.Instances;
 
 namespace Discovery.Benchmarks.Simulation;
 

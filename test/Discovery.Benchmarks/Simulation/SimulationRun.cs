@@ -1,4 +1,4 @@
-using Discovery.AspNetCore.LoadBalancing;
+using Discovery.AspNetCore.Instances;
 
 namespace Discovery.Benchmarks.Simulation;
 
@@ -80,8 +80,8 @@ internal sealed class SimulationRun
 
         ScheduleArrival();
         var client = _clients[_arrivals.Next(_clients.Count)];
-        var (endpoint, server) = client.Pick();
-        var call = new SimulatedCall(endpoint, client, server, _clock.Now, Now >= _scenario.CountFrom) { Mark = endpoint.OnCallStarted() };
+        var (instance, server) = client.Pick();
+        var call = new SimulatedCall(instance, client, server, _clock.Now, Now >= _scenario.CountFrom) { Progress = instance.OnCallStarted() };
         After(_scenario.Limit, () => GiveUp(call));
         server.Accept(call, Now);
     }
@@ -94,23 +94,23 @@ internal sealed class SimulationRun
             return;
         }
 
-        var mark = call.IsFailure ? call.Mark : call.Endpoint.OnHeaders(call.Mark);
-        End(call, mark, call.IsFailure ? CallOutcome.Failure : CallOutcome.Success);
+        var progress = call.IsFailure ? call.Progress : call.Instance.OnHeaders(call.Progress);
+        End(call, progress, call.IsFailure ? CallOutcome.Failure : CallOutcome.Success);
     }
 
     private void GiveUp(SimulatedCall call)
     {
         if (!call.IsOver)
         {
-            End(call, call.Mark, CallOutcome.Cancelled);
+            End(call, call.Progress, CallOutcome.Cancelled);
         }
     }
 
-    private void End(SimulatedCall call, long mark, CallOutcome outcome)
+    private void End(SimulatedCall call, CallProgress progress, CallOutcome outcome)
     {
         call.IsOver = true;
-        call.Endpoint.OnCallEnded(mark, outcome);
-        call.Client.OnEnded(call.Endpoint, call.StartedAt);
+        call.Instance.OnCallEnded(progress, outcome);
+        call.Client.OnEnded(call.Instance, call.StartedAt);
         if (call.IsCounted)
         {
             _result.Add(outcome, (_clock.Now - call.StartedAt) / (double)SimulatedClock.Second);

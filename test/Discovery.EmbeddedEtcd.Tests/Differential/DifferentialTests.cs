@@ -15,6 +15,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
     private const int MostWatches = 12;
 
     private long _compacted = -1;
+    private readonly HashSet<long> _rewriting = [];
     private Version _etcd = new();
 
     [Fact]
@@ -23,7 +24,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         var seed = Setting("DIFFERENTIAL_SEED") ?? Random.Shared.Next();
         var operations = Setting("DIFFERENTIAL_OPERATIONS") ?? 5_000;
         output.WriteLine($"seed {seed}, {operations} operations");
-        await using var real = await EtcdProcess.StartAsync();
+        await using var real = await EtcdServer.StartAsync();
         await using var embedded = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = 0 });
         using var twin = new Twin(real.Endpoint, embedded.Endpoint);
         using var watches = new TwinWatches(twin);
@@ -61,7 +62,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
                 await twin.CallAsync((c, r) => c.KeyValues.DeleteRangeAsync(r), generator.Delete());
                 break;
             case < 78:
-                await twin.CallAsync((c, r) => c.KeyValues.TxnAsync(r), generator.Txn());
+                await TransactAsync(generator.Txn(), twin);
                 break;
             case < 83:
                 await twin.CallAsync((c, r) => c.Leases.LeaseGrantAsync(r), new LeaseGrantRequest { ID = generator.AnyLease(), TTL = 100_000 });
@@ -102,6 +103,15 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         }
     }
 
+    private async Task TransactAsync(TxnRequest request, Twin twin)
+    {
+        var response = await twin.CallAsync((c, r) => c.KeyValues.TxnAsync(r), request);
+        if (response is not null && RequestGenerator.DeletesWithoutEnd(request))
+        {
+            _rewriting.Add(response.Header.Revision);
+        }
+    }
+
     private static async Task RenewAsync(long lease, Twin twin)
     {
         using var real = twin.Real.KeepAlive();
@@ -124,6 +134,12 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         // What compaction takes away from a watch that lags behind depends on how far it does.
         await watches.SettleAsync();
         var revision = generator.AnyRevision();
+        // etcd 3.5 ends itself at the next read when it is compacted where one revision has deleted a key and put it again.
+        while (_rewriting.Contains(revision))
+        {
+            revision--;
+        }
+
         if (await twin.CallAsync((c, r) => c.KeyValues.CompactAsync(r), new CompactionRequest { Revision = revision, Physical = true }) is not null)
         {
             _compacted = revision;

@@ -24,7 +24,7 @@ public sealed class DirectoryTests(OneNode node) : IClassFixture<OneNode>
         await Eventually.IsTrue(async () => await client.Http.GetStringAsync("x") == second.Address);
 
         await fleet.DeregisterAsync(first.Address);
-        await Eventually.IsTrue(() => client.Pool.State!.Endpoints.Count == 1);
+        await Eventually.IsTrue(() => client.Pool.Current!.Instances.Count == 1);
         for (var i = 0; i < 10; i++)
         {
             Assert.Equal(second.Address, await client.Http.GetStringAsync("x"));

@@ -53,7 +53,7 @@ public sealed class LoadTests(OneNode node, ITestOutputHelper output) : IClassFi
         });
         var refusing = await fleet.AddAsync();
         await refusing.KillAsync();
-        await using var client = new ServiceClient(node.Etcd.Endpoint, fleet.Service, o => o.Policy = BalancingOptions.DefaultPolicy);
+        await using var client = new ServiceClient(node.Etcd.Endpoint, fleet.Service, o => o.Policy = BalancingPolicies.LeastLoad);
         await client.Directory.WaitForReadyAsync(fleet.Service);
 
         await using var load = new Load(client.Http, callers: 8);
@@ -123,7 +123,7 @@ public sealed class LoadTests(OneNode node, ITestOutputHelper output) : IClassFi
                 await servers[i].KillAsync();
             }
         });
-        await Eventually.IsTrue(() => client.Pool.State!.Endpoints.Count == 1);
+        await Eventually.IsTrue(() => client.Pool.Current!.Instances.Count == 1);
         await load.MoreAsync(200);
 
         Assert.Empty(load.Failures);

@@ -22,7 +22,7 @@ public sealed class OutageTests(ITestOutputHelper output)
         await using var fleet = new Fleet(etcd);
         await fleet.AddAsync();
         await fleet.AddAsync();
-        await using var client = new ServiceClient(process.Endpoint, fleet.Service, o => o.Policy = BalancingOptions.DefaultPolicy);
+        await using var client = new ServiceClient(process.Endpoint, fleet.Service, o => o.Policy = BalancingPolicies.LeastLoad);
         await client.Directory.WaitForReadyAsync(fleet.Service);
         await using var load = new Load(client.Http, callers: 2);
         await load.MoreAsync(100);

@@ -1,5 +1,5 @@
 using Discovery.AspNetCore;
-using Discovery.AspNetCore.Http;
+using Discovery.AspNetCore.Pools;
 using Discovery.Etcd;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -37,7 +37,7 @@ internal sealed class ServiceClient : IAsyncDisposable
 
     public EtcdClient Etcd => _services.GetRequiredService<EtcdClient>();
 
-    public ServicePool Pool => _services.GetRequiredService<ServicePools>().OfClient("client");
+    public ServicePool Pool => _services.GetRequiredService<PoolCache>().OfClient("client");
 
     public ServiceSnapshot? Snapshot => Directory.GetSnapshot(Service);
 

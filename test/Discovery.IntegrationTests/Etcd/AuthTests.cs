@@ -121,7 +121,7 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     {
         using var log = new LogRecorder();
         using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Trace));
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
         await using var client = new EtcdClient(
             new EtcdClientOptions
             {

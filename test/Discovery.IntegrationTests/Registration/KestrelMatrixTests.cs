@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Discovery.AspNetCore;
-using Discovery.AspNetCore.Registration;
+using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.Etcd;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.AspNetCore.Hosting;

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using Discovery.AspNetCore;
-using Discovery.AspNetCore.Registration;
+using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;

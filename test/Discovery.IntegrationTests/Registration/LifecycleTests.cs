@@ -61,9 +61,9 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
         const string Address = "AdvertisedUrls=http://10.1.2.3:5000;Layout=EtcdNaming,OpenIm;";
         await using var old = await TestApp.StartAsync(node.Etcd.Endpoint, _service, Address + "InstanceId=old");
         await using var successor = await TestApp.StartAsync(node.Etcd.Endpoint, _service, Address + "InstanceId=new");
-        await Eventually.IsTrue(() => old.Log.Has(LogLevel.Error, "in other hands", "openim:///"));
-        await Eventually.IsTrue(() => old.Log.Has(LogLevel.Error, "in other hands", "services/"));
-        Assert.Contains("in other hands", old.Registration.Status.LastError!.Message, StringComparison.Ordinal);
+        await Eventually.IsTrue(() => old.Log.Has(LogLevel.Error, "owned by another process", "openim:///"));
+        await Eventually.IsTrue(() => old.Log.Has(LogLevel.Error, "owned by another process", "services/"));
+        Assert.Contains("owned by another process", old.Registration.Status.LastError!.Message, StringComparison.Ordinal);
         var standing = Assert.Single(await client.RecordsAsync(_service));
         Assert.Equal("new", standing.Metadata().GetProperty("id").GetString());
 

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Discovery.AspNetCore;
 using Discovery.Etcd;
 using Discovery.IntegrationTests.Etcd;
 using Grpc.Core;

@@ -1,0 +1,43 @@
+using System.Collections.Concurrent;
+using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Pools;
+using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Channels;
+
+/// <summary>The channels made so far, each over its service's shared pool.</summary>
+internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFactory) : IEtcdGrpcChannels, IDisposable
+{
+    private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
+
+    public GrpcChannel GetChannel(string serviceName)
+    {
+        if (ServiceNames.GetProblem(serviceName) is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(serviceName));
+        }
+
+        return _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
+        {
+            var pool = pools.OfService(name);
+            return GrpcChannel.ForAddress(
+                ServiceAuthority.BaseAddress(pool.Options.Scheme, name),
+                new GrpcChannelOptions
+                {
+                    HttpHandler = new DiscoveryHandler(() => pool),
+                    LoggerFactory = loggerFactory,
+                });
+        })).Value;
+    }
+
+    public void Dispose()
+    {
+        foreach (var channel in _channels.Values.Where(static c => c.IsValueCreated))
+        {
+            channel.Value.Dispose();
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using Discovery.AspNetCore.Instances;
+
+namespace Discovery.AspNetCore.Balancing;
+
+/// <summary>
+/// Chooses the instance of each call until the next change. Immutable and swapped whole; built by <see cref="BalancerBuilder"/>.
+/// A pick takes no lock and allocates nothing.
+/// </summary>
+internal sealed class Balancer
+{
+    private const int PolicyAttempts = 3;
+
+    private readonly InstancePicker? _picker;
+    private readonly InstancePicker? _otherZones;
+    private readonly double _sameZoneShare;
+    private readonly InstanceState[][] _tiers;
+
+    /// <summary>Puts the parts together.</summary>
+    /// <param name="picker">Chooses among the instances in use, or those of the own zone; <see langword="null"/> if there are none.</param>
+    /// <param name="otherZones">Chooses among those of the other zones, if some calls go there.</param>
+    /// <param name="sameZoneShare">The share of calls that stay with <paramref name="picker"/>.</param>
+    /// <param name="tiers">All instances, those to be preferred first: where a failover looks for one that was not tried.</param>
+    /// <param name="rebuildAfter">See <see cref="RebuildAfter"/>.</param>
+    public Balancer(
+        InstancePicker? picker, InstancePicker? otherZones, double sameZoneShare, InstanceState[][] tiers, TimeSpan? rebuildAfter)
+    {
+        _picker = picker;
+        _otherZones = otherZones;
+        _sameZoneShare = sameZoneShare;
+        _tiers = tiers;
+        RebuildAfter = rebuildAfter;
+    }
+
+    /// <summary>After this long the balancer is out of date and must be built again, though nothing was reported. Null: never.</summary>
+    public TimeSpan? RebuildAfter { get; }
+
+    /// <summary>The instances that get calls when nothing fails.</summary>
+    public IReadOnlyList<InstanceState> InUse => _tiers.Length == 0 ? [] : _tiers[0];
+
+    /// <summary>Chooses an instance, or null if there is none at all.</summary>
+    public InstanceState? Pick(in PickArguments arguments)
+    {
+        if (_otherZones is not null && PositionOf(arguments) >= _sameZoneShare)
+        {
+            return _otherZones.Pick(arguments);
+        }
+
+        return _picker?.Pick(arguments);
+    }
+
+    /// <summary>Chooses an instance that is not among those tried, or null if all were.</summary>
+    public InstanceState? Pick(in PickArguments arguments, ReadOnlySpan<InstanceState> tried)
+    {
+        for (var i = 0; i < PolicyAttempts; i++)
+        {
+            if (Pick(arguments) is { } instance && !Contains(tried, instance))
+            {
+                return instance;
+            }
+        }
+
+        foreach (var tier in _tiers)
+        {
+            var start = tier.Length == 0 ? 0 : FastRandom.Below(tier.Length);
+            for (var i = 0; i < tier.Length; i++)
+            {
+                var instance = tier[(start + i) % tier.Length];
+                if (!Contains(tried, instance))
+                {
+                    return instance;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A key's calls must stay in one zone, so its hash decides; without a key it is chance.</summary>
+    private static double PositionOf(in PickArguments arguments)
+        => arguments.HashKey is { } key ? StableHash.Of(key) * Math.ScaleB(1, -64) : FastRandom.Fraction();
+
+    private static bool Contains(ReadOnlySpan<InstanceState> tried, InstanceState instance)
+    {
+        foreach (var other in tried)
+        {
+            if (ReferenceEquals(other, instance))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

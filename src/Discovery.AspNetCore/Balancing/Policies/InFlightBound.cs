@@ -1,0 +1,37 @@
+namespace Discovery.AspNetCore.Balancing.Policies;
+
+/// <summary>
+/// How many calls an instance may have in flight, given what all have. The sum is taken anew every few picks rather than kept by each
+/// call, which would make all calls write to one place.
+/// </summary>
+internal sealed class InFlightBound(InstanceState[] instances)
+{
+    /// <summary>
+    /// A sum over n instances serves n/8 picks: about eight reads a pick, and an error of an eighth of a call per instance.
+    /// </summary>
+    private const int ReadsPerPick = 8;
+
+    private readonly double _bound = instances[0].Context.Options.HashBound;
+    private readonly double _weight = instances.Sum(i => i.Weight);
+    private int _picksLeft;
+    private double _perWeight;
+
+    /// <summary>The most calls in flight for each unit of weight, counting the one to come.</summary>
+    public double PerWeight()
+    {
+        // Threads may race for the refresh; any of their sums will do.
+        if (--_picksLeft <= 0)
+        {
+            long sum = 0;
+            foreach (var instance in instances)
+            {
+                sum += instance.InFlight;
+            }
+
+            Volatile.Write(ref _perWeight, _bound * (sum + 1) / _weight);
+            _picksLeft = instances.Length / ReadsPerPick;
+        }
+
+        return Volatile.Read(ref _perWeight);
+    }
+}

@@ -1,0 +1,11 @@
+namespace Discovery.AspNetCore.Balancing.Policies;
+
+/// <summary>One after the other, from a random start: clients that start together do not all begin with the same instance.</summary>
+internal sealed class RoundRobinPolicy : IBalancingPolicy
+{
+    public string Name => BalancingPolicies.RoundRobin;
+
+    /// <summary>Weights in the records do not count, but an instance in slow start is met less often.</summary>
+    public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances)
+        => new CyclePicker(instances, i => i.Weight / Math.Max(1, i.Record.Weight));
+}

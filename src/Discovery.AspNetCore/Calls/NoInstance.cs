@@ -1,0 +1,85 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Discovery.AspNetCore.Pools;
+
+namespace Discovery.AspNetCore.Calls;
+
+/// <summary>What a caller gets when a call can go nowhere: for gRPC the status UNAVAILABLE with the reason, else an exception.</summary>
+internal static class NoInstance
+{
+    public const string GrpcMediaType = "application/grpc";
+
+    /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
+    public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
+    {
+        if (request.Content?.Headers.ContentType?.MediaType is not { } type
+            || !type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new HttpRequestException(HttpRequestError.ConnectionError, reason, cause);
+        }
+
+        var response = new HttpResponseMessage(HttpStatusCode.OK)
+        {
+            Version = HttpVersion.Version20,
+            RequestMessage = request,
+            Content = new ByteArrayContent([]) { Headers = { ContentType = new MediaTypeHeaderValue(GrpcMediaType) } },
+        };
+        response.Headers.TryAddWithoutValidation("grpc-status", "14");
+        response.Headers.TryAddWithoutValidation("grpc-message", Uri.EscapeDataString(reason));
+        return response;
+    }
+
+    /// <summary>Why no instance could be chosen.</summary>
+    public static string Explain(ServicePool pool, PoolSnapshot current, string scheme, CallSteering steering)
+    {
+        var service = pool.ServiceName;
+        if (steering.Instance is { } instance)
+        {
+            return current.Has(instance)
+                ? $"Instance '{instance}' of service '{service}' (discovery-instance) supports no {scheme} calls."
+                : $"Service '{service}' has no instance '{instance}' (discovery-instance); it has {Count(current.Instances.Count)}"
+                    + (current.Instances.Count > 0 ? $", e.g. '{current.Instances[0].Record.InstanceId ?? current.Instances[0].Record.Address}'." : ".");
+        }
+
+        var count = current.Snapshot.Count;
+        if (count == 0 && pool.SkippedRecords is > 0 and var skipped)
+        {
+            return $"Service '{service}' has no instance: {skipped} {(skipped == 1 ? "record" : "records")} under '{current.Snapshot.Prefix}' "
+                + $"{(skipped == 1 ? "is" : "are")} no instance in the layout '{pool.Options.Layout}' (Etcd:Discovery:Layout); the log says why.";
+        }
+
+        if (count == 0)
+        {
+            return $"Service '{service}' has no instance: etcd has no key under '{current.Snapshot.Prefix}' (revision "
+                + $"{current.Snapshot.Revision}). Check the service's name, which is case-sensitive, whether its servers run and are "
+                + $"registered, and whether both sides have the same layout (Etcd:Discovery:Layout is '{pool.Options.Layout}').";
+        }
+
+        if (current.Refused == count)
+        {
+            return $"Service '{service}' has {Count(count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts): "
+                + $"{string.Join(", ", current.Snapshot.Instances.Take(3))}.";
+        }
+
+        if (current.Instances.Count == 0)
+        {
+            return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
+        }
+
+        if (current.For(scheme) is not null)
+        {
+            return $"Service '{service}' has {Count(count)}, and all that support {scheme} calls are ejected because they failed. "
+                + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.";
+        }
+
+        return $"Service '{service}' has {Count(count)}, but none of them supports {scheme} calls. Set Etcd:Discovery:Scheme, or the "
+            + $"client's base address, to {(scheme == Uri.UriSchemeHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}.";
+    }
+
+    /// <summary>Why the chosen instances were of no use.</summary>
+    public static string Explain(string service, List<InstanceState> tried, Exception last)
+        => $"No connection to service '{service}': {Count(tried.Count)} tried ({string.Join(", ", tried.Take(5))}"
+            + $"{(tried.Count > 5 ? ", …" : "")}). {last.GetBaseException().Message}";
+
+    private static string Count(int instances) => instances == 1 ? "1 instance" : $"{instances} instances";
+}

@@ -1,0 +1,131 @@
+using System.Net;
+using Discovery.AspNetCore.Instances;
+
+namespace Discovery.AspNetCore.Calls;
+
+/// <summary>
+/// A response's body that reports when it has ended: read to the end, failed, or given up. Only then is the call over for its instance,
+/// and only then are the trailers there that tell how a gRPC call ended.
+/// </summary>
+internal sealed class TrackedContent : HttpContent
+{
+    private readonly HttpContent _inner;
+    private readonly HttpResponseMessage _response;
+    private readonly InstanceState _instance;
+    private readonly CallProgress _call;
+    private readonly bool _isGrpc;
+    private CallOutcome _outcome;
+    private int _ended;
+
+    public TrackedContent(HttpResponseMessage response, InstanceState instance, CallProgress call, CallOutcome outcome)
+    {
+        _response = response;
+        _inner = response.Content;
+        _instance = instance;
+        _call = call;
+        _outcome = outcome;
+        foreach (var (name, values) in _inner.Headers.NonValidated)
+        {
+            if (values.Count == 1)
+            {
+                var value = values.ToString();
+                Headers.TryAddWithoutValidation(name, value);
+                _isGrpc |= name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
+                    && value.StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+            }
+            else
+            {
+                Headers.TryAddWithoutValidation(name, values);
+            }
+        }
+    }
+
+    /// <summary>The body was read to its end.</summary>
+    public void OnCompleted()
+    {
+        // Where there are no trailers, to ask for them makes some.
+        if (_isGrpc && _outcome == CallOutcome.Success)
+        {
+            _outcome = OutcomeRules.OfGrpcStatus(_response.TrailingHeaders);
+        }
+
+        End(_outcome);
+    }
+
+    /// <summary>Reading failed, or the caller gave up.</summary>
+    public void OnFailed(Exception exception) => End(OutcomeRules.Of(exception));
+
+    /// <summary>The caller had enough before the end, which says nothing against the instance.</summary>
+    public void OnGivenUp() => End(_outcome);
+
+    protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _inner.CopyTo(stream, context, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            OnFailed(e);
+            throw;
+        }
+
+        OnCompleted();
+    }
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        => await SerializeToStreamAsync(stream, context, CancellationToken.None).ConfigureAwait(false);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            OnFailed(e);
+            throw;
+        }
+
+        OnCompleted();
+    }
+
+    protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
+        => new TrackedStream(_inner.ReadAsStream(cancellationToken), this);
+
+    protected override Task<Stream> CreateContentReadStreamAsync()
+    {
+        // The body of a response that was just received is at hand as a stream.
+        var stream = _inner.ReadAsStreamAsync();
+        return stream.IsCompletedSuccessfully ? Task.FromResult<Stream>(new TrackedStream(stream.Result, this)) : Wrap(stream);
+
+        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending.ConfigureAwait(false), this);
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = _inner.Headers.ContentLength ?? 0;
+        return _inner.Headers.ContentLength is not null;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            // First, for a read that is under way now fails because of this and not because of the instance.
+            OnGivenUp();
+            _inner.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void End(CallOutcome outcome)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) == 0)
+        {
+            _instance.OnCallEnded(_call, outcome);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+namespace Discovery.AspNetCore.Calls;
+
+/// <summary>A body's stream that reports its end to its content.</summary>
+internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stream
+{
+    public override bool CanRead => inner.CanRead;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => inner.CanWrite;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override int Read(Span<byte> buffer)
+    {
+        try
+        {
+            return Ended(inner.Read(buffer), buffer.Length);
+        }
+        catch (Exception e)
+        {
+            content.OnFailed(e);
+            throw;
+        }
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+        => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = inner.ReadAsync(buffer, cancellationToken);
+        return read.IsCompletedSuccessfully
+            ? new ValueTask<int>(Ended(read.Result, buffer.Length))
+            : AwaitAsync(read, buffer.Length);
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+        => inner.WriteAsync(buffer, offset, count, cancellationToken);
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        => inner.WriteAsync(buffer, cancellationToken);
+
+    public override void Flush() => inner.Flush();
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            content.OnGivenUp();
+            inner.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private async ValueTask<int> AwaitAsync(ValueTask<int> read, int wanted)
+    {
+        try
+        {
+            return Ended(await read.ConfigureAwait(false), wanted);
+        }
+        catch (Exception e)
+        {
+            content.OnFailed(e);
+            throw;
+        }
+    }
+
+    /// <summary>Nothing read although something was wanted means the end; a read of nothing only waits for data.</summary>
+    private int Ended(int read, int wanted)
+    {
+        if (read == 0 && wanted > 0)
+        {
+            content.OnCompleted();
+        }
+
+        return read;
+    }
+}

@@ -1,0 +1,30 @@
+using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>Reads <c>Etcd:Discovery</c>, and over it what stands for the one service.</summary>
+internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCatalog clients) : IConfigureNamedOptions<EtcdDiscoveryOptions>
+{
+    public void Configure(EtcdDiscoveryOptions options) => Configure(Options.DefaultName, options);
+
+    public void Configure(string? name, EtcdDiscoveryOptions options)
+    {
+        Read(configuration.GetSection(Sections.Discovery), options);
+        if (!string.IsNullOrEmpty(name))
+        {
+            Read(configuration.GetSection(Sections.Services).GetSection(clients.ServiceOf(name)), options);
+        }
+    }
+
+    private static void Read(IConfigurationSection section, EtcdDiscoveryOptions options)
+    {
+        Sections.Bind(() => section.Bind(options));
+
+        // A list for one service stands in place of the general one; the binder would add to it.
+        options.AllowedNetworks = Sections.ReadList(section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
+        options.Instances = Sections.ReadList(section, nameof(options.Instances)) ?? options.Instances;
+        options.AllowedPorts = Sections.ReadList(section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;
+    }
+}

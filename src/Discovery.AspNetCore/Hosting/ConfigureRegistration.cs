@@ -1,0 +1,32 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>Reads the section <c>Etcd:Registration</c>.</summary>
+internal sealed class ConfigureRegistration(IConfiguration configuration) : IConfigureOptions<EtcdRegistrationOptions>
+{
+    public void Configure(EtcdRegistrationOptions options)
+    {
+        var section = configuration.GetSection(Sections.Registration);
+        Sections.Bind(() => section.Bind(options));
+        Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
+        Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
+        Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+        foreach (var (name, service) in options.Services)
+        {
+            var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
+            Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
+            Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
+        }
+    }
+
+    private static void Replace(IList<string> list, List<string>? with)
+    {
+        if (with is not null)
+        {
+            list.Clear();
+            with.ForEach(list.Add);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+using Discovery.AspNetCore;
+using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Makes the clients of <see cref="IHttpClientFactory"/> find their service in etcd.</summary>
+public static class EtcdHttpClientBuilderExtensions
+{
+    /// <summary>
+    /// Sends the client's requests to the instances of a service, found in etcd and balanced per call. A client without a base address
+    /// gets one that names the service, so that requests may have relative addresses.
+    /// </summary>
+    /// <param name="builder">The client's builder.</param>
+    /// <param name="serviceName">The service's name, exact and case-sensitive. Default: the client's name.</param>
+    /// <param name="configure">Sets options for this client alone, which then has connections of its own.</param>
+    /// <returns>The builder.</returns>
+    /// <exception cref="ArgumentException">There is no service name: the client has no name either, or it cannot be a service's.</exception>
+    public static IHttpClientBuilder AddEtcdDiscovery(
+        this IHttpClientBuilder builder, string? serviceName = null, Action<EtcdDiscoveryOptions>? configure = null)
+    {
+        var client = AddClient(builder, serviceName, configure);
+        return builder.ConfigureHttpClient((services, http) =>
+            http.BaseAddress ??= ServiceAuthority.BaseAddress(
+                services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get(client.OptionsName).Scheme, client.ServiceName));
+    }
+
+    /// <summary>
+    /// Changes the transport of each of the service's instances: certificates, buffers, idle times. The client then has connections of
+    /// its own. The connect callback is the discovery's and must stay.
+    /// </summary>
+    /// <param name="builder">The builder of a client with <c>AddEtcdDiscovery</c> or <c>AddEtcdGrpcClient</c>.</param>
+    /// <param name="configure">Called once for each instance.</param>
+    /// <returns>The builder.</returns>
+    /// <exception cref="InvalidOperationException">The client does not discover a service.</exception>
+    public static IHttpClientBuilder ConfigureEtcdTransport(this IHttpClientBuilder builder, Action<SocketsHttpHandler> configure)
+    {
+        var client = ClientCatalog.Of(builder.Services).Find(builder.Name)
+            ?? throw new InvalidOperationException($"The client '{builder.Name}' does not discover a service; call AddEtcdDiscovery before.");
+        client.IsCustomised = true;
+        client.Transport.Add(configure);
+        return builder;
+    }
+
+    /// <summary>Registers the client and its handler, and leaves its base address alone.</summary>
+    internal static RegisteredClient AddClient(IHttpClientBuilder builder, string? serviceName, Action<EtcdDiscoveryOptions>? configure)
+    {
+        serviceName ??= builder.Name;
+        if (ServiceNames.GetProblem(serviceName) is { } problem)
+        {
+            throw new ArgumentException(
+                $"The client '{builder.Name}' has no service to discover: {problem}. Name it: AddEtcdDiscovery(\"greeter\").", nameof(serviceName));
+        }
+
+        builder.Services.AddEtcdDiscovery();
+        var client = ClientCatalog.Of(builder.Services).GetOrAdd(builder.Name, serviceName);
+        if (configure is not null)
+        {
+            client.IsCustomised = true;
+            builder.Services.AddSingleton<IConfigureOptions<EtcdDiscoveryOptions>>(new ConfigureClient(client, configure));
+        }
+
+        builder.ConfigurePrimaryHttpMessageHandler(services =>
+        {
+            var pools = services.GetRequiredService<PoolCache>();
+            return new DiscoveryHandler(() => pools.OfClient(client.Name));
+        });
+        return client;
+    }
+
+    /// <summary>Applies to the client's options by the name they have in the end; it changes when the client becomes customised.</summary>
+    private sealed class ConfigureClient(RegisteredClient client, Action<EtcdDiscoveryOptions> configure)
+        : IConfigureNamedOptions<EtcdDiscoveryOptions>
+    {
+        public void Configure(EtcdDiscoveryOptions options) => Configure(Options.Options.DefaultName, options);
+
+        public void Configure(string? name, EtcdDiscoveryOptions options)
+        {
+            if (name == client.OptionsName)
+            {
+                configure(options);
+            }
+        }
+    }
+}

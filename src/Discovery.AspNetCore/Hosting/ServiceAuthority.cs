@@ -1,0 +1,14 @@
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>
+/// The base address of a client. Its host is only what servers see as the authority: calls are routed by the registered name, which may
+/// hold what a host cannot.
+/// </summary>
+internal static class ServiceAuthority
+{
+    public static Uri BaseAddress(string scheme, string serviceName)
+    {
+        var host = string.Concat(serviceName.Select(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' ? c : '-')).Trim('.', '-');
+        return new Uri($"{scheme}://{(Uri.CheckHostName(host) == UriHostNameType.Dns ? host : "service")}/");
+    }
+}

@@ -1,0 +1,92 @@
+using System.Net;
+using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Pools;
+using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>Says what is wrong with the settings of discovery: each failure names the setting, its value and a valid one.</summary>
+internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts) : IValidateOptions<EtcdDiscoveryOptions>
+{
+    public ValidateOptionsResult Validate(string? name, EtcdDiscoveryOptions options)
+    {
+        var section = Sections.Discovery;
+        List<string> failures = [.. options.Validate(section), .. Validate(options, section), .. ValidateInstances(name, options)];
+        if (failures.Count == 0)
+        {
+            return ValidateOptionsResult.Success;
+        }
+
+        var suffix = string.IsNullOrEmpty(name) ? "" : $" (for service '{clients.ServiceOf(name)}', where {Sections.Services} counts too)";
+        return ValidateOptionsResult.Fail(failures.Select(failure => failure + suffix));
+    }
+
+    private static string? Problem(bool wrong, string message) => wrong ? message : null;
+
+    private IEnumerable<string> Validate(EtcdDiscoveryOptions options, string section)
+    {
+        var layoutProblem = layouts.TryParse(options.Layout, out var parsed, out var unreadable) switch
+        {
+            false => $"{section}:Layout is '{options.Layout}': {unreadable}.",
+            true when parsed!.Count > 1 => $"{section}:Layout is '{options.Layout}'; a service is read in one layout, e.g. {parsed[0].Name}.",
+            _ => null,
+        };
+        string?[] problems =
+        [
+            layoutProblem,
+            Problem(
+                !string.IsNullOrWhiteSpace(options.Policy) && !policies.Names.Contains(options.Policy, StringComparer.OrdinalIgnoreCase),
+                $"{section}:Policy is '{options.Policy}'; there are {string.Join(", ", policies.Names)}, and those that the application "
+                + "registers as IBalancingPolicy."),
+            Problem(options.Scheme is not ("http" or "https"), $"{section}:Scheme is '{options.Scheme}'; it must be http or https."),
+            TooShort(section, nameof(options.ReadyTimeout), options.ReadyTimeout, "00:00:05"),
+            TooShort(section, nameof(options.ConnectTimeout), options.ConnectTimeout, "00:00:02"),
+            TooShort(section, nameof(options.RelistInterval), options.RelistInterval, "00:05:00"),
+            Problem(
+                options.HoldDuration < TimeSpan.Zero || options.HoldDuration > TimeSpan.FromDays(1),
+                $"{section}:HoldDuration is '{options.HoldDuration}'; it must be from 0, which is off, to a day, e.g. 00:05:00."),
+            Problem(
+                Uri.CheckHostName(options.TlsTargetHost) == UriHostNameType.Unknown,
+                $"{section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
+            Problem(
+                File.Exists(options.SnapshotDirectory),
+                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. /var/lib/myapp/discovery."),
+        ];
+        return problems.OfType<string>()
+            .Concat(options.AllowedNetworks.Where(static n => !IPNetwork.TryParse(n, out _))
+                .Select(n => $"{section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
+            .Concat(options.AllowedPorts.Where(static p => !AddressFilter.TryParsePorts(p, out _))
+                .Select(p => $"{section}:AllowedPorts has '{p}'; it must be a port or a range, e.g. 5000 or 8000-8999."));
+    }
+
+    private IEnumerable<string> ValidateInstances(string? name, EtcdDiscoveryOptions options)
+    {
+        if (string.IsNullOrEmpty(name))
+        {
+            if (options.Instances.Count > 0)
+            {
+                yield return $"{Sections.Discovery}:Instances is '{string.Join(',', options.Instances)}', for all services; set it for one, "
+                    + $"e.g. {Sections.Services}:greeter:Instances to 127.0.0.1:5001.";
+            }
+
+            yield break;
+        }
+
+        var setting = $"{Sections.Services}:{clients.ServiceOf(name)}:Instances";
+        foreach (var text in options.Instances)
+        {
+            if (!StaticService.TryRead("service", text, out _, out var problem))
+            {
+                yield return $"{setting} has '{text}': {problem}; valid is e.g. 127.0.0.1:5001 or https://greeter.example.com.";
+            }
+        }
+    }
+
+    private static string? TooShort(string section, string setting, TimeSpan value, string example)
+        => Problem(
+            value < TimeSpan.FromMilliseconds(10) || value > TimeSpan.FromDays(1),
+            $"{section}:{setting} is '{value}'; it must be from 00:00:00.01 to a day, e.g. {example}.");
+}

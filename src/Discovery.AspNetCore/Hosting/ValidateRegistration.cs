@@ -1,0 +1,177 @@
+using System.Net;
+using Discovery.AspNetCore.Layouts;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>Says what is wrong with the registration's settings: each failure names the setting, its value and a valid one.</summary>
+internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCatalog layouts) : IValidateOptions<EtcdRegistrationOptions>
+{
+    private const string Section = Sections.Registration;
+    private static readonly TimeSpan LeastTimeToLive = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MostTimeToLive = TimeSpan.FromHours(1);
+    private static readonly TimeSpan LongestPhase = TimeSpan.FromHours(1);
+
+    public ValidateOptionsResult Validate(string? name, EtcdRegistrationOptions options)
+    {
+        if (!options.Enabled)
+        {
+            return ValidateOptionsResult.Success;
+        }
+
+        List<string> failures =
+        [
+            .. Names(options), .. Content(options), .. Addresses(options), .. Times(options), .. Health(options.Health),
+        ];
+        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+
+    private IEnumerable<string> Names(EtcdRegistrationOptions options)
+    {
+        if (string.IsNullOrWhiteSpace(options.ServiceName) && options.Services.Count == 0)
+        {
+            yield return $"{Section}:ServiceName is missing: it is the name by which clients find this application, e.g. greeter.";
+        }
+        else if (!string.IsNullOrEmpty(options.ServiceName) && ServiceNames.GetProblem(options.ServiceName) is { } problem)
+        {
+            yield return $"{Section}:ServiceName: {problem}.";
+        }
+
+        if (options.InstanceId is { } id && (string.IsNullOrWhiteSpace(id) || id.Any(char.IsControl)))
+        {
+            yield return $"{Section}:InstanceId is '{id}'; it must be a text without control characters, e.g. greeter-1, or unset for one "
+                + "that no other process has.";
+        }
+
+        if (!layouts.TryParse(options.Layout, out _, out var layoutProblem))
+        {
+            yield return $"{Section}:Layout is '{options.Layout}': {layoutProblem}.";
+        }
+
+        foreach (var (name, service) in options.Services)
+        {
+            if (ServiceNames.GetProblem(name) is { } nameProblem)
+            {
+                yield return $"{Section}:Services: {nameProblem}.";
+            }
+
+            if (service.Layout is not null && !layouts.TryParse(service.Layout, out _, out layoutProblem))
+            {
+                yield return $"{Section}:Services:{name}:Layout is '{service.Layout}': {layoutProblem}.";
+            }
+        }
+    }
+
+    private static IEnumerable<string> Content(EtcdRegistrationOptions options)
+    {
+        var weights = options.Services.Select(s => ($"{Section}:Services:{s.Key}:Weight", s.Value.Weight))
+            .Prepend(($"{Section}:Weight", options.Weight));
+        foreach (var (setting, weight) in weights)
+        {
+            if (weight is < 1 or > 1_000_000)
+            {
+                yield return $"{setting} is '{weight}'; it must be from 1 to 1000000, e.g. {ServiceInstance.DefaultWeight}.";
+            }
+        }
+
+        var metadata = options.Services.Select(s => ($"{Section}:Services:{s.Key}:Metadata", s.Value.Metadata))
+            .Concat(options.Endpoints.Select(e => ($"{Section}:Endpoints:{e.Key}:Metadata", e.Value.Metadata)))
+            .Prepend(($"{Section}:Metadata", options.Metadata));
+        foreach (var (setting, names) in metadata)
+        {
+            foreach (var taken in names.Keys.Where(InstanceMetadata.Reserved.Contains))
+            {
+                yield return $"{setting}:{taken} uses a name that is taken; use another one, e.g. x-{taken}.";
+            }
+        }
+    }
+
+    private static IEnumerable<string> Addresses(EtcdRegistrationOptions options)
+    {
+        var urls = options.AdvertisedUrls.Select((url, i) => ($"{Section}:AdvertisedUrls:{i}", url))
+            .Concat(options.Endpoints.Where(static e => !string.IsNullOrEmpty(e.Value.AdvertisedUrl))
+                .Select(static e => ($"{Section}:Endpoints:{e.Key}:AdvertisedUrl", e.Value.AdvertisedUrl!)));
+        foreach (var (setting, url) in urls)
+        {
+            if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
+                || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0
+                || !ServiceAddress.TryParse($"{Bracketed(uri.DnsSafeHost)}:{uri.Port}", out _, out _))
+            {
+                yield return $"{setting} is '{url}'; it must be an http or https URL that others can dial, e.g. http://10.0.0.1:5000.";
+            }
+        }
+
+        if (options.AdvertisedHost is { } host && !ServiceAddress.TryParse($"{Bracketed(host)}:1", out _, out _))
+        {
+            yield return $"{Section}:AdvertisedHost is '{host}'; it must be a host name or an IP address that others can dial, e.g. 10.0.0.1.";
+        }
+
+        if (options.AdvertisedPort is < 1 or > ushort.MaxValue)
+        {
+            yield return $"{Section}:AdvertisedPort is '{options.AdvertisedPort}'; it must be from 1 to 65535, e.g. 5000.";
+        }
+
+        foreach (var (network, i) in options.PreferredNetworks.Select(static (n, i) => (n, i)))
+        {
+            if (!IPNetwork.TryParse(network, out _))
+            {
+                yield return $"{Section}:PreferredNetworks:{i} is '{network}'; it must be a network in CIDR form, e.g. 10.0.0.0/8.";
+            }
+        }
+    }
+
+    private static IEnumerable<string> Health(RegistrationHealthOptions health)
+    {
+        foreach (var (setting, value, example) in new[] { ("Interval", health.Interval, "00:00:05"), ("Timeout", health.Timeout, "00:00:10") })
+        {
+            if (value < TimeSpan.FromMilliseconds(100) || value > LongestPhase)
+            {
+                yield return $"{Section}:Health:{setting} is '{value}'; it must be from 00:00:00.1 to {LongestPhase}, e.g. {example}.";
+            }
+        }
+
+        foreach (var (setting, value) in new[] { ("UnhealthyThreshold", health.UnhealthyThreshold), ("HealthyThreshold", health.HealthyThreshold) })
+        {
+            if (value < 1)
+            {
+                yield return $"{Section}:Health:{setting} is '{value}'; it must be at least 1, e.g. 2.";
+            }
+        }
+    }
+
+    private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) && host[0] != '[' ? $"[{host}]" : host;
+
+    private IEnumerable<string> Times(EtcdRegistrationOptions options)
+    {
+        if (options.TimeToLive < LeastTimeToLive || options.TimeToLive > MostTimeToLive || options.TimeToLive.Ticks % TimeSpan.TicksPerSecond != 0)
+        {
+            yield return $"{Section}:TimeToLive is '{options.TimeToLive}'; it must be whole seconds from {LeastTimeToLive} to "
+                + $"{MostTimeToLive}, e.g. 00:00:10.";
+        }
+
+        var areInRange = true;
+        foreach (var (setting, value, least) in new[]
+        {
+            ("DrainDelay", options.DrainDelay, TimeSpan.Zero),
+            ("LeaveDelay", options.LeaveDelay, TimeSpan.Zero),
+            ("StopTimeout", options.StopTimeout, TimeSpan.FromMilliseconds(100)),
+        })
+        {
+            if (value < least || value > LongestPhase)
+            {
+                areInRange = false;
+                yield return $"{Section}:{setting} is '{value}'; it must be from {least} to {LongestPhase}, e.g. 00:00:01.";
+            }
+        }
+
+        var limit = host.Value.ShutdownTimeout;
+        if (areInRange && limit != Timeout.InfiniteTimeSpan && options.DrainDelay + options.LeaveDelay + (2 * options.StopTimeout) is var longest
+            && longest >= limit)
+        {
+            yield return $"Stopping may take {longest} ({Section}:DrainDelay '{options.DrainDelay}' + LeaveDelay '{options.LeaveDelay}' + twice "
+                + $"StopTimeout '{options.StopTimeout}'), but HostOptions.ShutdownTimeout is '{limit}'. Shorten them, or set the latter to "
+                + $"more than that, e.g. {longest + TimeSpan.FromSeconds(10)}.";
+        }
+    }
+}

@@ -1,0 +1,9 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>Chooses among a fixed set of instances. Thread-safe; a pick takes no lock and allocates nothing.</summary>
+public abstract class InstancePicker
+{
+    /// <summary>Chooses an instance for a call.</summary>
+    /// <param name="arguments">What is known of the call.</param>
+    public abstract InstanceState Pick(in PickArguments arguments);
+}

@@ -1,0 +1,182 @@
+using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Instances;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Discovery.AspNetCore;
+
+/// <summary>
+/// A service instance as a client sees it: the record, and the live state of the calls made to it. It stays the same object as long as
+/// the same process is registered at the address, whatever else of the record changes.
+/// </summary>
+public sealed class InstanceState
+{
+    // High half: calls without response headers yet. Low half: calls whose response has not ended. One word, one atomic operation.
+    private const long OneCall = 1;
+    private const long OneAwaitingHeaders = 1L << 32;
+
+    private readonly InstanceContext _context;
+    private readonly InstanceHealth _health;
+    private volatile ServiceInstance _record;
+    private long _calls;
+    private LatencyEstimate _latency = new();
+    private double _weight;
+    private double _perWeight;
+
+    /// <summary>
+    /// Creates the live state of an instance that no client calls. For tests and infrastructure, such as a test of an
+    /// <see cref="IBalancingPolicy"/> of your own; what policies look at can be set.
+    /// </summary>
+    /// <param name="record">The record.</param>
+    public InstanceState(ServiceInstance record)
+        : this(record, new InstanceContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance))
+    {
+    }
+
+    /// <summary>Starts the live state of an instance.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="context">What the instances of the service share.</param>
+    /// <param name="isJoining">Whether it joins a running client, and so starts slowly; not so in the first snapshot.</param>
+    internal InstanceState(ServiceInstance record, InstanceContext context, bool isJoining = false)
+    {
+        _record = record;
+        _context = context;
+        _health = new InstanceHealth(this, context);
+        SetWeight(Math.Max(1, record.Weight));
+        JoinedAt = isJoining ? context.ReadClock() : null;
+    }
+
+    /// <summary>The record as it stands in etcd.</summary>
+    public ServiceInstance Record => _record;
+
+    /// <summary>The calls under way, until their response bodies end.</summary>
+    public int InFlight
+    {
+        get => (int)Volatile.Read(ref _calls);
+        init => _calls = value * OneCall;
+    }
+
+    /// <summary>The record's weight, reduced while the instance starts slowly. More than 0.</summary>
+    public double Weight
+    {
+        get => Volatile.Read(ref _weight);
+        init => SetWeight(value);
+    }
+
+    /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
+    public TimeSpan Latency
+    {
+        get => _context.ToTime(_latency.At(_context.CoarseNow, AwaitingHeaders, _context));
+        init => _latency.Set(_context.ToTicks(value), _context.ReadClock());
+    }
+
+    /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
+    public double FailureRate
+    {
+        get => _health.FailureRate;
+        init => _health.FailureRate = value;
+    }
+
+    /// <summary>Whether the instance failed so much that it should get no calls for now.</summary>
+    public bool IsEjected
+    {
+        get => _health.WantsEjection(_context.Clock.GetTimestamp());
+        init => _health.EjectedUntil = value ? long.MaxValue : long.MinValue;
+    }
+
+    /// <summary>What carries calls to this instance and to no other; set by whoever owns the connections.</summary>
+    internal InstanceTransport? Transport { get; init; }
+
+    internal InstanceContext Context => _context;
+
+    internal InstanceHealth Health => _health;
+
+    /// <summary>
+    /// When the instance joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.
+    /// </summary>
+    internal long? JoinedAt { get; }
+
+    /// <summary>Whether the instance joined a running client and was not called yet.</summary>
+    internal bool IsUntried => JoinedAt is not null && _latency.IsUntried;
+
+    private int AwaitingHeaders => (int)(Volatile.Read(ref _calls) >> 32);
+
+    /// <inheritdoc />
+    public override string ToString() => _record.ToString();
+
+    internal void Update(ServiceInstance record) => _record = record;
+
+    internal void SetWeight(double weight)
+    {
+        Volatile.Write(ref _weight, weight);
+        Volatile.Write(ref _perWeight, 1 / weight);
+    }
+
+    /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
+    internal CallProgress OnCallStarted()
+    {
+        var now = _context.ReadClock();
+        if (Interlocked.Add(ref _calls, OneAwaitingHeaders + OneCall) >> 32 == 1)
+        {
+            _latency.OnWaitBegins(now);
+        }
+
+        return new CallProgress(now, HasHeaders: false);
+    }
+
+    /// <summary>
+    /// Response headers came and say nothing of a failure. Their time is the call's latency, however long the body then takes. Skip this
+    /// for a response that is a failure by its headers: a quick 503 is not speed.
+    /// </summary>
+    /// <returns>What to give to <see cref="OnCallEnded"/>.</returns>
+    internal CallProgress OnHeaders(CallProgress call)
+    {
+        _latency.OnAnswer(call.StartedAt, _context.ReadClock(), _context);
+        Interlocked.Add(ref _calls, -OneAwaitingHeaders);
+        return call with { HasHeaders = true };
+    }
+
+    /// <summary>The call is over, once per <see cref="OnCallStarted"/>.</summary>
+    /// <param name="call">The result of <see cref="OnCallStarted"/>, or of <see cref="OnHeaders"/> if it was called.</param>
+    /// <param name="outcome">How it ended.</param>
+    internal void OnCallEnded(CallProgress call, CallOutcome outcome)
+    {
+        var (startedAt, hasHeaders) = call;
+        switch (outcome)
+        {
+            case CallOutcome.Success when !hasHeaders:
+                _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+                _health.OnSuccess(startedAt);
+                break;
+            case CallOutcome.Success:
+                _health.OnSuccess(startedAt);
+                break;
+            case CallOutcome.Cancelled when !hasHeaders:
+                _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                break;
+            case CallOutcome.Failure or CallOutcome.ConnectFailure:
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _health.OnFailure(startedAt, outcome == CallOutcome.ConnectFailure);
+                break;
+        }
+
+        Interlocked.Add(ref _calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
+    }
+
+    /// <summary>What a further call is expected to cost here, per weight: the wait of one call for each that is already there.</summary>
+    internal double Load(long now)
+    {
+        var calls = Volatile.Read(ref _calls);
+        return ((int)calls + 1) * (_latency.At(now, (int)(calls >> 32), _context) + _context.NoiseTicks) * _perWeight;
+    }
+
+    /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="recentFrom">What recently means.</param>
+    /// <param name="noise"><see cref="InstanceContext.NoiseTicks"/>, read once for all instances.</param>
+    /// <param name="isStale">Becomes negative if it was not.</param>
+    internal double RecentLoad(long now, long recentFrom, double noise, ref long isStale)
+    {
+        var calls = Volatile.Read(ref _calls);
+        return ((int)calls + 1) * (_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) + noise) * _perWeight;
+    }
+}

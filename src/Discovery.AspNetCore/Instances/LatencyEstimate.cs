@@ -1,0 +1,128 @@
+using System.Runtime.InteropServices;
+
+namespace Discovery.AspNetCore.Instances;
+
+/// <summary>
+/// What a call to an instance is expected to cost, in ticks of the clock until response headers. It is learnt from calls that were
+/// answered, that failed, that gave up, and that still wait. The constants are those that did best in the simulator, where each may be
+/// doubled or halved without much harm. Updates may race: a lost one is made good by the next call, and a lock would cost more than it
+/// saves.
+/// </summary>
+[StructLayout(LayoutKind.Auto)]
+internal struct LatencyEstimate
+{
+    /// <summary>
+    /// A failed call costs as much as one that takes thirty times the usual. Far less, and a server that fails fast attracts calls; far
+    /// more, and errors that are nobody's fault push calls from one server to the next.
+    /// </summary>
+    private const double FailureCost = 30;
+
+    /// <summary>
+    /// How much one sample counts: more the longer the last one is ago, so that both busy and quiet instances look back a few seconds.
+    /// </summary>
+    private const double LeastGain = 0.02;
+
+    private const double MostGain = 0.5;
+
+    private const double LookBackSeconds = 3;
+
+    /// <summary>
+    /// Without calls the estimate goes back to what is usual with this time constant: an instance that was slow gets another chance.
+    /// </summary>
+    public const double ForgetSeconds = 20;
+
+    private const long Never = -(1L << 60);
+
+    private double _ticks;
+    private long _updatedAt;
+    private long _progressAt;
+    private long _connectedAt;
+
+    public LatencyEstimate()
+    {
+        _updatedAt = Never;
+        _progressAt = Never;
+        _connectedAt = long.MaxValue;
+    }
+
+    /// <summary>Whether no call was ever made.</summary>
+    public readonly bool IsUntried => _progressAt == Never;
+
+    /// <summary>Takes a latency as learnt just now.</summary>
+    public void Set(long ticks, long now) => (_ticks, _updatedAt, _progressAt) = (ticks, now, now);
+
+    /// <summary>The first of possibly many waiting calls begins to wait.</summary>
+    public void OnWaitBegins(long now) => _progressAt = now;
+
+    public void OnAnswer(long startedAt, long now, InstanceContext context)
+    {
+        if (startedAt < _connectedAt)
+        {
+            // Calls that began before an instance's first answer waited for its connection, and in a new process for the compiler too. Taken
+            // for its latency, the first of several equal instances would be shunned until that is forgotten.
+            _connectedAt = Math.Min(_connectedAt, now);
+            _progressAt = now;
+            return;
+        }
+
+        context.OnAnswer(now - startedAt, now);
+        Sample(now - startedAt, now, context);
+    }
+
+    public void OnFailure(long startedAt, long now, InstanceContext context)
+        => Sample(Math.Max(now - startedAt, FailureCost * context.UsualLatency), now, context);
+
+    /// <summary>
+    /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once.
+    /// </summary>
+    public void OnNoAnswer(long startedAt, long now, InstanceContext context)
+    {
+        var waited = now - startedAt;
+        if (waited > Forgotten(now - _updatedAt, context))
+        {
+            _ticks = waited;
+            _updatedAt = now;
+        }
+    }
+
+    /// <summary>The estimate for a call that is sent now, at least one tick.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="waiting">How many calls wait for headers. If any does, it has waited since the last answer at least.</param>
+    /// <param name="context">What the instances share.</param>
+    public readonly double At(long now, int waiting, InstanceContext context)
+        => AtLeast(now, waiting, Forgotten(now - _updatedAt, context));
+
+    /// <summary>
+    /// <see cref="At"/> for an estimate that is hardly older than <paramref name="recentFrom"/>: it is taken as it stands.
+    /// </summary>
+    public readonly double RecentAt(long now, int waiting, long recentFrom, ref long isStale)
+    {
+        isStale |= _updatedAt - recentFrom;
+        return AtLeast(now, waiting, _ticks);
+    }
+
+    // Whether calls wait is as good as random: no branch.
+    private readonly double AtLeast(long now, int waiting, double estimate)
+        => double.MaxNative(estimate, (now - _progressAt) & (-waiting >> 31)) + 1;
+
+    private void Sample(double ticks, long now, InstanceContext context)
+    {
+        _progressAt = now;
+        var age = now - _updatedAt;
+        var before = Forgotten(age, context);
+        var gain = Math.Clamp(age / (LookBackSeconds * context.TicksPerSecond), LeastGain, MostGain);
+        _ticks = before == 0 ? ticks : before + (gain * (ticks - before));
+        _updatedAt = now;
+    }
+
+    private readonly double Forgotten(long age, InstanceContext context)
+    {
+        if (age < context.RecentTicks)
+        {
+            return _ticks;
+        }
+
+        var usual = context.UsualLatency;
+        return age > context.LongAgoTicks ? usual : usual + ((_ticks - usual) * Math.Exp(-age / (ForgetSeconds * context.TicksPerSecond)));
+    }
+}

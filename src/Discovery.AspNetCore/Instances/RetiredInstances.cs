@@ -1,0 +1,70 @@
+namespace Discovery.AspNetCore.Instances;
+
+/// <summary>Instances that left: their calls under way may finish, then their connections are closed.</summary>
+internal sealed class RetiredInstances : IDisposable
+{
+    /// <summary>A call may have picked an instance just before it was retired; its connections stay open for at least this long.</summary>
+    private static readonly TimeSpan GracePeriod = TimeSpan.FromSeconds(2);
+
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+    private readonly Lock _gate = new();
+    private readonly List<(InstanceState Instance, long Since)> _instances = [];
+    private bool _disposed;
+
+    public RetiredInstances(TimeProvider time)
+    {
+        _time = time;
+        _timer = time.CreateTimer(static r => ((RetiredInstances)r!).CloseIdle(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public void Add(InstanceState instance)
+    {
+        lock (_gate)
+        {
+            _instances.Add((instance, _time.GetTimestamp()));
+            if (_instances.Count == 1)
+            {
+                // Not for each: where something leaves all the time, the timer would be put off all the time.
+                _timer.Change(GracePeriod, GracePeriod);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            _timer.Dispose();
+            foreach (var (instance, _) in _instances)
+            {
+                instance.Transport?.Dispose();
+            }
+
+            _instances.Clear();
+        }
+    }
+
+    private void CloseIdle()
+    {
+        lock (_gate)
+        {
+            var now = _time.GetTimestamp();
+            _instances.RemoveAll(retired =>
+            {
+                if (retired.Instance.InFlight > 0 || _time.GetElapsedTime(retired.Since, now) < GracePeriod)
+                {
+                    return false;
+                }
+
+                retired.Instance.Transport?.Dispose();
+                return true;
+            });
+            if (_instances.Count == 0 && !_disposed)
+            {
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+}

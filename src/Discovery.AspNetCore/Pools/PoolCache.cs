@@ -1,0 +1,76 @@
+using System.Collections.Concurrent;
+using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Pools;
+
+/// <summary>All pools of the process: one for each service, and one for each client that is customised.</summary>
+internal sealed class PoolCache(
+    ClientCatalog clients,
+    IServiceDirectory directory,
+    PolicyCatalog policies,
+    IOptionsMonitor<EtcdDiscoveryOptions> options,
+    TimeProvider time,
+    ILoggerFactory loggers) : IDisposable
+{
+    private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
+    private readonly ConcurrentBag<SubscribedService> _subscribed = [];
+
+    /// <summary>The pool of a registered client.</summary>
+    public ServicePool OfClient(string clientName)
+    {
+        var client = clients.Find(clientName)
+            ?? throw new InvalidOperationException($"The client '{clientName}' does not discover a service; call AddEtcdDiscovery on its builder.");
+        return Get(client.OptionsName, client.ServiceName, client.Transport);
+    }
+
+    /// <summary>The pool that the clients of a service share.</summary>
+    public ServicePool OfService(string serviceName) => Get(serviceName, serviceName, []);
+
+    public void Dispose()
+    {
+        foreach (var service in _subscribed)
+        {
+            // Its loop ends by itself; nobody waits for it.
+            _ = service.DisposeAsync().AsTask();
+        }
+
+        // One that could not be made, for wrong settings, would say so again.
+        foreach (var pool in _pools.Values.Where(static p => p.IsValueCreated))
+        {
+            pool.Value.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Calls go by the directory of the container, so an application that replaces it decides where they go. That of this library also
+    /// knows layouts and instances that code sets for one client.
+    /// </summary>
+    private IWatchedService GetService(string serviceName, EtcdDiscoveryOptions poolOptions)
+    {
+        if (directory is ServiceDirectory own)
+        {
+            return own.Get(serviceName, poolOptions);
+        }
+
+        var service = new SubscribedService(directory, serviceName, loggers.CreateLogger<IServiceDirectory>());
+        _subscribed.Add(service);
+        return service;
+    }
+
+    private ServicePool Get(string optionsName, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
+        => _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
+        {
+            var poolOptions = options.Get(name);
+            return new ServicePool(
+                serviceName,
+                poolOptions,
+                GetService(serviceName, poolOptions),
+                policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy"),
+                transport,
+                time,
+                loggers.CreateLogger<InstanceState>());
+        })).Value;
+}

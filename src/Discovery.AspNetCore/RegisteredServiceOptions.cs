@@ -1,0 +1,23 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>What differs for one service of an application that has several. What is not set is as for the application.</summary>
+public sealed class RegisteredServiceOptions
+{
+    /// <summary>The wire formats, as <see cref="EtcdRegistrationOptions.Layout"/>.</summary>
+    public string? Layout { get; set; }
+
+    /// <summary>The names of the endpoints that serve it. Default: all.</summary>
+    public IList<string> Endpoints { get; } = [];
+
+    /// <summary>The weight, as <see cref="EtcdRegistrationOptions.Weight"/>.</summary>
+    public int? Weight { get; set; }
+
+    /// <summary>The version, as <see cref="EtcdRegistrationOptions.Version"/>.</summary>
+    public string? Version { get; set; }
+
+    /// <summary>Labels beside those of the application.</summary>
+    public IList<string> Tags { get; } = [];
+
+    /// <summary>Metadata beside that of the application; wins over it.</summary>
+    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+}

@@ -1,0 +1,139 @@
+using Discovery.AspNetCore.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Registration.Health;
+
+/// <summary>Runs the application's health checks, and decides whether it may be called.</summary>
+internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvider time, ILogger<IServiceRegistration> logger)
+{
+    // An application that is about to become ready is asked more often: it waits for its first calls.
+    private static readonly TimeSpan StartInterval = TimeSpan.FromSeconds(1);
+
+    private readonly HealthThresholds _thresholds = new();
+    private Task<HealthReport>? _run;
+
+    /// <summary>Whether any health check decides.</summary>
+    public bool HasChecks(RegistrationHealthOptions options)
+        => options.Enabled && services.GetService<HealthCheckService>() is not null
+            && services.GetRequiredService<IOptions<HealthCheckServiceOptions>>().Value.Registrations.Any(check => Decides(check, options));
+
+    /// <summary>Runs the checks once, at start.</summary>
+    /// <returns>Whether the application may be called.</returns>
+    public async Task<bool> CheckFirstAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
+    {
+        var (succeeded, failing) = await CheckAsync(options, cancellationToken).ConfigureAwait(false);
+        _thresholds.Observe(succeeded, options);
+        if (!succeeded)
+        {
+            Log.NotYet(logger, failing);
+        }
+
+        return succeeded;
+    }
+
+    /// <summary>Runs the checks again and again, and reports each change.</summary>
+    /// <param name="options">The settings as they are now.</param>
+    /// <param name="onChange">Called with whether the application may be called.</param>
+    /// <param name="stop">Ends it.</param>
+    public async Task RunAsync(Func<RegistrationHealthOptions> options, Func<bool, Task> onChange, CancellationToken stop)
+    {
+        // Which checks there are is decided before the application starts.
+        if (services.GetService<HealthCheckService>() is null)
+        {
+            return;
+        }
+
+        try
+        {
+            while (true)
+            {
+                var interval = options().Interval;
+                var pause = _thresholds.WasHealthy || interval < StartInterval ? interval : StartInterval;
+                await Task.Delay(pause, time, stop).ConfigureAwait(false);
+                if (await ObserveAsync(options(), stop).ConfigureAwait(false))
+                {
+                    await onChange(_thresholds.IsHealthy).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The application stops.
+        }
+    }
+
+    private async Task<bool> ObserveAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
+    {
+        var (succeeded, failing) = await CheckAsync(options, cancellationToken).ConfigureAwait(false);
+        var wasHealthy = _thresholds.WasHealthy;
+        var changed = _thresholds.Observe(succeeded, options);
+        if (changed && !succeeded)
+        {
+            Log.Withdraws(logger, failing);
+        }
+        else if (changed && wasHealthy)
+        {
+            Log.ComesBack(logger);
+        }
+
+        return changed;
+    }
+
+    private async Task<(bool Succeeded, string Failing)> CheckAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
+    {
+        if (!HasChecks(options))
+        {
+            return (true, "");
+        }
+
+        // A check that does not look at its token must not hold up the others, nor the application's stop.
+        using var limit = new CancellationTokenSource(options.Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            if (_run is { IsCompleted: false } late)
+            {
+                // No other run is started meanwhile: they would pile up for as long as a check hangs. The late result is not used.
+                await ((Task)late).WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                either.Token.ThrowIfCancellationRequested();
+            }
+
+            _run = services.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => Decides(check, options), either.Token);
+            var report = await _run.WaitAsync(either.Token).ConfigureAwait(false);
+            return report.Status == HealthStatus.Unhealthy
+                ? (false, string.Join(", ", report.Entries.Where(static e => e.Value.Status == HealthStatus.Unhealthy).Select(static e => e.Key)))
+                : (true, "");
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return (false, $"the checks, which took longer than {options.Timeout} (Etcd:Registration:Health:Timeout)");
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A check that cannot even be created, for lack of a service or so. That it fails is known; this loop must not end of it.
+            Log.Failed(logger, e);
+            return (false, e.Message);
+        }
+    }
+
+    private static bool Decides(HealthCheckRegistration check, RegistrationHealthOptions options)
+        => !RegistrationHealthCheck.Is(check) && (string.IsNullOrEmpty(options.Tag) || check.Tags.Contains(options.Tag));
+
+    private static partial class Log
+    {
+        [LoggerMessage(2761, LogLevel.Warning, "This application is out of service while it is unhealthy: {Failing}.")]
+        public static partial void Withdraws(ILogger logger, string failing);
+
+        [LoggerMessage(2762, LogLevel.Information, "This application is healthy again and comes back to etcd.")]
+        public static partial void ComesBack(ILogger logger);
+
+        [LoggerMessage(2763, LogLevel.Error, "The health checks could not be run; that counts as unhealthy.")]
+        public static partial void Failed(ILogger logger, Exception exception);
+
+        [LoggerMessage(2764, LogLevel.Warning, "This application is not healthy yet, and registered as soon as it is. Unhealthy: {Failing}.")]
+        public static partial void NotYet(ILogger logger, string failing);
+    }
+}

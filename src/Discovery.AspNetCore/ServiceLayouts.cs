@@ -1,0 +1,13 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>
+/// The names of the built-in wire formats, for <see cref="EtcdRegistrationOptions.Layout"/> and <see cref="EtcdDiscoveryOptions.Layout"/>.
+/// </summary>
+public static class ServiceLayouts
+{
+    /// <summary>The records of etcd's own Go package <c>naming/endpoints</c>; the default.</summary>
+    public const string EtcdNaming = "EtcdNaming";
+
+    /// <summary>The records of OpenIM v1 and v2.</summary>
+    public const string OpenIm = "OpenIm";
+}

@@ -1,0 +1,35 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>What a registration is doing.</summary>
+public enum ServiceRegistrationState
+{
+    /// <summary>The application has not started yet.</summary>
+    NotStarted,
+
+    /// <summary>Registration is switched off by <see cref="EtcdRegistrationOptions.Enabled"/>.</summary>
+    Disabled,
+
+    /// <summary>
+    /// There is nothing to register: the server has no address that others can dial. <see cref="ServiceRegistrationStatus.LastError"/>
+    /// says why and which setting helps.
+    /// </summary>
+    NoAddress,
+
+    /// <summary>The keys are being put, for the first time or after etcd was away or the lease was lost.</summary>
+    Registering,
+
+    /// <summary>All keys stand in etcd.</summary>
+    Registered,
+
+    /// <summary>The application was withdrawn by <see cref="IServiceRegistration.WithdrawAsync"/>.</summary>
+    Withdrawn,
+
+    /// <summary>The application withdrew because its health checks fail; it comes back by itself.</summary>
+    Unhealthy,
+
+    /// <summary>The application stops: it has said so, and serves on for a moment.</summary>
+    Draining,
+
+    /// <summary>The application left: the keys are gone, or run out with their lease when etcd was away.</summary>
+    Stopped,
+}

@@ -1,0 +1,20 @@
+namespace Discovery.AspNetCore;
+
+/// <summary>A registration at a moment.</summary>
+public sealed record ServiceRegistrationStatus
+{
+    /// <summary>What it is doing.</summary>
+    public required ServiceRegistrationState State { get; init; }
+
+    /// <summary>The id of this process; empty before the application has started.</summary>
+    public required string InstanceId { get; init; }
+
+    /// <summary>The keys that stand, or are to stand, in etcd. Default: none.</summary>
+    public IReadOnlyList<string> Keys { get; init; } = [];
+
+    /// <summary>The lease; 0 while there is none. Default: 0.</summary>
+    public long LeaseId { get; init; }
+
+    /// <summary>The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</summary>
+    public Exception? LastError { get; init; }
+}

@@ -1,0 +1,26 @@
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Watching;
+
+/// <summary>What the directory needs of etcd. Tests put a source in its place that fails on demand.</summary>
+internal interface IServiceSource
+{
+    /// <summary>The endpoints, for messages.</summary>
+    IReadOnlyList<Uri> Endpoints { get; }
+
+    /// <summary>See <see cref="EtcdClient.ListAsync"/>.</summary>
+    Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken);
+
+    /// <summary>See <see cref="EtcdClient.Watch(string, long, ulong)"/>.</summary>
+    IServiceWatch Watch(string prefix, long startRevision, ulong clusterId);
+}
+
+/// <summary>See <see cref="EtcdWatch"/>.</summary>
+internal interface IServiceWatch : IAsyncDisposable
+{
+    /// <summary>See <see cref="EtcdWatch.ReadAllAsync"/>.</summary>
+    IAsyncEnumerable<EtcdWatchUpdate> ReadAllAsync(CancellationToken cancellationToken);
+
+    /// <summary>See <see cref="EtcdWatch.Restart"/>.</summary>
+    void Restart(long startRevision, ulong clusterId);
+}

@@ -1,0 +1,155 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Watching;
+
+/// <summary>
+/// The records under one prefix, and the instances they make: one for each address, whatever number of keys lead there. Used by one
+/// loop only; what it hands out is immutable. A change costs work for the records it touches, not for the size of the service.
+/// </summary>
+internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
+{
+    /// <summary>What stands under each key; the instance is null where the record is none.</summary>
+    private readonly Dictionary<string, Entry> _byKey = new(StringComparer.Ordinal);
+
+    /// <summary>The keys of those addresses that several keys lead to.</summary>
+    private readonly Dictionary<string, List<string>> _shared = new(StringComparer.Ordinal);
+
+    /// <summary>The instances, by address.</summary>
+    public ImmutableDictionary<string, ServiceInstance> Instances { get; private set; } =
+        ImmutableDictionary.Create<string, ServiceInstance>(StringComparer.Ordinal);
+
+    /// <summary>The instances whose addresses vanished since this was last emptied, as they were.</summary>
+    public List<ServiceInstance> Vanished { get; } = [];
+
+    /// <summary>The addresses that appeared since this was last emptied.</summary>
+    public List<string> Appeared { get; } = [];
+
+    /// <summary>How many records are no instances.</summary>
+    public int Skipped { get; private set; }
+
+    /// <summary>All records, as etcd has them.</summary>
+    public IEnumerable<EtcdKeyValue> Records => _byKey.Values.Select(static e => e.Record);
+
+    /// <summary>Applies a record that an event brought, unless a newer one is known.</summary>
+    /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
+    public string? Put(EtcdKeyValue record)
+        => _byKey.TryGetValue(record.Key, out var known) && known.Record.ModRevision >= record.ModRevision ? null : Set(record, known);
+
+    /// <summary>
+    /// Applies a record of a list. The list is the truth: after a restore, an older record stands where a newer one stood, or
+    /// another one of the same revision.
+    /// </summary>
+    /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
+    public string? PutListed(EtcdKeyValue record)
+        => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record) ? null : Set(record, known);
+
+    /// <summary>Whether exactly these records are known.</summary>
+    public bool Has(IReadOnlyCollection<EtcdKeyValue> records)
+        => records.Count == _byKey.Count
+            && records.All(record => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record));
+
+    /// <summary>Removes a key.</summary>
+    public void Remove(string key)
+    {
+        if (_byKey.Remove(key, out var known))
+        {
+            Forget(key, known, replacedBy: null);
+        }
+    }
+
+    /// <summary>The keys that are known and not among those given.</summary>
+    public List<string> KeysOtherThan(IReadOnlySet<string> keys) => [.. _byKey.Keys.Where(key => !keys.Contains(key))];
+
+    private static bool AreSame(EtcdKeyValue one, EtcdKeyValue other)
+        => one.ModRevision == other.ModRevision && one.Value.Span.SequenceEqual(other.Value.Span);
+
+    private string? Set(EtcdKeyValue record, Entry? known)
+    {
+        var read = TryRead(record, out var instance, out var problem);
+        Forget(record.Key, known, replacedBy: instance);
+        _byKey[record.Key] = new Entry(record, instance);
+        if (!read)
+        {
+            Skipped++;
+            return problem;
+        }
+
+        Add(record.Key, instance!);
+        return null;
+    }
+
+    private bool TryRead(EtcdKeyValue record, [NotNullWhen(true)] out ServiceInstance? instance, out string? problem)
+    {
+        try
+        {
+            return layout.TryRead(serviceName, record, out instance, out problem);
+        }
+        catch (Exception e)
+        {
+            // The layout may be the application's own. Its fault costs this record only.
+            instance = null;
+            problem = $"the layout {layout.Name} failed: {e.Message}";
+            return false;
+        }
+    }
+
+    private void Add(string key, ServiceInstance instance)
+    {
+        var address = instance.Address;
+        if (!Instances.TryGetValue(address, out var present))
+        {
+            Appeared.Add(address);
+        }
+        else if (present.Key != key)
+        {
+            if (!_shared.TryGetValue(address, out var keys))
+            {
+                _shared[address] = keys = [present.Key];
+            }
+
+            keys.Add(key);
+            if (present.Revision > instance.Revision)
+            {
+                return;
+            }
+        }
+
+        Instances = Instances.SetItem(address, instance);
+    }
+
+    private void Forget(string key, Entry? known, ServiceInstance? replacedBy)
+    {
+        if (known is null)
+        {
+            return;
+        }
+
+        if (known.Instance is null)
+        {
+            Skipped--;
+            return;
+        }
+
+        var address = known.Instance.Address;
+        if (_shared.TryGetValue(address, out var keys))
+        {
+            keys.Remove(key);
+            if (keys.Count == 1)
+            {
+                _shared.Remove(address);
+            }
+
+            // The address stays; of the keys left, the one written last speaks for it.
+            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].Instance!).MaxBy(static i => i.Revision)!);
+        }
+        else if (replacedBy?.Address != address)
+        {
+            Instances = Instances.Remove(address);
+            Vanished.Add(known.Instance);
+        }
+    }
+
+    private sealed record Entry(EtcdKeyValue Record, ServiceInstance? Instance);
+}

@@ -1,0 +1,187 @@
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Watching;
+
+/// <summary>
+/// The state of one service as etcd reported it: applies lists and events, and publishes a snapshot whenever the instances differ. Used
+/// by one loop; only what it publishes, and the two numbers others may read, are shared.
+/// </summary>
+internal sealed partial class ServiceState(
+    string serviceName, IServiceLayout layout, TimeSpan holdDuration, SnapshotFeed feed, TimeProvider time, ILogger logger)
+{
+    /// <summary>How many keys that are no instances are logged; a prefix full of them must not flood the log.</summary>
+    private const int MaxLoggedKeys = 100;
+
+    private readonly InstanceIndex _index = new(serviceName, layout);
+    private readonly HeldInstances _held = new(holdDuration, time);
+    private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
+    private readonly string _prefix = layout.GetPrefix(serviceName);
+    private long _revision;
+    private int _skipped;
+
+    /// <summary>The revision up to which everything was seen; 0 before the first list. May be read by any thread.</summary>
+    public long Revision => Interlocked.Read(ref _revision);
+
+    /// <summary>How many records are no instances. May be read by any thread.</summary>
+    public int SkippedRecords => Volatile.Read(ref _skipped);
+
+    public ulong ClusterId { get; private set; }
+
+    /// <summary>How long until held instances are released next; null when none are held.</summary>
+    public TimeSpan? NextRelease => _held.NextRelease;
+
+    /// <summary>All records as etcd has them.</summary>
+    public EtcdListing ToListing() => new() { Items = [.. _index.Records], Revision = _revision, ClusterId = ClusterId };
+
+    /// <summary>Whether a list says nothing that is not known already.</summary>
+    public bool Confirms(EtcdListing listing) => Continues(listing) && _index.Has(listing.Items);
+
+    /// <summary>Takes a list as the truth.</summary>
+    public void Apply(EtcdListing listing, ServiceChangeReason reason)
+    {
+        if (!Continues(listing))
+        {
+            Log.HistoryChanged(logger, serviceName, _revision, listing.Revision);
+        }
+
+        var before = _index.Instances;
+        var listed = listing.Items.Select(static r => r.Key).ToHashSet(StringComparer.Ordinal);
+        foreach (var key in _index.KeysOtherThan(listed))
+        {
+            _index.Remove(key);
+        }
+
+        foreach (var record in listing.Items)
+        {
+            LogIfSkipped(record, _index.PutListed(record));
+        }
+
+        ClusterId = listing.ClusterId;
+        Interlocked.Exchange(ref _revision, listing.Revision);
+        Volatile.Write(ref _skipped, _index.Skipped);
+        if (feed.Current is null || !ReferenceEquals(before, _index.Instances))
+        {
+            Publish(reason);
+        }
+    }
+
+    /// <summary>Takes the events of one revision. Those that a list contained already are left out.</summary>
+    public void Apply(EtcdWatchUpdate update)
+    {
+        var before = _index.Instances;
+        foreach (var change in update.Events)
+        {
+            if (change.Record.ModRevision <= _revision)
+            {
+                continue;
+            }
+
+            if (change.Deleted)
+            {
+                _index.Remove(change.Record.Key);
+            }
+            else
+            {
+                LogIfSkipped(change.Record, _index.Put(change.Record));
+            }
+        }
+
+        Advance(update.Revision);
+        Volatile.Write(ref _skipped, _index.Skipped);
+        if (!ReferenceEquals(before, _index.Instances))
+        {
+            Publish(ServiceChangeReason.Watched);
+        }
+    }
+
+    /// <summary>Nothing happened up to a revision.</summary>
+    public void Advance(long revision)
+    {
+        if (revision > _revision)
+        {
+            Interlocked.Exchange(ref _revision, revision);
+        }
+    }
+
+    /// <summary>Releases instances that were held long enough.</summary>
+    public void ReleaseHeld()
+    {
+        if (_held.NextRelease == TimeSpan.Zero)
+        {
+            Publish(ServiceChangeReason.HoldEnded);
+        }
+    }
+
+    /// <summary>Whether etcd's history goes on from what was known, as far as can be told. A proxy may leave the cluster's id out.</summary>
+    private bool Continues(EtcdListing listing)
+        => listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
+
+    private void LogIfSkipped(EtcdKeyValue record, string? problem)
+    {
+        if (problem is not null && _loggedKeys.Count < MaxLoggedKeys && _loggedKeys.Add(record.Key))
+        {
+            Log.RecordSkipped(logger, record.Key, problem);
+        }
+    }
+
+    private void Publish(ServiceChangeReason reason)
+    {
+        var heldBefore = _held.ByAddress.Count;
+        _held.Update(_index.Vanished, _index.Appeared, _index.Instances);
+        _index.Vanished.Clear();
+        _index.Appeared.Clear();
+        LogHold(heldBefore, _held.ByAddress.Count);
+        var snapshot = new ServiceSnapshot(serviceName, _index.Instances, _held.ByAddress)
+        {
+            Prefix = _prefix,
+            Revision = _revision,
+            Reason = reason,
+            PublishedAt = time.GetUtcNow(),
+        };
+        Log.Published(logger, serviceName, snapshot.Count, _revision, reason);
+        feed.Publish(snapshot);
+    }
+
+    private void LogHold(int before, int now)
+    {
+        if (before == 0 && now > 0)
+        {
+            // In a format without a draining state, a service that is scaled down looks the same, and is no cause for alarm.
+            var level = layout.SupportsDraining ? LogLevel.Error : LogLevel.Information;
+            Log.Held(logger, level, now, serviceName, _prefix, _index.Instances.Count, holdDuration);
+        }
+        else if (now > before)
+        {
+            // One alarm is enough for leases that end one after another.
+            Log.MoreHeld(logger, serviceName, now, _index.Instances.Count);
+        }
+        else if (before > 0 && now == 0)
+        {
+            Log.HoldEnded(logger, serviceName);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2101, LogLevel.Debug, "Service '{Service}' has {Count} instances at revision {Revision} ({Reason}).")]
+        public static partial void Published(ILogger logger, string service, int count, long revision, ServiceChangeReason reason);
+
+        [LoggerMessage(2102, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}.")]
+        public static partial void RecordSkipped(ILogger logger, string key, string problem);
+
+        [LoggerMessage(EventId = 2103, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
+            + "are left). They are still called for up to {Duration}: check what happened to their keys and leases.")]
+        public static partial void Held(ILogger logger, LogLevel level, int count, string service, string prefix, int left, TimeSpan duration);
+
+        [LoggerMessage(2104, LogLevel.Information, "More instances of service '{Service}' vanished: {Count} are held now ({Left} are left).")]
+        public static partial void MoreHeld(ILogger logger, string service, int count, int left);
+
+        [LoggerMessage(2105, LogLevel.Information, "No instance of service '{Service}' is held any longer.")]
+        public static partial void HoldEnded(ILogger logger, string service);
+
+        [LoggerMessage(2106, LogLevel.Warning, "etcd's history changed under service '{Service}' (revision {Before}, now {Now}): restored from "
+            + "a backup, wiped, or another cluster. Its list is taken as the truth.")]
+        public static partial void HistoryChanged(ILogger logger, string service, long before, long now);
+    }
+}

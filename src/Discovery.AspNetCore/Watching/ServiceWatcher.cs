@@ -1,0 +1,380 @@
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Watching;
+
+/// <summary>
+/// Keeps one service's snapshot in step with etcd: list, watch from the revision after it, apply, publish; and list again when events were
+/// lost or a while has passed. One loop does it all.
+/// </summary>
+internal sealed partial class ServiceWatcher : IWatchedService
+{
+    private readonly string _serviceName;
+    private readonly string _prefix;
+    private readonly EtcdDiscoveryOptions _options;
+    private readonly IServiceSource _source;
+    private readonly ServiceLister _lister;
+    private readonly SnapshotFile? _file;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ServiceState _state;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _loop;
+
+    private volatile Exception? _lastError;
+    private volatile bool _connected;
+    private long _confirmedAt;
+    private TimeSpan _relistAt;
+    private ServiceSnapshot? _saved;
+    private int _disposed;
+
+    public ServiceWatcher(
+        string serviceName,
+        IServiceLayout layout,
+        EtcdDiscoveryOptions options,
+        IServiceSource source,
+        ServiceLister lister,
+        TimeProvider time,
+        ILogger logger)
+    {
+        _serviceName = serviceName;
+        _prefix = layout.GetPrefix(serviceName);
+        _options = options;
+        _source = source;
+        _lister = lister;
+        _time = time;
+        _logger = logger;
+        _state = new ServiceState(serviceName, layout, options.HoldDuration, Feed, time, logger);
+        if (options.SnapshotDirectory is { Length: > 0 } directory)
+        {
+            _file = new SnapshotFile(directory, serviceName, _prefix, time, logger);
+        }
+
+        _loop = Task.Run(() => RunAsync(_stop.Token));
+    }
+
+    /// <summary>Where the snapshots are published.</summary>
+    public SnapshotFeed Feed { get; } = new();
+
+    public ServiceStatus Status
+    {
+        get
+        {
+            var confirmedAt = Interlocked.Read(ref _confirmedAt);
+            return new ServiceStatus
+            {
+                ServiceName = _serviceName,
+                Prefix = _prefix,
+                IsReady = Feed.Current is not null,
+                IsConnected = _connected,
+                Revision = _state.Revision,
+                Age = confirmedAt == 0 ? null : _time.GetElapsedTime(confirmedAt),
+                SkippedRecords = _state.SkippedRecords,
+                LastError = _lastError,
+            };
+        }
+    }
+
+    /// <summary>The time on the clock's own monotonic scale.</summary>
+    private TimeSpan Now => _time.GetElapsedTime(0);
+
+    /// <summary>Waits for the first snapshot.</summary>
+    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
+    {
+        if (Feed.Current is { } ready)
+        {
+            return ready;
+        }
+
+        using var limit = new CancellationTokenSource(_options.ReadyTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await Feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ServiceDiscoveryException(
+                _serviceName,
+                $"Service '{_serviceName}' could not be listed under '{_prefix}' within {_options.ReadyTimeout.TotalSeconds:0.###} s "
+                + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
+                + (_lastError?.Message ?? "etcd did not answer yet."),
+                _lastError);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _loop.ConfigureAwait(false);
+        Feed.Close();
+        if (_file is not null)
+        {
+            await _file.FlushAsync(_state.ToListing).ConfigureAwait(false);
+        }
+
+        _stop.Dispose();
+    }
+
+    private static TimeSpan? Shorter(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
+
+    private async Task RunAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                await FollowAsync(stop).ConfigureAwait(false);
+                return;
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                // Nothing that happens here may end the loop: calls would go by an old snapshot for ever, and nobody would know.
+                Log.LoopFailed(_logger, _serviceName, e);
+                _lastError = e;
+                await Task.Delay(ServiceLister.MaxPause, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task FollowAsync(CancellationToken stop)
+    {
+        if (Feed.Current is not null || !await StartAsync(stop).ConfigureAwait(false))
+        {
+            await ReconcileAsync(stop).ConfigureAwait(false);
+        }
+
+        while (await WatchAsync(stop).ConfigureAwait(false))
+        {
+            await ReconcileAsync(stop).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Gets a first snapshot from the best source there is: the cluster, else one member without quorum, else the disk. Each has its
+    /// share of the time that a first call waits.
+    /// </summary>
+    /// <returns>Whether it came from the cluster, so that a watch can follow it.</returns>
+    private async Task<bool> StartAsync(CancellationToken stop)
+    {
+        if (await TryListAsync(EtcdReadConsistency.Linearizable, stop).ConfigureAwait(false) is { } agreed)
+        {
+            Apply(agreed, ServiceChangeReason.Listed);
+            return true;
+        }
+
+        if (await TryListAsync(EtcdReadConsistency.Serializable, stop).ConfigureAwait(false) is { } own)
+        {
+            Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError);
+            Apply(own, ServiceChangeReason.ListedWithoutQuorum);
+        }
+        else if (_file is not null && _file.TryRead(out var saved))
+        {
+            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, "the snapshot on disk", _lastError);
+            _state.Apply(saved, ServiceChangeReason.ReadFromDisk);
+            _saved = Feed.Current;
+        }
+
+        return false;
+    }
+
+    private async Task<EtcdListing?> TryListAsync(EtcdReadConsistency consistency, CancellationToken stop)
+    {
+        try
+        {
+            using var limit = new CancellationTokenSource(_options.ReadyTimeout / 3, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stop);
+            return await _lister.ListOnceAsync(_prefix, consistency, either.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            _lastError = e is EtcdException ? e : _lastError;
+            return null;
+        }
+    }
+
+    /// <summary>Follows the watch.</summary>
+    /// <returns>Whether a new list and another watch are needed; if not, the client was disposed.</returns>
+    private async Task<bool> WatchAsync(CancellationToken stop)
+    {
+        var watch = _source.Watch(_prefix, _state.Revision + 1, _state.ClusterId);
+        var updates = watch.ReadAllAsync(stop).GetAsyncEnumerator(stop);
+        var next = updates.MoveNextAsync().AsTask();
+        try
+        {
+            _relistAt = NextRelist();
+            while (true)
+            {
+                TimeSpan? relistIn = _connected ? _relistAt - Now : null;
+                await TimedWait.UntilAsync(next, Shorter(Shorter(relistIn, _state.NextRelease), _file?.DueIn), _time, stop).ConfigureAwait(false);
+                if (next.IsCompleted)
+                {
+                    if (!await next.ConfigureAwait(false))
+                    {
+                        return false;
+                    }
+
+                    await HandleAsync(updates.Current, watch, stop).ConfigureAwait(false);
+                    next = updates.MoveNextAsync().AsTask();
+                }
+
+                if (_connected && Now >= _relistAt && !await CheckAsync(stop).ConfigureAwait(false))
+                {
+                    return true;
+                }
+
+                _state.ReleaseHeld();
+                _file?.SaveIfDue(_state.ToListing);
+            }
+        }
+        finally
+        {
+            _connected = false;
+
+            // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
+            await watch.DisposeAsync().ConfigureAwait(false);
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await updates.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task HandleAsync(EtcdWatchUpdate update, IServiceWatch watch, CancellationToken stop)
+    {
+        switch (update.Kind)
+        {
+            case EtcdWatchUpdateKind.Changed:
+                _state.Apply(update);
+                Confirm();
+                break;
+            case EtcdWatchUpdateKind.Progress:
+                _state.Advance(update.Revision);
+                Confirm();
+                break;
+            case EtcdWatchUpdateKind.Opened:
+                _connected = true;
+                Confirm();
+                break;
+            case EtcdWatchUpdateKind.ListAgain:
+                _connected = false;
+                Log.ListAgain(_logger, _serviceName, update.Error);
+                await _lister.SpreadAsync(stop).ConfigureAwait(false);
+                await ReconcileAsync(stop).ConfigureAwait(false);
+                watch.Restart(_state.Revision + 1, _state.ClusterId);
+                break;
+            case EtcdWatchUpdateKind.Interrupted:
+                _connected = false;
+                _lastError = update.Error;
+
+                // What came back may be a member with another past, and breaks are where etcd loses events: look again soon after.
+                var soon = Now + (_options.RelistInterval * (0.1 * Random.Shared.NextDouble()));
+                _relistAt = soon < _relistAt ? soon : _relistAt;
+                break;
+            case EtcdWatchUpdateKind.Rejected:
+                _connected = false;
+                _lastError = update.Error;
+                Log.Rejected(_logger, _serviceName, _prefix, update.Error);
+                break;
+        }
+    }
+
+    /// <summary>When to list again, with jitter so that the clients of a cluster spread.</summary>
+    private TimeSpan NextRelist() => Now + (_options.RelistInterval * (0.8 + (0.4 * Random.Shared.NextDouble())));
+
+    /// <summary>
+    /// Lists although nothing asks for it, once: if that fails, the watch is more important than to try again at once. What differs may be
+    /// on its way through the watch, or an event was lost, or a backup was restored and events of the history before still wait to be
+    /// read. These cannot be told apart, and a list must not be mixed with events of another history, so both begin anew.
+    /// </summary>
+    /// <returns>Whether the watch can go on.</returns>
+    private async Task<bool> CheckAsync(CancellationToken stop)
+    {
+        try
+        {
+            var listing = await _lister.ListOnceAsync(_prefix, EtcdReadConsistency.Linearizable, stop).ConfigureAwait(false);
+            _relistAt = NextRelist();
+            Confirm();
+            return _state.Confirms(listing);
+        }
+        catch (EtcdException e)
+        {
+            _lastError = e;
+            _relistAt = Now + ServiceLister.MaxPause;
+            return true;
+        }
+    }
+
+    /// <summary>Lists, for as long as it takes, and applies the difference.</summary>
+    private async Task ReconcileAsync(CancellationToken stop)
+    {
+        var isFirst = true;
+        var listing = await _lister.ListAsync(
+            _prefix,
+            e =>
+            {
+                _lastError = e;
+                if (isFirst)
+                {
+                    isFirst = false;
+                    Log.NotListed(_logger, _serviceName, _prefix, e);
+                }
+            },
+            stop).ConfigureAwait(false);
+        Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
+    }
+
+    private void Apply(EtcdListing listing, ServiceChangeReason reason)
+    {
+        _state.Apply(listing, reason);
+        Confirm();
+    }
+
+    /// <summary>etcd was heard.</summary>
+    private void Confirm()
+    {
+        Interlocked.Exchange(ref _confirmedAt, Math.Max(1, _time.GetTimestamp()));
+        _lastError = null;
+
+        if (_file is null || Feed.Current is not { } current)
+        {
+            return;
+        }
+
+        if (!current.Held.IsEmpty)
+        {
+            // An empty or shrunken list would be the worst thing to start from, so while instances are held the file stays as it is.
+            _file.Withdraw();
+        }
+        else if (current != _saved)
+        {
+            _saved = current;
+            _file.Request();
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2111, LogLevel.Information, "Service '{Service}' is listed again.")]
+        public static partial void ListAgain(ILogger logger, string service, Exception? exception);
+
+        [LoggerMessage(2112, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again.")]
+        public static partial void Rejected(ILogger logger, string service, string prefix, Exception? exception);
+
+        [LoggerMessage(2113, LogLevel.Error, "Following service '{Service}' failed unexpectedly; it starts again.")]
+        public static partial void LoopFailed(ILogger logger, string service, Exception exception);
+
+        [LoggerMessage(2114, LogLevel.Warning, "Service '{Service}' cannot be listed under '{Prefix}'; it is tried again until it can.")]
+        public static partial void NotListed(ILogger logger, string service, string prefix, Exception exception);
+
+        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked.")]
+        public static partial void StartedWithout(ILogger logger, string service, int count, string origin, Exception? exception);
+    }
+}

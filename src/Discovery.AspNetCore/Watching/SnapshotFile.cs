@@ -1,0 +1,131 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text;
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Watching;
+
+/// <summary>
+/// The records of a service as etcd last had them, on disk, for an application that starts while etcd is away. Changes come in bursts and
+/// the file is written whole, so it is written some time after a change, on another thread: no event waits for the disk.
+/// </summary>
+internal sealed partial class SnapshotFile
+{
+    private static readonly TimeSpan Delay = TimeSpan.FromSeconds(1);
+
+    private readonly string _path;
+    private readonly string _prefix;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private Task _writing = Task.CompletedTask;
+    private long? _requestedAt;
+
+    public SnapshotFile(string directory, string serviceName, string prefix, TimeProvider time, ILogger logger)
+    {
+        // The name is for people, the hash tells services apart whose names differ in what file systems do not.
+        var readable = string.Concat(serviceName.Select(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' ? c : '_'));
+        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(prefix)).AsSpan(0, 6));
+        _path = Path.Combine(directory, $"{readable[..Math.Min(readable.Length, 80)]}-{hash}.json");
+        _prefix = prefix;
+        _time = time;
+        _logger = logger;
+    }
+
+    /// <summary>How long until the file is to be written; null when it is up to date.</summary>
+    public TimeSpan? DueIn => _requestedAt is { } since ? Delay - _time.GetElapsedTime(since) : null;
+
+    /// <summary>Something changed.</summary>
+    public void Request() => _requestedAt ??= _time.GetTimestamp();
+
+    /// <summary>What changed is not to be written.</summary>
+    public void Withdraw() => _requestedAt = null;
+
+    /// <summary>Writes if it is due. While the last writing lasts, it is put off.</summary>
+    public void SaveIfDue(Func<EtcdListing> getRecords)
+    {
+        if (DueIn > TimeSpan.Zero || _requestedAt is null)
+        {
+            return;
+        }
+
+        if (!_writing.IsCompleted)
+        {
+            _requestedAt = _time.GetTimestamp();
+            return;
+        }
+
+        _requestedAt = null;
+        var listing = getRecords();
+        _writing = Task.Run(() => Write(listing));
+    }
+
+    /// <summary>Writes what is still to be written.</summary>
+    public async ValueTask FlushAsync(Func<EtcdListing> getRecords)
+    {
+        await _writing.ConfigureAwait(false);
+        if (_requestedAt is not null)
+        {
+            _requestedAt = null;
+            Write(getRecords());
+        }
+    }
+
+    /// <summary>Writes the file whole or not at all. A failure is logged: calls do not depend on it.</summary>
+    public void Write(EtcdListing listing)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
+            var temporary = $"{_path}.{Environment.ProcessId}.tmp";
+            using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
+            {
+                SnapshotFormat.Write(stream, _prefix, listing);
+
+                // Renaming is atomic, but only what has reached the disk survives a power cut under the new name.
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(temporary, _path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.NotWritten(_logger, _path, e);
+        }
+    }
+
+    /// <summary>Reads the file. One that is absent, damaged or of another format reads as none.</summary>
+    public bool TryRead([NotNullWhen(true)] out EtcdListing? listing)
+    {
+        listing = null;
+        try
+        {
+            if (!File.Exists(_path))
+            {
+                return false;
+            }
+
+            listing = SnapshotFormat.Read(File.ReadAllBytes(_path), _prefix);
+            if (listing is null)
+            {
+                Log.NotUsable(_logger, _path, null);
+            }
+
+            return listing is not null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException || SnapshotFormat.IsDamage(e))
+        {
+            Log.NotUsable(_logger, _path, e);
+            return false;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2121, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it.")]
+        public static partial void NotWritten(ILogger logger, string path, Exception exception);
+
+        [LoggerMessage(2122, LogLevel.Warning, "The snapshot {Path} is damaged or of another format and is not used.")]
+        public static partial void NotUsable(ILogger logger, string path, Exception? exception);
+    }
+}

@@ -1,0 +1,197 @@
+using Discovery.AspNetCore.Instances;
+
+namespace Discovery.AspNetCore.Tests.Balancing.Policies;
+
+public class LeastLoadTests
+{
+    [Fact]
+    public void Idle_instances_share_evenly()
+    {
+        var rig = new BalancingRig(20);
+
+        Assert.All(rig.Count(rig.Build("LeastLoad"), 20_000), c => Assert.InRange(c, 850, 1150));
+    }
+
+    [Fact]
+    public void Fewer_calls_in_flight_win()
+    {
+        var rig = new BalancingRig(3);
+        rig[0].OnCallStarted();
+        rig[2].OnCallStarted();
+
+        Assert.Equal([0, 100, 0], rig.Count(rig.Build("LeastLoad"), 100));
+    }
+
+    [Fact]
+    public void Lower_latency_wins()
+    {
+        var rig = new BalancingRig(3);
+        foreach (var latency in new[] { 1, 0 })
+        {
+            // The first answer of each does not count.
+            rig.Call(rig[0], 100 + latency);
+            rig.Call(rig[1], 10 + latency);
+            rig.Call(rig[2], 100 + latency);
+        }
+
+        Assert.Equal([0, 100, 0], rig.Count(rig.Build("LeastLoad"), 100));
+    }
+
+    [Fact]
+    public void What_the_first_calls_waited_for_the_connection_is_not_held_against_an_endpoint()
+    {
+        var rig = new BalancingRig(3);
+        rig.Call(rig[0], 200);
+        rig.Call(rig[1], 5);
+        rig.Call(rig[2], 5);
+        for (var i = 0; i < 3; i++)
+        {
+            rig.Call(rig[i], 5);
+        }
+
+        Assert.All(rig.Count(rig.Build("LeastLoad"), 300), count => Assert.InRange(count, 50, 150));
+    }
+
+    [Fact]
+    public void Twice_the_weight_takes_twice_the_calls_in_flight()
+    {
+        var rig = new BalancingRig(2, shape: (i, s) => s with { Weight = i == 0 ? 20 : 10 });
+        var balancer = rig.Build("LeastLoad");
+
+        for (var i = 0; i < 300; i++)
+        {
+            balancer.Pick(default)!.OnCallStarted();
+        }
+
+        Assert.InRange(rig[0].InFlight, 199, 201);
+    }
+
+    [Fact]
+    public void A_quick_failure_is_load_and_not_speed()
+    {
+        var rig = new BalancingRig(3, o => o.Ejection.Enabled = false);
+        rig.Call(rig[0], 10);
+        rig.Call(rig[1], 10);
+        rig.Call(rig[2], 10);
+        rig.Fail(rig[2]);
+
+        var counts = rig.Count(rig.Build("LeastLoad"), 100);
+
+        Assert.Equal(0, counts[2]);
+        Assert.True(rig[2].Latency > rig[0].Latency);
+    }
+
+    [Fact]
+    public void A_caller_that_gave_up_makes_the_instance_slow_at_once()
+    {
+        var rig = new BalancingRig(2);
+        rig.Call(rig[0], 10);
+        rig.Call(rig[1], 10);
+        rig.Call(rig[1], 1000, CallOutcome.Cancelled);
+
+        Assert.InRange(rig[1].Latency.TotalMilliseconds, 990, 1010);
+        Assert.Equal([100, 0], rig.Count(rig.Build("LeastLoad"), 100));
+    }
+
+    [Fact]
+    public void A_caller_that_gave_up_soon_proves_nothing()
+    {
+        var rig = new BalancingRig(1);
+        rig.Call(rig[0], 100);
+        var before = rig[0].Latency;
+
+        rig.Call(rig[0], 1, CallOutcome.Cancelled);
+
+        Assert.InRange(rig[0].Latency.TotalMilliseconds, before.TotalMilliseconds - 1, before.TotalMilliseconds + 1);
+    }
+
+    [Fact]
+    public void Calls_that_still_wait_count_as_latency()
+    {
+        var rig = new BalancingRig(2);
+        rig.Call(rig[0], 10);
+        rig.Call(rig[1], 10);
+        rig[1].OnCallStarted();
+
+        rig.Clock.Advance(TimeSpan.FromMilliseconds(500));
+        rig[0].OnCallStarted();
+
+        Assert.InRange(rig[1].Latency.TotalMilliseconds, 499, 501);
+    }
+
+    [Fact]
+    public void A_stream_counts_as_in_flight_but_its_length_is_not_latency()
+    {
+        var rig = new BalancingRig(1);
+        var call = rig[0].OnCallStarted();
+        rig.Clock.Advance(TimeSpan.FromMilliseconds(10));
+        call = rig[0].OnHeaders(call);
+
+        rig.Clock.Advance(TimeSpan.FromSeconds(10));
+        rig[0].OnCallEnded(rig[0].OnHeaders(rig[0].OnCallStarted()), CallOutcome.Success);
+
+        Assert.Equal(1, rig[0].InFlight);
+        Assert.True(rig[0].Latency < TimeSpan.FromMilliseconds(11), $"{rig[0].Latency}");
+        rig[0].OnCallEnded(call, CallOutcome.Success);
+        Assert.Equal(0, rig[0].InFlight);
+    }
+
+    [Fact]
+    public void What_was_slow_long_ago_is_tried_again()
+    {
+        var rig = new BalancingRig(2);
+        rig.Call(rig[0], 10);
+        rig.Call(rig[1], 1000, CallOutcome.Cancelled);
+        var balancer = rig.Build("LeastLoad");
+        Assert.Equal(0, rig.Count(balancer, 100)[1]);
+
+        rig.Clock.Advance(TimeSpan.FromMinutes(1));
+        rig.Call(rig[0], 10);
+        Assert.InRange(rig[1].Latency.TotalMilliseconds, 30, 100);
+
+        rig.Clock.Advance(TimeSpan.FromMinutes(3));
+        rig.Call(rig[0], 10);
+        Assert.InRange(rig[1].Latency.TotalMilliseconds, 9, 11);
+        Assert.InRange(rig.Count(balancer, 100)[1], 1, 99);
+    }
+
+    [Fact]
+    public void A_newcomer_is_taken_for_as_fast_as_is_usual()
+    {
+        var rig = new BalancingRig(2);
+        for (var i = 0; i < 2; i++)
+        {
+            rig.Call(rig[0], 40);
+            rig.Call(rig[1], 40);
+        }
+
+        var newcomer = rig.Join();
+
+        Assert.InRange(newcomer.Latency.TotalMilliseconds, 39, 41);
+    }
+
+    [Fact]
+    public void Only_a_few_calls_reach_a_server_that_never_answers()
+    {
+        var rig = new BalancingRig(11);
+        var balancer = rig.Build("LeastLoad");
+        var silent = rig[3];
+        var lost = 0;
+
+        for (var i = 0; i < 2000; i++)
+        {
+            var instance = balancer.Pick(default)!;
+            if (instance == silent)
+            {
+                silent.OnCallStarted();
+                lost++;
+            }
+            else
+            {
+                rig.Call(instance, 10);
+            }
+        }
+
+        Assert.InRange(lost, 1, 3);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Net;
+using Discovery.AspNetCore.Connections;
+
+namespace Discovery.AspNetCore.Tests.Connections;
+
+public sealed class AddressFilterTests
+{
+    [Theory]
+    [InlineData("169.254.169.254")]
+    [InlineData("::ffff:169.254.169.254")]
+    [InlineData("100.100.100.200")]
+    [InlineData("168.63.129.16")]
+    [InlineData("192.0.0.192")]
+    [InlineData("0.0.0.1")]
+    [InlineData("224.0.0.1")]
+    [InlineData("255.255.255.255")]
+    [InlineData("::")]
+    [InlineData("fe80::1")]
+    [InlineData("fd00:ec2::254")]
+    [InlineData("fd20:ce::254")]
+    [InlineData("ff02::1")]
+    public void Link_local_metadata_and_multicast_addresses_are_refused_unless_allowed_explicitly(string address)
+    {
+        var ip = IPAddress.Parse(address);
+
+        Assert.False(new AddressFilter(new EtcdDiscoveryOptions()).Allows(ip));
+        var plain = ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip;
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = [$"{plain}/{(plain.GetAddressBytes().Length * 8)}"] }).Allows(ip));
+    }
+
+    [Theory]
+    [InlineData("10.1.2.3", true)]
+    [InlineData("::ffff:10.1.2.3", true)]
+    [InlineData("11.1.2.3", false)]
+    [InlineData("fd00::1", false)]
+    public void Allowed_networks_allow_nothing_else(string address, bool isAllowed)
+        => Assert.Equal(isAllowed, new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["10.0.0.0/8"] }).Allows(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData(5000, true)]
+    [InlineData(8000, true)]
+    [InlineData(8999, true)]
+    [InlineData(9000, false)]
+    public void Allowed_ports_allow_nothing_else(int port, bool isAllowed)
+        => Assert.Equal(isAllowed, new AddressFilter(new EtcdDiscoveryOptions { AllowedPorts = ["5000", "8000-8999"] }).Allows(port));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("0")]
+    [InlineData("65536")]
+    [InlineData("9-8")]
+    [InlineData("a-b")]
+    [InlineData("-1")]
+    public void What_is_no_range_of_ports_is_none(string text) => Assert.False(AddressFilter.TryParsePorts(text, out _));
+}

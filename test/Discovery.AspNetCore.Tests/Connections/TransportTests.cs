@@ -1,0 +1,127 @@
+using System.Net;
+using Discovery.AspNetCore.Tests.Calls;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Tests.Connections;
+
+public sealed class TransportTests
+{
+    [Theory]
+    [InlineData(HttpProtocols.Http1, "HTTP/1.1")]
+    [InlineData(HttpProtocols.Http2, "HTTP/2")]
+    public async Task Cleartext_works_over_both_versions_and_the_request_keeps_its_uri(HttpProtocols protocols, string expected)
+    {
+        await using var harness = new Harness();
+        await harness.StartServerAsync(Describe, protocols);
+        using var client = harness.Client(protocols == HttpProtocols.Http2 ? HttpVersion.Version20 : HttpVersion.Version11);
+
+        Assert.Equal($"{expected} svc /base/path?q=1", await client.GetStringAsync("base/path?q=1"));
+    }
+
+    [Theory]
+    [InlineData(HttpProtocols.Http1, "HTTP/1.1")]
+    [InlineData(HttpProtocols.Http2, "HTTP/2")]
+    public async Task Https_works_over_both_versions_with_the_services_name_in_the_certificate(HttpProtocols protocols, string expected)
+    {
+        using var certificate = Certificates.For("svc");
+        await using var harness = Https(certificate, o => o.Scheme = "https");
+        string? sni = null;
+        await harness.StartServerAsync(
+            Describe,
+            protocols,
+            l => l.UseHttps(https => https.ServerCertificateSelector = (_, name) =>
+            {
+                sni = name;
+                return certificate;
+            }),
+            scheme: "https");
+        using var client = harness.Client(protocols == HttpProtocols.Http2 ? HttpVersion.Version20 : HttpVersion.Version11);
+
+        Assert.Equal($"{expected} svc /x", await client.GetStringAsync("x"));
+        Assert.Equal("svc", sni);
+    }
+
+    [Theory]
+    [InlineData("service", "svc")]
+    [InlineData("endpoint", "127.0.0.1")]
+    [InlineData("greeter.example.com", "greeter.example.com")]
+    public async Task The_certificate_must_bear_the_name_that_is_set(string setting, string name)
+    {
+        await CheckNameAsync(setting, name, HttpProtocols.Http1);
+        await CheckNameAsync(setting, name, HttpProtocols.Http2);
+    }
+
+    private static async Task CheckNameAsync(string setting, string name, HttpProtocols protocols)
+    {
+        using var right = Certificates.For(name);
+        using var wrong = Certificates.For("other.example.com");
+        foreach (var certificate in new[] { right, wrong })
+        {
+            await using var harness = Https(certificate, o => (o.Scheme, o.TlsTargetHost) = ("https", setting));
+            await harness.StartServerAsync(Describe, protocols, l => l.UseHttps(certificate), scheme: "https");
+            using var client = harness.Client(protocols == HttpProtocols.Http2 ? HttpVersion.Version20 : HttpVersion.Version11);
+
+            if (certificate == right)
+            {
+                Assert.Equal($"{(protocols == HttpProtocols.Http2 ? "HTTP/2" : "HTTP/1.1")} svc /x", await client.GetStringAsync("x"));
+            }
+            else
+            {
+                var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+                Assert.Contains("RemoteCertificateNameMismatch", e.Message, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Settings_for_one_service_win_over_those_for_all_and_code_wins_over_both()
+    {
+        await using var harness = new Harness(
+            o => o.RelistInterval = TimeSpan.FromMinutes(7),
+            settings:
+            [
+                ("Etcd:Discovery:Policy", "RoundRobin"),
+                ("Etcd:Discovery:ConnectTimeout", "00:00:03"),
+                ("Etcd:Discovery:RelistInterval", "00:06:00"),
+                ("Etcd:Discovery:AllowedPorts:0", "1-100"),
+                ("Etcd:Discovery:Services:svc:ConnectTimeout", "00:00:04"),
+                ("Etcd:Discovery:Services:svc:AllowedPorts", "200, 300-400"),
+                ("Etcd:Discovery:Services:other:ConnectTimeout", "00:00:05"),
+            ]);
+
+        var options = harness.Pool.Options;
+
+        Assert.Equal((TimeSpan.FromSeconds(4), TimeSpan.FromMinutes(7)), (options.ConnectTimeout, options.RelistInterval));
+        Assert.Equal(["200", "300-400"], options.AllowedPorts);
+        var other = harness.Services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("other");
+        Assert.Equal((TimeSpan.FromSeconds(5), "1-100"), (other.ConnectTimeout, Assert.Single(other.AllowedPorts)));
+    }
+
+    [Fact]
+    public async Task The_transport_can_be_configured_but_not_its_way_to_the_instance()
+    {
+        await using var fine = new Harness(client: c => c.ConfigureEtcdTransport(t => t.AutomaticDecompression = DecompressionMethods.GZip));
+        await fine.StartServerAsync(c => c.Response.WriteAsync(c.Request.Headers.AcceptEncoding.ToString()));
+        using var client = fine.Client();
+        Assert.Equal("gzip", await client.GetStringAsync("x"));
+
+        await using var wrong = new Harness(client: c => c.ConfigureEtcdTransport(t => t.ConnectCallback = (_, _) => throw new IOException()));
+        await wrong.StartServerAsync();
+        using var other = wrong.Client();
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(() => other.GetAsync("x"));
+        Assert.Contains("ConfigureEtcdTransport of service 'svc' sets ConnectCallback", e.Message, StringComparison.Ordinal);
+    }
+
+    private static Harness Https(System.Security.Cryptography.X509Certificates.X509Certificate2 certificate, Action<EtcdDiscoveryOptions> options)
+        => new(options, c => c.ConfigureEtcdTransport(t => t.SslOptions = Certificates.Trust(certificate)));
+
+    private static Task Describe(HttpContext context)
+    {
+        var request = context.Request;
+        return context.Response.WriteAsync($"{request.Protocol} {request.Host.Host} {request.Path}{request.QueryString}");
+    }
+}

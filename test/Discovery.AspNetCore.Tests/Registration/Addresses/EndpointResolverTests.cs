@@ -1,0 +1,177 @@
+using Discovery.AspNetCore.Registration.Addresses;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Tests.Registration.Addresses;
+
+public sealed class EndpointResolverTests : IDisposable
+{
+    private readonly FakeLocalAddresses _machine = new("127.0.0.1", "169.254.3.4", "10.0.0.7", "192.168.1.7", "::1", "fe80::7", "fd00::7")
+    {
+        Routes = { ["etcd"] = ["10.0.0.7"], ["etcd6"] = ["fd00::7"], ["localhost"] = ["127.0.0.1", "::1"] },
+    };
+
+    private readonly EtcdRegistrationOptions _options = new() { ServiceName = "greeter" };
+    private readonly LogRecorder _log = new();
+
+    [Theory]
+    [InlineData("http://[::]:5000", "http://etcd:2379", "10.0.0.7")]
+    [InlineData("http://[::]:5000", "http://etcd6:2379", "fd00::7")]
+    [InlineData("http://[::]:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://[::]:5000", "http://unknown:2379", "10.0.0.7")]
+    [InlineData("http://*:5000", "http://etcd:2379", "10.0.0.7")]
+    [InlineData("http://+:5000", "http://etcd:2379", "10.0.0.7")]
+    [InlineData("http://some.name:5000", "http://etcd:2379", "10.0.0.7")]
+    [InlineData("http://0.0.0.0:5000", "http://etcd:2379", "10.0.0.7")]
+    [InlineData("http://0.0.0.0:5000", "http://etcd6:2379", "10.0.0.7")]
+    [InlineData("http://192.168.1.7:5000", "http://etcd:2379", "192.168.1.7")]
+    [InlineData("http://[fd00::7]:5000", "http://etcd:2379", "fd00::7")]
+    [InlineData("http://localhost:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://127.0.0.1:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://[::1]:5000", "http://127.0.0.1:2379", "::1")]
+    public async Task What_is_bound_is_advertised_by_an_address_that_can_be_dialled(string bound, string etcd, string host)
+        => Assert.Equal([new AdvertisedEndpoint("http", "http", host, 5000)], await ResolveAsync([bound], etcd));
+
+    [Theory]
+    [InlineData("http://localhost:5000")]
+    [InlineData("http://127.0.0.1:5000")]
+    [InlineData("http://[::1]:5000")]
+    public async Task Loopback_is_refused_while_etcd_is_elsewhere_unless_it_is_allowed(string bound)
+    {
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync([bound]));
+        Assert.Contains(bound, error.Message, StringComparison.Ordinal);
+        Assert.Contains("http://etcd:2379", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:AdvertisedUrls", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:AllowLoopback", error.Message, StringComparison.Ordinal);
+
+        _options.AllowLoopback = true;
+        Assert.Single(await ResolveAsync([bound]));
+    }
+
+    [Fact]
+    public async Task Loopback_can_be_forbidden_while_etcd_is_local()
+    {
+        _options.AllowLoopback = false;
+
+        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://[::]:5000"], "http://localhost:2379")).Host);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync(["http://localhost:5000"], "http://localhost:2379"));
+    }
+
+    [Theory]
+    [InlineData("192.168.0.0/16", "192.168.1.7")]
+    [InlineData("172.16.0.0/12,192.168.0.0/16", "192.168.1.7")]
+    [InlineData("fd00::/8,192.168.0.0/16", "fd00::7")]
+    [InlineData("172.16.0.0/12", "10.0.0.7")]
+    [InlineData("169.254.0.0/16", "10.0.0.7")]
+    public async Task The_first_preferred_network_with_an_address_decides(string networks, string host)
+    {
+        networks.Split(',').ToList().ForEach(_options.PreferredNetworks.Add);
+
+        Assert.Equal(host, Assert.Single(await ResolveAsync(["http://[::]:5000"])).Host);
+    }
+
+    [Theory]
+    [InlineData("http://169.254.3.4:5000")]
+    [InlineData("http://[fe80::7]:5000")]
+    public async Task A_link_local_address_is_refused(string bound)
+    {
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync([bound]));
+        Assert.Contains(bound, error.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:AdvertisedHost", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_machine_without_a_usable_address_is_told_what_to_set()
+    {
+        var resolver = new EndpointResolver(
+            new FakeLocalAddresses("127.0.0.1", "fe80::1"), [new Uri("http://etcd:2379")], Names(), _log);
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => resolver.ResolveAsync(_options, ["http://*:5000"], default));
+        Assert.Contains("Etcd:Registration:AdvertisedHost", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://[::]:5000")]
+    [InlineData("http://127.0.0.1:5000")]
+    [InlineData("http://10.0.0.7:5000")]
+    public async Task A_set_host_and_port_win_over_every_bound_address(string bound)
+    {
+        _options.AdvertisedHost = "shop.example";
+        Assert.Equal([new AdvertisedEndpoint("http", "http", "shop.example", 5000)], await ResolveAsync([bound]));
+
+        _options.AdvertisedPort = 80;
+        Assert.Equal([new AdvertisedEndpoint("http", "http", "shop.example", 80)], await ResolveAsync([bound]));
+
+        _options.AdvertisedHost = "[fd00::9]";
+        Assert.Equal("fd00::9", Assert.Single(await ResolveAsync([bound])).Host);
+
+        _options.AdvertisedUrls.Add("https://edge.example:8443");
+        Assert.Equal([new AdvertisedEndpoint("https", "https", "edge.example", 8443)], await ResolveAsync([bound]));
+    }
+
+    [Theory]
+    [InlineData("AdvertisedUrls:0", "http://127.0.0.1:80")]
+    [InlineData("AdvertisedHost", "localhost")]
+    [InlineData("Endpoints:http:AdvertisedUrl", "http://[::1]:80")]
+    [InlineData("AdvertisedUrls:0", "http://169.254.3.4:80")]
+    [InlineData("AdvertisedHost", "fe80::7")]
+    public async Task A_set_host_that_others_cannot_dial_is_refused_by_name(string setting, string value)
+    {
+        new ConfigurationBuilder().AddInMemoryCollection([new($"{setting}", value)]).Build().Bind(_options);
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync(["http://[::]:80"]));
+        Assert.Contains($"Etcd:Registration:{setting} is '{value}'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_port_cannot_stand_for_two_endpoints()
+    {
+        _options.AdvertisedPort = 80;
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync(["http://[::]:5000", "https://[::]:5001"]));
+        Assert.Contains("Etcd:Registration:AdvertisedPort is '80'", error.Message, StringComparison.Ordinal);
+
+        _options.Endpoints["https"] = new RegisteredEndpointOptions { AdvertisedUrl = "https://shop.example:443" };
+        Assert.Equal(2, (await ResolveAsync(["http://[::]:5000", "https://[::]:5001"])).Count);
+    }
+
+    [Fact]
+    public async Task Sockets_are_skipped_with_a_line_in_the_log()
+    {
+        Assert.Single(await ResolveAsync(["http://unix:/run/shop.sock", "http://[::]:5000"]));
+        Assert.True(_log.Has(LogLevel.Information, "unix:/run/shop.sock", "not registered"));
+        Assert.Empty(await ResolveAsync(["http://unix:/run/shop.sock"]));
+    }
+
+    [Fact]
+    public async Task An_endpoint_that_cannot_be_dialled_does_not_take_the_others_with_it()
+    {
+        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://localhost:5001", "http://10.0.0.7:5000", "http://10.0.0.7:0", "nonsense"])).Host);
+        Assert.True(_log.Has(LogLevel.Warning, "http://localhost:5001"));
+        Assert.True(_log.Has(LogLevel.Warning, "nonsense"));
+        Assert.True(_log.Has(LogLevel.Warning, "http://10.0.0.7:0", "no port"));
+    }
+
+    [Fact]
+    public async Task Endpoints_have_names_and_can_be_switched_off_or_advertised_one_by_one()
+    {
+        _options.Endpoints["admin"] = new RegisteredEndpointOptions { Enabled = false };
+        _options.Endpoints["web"] = new RegisteredEndpointOptions { AdvertisedUrl = "https://shop.example" };
+        var names = Names(("Grpc", "http://*:5000"), ("Admin", "http://*:5001"), ("Web", "https://*:5002"));
+
+        Assert.Equal(
+            [new("Grpc", "http", "10.0.0.7", 5000), new("Web", "https", "shop.example", 443)],
+            await ResolveAsync(["http://[::]:5000", "http://[::]:5001", "https://[::]:5002"], names: names));
+    }
+
+    public void Dispose() => _log.Dispose();
+
+    private static EndpointNames Names(params (string Name, string Url)[] endpoints)
+        => new(new ConfigurationBuilder()
+            .AddInMemoryCollection(endpoints.Select(e => new KeyValuePair<string, string?>($"Kestrel:Endpoints:{e.Name}:Url", e.Url)))
+            .Build());
+
+    private Task<IReadOnlyList<AdvertisedEndpoint>> ResolveAsync(
+        string[] bound, string etcd = "http://etcd:2379", EndpointNames? names = null)
+        => new EndpointResolver(_machine, [new Uri(etcd)], names ?? Names(), _log).ResolveAsync(_options, bound, default);
+}

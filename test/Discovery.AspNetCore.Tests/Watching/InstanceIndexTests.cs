@@ -1,0 +1,71 @@
+using System.Text;
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Tests.Watching;
+
+public sealed class InstanceIndexTests
+{
+    private readonly InstanceIndex _table = new("svc", new EtcdNamingLayout(null));
+
+    [Fact]
+    public void Two_keys_of_one_address_are_one_instance_and_the_latest_record_speaks_for_it()
+    {
+        _table.Put(Record("a", 2, "10.0.0.1:80", "1"));
+        _table.Put(Record("b", 3, "10.0.0.1:80", "2"));
+        Assert.Equal("2", Assert.Single(_table.Instances).Value.Version);
+
+        _table.Put(Record("a", 4, "10.0.0.1:80", "3"));
+        Assert.Equal("3", Assert.Single(_table.Instances).Value.Version);
+
+        _table.Remove("a");
+        Assert.Equal("2", Assert.Single(_table.Instances).Value.Version);
+        Assert.Empty(_table.Vanished);
+
+        _table.Remove("b");
+        Assert.Empty(_table.Instances);
+        Assert.Equal("10.0.0.1:80", Assert.Single(_table.Vanished).Address);
+    }
+
+    [Fact]
+    public void A_record_that_becomes_garbage_is_an_instance_no_longer_and_comes_back()
+    {
+        _table.Put(Record("a", 2, "10.0.0.1:80", "1"));
+
+        Assert.NotNull(_table.Put(new EtcdKeyValue { KeyBytes = "a"u8.ToArray(), Value = "{"u8.ToArray(), CreateRevision = 2, ModRevision = 3, Version = 2 }));
+        Assert.Equal((0, 1), (_table.Instances.Count, _table.Skipped));
+
+        Assert.Null(_table.Put(Record("a", 4, "10.0.0.2:80", "1")));
+        Assert.Equal((1, 0), (_table.Instances.Count, _table.Skipped));
+    }
+
+    [Fact]
+    public void An_event_that_is_older_than_what_is_known_changes_nothing_but_a_list_is_the_truth()
+    {
+        _table.Put(Record("a", 5, "10.0.0.1:80", "5"));
+
+        _table.Put(Record("a", 4, "10.0.0.1:80", "4"));
+        Assert.Equal("5", Assert.Single(_table.Instances).Value.Version);
+
+        _table.PutListed(Record("a", 4, "10.0.0.1:80", "4"));
+        Assert.Equal("4", Assert.Single(_table.Instances).Value.Version);
+
+        // A wiped etcd counts from the start again: the same revision may bear another value.
+        _table.PutListed(Record("a", 4, "10.0.0.1:80", "6"));
+        Assert.Equal("6", Assert.Single(_table.Instances).Value.Version);
+
+        var before = _table.Instances;
+        _table.PutListed(Record("a", 4, "10.0.0.1:80", "6"));
+        Assert.Same(before, _table.Instances);
+    }
+
+    private static EtcdKeyValue Record(string key, long revision, string address, string version) => new()
+    {
+        KeyBytes = Encoding.UTF8.GetBytes(key),
+        Value = Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"version":"{{{version}}}"}}"""),
+        CreateRevision = 2,
+        ModRevision = revision,
+        Version = 1,
+    };
+}

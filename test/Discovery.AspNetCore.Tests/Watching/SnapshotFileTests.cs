@@ -1,0 +1,102 @@
+using System.Text;
+using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Tests.Watching;
+
+public sealed class SnapshotFileTests : IDisposable
+{
+    private readonly string _directory = Path.Combine(Path.GetTempPath(), $"snapshots-{Guid.NewGuid():N}");
+    private readonly LogRecorder _log = new();
+    private readonly SnapshotFile _file;
+
+    public SnapshotFileTests() => _file = new SnapshotFile(_directory, "svc", "services/svc/", TimeProvider.System, _log);
+
+    private string OnlyPath => Assert.Single(Directory.GetFiles(_directory));
+
+    public void Dispose()
+    {
+        if (Directory.Exists(_directory))
+        {
+            Directory.Delete(_directory, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void What_is_written_is_read_again_and_nothing_else_is_left_in_the_directory()
+    {
+        Assert.False(_file.TryRead(out _));
+
+        _file.Write(Listing(3));
+        _file.Write(Listing(2));
+
+        Assert.True(_file.TryRead(out var read));
+        Assert.Equal((2, 42L, 0xabcUL), (read.Items.Count, read.Revision, read.ClusterId));
+        Assert.Equal("services/svc/1=value 1", $"{read.Items[1].Key}={Encoding.UTF8.GetString(read.Items[1].Value.Span)}");
+        Assert.EndsWith(".json", OnlyPath, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_with_any_damage_to_its_records_reads_as_none_and_never_throws()
+    {
+        _file.Write(Listing(2));
+        var whole = File.ReadAllBytes(OnlyPath);
+        var path = OnlyPath;
+        for (var i = 0; i < whole.Length; i++)
+        {
+            var damaged = whole.ToArray();
+            damaged[i] ^= 0x01;
+            File.WriteAllBytes(path, damaged);
+            if (_file.TryRead(out var read))
+            {
+                // Damage to the revision or the cluster cannot be told; the records are whole.
+                Assert.Equal(["services/svc/0", "services/svc/1"], read.Items.Select(r => r.Key));
+            }
+
+            File.WriteAllBytes(path, whole[..i]);
+            Assert.False(_file.TryRead(out _));
+        }
+    }
+
+    [Fact]
+    public void A_file_of_another_format_or_service_is_left_alone()
+    {
+        _file.Write(Listing(1));
+        var path = OnlyPath;
+        File.WriteAllText(path, File.ReadAllText(path).Replace("\"version\":1", "\"version\":2", StringComparison.Ordinal));
+
+        Assert.False(_file.TryRead(out _));
+        Assert.Contains(_log.Lines, l => l.Contains("damaged or of another format", StringComparison.Ordinal));
+        Assert.False(new SnapshotFile(_directory, "svc", "other/svc/", TimeProvider.System, _log).TryRead(out _));
+    }
+
+    [Fact]
+    public void A_directory_that_cannot_be_written_is_logged()
+    {
+        File.WriteAllText(_directory, "a file");
+        try
+        {
+            _file.Write(Listing(1));
+
+            Assert.Contains(_log.Lines, l => l.Contains("could not be written", StringComparison.Ordinal));
+        }
+        finally
+        {
+            File.Delete(_directory);
+        }
+    }
+
+    private static EtcdListing Listing(int count) => new()
+    {
+        Items = [.. Enumerable.Range(0, count).Select(i => new EtcdKeyValue
+        {
+            KeyBytes = Encoding.UTF8.GetBytes($"services/svc/{i}"),
+            Value = Encoding.UTF8.GetBytes($"value {i}"),
+            CreateRevision = i,
+            ModRevision = i,
+            Version = 1,
+        })],
+        Revision = 42,
+        ClusterId = 0xabc,
+    };
+}

@@ -1,0 +1,55 @@
+using Discovery.AspNetCore.Watching;
+using Discovery.TestKit;
+
+namespace Discovery.AspNetCore.Tests.Watching;
+
+public sealed class TimedWaitTests
+{
+    private readonly ObservedTimeProvider _clock = new();
+    private readonly TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    [Fact]
+    public async Task Less_than_a_millisecond_is_waited_for_too()
+    {
+        var pause = TimedWait.UntilAsync(_news.Task, TimeSpan.FromTicks(4437), _clock, CancellationToken.None);
+
+        Assert.False(pause.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(1));
+        await pause;
+    }
+
+    [Fact]
+    public async Task The_time_is_over_when_it_says_so_and_not_before()
+    {
+        var pause = TimedWait.UntilAsync(_news.Task, TimeSpan.FromTicks(2_400_004_437), _clock, CancellationToken.None);
+
+        _clock.Advance(TimeSpan.FromMilliseconds(240_000));
+        Assert.Equal(1, _clock.ArmedTimers);
+
+        _clock.Advance(TimeSpan.FromMilliseconds(1));
+        await pause;
+    }
+
+    [Fact]
+    public async Task It_ends_with_the_task_and_leaves_no_timer()
+    {
+        var pause = TimedWait.UntilAsync(_news.Task, TimeSpan.FromMinutes(5), _clock, CancellationToken.None);
+        Assert.Equal(1, _clock.ArmedTimers);
+
+        _news.SetResult();
+
+        await pause;
+        Assert.Equal(0, _clock.ArmedTimers);
+    }
+
+    [Fact]
+    public async Task A_stop_ends_it()
+    {
+        using var stop = new CancellationTokenSource();
+        var pause = TimedWait.UntilAsync(_news.Task, limit: null, _clock, stop.Token);
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAsync<OperationCanceledException>(() => pause);
+    }
+}
