@@ -5,6 +5,7 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 # The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests.
 facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
+Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
 Discovery.IntegrationTests FullyQualifiedName!~.Interop."
 
 usage() {
