@@ -52,7 +52,7 @@ internal sealed partial class WatchDiagnosis(
         watch.Refused();
         if (EtcdMessages.ReasonOf(reason) == EtcdErrorReason.PermissionDenied || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
         {
-            _ = CheckPermissionAsync(stream, watch, reason);
+            _ = CheckPermissionAsync(stream, watch, watch.RequestedId, reason);
         }
         else
         {
@@ -129,12 +129,13 @@ internal sealed partial class WatchDiagnosis(
         });
     }
 
-    private async Task CheckPermissionAsync(WatchStream stream, WatchSubscription watch, string reason)
+    private async Task CheckPermissionAsync(WatchStream stream, WatchSubscription watch, long opening, string reason)
     {
         var (_, refusal) = await Task.Run(() => connector.ProbeAsync(watch.Range, shutdown)).ConfigureAwait(false);
         loop.Post(() =>
         {
-            if (watch.Phase != WatchPhase.Checking)
+            // On another stream it may have been refused again, which is checked again.
+            if (watch.Phase != WatchPhase.Checking || watch.RequestedId != opening)
             {
                 return;
             }

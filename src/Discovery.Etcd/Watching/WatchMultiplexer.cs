@@ -148,7 +148,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             var token = await _connector.GetTokenAsync(_shutdown.Token).ConfigureAwait(false);
             _loop.Post(() => Open(token));
         }
-        catch (OperationCanceledException) when (_shutdown.IsCancellationRequested)
+        catch (Exception) when (_shutdown.IsCancellationRequested)
         {
             // The client was disposed.
         }
