@@ -13,9 +13,6 @@ internal sealed class AttemptHistory
 
     public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures => _failures;
 
-    /// <summary>Whether an attempt got no answer.</summary>
-    public bool HasSilence { get; private set; }
-
     /// <summary>How many times all endpoints failed in turn.</summary>
     public int Rounds { get; private set; }
 
@@ -25,7 +22,6 @@ internal sealed class AttemptHistory
     {
         _failures.Add((endpoint, failure));
         _tried.Add(endpoint);
-        HasSilence |= failure.Kind == CallFailureKind.Silence;
         if (_tried.Count < endpoints)
         {
             return false;

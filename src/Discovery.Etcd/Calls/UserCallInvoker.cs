@@ -5,7 +5,7 @@ using Grpc.Core;
 namespace Discovery.Etcd.Calls;
 
 /// <summary>What users' own stubs of etcd's services call through; see <see cref="EtcdClient.CreateCallInvoker"/>.</summary>
-internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, TokenSource tokens, TimeProvider time) : CallInvoker
+internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : CallInvoker
 {
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
@@ -30,7 +30,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     public override AsyncServerStreamingCall<TResponse> AsyncServerStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
-        var stream = new UserStream(pool.Choose([]), tokens, options);
+        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
         var call = stream.Invoker.AsyncServerStreamingCall(method, null, stream.Options, request);
         stream.Observe(call.ResponseHeadersAsync);
         return new AsyncServerStreamingCall<TResponse>(
@@ -40,7 +40,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     public override AsyncClientStreamingCall<TRequest, TResponse> AsyncClientStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
-        var stream = new UserStream(pool.Choose([]), tokens, options);
+        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
         var call = stream.Invoker.AsyncClientStreamingCall(method, null, stream.Options);
         stream.Observe(call.ResponseAsync, isEnd: true);
         return new AsyncClientStreamingCall<TRequest, TResponse>(
@@ -50,7 +50,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     public override AsyncDuplexStreamingCall<TRequest, TResponse> AsyncDuplexStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
-        var stream = new UserStream(pool.Choose([]), tokens, options);
+        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
         var call = stream.Invoker.AsyncDuplexStreamingCall(method, null, stream.Options);
         stream.Observe(call.ResponseHeadersAsync);
         return new AsyncDuplexStreamingCall<TRequest, TResponse>(
@@ -68,7 +68,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
             return Timeout.InfiniteTimeSpan;
         }
 
-        var left = deadline.ToUniversalTime() - time.GetUtcNow().UtcDateTime;
+        var left = deadline.ToUniversalTime() - failover.Time.GetUtcNow().UtcDateTime;
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 }

@@ -18,9 +18,18 @@ internal sealed partial class WatchDiagnosis(
     /// <summary>Whether a raft term is earlier than one known before. A grpc-proxy may leave it out.</summary>
     public static bool IsEarlier(ulong term, ulong known) => term != 0 && term < known;
 
-    /// <summary>Whether the answer comes from the cluster the watch belongs to; if not, the watch has to list again.</summary>
+    /// <summary>
+    /// Whether the answer comes from the cluster the watch belongs to; if not, the watch has to list again. Where only this endpoint belongs
+    /// to another cluster, the stream is opened elsewhere.
+    /// </summary>
     public bool IsSameCluster(WatchStream stream, WatchSubscription watch, ResponseHeader header)
     {
+        if (!connector.Accepts(stream.Call.Endpoint, header.ClusterId))
+        {
+            endStream(stream, StreamEnd.OtherCluster(stream.Endpoint, header.ClusterId));
+            return false;
+        }
+
         // A grpc-proxy may leave the id out.
         if (header.ClusterId == 0 || watch.ClusterId == 0 || header.ClusterId == watch.ClusterId)
         {
