@@ -220,6 +220,8 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
             Term = 0;
             Refusals = 0;
             RetryAt = 0;
+            _isInterrupted = false;
+            _isUnavailable = false;
         }
     }
 

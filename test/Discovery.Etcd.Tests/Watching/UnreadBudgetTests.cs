@@ -42,6 +42,7 @@ public sealed class UnreadBudgetTests
         watch.ListAgain(Unread);
 
         watch.DropUnread(Unread);
+        Assert.NotEqual(0, watch.Updates.Size);
         watch.DropUnread(Unread);
 
         Assert.Equal([EtcdWatchUpdateKind.ListAgain], await ReadAsync(watch));
