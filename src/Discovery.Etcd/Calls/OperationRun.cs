@@ -16,18 +16,25 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     // Several, because each change of users or roles makes all tokens old; more than that is an error to report.
     private const int MaxTokenRenewals = 3;
 
+    // An election takes one to two seconds; that is when it has to be noticed soon.
+    private const int QuestionsPerTimeout = 4;
+    private const int FrequentQuestions = 8;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
     private readonly AttemptHistory _history = new();
     private readonly List<RunningAttempt> _running = [];
     private readonly long _startedAt = failover.Time.GetTimestamp();
-    private readonly ElectionProbe _elections = new(failover);
     private int _allowed = 1;
     private int _renewals;
     private TimeSpan _pause;
     private bool _isOverdue;
+    private int _questions;
+    private long _askedAt;
     private EtcdEndpoint? _afterElection;
+
+    private IEnumerable<EtcdEndpoint> InFlight => _running.Select(r => r.Attempt.Endpoint);
 
     private TimeSpan AttemptTimeout => failover.Options.AttemptTimeout;
 
@@ -64,8 +71,6 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         {
             Abandon(running, TimeSpan.Zero);
         }
-
-        _elections.Dispose();
     }
 
     private async Task StartAsync()
@@ -77,13 +82,13 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             UsesSecondConnection = _afterElection is null && _running.Exists(r => r.Attempt.Endpoint == endpoint),
         };
         _afterElection = null;
-        _running.Add(new RunningAttempt(attempt, AttemptAsync(attempt)));
+        _running.Add(new RunningAttempt(attempt, AttemptAsync(attempt)) { Term = failover.Pool.Term });
     }
 
     private EtcdEndpoint Choose() =>
         _running.Count == 0 && operation.Preferred?.Invoke() is { } preferred
             ? preferred
-            : failover.Pool.Choose([.. _history.Tried, .. _running.Select(r => r.Attempt.Endpoint)], operation.Kind);
+            : failover.Pool.Choose([.. _history.Tried, .. InFlight], operation.Kind);
 
     private async Task<T> AttemptAsync(Attempt attempt)
     {
@@ -110,6 +115,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         {
             var status = await new Maintenance.MaintenanceClient(new AttemptInvoker(check)).StatusAsync(new StatusRequest()).ConfigureAwait(false);
             Accept(attempt.Endpoint, status.Header ?? new ResponseHeader());
+            attempt.Endpoint.ObserveTerm(status.Leader != 0 ? status.RaftTerm : 0);
         }
         catch (CallFailedException e) when (e.IsTransient && e.Kind != CallFailureKind.OtherCluster)
         {
@@ -141,14 +147,14 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(total);
         List<Task> awaited = [.. _running.Select(r => r.Task)];
         var more = failover.Budget.Changed.Next;
+        var news = failover.Elections.Answered.Next;
         var next = NextLook();
-        if (next != Timeout.InfiniteTimeSpan || awaited.Count == 0)
-        {
-            awaited.Add(Task.Delay(next, failover.Time, enough.Token));
-        }
+        var timer = Task.Delay(next, failover.Time, enough.Token);
+        awaited.Add(timer);
 
-        if (IsHedgeDue)
+        if (_isOverdue)
         {
+            awaited.Add(news);
             awaited.Add(more);
         }
 
@@ -160,13 +166,13 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             return;
         }
 
-        if (_pause > TimeSpan.Zero)
-        {
-            _pause = TimeSpan.Zero;
-        }
-        else
+        if (_pause == TimeSpan.Zero)
         {
             Hedge();
+        }
+        else if (first == timer)
+        {
+            _pause = TimeSpan.Zero;
         }
     }
 
@@ -182,8 +188,9 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             return Timeout.InfiniteTimeSpan;
         }
 
-        var left = AttemptTimeout - _running.Max(r => r.Attempt.Elapsed);
-        return left > TimeSpan.Zero ? left : _isOverdue ? _elections.NextLook : TimeSpan.Zero;
+        var since = _isOverdue ? failover.Time.GetElapsedTime(_askedAt) : _running.Max(r => r.Attempt.Elapsed);
+        var left = (_isOverdue ? Jitter.Grow(AttemptTimeout / QuestionsPerTimeout, _questions - FrequentQuestions, AttemptTimeout) : AttemptTimeout) - since;
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     // Whether the only attempt has been unanswered for too long.
@@ -205,10 +212,18 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         {
             _allowed = 2;
         }
-        else if (_elections.Look(_running.Select(r => r.Attempt)) is { } endpoint)
+        else if (_running.Find(r => r.HadElection) is { } lost)
         {
-            _afterElection = endpoint;
+            _afterElection = lost.Attempt.Endpoint;
             _allowed = _running.Count + 1;
+            _running.ForEach(r => r.Term = _afterElection.Term);
+        }
+
+        if (NextLook() == TimeSpan.Zero)
+        {
+            _questions++;
+            _askedAt = failover.Time.GetTimestamp();
+            _running.ForEach(r => failover.Elections.Ask(r.Attempt.Endpoint, r.Attempt.Token));
         }
     }
 
@@ -259,8 +274,10 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             DialAnew(endpoint, health.Refused(), failure);
         }
 
-        if (_history.Add(endpoint, failure, failover.Pool.UsableCount))
+        _history.Add(endpoint, failure);
+        if (failover.Pool.AreAllAmong([.. _history.Tried, .. InFlight]))
         {
+            _history.EndRound();
             _pause = Jitter.Spread(Jitter.Grow(FirstPause, _history.Rounds, LongestPause));
         }
     }
@@ -324,6 +341,24 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         public long Number { get; } = Interlocked.Increment(ref _last);
 
         public bool WasReported { get; set; }
+
+        /// <summary>The raft term when it was sent, as far as is known; 0 while none is.</summary>
+        public ulong Term { get; set; }
+
+        /// <summary>Whether its member is known to have had an election since.</summary>
+        public bool HadElection
+        {
+            get
+            {
+                var term = attempt.Endpoint.Term;
+                if (Term == 0)
+                {
+                    Term = term;
+                }
+
+                return term > Term;
+            }
+        }
     }
 
     private static partial class Log
