@@ -21,6 +21,8 @@ internal sealed class Failover(
 
     public ClusterIdentity Cluster => cluster;
 
+    public ClusterCheck ClusterCheck { get; } = new(cluster, time);
+
     /// <summary>How many operations may be sent a second time.</summary>
     public HedgeBudget Budget { get; } = new();
 
