@@ -22,7 +22,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     private Task? _running;
 
     internal EtcdLeaseKeeper(
-        TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchHub watches, TimeProvider time, ILogger logger)
+        TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchMultiplexer watches, TimeProvider time, ILogger logger)
     {
         _leases = leases;
         _client = client;

@@ -1,6 +1,6 @@
 namespace Discovery.Etcd;
 
-/// <summary>What kind of news a watch brings.</summary>
+/// <summary>What a watch tells its reader.</summary>
 public enum EtcdWatchUpdateKind
 {
     /// <summary>Keys changed; all events of one revision come together.</summary>
@@ -12,7 +12,7 @@ public enum EtcdWatchUpdateKind
     /// <summary>The watch is open, for the first time or again, at some endpoint.</summary>
     Opened,
 
-    /// <summary>The stream broke; the watch re-opens by itself from where it was.</summary>
+    /// <summary>The stream broke; the watch re-opens by itself from where it was. Published once until <see cref="Opened"/>.</summary>
     Interrupted,
 
     /// <summary>
@@ -24,12 +24,19 @@ public enum EtcdWatchUpdateKind
 
     /// <summary>etcd refused the watch, e.g. for missing permission. The watch tries again by itself, in growing intervals.</summary>
     Rejected,
+
+    /// <summary>
+    /// No stream could be opened for about 2 s, nor can it now: etcd is down, or its members refuse for want of a leader. The watch goes on
+    /// trying. Who must know of changes meanwhile can list, which may work where watches do not. Published once until <see cref="Opened"/>,
+    /// after <see cref="Interrupted"/>.
+    /// </summary>
+    Unavailable,
 }
 
-/// <summary>News of a watch.</summary>
+/// <summary>What a watch tells its reader.</summary>
 public sealed record EtcdWatchUpdate
 {
-    /// <summary>What kind of news.</summary>
+    /// <summary>What it is about.</summary>
     public required EtcdWatchUpdateKind Kind { get; init; }
 
     /// <summary>The revision up to which the watch has now seen everything.</summary>
@@ -39,8 +46,8 @@ public sealed record EtcdWatchUpdate
     public IReadOnlyList<EtcdWatchEvent> Events { get; init; } = [];
 
     /// <summary>
-    /// Why, for <see cref="EtcdWatchUpdateKind.Interrupted"/>, <see cref="EtcdWatchUpdateKind.ListAgain"/> and
-    /// <see cref="EtcdWatchUpdateKind.Rejected"/>.
+    /// Why, for <see cref="EtcdWatchUpdateKind.Interrupted"/>, <see cref="EtcdWatchUpdateKind.Unavailable"/>,
+    /// <see cref="EtcdWatchUpdateKind.ListAgain"/> and <see cref="EtcdWatchUpdateKind.Rejected"/>.
     /// </summary>
     public EtcdException? Error { get; init; }
 }

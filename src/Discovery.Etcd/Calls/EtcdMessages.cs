@@ -14,6 +14,10 @@ internal static class EtcdMessages
     public const string LeaseNotFound = "etcdserver: requested lease not found";
     public const string LeaseExists = "etcdserver: lease already exists";
     public const string NoLeader = "etcdserver: no leader";
+
+    /// <summary>UNAVAILABLE up to etcd 3.5, FAILED_PRECONDITION from 3.6 on; another member serves.</summary>
+    public const string NotForLearner = "etcdserver: rpc not supported for learner";
+
     public const string NoSpace = "etcdserver: mvcc: database space exceeded";
     public const string RequestTooLarge = "etcdserver: request is too large";
     public const string Compacted = "etcdserver: mvcc: required revision has been compacted";

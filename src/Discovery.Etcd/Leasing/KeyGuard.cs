@@ -5,7 +5,7 @@ using Polly;
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>Watches a keeper's own keys, so that a deletion or a change by somebody else is noticed at once.</summary>
-internal sealed class KeyGuard(WatchHub hub, KeyValueClient client, KeyConvergence convergence, ResiliencePipeline pipeline, Func<long> leaseId)
+internal sealed class KeyGuard(WatchMultiplexer watches, KeyValueClient client, KeyConvergence convergence, ResiliencePipeline pipeline, Func<long> leaseId)
 {
     /// <summary>Watches a key from now on, if it is not watched yet.</summary>
     public void Watch(WantedKey key, CancellationToken cancellationToken)
@@ -13,7 +13,7 @@ internal sealed class KeyGuard(WatchHub hub, KeyValueClient client, KeyConvergen
         if (key is { Watch: null, Value: not null, KnownAt: > 0 })
         {
             var range = KeyRange.Single(key.Key);
-            key.Watch = hub.Add(key.Key, range, key.KnownAt + 1, clusterId: 0);
+            key.Watch = watches.Add(key.Key, range, key.KnownAt + 1, clusterId: 0);
             _ = ReadAsync(key, range, key.Watch, cancellationToken);
         }
     }

@@ -25,7 +25,7 @@ internal sealed partial class LeaseLoop
     private int _quickLosses;
 
     public LeaseLoop(
-        TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchHub watches, WantedKeys keys, LeaseStatusBoard status,
+        TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchMultiplexer watches, WantedKeys keys, LeaseStatusBoard status,
         Action<EtcdKeyValue> onTaken, TimeProvider time, ILogger logger)
     {
         _wantedTimeToLive = timeToLive;
