@@ -18,7 +18,7 @@ public sealed class RefusedKeyTests
         server.On(EtcdMethods.Txn, http => ScriptedServer.RefuseAsync(http, EtcdStatusCode.PermissionDenied, "etcdserver: permission denied"));
         server.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, EtcdStatusCode.PermissionDenied, "etcdserver: permission denied"));
         await using var client = new EtcdClient(
-            new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = TimeSpan.FromHours(1), RequestTimeout = TimeSpan.FromHours(2) },
+            new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = TimeSpan.FromHours(1), RequestTimeout = TimeSpan.FromHours(1) },
             loggers, clock);
         await using var keeper = client.KeepLease(TimeSpan.FromHours(1));
         foreach (var key in (string[])["a", "b", "c", "d"])
