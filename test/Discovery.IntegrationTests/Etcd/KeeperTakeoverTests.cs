@@ -21,7 +21,7 @@ public sealed class KeeperTakeoverTests(OneNode node, ITestOutputHelper output) 
         keeper.KeyConflict += record => conflicts[record.Key] = record.ModRevision;
         var prefix = NewPrefix();
 
-        var stolen = await Task.WhenAll(Enumerable.Range(0, Keys).Select(i => TakeOverAsync($"{prefix}{i}")));
+        var stolen = await Task.WhenAll(Enumerable.Range(0, Keys).Select(i => TakeOverAsync($"{prefix}{i}/")));
 
         output.WriteLine($"stolen back: {stolen.Sum()} of {Keys * Rounds} takeovers");
         Assert.Equal(0, stolen.Sum());
@@ -29,6 +29,8 @@ public sealed class KeeperTakeoverTests(OneNode node, ITestOutputHelper output) 
         async Task<int> TakeOverAsync(string key)
         {
             var count = 0;
+            await using var watch = other.Watch(key, 1);
+            await using var updates = watch.ReadAllAsync().GetAsyncEnumerator();
             for (var round = 0; round < Rounds; round++)
             {
                 keeper.Put(key, Bytes($"first {round}"));
@@ -36,7 +38,7 @@ public sealed class KeeperTakeoverTests(OneNode node, ITestOutputHelper output) 
                 keeper.Put(key, Bytes($"second {round}"));
 
                 // The successor comes right after the second put, while its answer and its event are still on their way.
-                await Eventually.IsTrue(async () => Text((await other.GetAsync(key))!.Value) == $"second {round}");
+                await StandsAsync(updates, $"second {round}").WaitAsync(TimeSpan.FromSeconds(30));
                 var revision = await other.PutAsync(key, Bytes($"successor {round}"));
 
                 await Eventually.IsTrue(async () => conflicts.GetValueOrDefault(key) == revision || (await other.GetAsync(key))!.ModRevision != revision);
@@ -46,6 +48,14 @@ public sealed class KeeperTakeoverTests(OneNode node, ITestOutputHelper output) 
             }
 
             return count;
+        }
+    }
+
+    private static async Task StandsAsync(IAsyncEnumerator<EtcdWatchUpdate> updates, string value)
+    {
+        while (await updates.MoveNextAsync() && !updates.Current.Events.Any(e => Text(e.Record.Value) == value))
+        {
+            // Something from before.
         }
     }
 }
