@@ -27,6 +27,8 @@ internal readonly record struct FailureCause(FailureArea Area, string Key = "");
 /// </summary>
 internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
 {
+    private const int LoggedNames = 5;
+
     private static readonly TimeSpan RefusalReminder = TimeSpan.FromMinutes(1);
 
     private readonly Lock _gate = new();
@@ -133,6 +135,13 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
 
     private List<KeyValuePair<FailureCause, Exception>> Standing(Kind kind) => [.. _standing.Where(s => KindOf(s.Key, s.Value) == kind)];
 
+    private static string NamesOf(List<KeyValuePair<FailureCause, Exception>> failures)
+    {
+        var names = failures.Select(f => f.Key.Area == FailureArea.Lease ? "the lease" : f.Key.Key).Distinct().Order(StringComparer.Ordinal).ToList();
+        var more = names.Count > LoggedNames ? $" and {names.Count - LoggedNames} more" : "";
+        return string.Join(", ", names.Take(LoggedNames)) + more;
+    }
+
     private void Report(FailureCause cause, Exception error)
     {
         switch (KindOf(cause, error))
@@ -152,8 +161,7 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
                 {
                     _refusalLoggedAt = time.GetTimestamp();
                     var refused = Standing(Kind.Refused);
-                    var what = string.Join(", ", refused.Select(r => r.Key.Area == FailureArea.Lease ? "the lease" : r.Key.Key));
-                    Log.Refused(logger, what, string.Join(' ', refused.Select(r => r.Value.Message).Distinct()));
+                    Log.Refused(logger, NamesOf(refused), string.Join(' ', refused.Select(r => r.Value.Message).Distinct()));
                 }
 
                 break;

@@ -31,35 +31,40 @@ internal sealed partial class KeyReconciler(
     {
         try
         {
-            var failed = 0;
-            var requested = key.Requested.Next;
-            while (keys.NextStep(key) is { } step)
-            {
-                if (await TryAsync(key, step, cancellationToken).ConfigureAwait(false) is { } error)
-                {
-                    await Task.WhenAny(requested, Task.Delay(RetryDelay.After(error, ++failed), time, cancellationToken)).ConfigureAwait(false);
-                    cancellationToken.ThrowIfCancellationRequested();
-                }
-
-                if (requested.IsCompleted)
-                {
-                    (failed, requested) = (0, key.Requested.Next);
-                }
-            }
-
+            await BringInLineAsync(key, cancellationToken).ConfigureAwait(false);
             Conclude(key, cancellationToken);
         }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        catch (Exception e) when (e is ObjectDisposedException || cancellationToken.IsCancellationRequested)
         {
-            // The keeper or its client ended.
+            // The keeper or its client ended. The key stays taken, so that nobody works on it again.
+            return;
         }
-        finally
+
+        if (keys.Release(key))
         {
-            if (keys.Release(key))
+            watcher.Unwatch(key);
+            failures.Succeeded(new FailureCause(FailureArea.ReadPermission, key.Name));
+            failures.Succeeded(new FailureCause(FailureArea.Watch, key.Name));
+        }
+    }
+
+    private async Task BringInLineAsync(DesiredKey key, CancellationToken cancellationToken)
+    {
+        var failed = 0;
+        var requested = key.Requested.Next;
+        while (keys.NextStep(key) is { } step)
+        {
+            if (await TryAsync(key, step, cancellationToken).ConfigureAwait(false) is { } error)
             {
-                watcher.Unwatch(key);
-                failures.Succeeded(new FailureCause(FailureArea.ReadPermission, key.Name));
-                failures.Succeeded(new FailureCause(FailureArea.Watch, key.Name));
+                var pause = RetryDelay.After(error, ++failed);
+                await requested.WaitAsync(pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
+            if (requested.IsCompleted)
+            {
+                // Something else is asked for, or there is another lease: what failed before says nothing of it.
+                (failed, requested) = (0, key.Requested.Next);
             }
         }
     }
@@ -93,7 +98,7 @@ internal sealed partial class KeyReconciler(
             keys.Apply(key, k => k.ReadDenied(e));
             return null;
         }
-        catch (Exception e) when (e is not (OperationCanceledException or ObjectDisposedException))
+        catch (Exception e) when (e is not ObjectDisposedException && !cancellationToken.IsCancellationRequested)
         {
             if (e is not EtcdException)
             {

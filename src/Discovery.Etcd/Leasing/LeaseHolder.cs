@@ -22,7 +22,7 @@ internal sealed partial class LeaseHolder(
                 await WaitForKeysAsync(cancellationToken).ConfigureAwait(false);
                 await HoldOneLeaseAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            catch (Exception e) when (e is ObjectDisposedException || cancellationToken.IsCancellationRequested)
             {
                 // The keeper or its client ended.
                 return;

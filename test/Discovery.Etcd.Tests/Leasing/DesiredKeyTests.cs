@@ -84,27 +84,43 @@ public sealed class DesiredKeyTests
         Assert.Equal(KeyState.Conflict, _key.State);
     }
 
-    // The second put of a key on which everything turned: R is our own write, F the successor's after it.
-    [Theory]
-    [InlineData("answer own foreign")]
-    [InlineData("own answer foreign")]
-    [InlineData("own foreign answer")]
-    [InlineData("answer foreign")]
-    [InlineData("foreign answer")]
-    [InlineData("foreign-read answer")]
-    [InlineData("foreign-read own answer")]
-    [InlineData("foreign-read own foreign answer")]
-    [InlineData("lost own foreign")]
-    [InlineData("lost own foreign answer-of-repetition")]
-    [InlineData("lost answer-of-repetition own foreign")]
-    public void A_key_put_a_second_time_is_left_to_its_successor_in_whatever_order_the_news_come(string order)
+    public static TheoryData<string, string> Orders()
     {
-        Put([1], 1, 10);
+        var orders = new TheoryData<string, string>();
+        foreach (var holder in (string[])["ours", "another's", "nobody's"])
+        {
+            foreach (var order in (string[])[
+                "answer own foreign", "own answer foreign", "own foreign answer", "answer foreign", "foreign answer", "foreign-read answer",
+                "foreign-read own answer", "foreign-read own foreign answer", "lost own foreign", "lost own foreign answer-of-repetition",
+                "lost answer-of-repetition own foreign"])
+            {
+                orders.Add(holder, order);
+            }
+        }
+
+        return orders;
+    }
+
+    // Our put is carried out at 13, a successor's at 14. The answer may be lost or late, the watch may be early, late, or skip events.
+    [Theory]
+    [MemberData(nameof(Orders))]
+    public void A_key_put_a_second_time_is_left_to_its_successor_in_whatever_order_the_news_come(string holder, string order)
+    {
+        Put([1], 1, 5);
+        var before = holder switch
+        {
+            "ours" => Record(Ours, [1], 6),
+            "another's" => Record(98, [5], 11, created: 6, version: 2),
+            _ => null,
+        };
+        _key.Observed(before, 11);
         _key.Desire([2], 2);
-        _key.Observed(Record(Ours, [1], 11), 12, Next(KeyStepKind.Read));
+        _key.Observed(before, 12, Next(KeyStepKind.Read));
         var put = Next(KeyStepKind.Put);
-        var own = Record(Ours, [2], 13, created: 11, version: 2);
-        var foreign = Record(Foreign, [9], 14, created: 11, version: 3);
+        Assert.Equal(before?.ModRevision ?? 0, put.Revision);
+        var (created, version) = (before?.CreateRevision ?? 13, before?.Version ?? 0);
+        var own = Record(Ours, [2], 13, created, version + 1);
+        var foreign = Record(Foreign, [9], 14, created, version + 2);
 
         var conflicts = order.Split(' ').Select(news => news switch
         {

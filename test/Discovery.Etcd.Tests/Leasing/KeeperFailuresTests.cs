@@ -75,6 +75,20 @@ public sealed class KeeperFailuresTests : IDisposable
     }
 
     [Fact]
+    public void A_line_names_a_few_of_many_refused_keys()
+    {
+        for (var i = 0; i < 9; i++)
+        {
+            _failures.Failed(Write($"k{i}"), Refused());
+        }
+
+        _clock.Advance(TimeSpan.FromMinutes(1));
+        _failures.Failed(Write("k0"), Refused());
+
+        Assert.Contains("keep k0, k1, k2, k3, k4 and 4 more;", _log.At(LogLevel.Warning)[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_error_stands_for_as_long_as_its_cause()
     {
         var refused = Refused();

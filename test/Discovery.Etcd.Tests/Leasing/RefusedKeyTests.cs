@@ -40,7 +40,7 @@ public sealed class RefusedKeyTests
         Assert.InRange(Puts(), 16, 4 * 15);
         var warnings = log.At(LogLevel.Warning);
         Assert.InRange(warnings.Count, 2, 4);
-        Assert.Contains("a, b, c, d", warnings[^1].Replace("b, a", "a, b", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("a, b, c, d", warnings[^1], StringComparison.Ordinal);
     }
 
     [Fact]
