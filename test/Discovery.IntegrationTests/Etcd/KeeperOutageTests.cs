@@ -7,6 +7,8 @@ namespace Discovery.IntegrationTests.Etcd;
 /// <summary>A keeper while etcd is away, and one that has nothing to keep.</summary>
 public sealed class KeeperOutageTests
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
     [Fact]
     public async Task An_outage_is_one_warning_and_one_line_when_it_is_over()
     {
@@ -18,13 +20,13 @@ public sealed class KeeperOutageTests
         await using var keeper = client.KeepLease(TimeSpan.FromSeconds(2));
         keeper.Put("a", Bytes("1"));
         keeper.Put("b", Bytes("1"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
 
         await etcd.KillAsync();
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Granting, LastError: not null, KeysStored: 0 });
         keeper.Update("a", Bytes("2"));
         await etcd.RestartAsync();
-        await keeper.FlushAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        await keeper.FlushAsync().WaitAsync(Limit);
 
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Held, LastError: null, KeysStored: 2 });
         Assert.Equal("2", Text((await client.GetAsync("a"))!.Value));
@@ -39,7 +41,7 @@ public sealed class KeeperOutageTests
         await using var client = Connect(etcd.Endpoint, o => o.RequestTimeout = TimeSpan.FromSeconds(1));
         await using var keeper = client.KeepLease(TimeSpan.FromSeconds(3));
         keeper.Put("a", Bytes("1"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         var lease = keeper.Status.LeaseId;
 
         await etcd.KillAsync();
@@ -48,7 +50,7 @@ public sealed class KeeperOutageTests
         await etcd.RestartAsync();
 
         // It would stay for as long as etcd extends the lease after its own restart.
-        await keeper.FlushAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        await keeper.FlushAsync().WaitAsync(Limit);
         Assert.Null(await client.GetAsync("a"));
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Idle, KeysDesired: 0, LastError: null });
         await keeper.StopAsync();
@@ -62,7 +64,7 @@ public sealed class KeeperOutageTests
         await using var client = Connect(etcd.Endpoint);
         await using var keeper = client.KeepLease(TimeSpan.FromSeconds(6));
         keeper.Put("a", Bytes("1"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         var lease = keeper.Status.LeaseId;
 
         keeper.Remove("a");
@@ -70,7 +72,7 @@ public sealed class KeeperOutageTests
         await Eventually.IsTrue(async () => !(await Etcdctl.RunAsync(etcd.Endpoint, "lease", "list")).Contains($"{lease:x}", StringComparison.Ordinal));
 
         keeper.Put("a", Bytes("2"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         Assert.Equal(keeper.Status.LeaseId, (await client.GetAsync("a"))!.LeaseId);
         Assert.NotEqual(lease, keeper.Status.LeaseId);
     }

@@ -8,6 +8,7 @@ namespace Discovery.IntegrationTests.Etcd;
 public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>, IDisposable
 {
     private static readonly TimeSpan TimeToLive = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     private readonly LogRecorder _log = new();
 
@@ -36,7 +37,7 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
         await using var keeper = client.KeepLease(TimeToLive);
         keeper.Put(prefix + "a/1", Bytes("1"));
         keeper.Put(prefix + "b/1", Bytes("1"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         await node.RunAsync("role", "revoke-permission", RoleOf(prefix + "a/"), "--prefix=true", prefix + "a/");
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => keeper.StopAsync());
@@ -57,7 +58,7 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
 
         await node.RunAsync("role", "grant-permission", RoleOf(prefix), "readwrite", "--prefix=true", prefix);
 
-        await keeper.FlushAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await keeper.FlushAsync().WaitAsync(Limit);
         await Eventually.IsTrue(() => keeper.Status is { KeysStored: 1, LastError: null });
         Assert.Contains("etcd refuses", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
         Assert.True(_log.Has(LogLevel.Information, "does not refuse"));
@@ -74,13 +75,13 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
             keeper.Put(prefix + name, Bytes("serving"));
         }
 
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         Assert.Equal(["serving", "serving", "serving"], await ValuesAsync(prefix));
         await Eventually.IsTrue(() => keeper.Status is { KeysStored: 3, LastError: null, ReadError: EtcdException });
 
         keeper.Update(prefix + "a", Bytes("draining"));
         keeper.Remove(prefix + "b");
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         Assert.Equal(["draining", "serving"], await ValuesAsync(prefix));
 
         var lease = keeper.Status.LeaseId;
@@ -97,19 +98,19 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
         await using var client = await ConnectAsync("write", prefix);
         await using var keeper = client.KeepLease(TimeToLive);
         keeper.Put(prefix + "mine", Bytes("1"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         var lease = keeper.Status.LeaseId;
         await client.PutAsync(prefix + "mine", Bytes("successor"));
 
         keeper.Remove(prefix + "mine");
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
 
         Assert.Equal(["successor"], await ValuesAsync(prefix));
         Assert.Null(await client.RenewLeaseAsync(lease));
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Idle, KeysDesired: 0, LastError: null, ReadError: null });
 
         keeper.Put(prefix + "mine", Bytes("2"));
-        await keeper.FlushAsync();
+        await keeper.FlushAsync().WaitAsync(Limit);
         Assert.Equal(["2"], await ValuesAsync(prefix));
     }
 

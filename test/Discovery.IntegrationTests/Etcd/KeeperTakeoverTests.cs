@@ -11,6 +11,8 @@ public sealed class KeeperTakeoverTests(OneNode node, ITestOutputHelper output) 
     private const int Keys = 20;
     private const int Rounds = 50;
 
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
     [Fact]
     public async Task A_key_put_a_second_time_is_never_stolen_back_from_its_successor()
     {
@@ -34,15 +36,15 @@ public sealed class KeeperTakeoverTests(OneNode node, ITestOutputHelper output) 
             for (var round = 0; round < Rounds; round++)
             {
                 keeper.Put(key, Bytes($"first {round}"));
-                await keeper.FlushAsync();
+                await keeper.FlushAsync().WaitAsync(Limit);
                 keeper.Put(key, Bytes($"second {round}"));
 
                 // The successor comes right after the second put, while its answer and its event are still on their way.
-                await StandsAsync(updates, $"second {round}").WaitAsync(TimeSpan.FromSeconds(30));
+                await StandsAsync(updates, $"second {round}").WaitAsync(Limit);
                 var revision = await other.PutAsync(key, Bytes($"successor {round}"));
 
                 await Eventually.IsTrue(async () => conflicts.GetValueOrDefault(key) == revision || (await other.GetAsync(key))!.ModRevision != revision);
-                await keeper.FlushAsync();
+                await keeper.FlushAsync().WaitAsync(Limit);
                 count += (await other.GetAsync(key))!.ModRevision == revision ? 0 : 1;
                 await other.DeleteAsync(key);
             }
