@@ -36,7 +36,7 @@ internal sealed partial class KeyReconciler(
         }
         catch (Exception e) when (e is ObjectDisposedException || cancellationToken.IsCancellationRequested)
         {
-            // The keeper or its client ended. The key stays taken, so that nobody works on it again.
+            // The keeper or its client ended. The key stays busy, so that nobody works on it again.
             return;
         }
 

@@ -13,7 +13,7 @@ public sealed class KeeperOutageTests
     public async Task An_outage_is_one_warning_and_one_line_when_it_is_over()
     {
         using var log = new LogRecorder();
-        using var loggers = LoggerFactory.Create(b => b.AddProvider(log));
+        using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Debug));
         await using var etcd = await EtcdProcess.StartAsync();
         await using var client = new EtcdClient(
             new EtcdClientOptions { Endpoints = [etcd.Endpoint], RequestTimeout = TimeSpan.FromSeconds(1) }, loggers);
@@ -25,6 +25,7 @@ public sealed class KeeperOutageTests
         await etcd.KillAsync();
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Granting, LastError: not null, KeysStored: 0 });
         keeper.Update("a", Bytes("2"));
+        await Eventually.IsTrue(() => log.At(LogLevel.Debug).Count(line => line.Contains("An attempt failed", StringComparison.Ordinal)) >= 4);
         await etcd.RestartAsync();
         await keeper.FlushAsync().WaitAsync(Limit);
 
@@ -39,7 +40,7 @@ public sealed class KeeperOutageTests
     {
         await using var etcd = await EtcdProcess.StartAsync();
         await using var client = Connect(etcd.Endpoint, o => o.RequestTimeout = TimeSpan.FromSeconds(1));
-        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(3));
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(9));
         keeper.Put("a", Bytes("1"));
         await keeper.FlushAsync().WaitAsync(Limit);
         var lease = keeper.Status.LeaseId;
@@ -49,9 +50,10 @@ public sealed class KeeperOutageTests
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Idle, LastError: not null });
         await etcd.RestartAsync();
 
-        // It would stay for as long as etcd extends the lease after its own restart.
+        // It would stay for as long as the lease lives, which etcd extends after its own restart.
         await keeper.FlushAsync().WaitAsync(Limit);
         Assert.Null(await client.GetAsync("a"));
+        Assert.NotNull(await client.RenewLeaseAsync(lease));
         await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Idle, KeysDesired: 0, LastError: null });
         await keeper.StopAsync();
         Assert.Null(await client.RenewLeaseAsync(lease));
