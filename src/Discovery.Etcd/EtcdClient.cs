@@ -54,7 +54,8 @@ public sealed partial class EtcdClient : IAsyncDisposable
         var connections = new ConnectionFactory(
             options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()), new Dialer(Dns.GetHostAddressesAsync, _time));
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
-        _failover = new Failover(options, _pool, new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>()), _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>());
+        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
@@ -64,7 +65,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _lists = new PagedList(keyValues, latest, _time);
         _leases = new LeaseClient(new Lease.LeaseClient(invoker), _failover, _tokens);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>

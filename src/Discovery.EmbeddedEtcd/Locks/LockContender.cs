@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Discovery.EmbeddedEtcd.Contract;
 using Discovery.EmbeddedEtcd.Leases;
-using Discovery.EmbeddedEtcd.Server;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.EmbeddedEtcd.Watches;
 using Discovery.Etcd.Protocol;

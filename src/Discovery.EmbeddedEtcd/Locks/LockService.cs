@@ -1,5 +1,5 @@
+using Discovery.EmbeddedEtcd.Contract;
 using Discovery.EmbeddedEtcd.Protocol;
-using Discovery.EmbeddedEtcd.Server;
 using Google.Protobuf;
 using Grpc.Core;
 

@@ -222,6 +222,8 @@ internal sealed class WatchSubscription(WatchTarget target, long startRevision, 
             Term = 0;
             Refusals = 0;
             RetryAt = 0;
+            _isInterrupted = false;
+            _isUnavailable = false;
         }
     }
 

@@ -69,8 +69,9 @@ public sealed class RenewalStreamTests : IAsyncLifetime
         async Task RenewSlowlyAsync(HttpContext http)
         {
             var request = await new GrpcFrameReader(http.Request.Body).ReadAsync(LeaseKeepAliveRequest.Parser, http.RequestAborted);
+            var answer = Task.Delay(TimeSpan.FromSeconds(2), _clock, http.RequestAborted);
             Interlocked.Increment(ref requests);
-            await Task.Delay(TimeSpan.FromSeconds(2), _clock, http.RequestAborted);
+            await answer;
             await ScriptedServer.AnswerAsync(http, new LeaseKeepAliveResponse { ID = request!.ID, TTL = 17 });
         }
     }

@@ -1,6 +1,6 @@
 using Grpc.Core;
 
-namespace Discovery.EmbeddedEtcd.Server;
+namespace Discovery.EmbeddedEtcd.Contract;
 
 /// <summary>The errors of etcd, with its codes and texts: clients compare both.</summary>
 internal static class ServerErrors
