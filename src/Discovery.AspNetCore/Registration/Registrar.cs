@@ -37,7 +37,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         _logger = logger;
         _keeper = client.KeepLease(plan.Options.TimeToLive);
         _report = new RegistrationReport(logger);
-        _keeper.KeyTaken += _report.Taken;
+        _keeper.KeyConflict += _report.Taken;
         _keeper.StatusChanged += lease => _report.Lease(lease, _written.Keys);
     }
 

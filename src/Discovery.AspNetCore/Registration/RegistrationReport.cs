@@ -14,7 +14,7 @@ internal sealed partial class RegistrationReport(ILogger logger)
     public Exception? Problem => _taken ?? _duplicate;
 
     public static bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
+        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored == lease.KeysDesired;
 
     /// <summary>A key of this application was found in other hands.</summary>
     public void Taken(EtcdKeyValue record) => _taken = Tell(
@@ -29,7 +29,7 @@ internal sealed partial class RegistrationReport(ILogger logger)
     /// <summary>Follows the lease. Never called twice at a time.</summary>
     public void Lease(EtcdLeaseStatus lease, IEnumerable<string> keys)
     {
-        Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
+        Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
             _announced = null;
