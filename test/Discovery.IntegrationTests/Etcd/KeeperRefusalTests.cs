@@ -1,4 +1,5 @@
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using static Discovery.IntegrationTests.Etcd.Clients;
 
