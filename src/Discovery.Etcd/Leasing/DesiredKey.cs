@@ -151,7 +151,15 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
             KnownAt = revision;
             _known = step.Value is null
                 ? null
-                : new EtcdKeyValue(Encoding.UTF8.GetBytes(name), step.Value, 0, revision, 0, step.Lease!.Id);
+                : new EtcdKeyValue
+                {
+                    KeyBytes = Encoding.UTF8.GetBytes(name),
+                    Value = step.Value,
+                    CreateRevision = 0,
+                    ModRevision = revision,
+                    Version = 0,
+                    LeaseId = step.Lease!.Id,
+                };
         }
 
         return Conclude();

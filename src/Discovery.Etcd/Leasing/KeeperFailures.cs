@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Leasing;
@@ -33,7 +34,7 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
 
     private readonly Lock _gate = new();
     private readonly OrderedDictionary<FailureCause, Exception> _standing = [];
-    private readonly HashSet<(FailureArea Area, EtcdStatusCode Code)> _loggedRefusals = [];
+    private readonly HashSet<(FailureArea Area, StatusCode Code)> _loggedRefusals = [];
     private long? _unavailableSince;
     private long? _refusedSince;
     private long _refusalLoggedAt;
@@ -113,7 +114,7 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
         : KeeperErrors.IsRefusal(error) ? Kind.Refused
         : Kind.Unavailable;
 
-    private static (Kind Kind, EtcdStatusCode? Code) NatureOf(FailureCause cause, Exception error) =>
+    private static (Kind Kind, StatusCode? Code) NatureOf(FailureCause cause, Exception error) =>
         KindOf(cause, error) is var kind && kind == Kind.Refused ? (kind, (error as EtcdException)?.StatusCode) : (kind, null);
 
     private Exception? Last(params ReadOnlySpan<Kind> kinds)

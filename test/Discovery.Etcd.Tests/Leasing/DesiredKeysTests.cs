@@ -45,7 +45,7 @@ public sealed class DesiredKeysTests
     public void A_new_lease_wants_all_keys_but_those_in_conflict()
     {
         PutAndWrite("a", "b");
-        Observe("b", new EtcdKeyValue("b"u8.ToArray(), default, 20, 20, 1, 99), 20);
+        Observe("b", new EtcdKeyValue { KeyBytes = "b"u8.ToArray(), Value = default, CreateRevision = 20, ModRevision = 20, Version = 1, LeaseId = 99 }, 20);
         Assert.Equal((2, 1), (_keys.Desired, _keys.Stored));
 
         _keys.LeaseLost(_lease);

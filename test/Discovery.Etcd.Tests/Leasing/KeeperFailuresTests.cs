@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Discovery.Etcd.Leasing;
 using Microsoft.Extensions.Logging;
 
@@ -142,5 +143,5 @@ public sealed class KeeperFailuresTests : IDisposable
 
     private static EtcdException Unavailable() => new("no answer", StatusCode.Unavailable, "Txn", []);
 
-    private static EtcdException Refused(EtcdStatusCode code = StatusCode.PermissionDenied) => new("permission denied", code, "Txn", []);
+    private static EtcdException Refused(StatusCode code = StatusCode.PermissionDenied) => new("permission denied", code, "Txn", []);
 }

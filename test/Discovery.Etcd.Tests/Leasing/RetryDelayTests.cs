@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Discovery.Etcd.Leasing;
 
 namespace Discovery.Etcd.Tests.Leasing;
@@ -17,7 +18,7 @@ public sealed class RetryDelayTests
     [InlineData(StatusCode.PermissionDenied)]
     [InlineData(StatusCode.InvalidArgument)]
     [InlineData(StatusCode.ResourceExhausted)]
-    public void What_only_a_person_can_put_right_backs_off_to_about_30_s(EtcdStatusCode code)
+    public void What_only_a_person_can_put_right_backs_off_to_about_30_s(StatusCode code)
     {
         var error = new EtcdException("", code, "Txn", []);
 

@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 using static Discovery.IntegrationTests.Etcd.Clients;
