@@ -6,7 +6,8 @@ namespace Discovery.Etcd.Leasing;
 internal static class KeeperErrors
 {
     /// <summary>etcd does not know the lease that a write is to hang on.</summary>
-    public static bool IsLeaseGone(Exception e) => e is EtcdException { Reason: EtcdErrorReason.LeaseNotFound };
+    public static bool IsLeaseGone(Exception e) =>
+        e is EtcdException { Reason: EtcdErrorReason.LeaseNotFound };
 
     /// <summary>No role of the user allows it.</summary>
     public static bool IsPermissionDenied(Exception? e) => e is EtcdException { StatusCode: StatusCode.PermissionDenied };

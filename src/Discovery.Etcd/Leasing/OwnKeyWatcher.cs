@@ -8,7 +8,7 @@ namespace Discovery.Etcd.Leasing;
 /// tried again from time to time.
 /// </summary>
 internal sealed class OwnKeyWatcher(
-    WatchMultiplexer hub, KeyValueClient client, DesiredKeys keys, KeeperFailures failures, Action<EtcdKeyValue> onConflict, TimeProvider time)
+    WatchMultiplexer watches, KeyValueClient client, DesiredKeys keys, KeeperFailures failures, Action<EtcdKeyValue> onConflict, TimeProvider time)
 {
     // Permissions change rarely, and then the process that gained one is usually started again.
     private static readonly TimeSpan UnreadablePause = TimeSpan.FromMinutes(5);
@@ -82,7 +82,7 @@ internal sealed class OwnKeyWatcher(
     /// <summary>Follows the key until etcd does not let us read it any more.</summary>
     private async Task WatchAsync(DesiredKey key, KeyRange range, CancellationToken cancellationToken)
     {
-        var watch = hub.Add(key.Name, range, key.KnownAt + 1, clusterId: 0);
+        var watch = watches.Add(key.Name, range, key.KnownAt + 1, clusterId: 0);
         await using var end = watch.ConfigureAwait(false);
         await foreach (var update in watch.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using System.Text;
 using Discovery.Etcd.Leasing;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Leasing;
 
@@ -382,10 +383,18 @@ public sealed class DesiredKeyTests
 
     private static HeldLease Lease(long id) => new(id, new LeaseClock(TimeProvider.System));
 
-    private static EtcdException Denied() => new("denied", StatusCode.PermissionDenied, "Range", []);
+    private static EtcdException Denied() => new("denied", new Status(StatusCode.PermissionDenied, ""), "Range", []);
 
     private static EtcdKeyValue Record(long lease, byte[] value, long revision, long? created = null, long version = 1) =>
-        new(Encoding.UTF8.GetBytes("a"), value, created ?? revision, revision, version, lease);
+        new()
+        {
+            KeyBytes = Encoding.UTF8.GetBytes("a"),
+            Value = value,
+            CreateRevision = created ?? revision,
+            ModRevision = revision,
+            Version = version,
+            LeaseId = lease,
+        };
 
     private void Lose()
     {

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Discovery.Etcd.Leasing;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Tests.Leasing;
@@ -141,7 +142,7 @@ public sealed class KeeperFailuresTests : IDisposable
 
     private static FailureCause Write(string key) => new(FailureArea.Write, key);
 
-    private static EtcdException Unavailable() => new("no answer", StatusCode.Unavailable, "Txn", []);
+    private static EtcdException Unavailable() => new("no answer", new Status(StatusCode.Unavailable, ""), "Txn", []);
 
-    private static EtcdException Refused(StatusCode code = StatusCode.PermissionDenied) => new("permission denied", code, "Txn", []);
+    private static EtcdException Refused(StatusCode code = StatusCode.PermissionDenied) => new("permission denied", new Status(code, ""), "Txn", []);
 }

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Tests.Leasing;

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Discovery.Etcd.Leasing;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Leasing;
 
@@ -8,7 +9,7 @@ public sealed class RetryDelayTests
     [Fact]
     public void What_passes_by_itself_is_tried_again_within_about_a_second()
     {
-        var error = new EtcdException("", StatusCode.Unavailable, "Txn", []);
+        var error = new EtcdException("", new Status(StatusCode.Unavailable, ""), "Txn", []);
 
         Assert.InRange(RetryDelay.After(error, 1), TimeSpan.FromMilliseconds(75), TimeSpan.FromMilliseconds(125));
         Assert.InRange(RetryDelay.After(error, 1000), TimeSpan.FromMilliseconds(750), TimeSpan.FromMilliseconds(1250));
@@ -20,7 +21,7 @@ public sealed class RetryDelayTests
     [InlineData(StatusCode.ResourceExhausted)]
     public void What_only_a_person_can_put_right_backs_off_to_about_30_s(StatusCode code)
     {
-        var error = new EtcdException("", code, "Txn", []);
+        var error = new EtcdException("", new Status(code, ""), "Txn", []);
 
         Assert.InRange(RetryDelay.After(error, 1), TimeSpan.FromMilliseconds(750), TimeSpan.FromMilliseconds(1250));
         Assert.InRange(RetryDelay.After(error, 1000), TimeSpan.FromSeconds(22), TimeSpan.FromSeconds(38));

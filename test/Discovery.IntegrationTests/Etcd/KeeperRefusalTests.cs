@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using static Discovery.IntegrationTests.Etcd.Clients;
 
