@@ -1,3 +1,4 @@
+using Grpc.Core;
 using System.Text;
 using Discovery.Etcd.Leasing;
 using Grpc.Core;

@@ -1,5 +1,5 @@
+using Grpc.Core;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 
 namespace Discovery.Etcd.Tests.Leasing;
 

@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Discovery.Etcd.Leasing;
 using Grpc.Core;
 
