@@ -1,6 +1,6 @@
 using System.Security.Cryptography.X509Certificates;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests.Support;
 
