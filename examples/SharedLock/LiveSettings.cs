@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using dotnet_etcd;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Google.Protobuf;
 using Mvccpb;
+using dotnet_etcd;
+using dotnet_etcd.interfaces;
 
 namespace SharedLock;
 

@@ -1,6 +1,6 @@
 using Discovery.EmbeddedEtcd;
-using dotnet_etcd.interfaces;
 using SharedLock;
+using dotnet_etcd.interfaces;
 
 var builder = WebApplication.CreateBuilder(args);
 if (builder.Environment.IsDevelopment())

@@ -1,5 +1,5 @@
-using dotnet_etcd.interfaces;
 using Grpc.Core;
+using dotnet_etcd.interfaces;
 
 namespace SharedLock;
 

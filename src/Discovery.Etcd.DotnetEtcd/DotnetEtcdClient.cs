@@ -1,6 +1,6 @@
-using dotnet_etcd.interfaces;
 using Grpc.Core.Interceptors;
 using Microsoft.Extensions.Logging;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd;
 

@@ -1,10 +1,10 @@
 using Discovery.Etcd;
 using Discovery.Etcd.DotnetEtcd;
-using dotnet_etcd.interfaces;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using dotnet_etcd.interfaces;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -1,7 +1,7 @@
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Grpc.Core;
 using V3Electionpb;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd;
 

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using Discovery.Etcd.DotnetEtcd.Watching;
-using dotnet_etcd;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using dotnet_etcd;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd;
 

@@ -1,8 +1,8 @@
 using Discovery.Etcd.DotnetEtcd.Tests.Support;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests;
 

@@ -1,10 +1,10 @@
 using System.Text;
 using Discovery.EmbeddedEtcd;
 using Discovery.Etcd.DotnetEtcd.Tests.Support;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Google.Protobuf;
 using Grpc.Core;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests;
 

@@ -1,6 +1,6 @@
 using Discovery.Etcd.DotnetEtcd.Tests.Support;
-using dotnet_etcd;
 using Grpc.Core;
+using dotnet_etcd;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests;
 

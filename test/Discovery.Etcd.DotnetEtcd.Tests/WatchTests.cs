@@ -1,12 +1,12 @@
 using System.Collections.Concurrent;
 using Discovery.Etcd.DotnetEtcd.Tests.Support;
-using dotnet_etcd;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Mvccpb;
+using dotnet_etcd;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests;
 

@@ -1,6 +1,6 @@
-using dotnet_etcd;
 using Etcdserverpb;
 using Google.Protobuf;
+using dotnet_etcd;
 
 namespace Discovery.Etcd.DotnetEtcd.Watching;
 

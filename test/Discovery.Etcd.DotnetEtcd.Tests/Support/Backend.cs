@@ -1,8 +1,8 @@
 using System.Security.Cryptography.X509Certificates;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests.Support;
 

@@ -1,6 +1,6 @@
 using Discovery.EmbeddedEtcd;
-using dotnet_etcd.interfaces;
 using Grpc.Core;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests.Support;
 

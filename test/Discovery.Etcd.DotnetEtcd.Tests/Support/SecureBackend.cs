@@ -1,8 +1,8 @@
 using System.Security.Cryptography.X509Certificates;
 using Authpb;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Google.Protobuf;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests.Support;
 

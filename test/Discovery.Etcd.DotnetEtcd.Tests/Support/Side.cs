@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
-using dotnet_etcd;
-using dotnet_etcd.interfaces;
 using Etcdserverpb;
 using Microsoft.Extensions.Logging;
 using Mvccpb;
+using dotnet_etcd;
+using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests.Support;
 

@@ -1,4 +1,3 @@
-using Grpc.Core;
 using System.Text;
 using Discovery.Etcd.Leasing;
 using Grpc.Core;

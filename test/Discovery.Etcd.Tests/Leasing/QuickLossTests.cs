@@ -1,5 +1,5 @@
-using Grpc.Core;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Leasing;
 

@@ -1,4 +1,3 @@
-using Grpc.Core;
 using Discovery.Etcd.Leasing;
 using Grpc.Core;
 
