@@ -40,6 +40,18 @@ internal sealed class TrackedContent : HttpContent
         }
     }
 
+    /// <summary>
+    /// Runs for a response that nobody disposed and nobody holds any longer: its call must not count as in flight for ever. Off the
+    /// finalizer's thread, for the health of an instance is written to the log.
+    /// </summary>
+    ~TrackedContent()
+    {
+        if (_ended == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static content => content.OnGivenUp(), this, preferLocal: false);
+        }
+    }
+
     /// <summary>The body was read to its end.</summary>
     public void OnCompleted()
     {
@@ -58,37 +70,23 @@ internal sealed class TrackedContent : HttpContent
     /// <summary>The caller had enough before the end, which says nothing against the instance.</summary>
     public void OnGivenUp() => End(_outcome);
 
+    // Copied by reads of the tracked stream, which tell a body that breaks off from a target that cannot be written to.
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        try
-        {
-            _inner.CopyTo(stream, context, cancellationToken);
-        }
-        catch (Exception e)
-        {
-            OnFailed(e);
-            throw;
-        }
-
-        OnCompleted();
+        using var body = CreateContentReadStream(cancellationToken);
+        body.CopyTo(stream);
     }
 
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        => await SerializeToStreamAsync(stream, context, CancellationToken.None);
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        => SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        try
+        var body = await CreateContentReadStreamAsync().ConfigureAwait(false);
+        await using (body.ConfigureAwait(false))
         {
-            await _inner.CopyToAsync(stream, context, cancellationToken);
+            await body.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e)
-        {
-            OnFailed(e);
-            throw;
-        }
-
-        OnCompleted();
     }
 
     protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
@@ -100,7 +98,7 @@ internal sealed class TrackedContent : HttpContent
         var stream = _inner.ReadAsStreamAsync();
         return stream.IsCompletedSuccessfully ? Task.FromResult<Stream>(new TrackedStream(stream.Result, this)) : Wrap(stream);
 
-        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending, this);
+        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending.ConfigureAwait(false), this);
     }
 
     protected override bool TryComputeLength(out long length)
@@ -125,6 +123,7 @@ internal sealed class TrackedContent : HttpContent
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
+            GC.SuppressFinalize(this);
             _instance.OnCallEnded(_call, outcome);
         }
     }

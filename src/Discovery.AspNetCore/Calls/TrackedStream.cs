@@ -74,7 +74,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
     {
         try
         {
-            return Ended(await read, wanted);
+            return Ended(await read.ConfigureAwait(false), wanted);
         }
         catch (Exception e)
         {

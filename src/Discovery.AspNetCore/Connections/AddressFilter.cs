@@ -31,9 +31,17 @@ internal sealed class AddressFilter
     private readonly IPNetwork[] _networks;
     private readonly (int Least, int Most)[] _ports;
 
+    private readonly bool _allowsLoopback;
+
     /// <summary>Reads the settings, which must be valid.</summary>
-    public AddressFilter(EtcdDiscoveryOptions options)
+    /// <param name="options">The settings.</param>
+    /// <param name="isEtcdLocal">
+    /// Whether etcd is on this machine. A loopback address is another machine for each reader, so a record with one is either an accident
+    /// or an attempt to reach what listens here for nobody else, unless all are on one machine.
+    /// </param>
+    public AddressFilter(EtcdDiscoveryOptions options, bool isEtcdLocal = false)
     {
+        _allowsLoopback = options.AllowLoopback || isEtcdLocal;
         _networks = [.. options.AllowedNetworks.Select(IPNetwork.Parse)];
         _ports = [.. options.AllowedPorts.Select(static text => TryParsePorts(text, out var range) ? range : throw new FormatException(text))];
     }
@@ -47,7 +55,7 @@ internal sealed class AddressFilter
         var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         return _networks.Length > 0
             ? Array.Exists(_networks, network => network.Contains(plain))
-            : !Array.Exists(Refused, network => network.Contains(plain));
+            : !IsRefused(plain) && (EmbeddedAddress.Of(plain) is not { } embedded || !IsRefused(embedded));
     }
 
     /// <summary>Whether an instance may be dialled, as far as its record tells; the addresses of a name are checked when it is dialled.</summary>
@@ -73,6 +81,9 @@ internal sealed class AddressFilter
         range = (least, most);
         return least <= most;
     }
+
+    private bool IsRefused(IPAddress address)
+        => IPAddress.IsLoopback(address) ? !_allowsLoopback : Array.Exists(Refused, network => network.Contains(address));
 
     private static bool TryParsePort(string text, out int port)
         => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is >= 1 and <= ushort.MaxValue;

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -12,8 +14,10 @@ internal sealed class PoolCache(
     ServiceDirectory directory,
     PolicyCatalog policies,
     IOptionsMonitor<EtcdDiscoveryOptions> options,
+    IServiceSource source,
     TimeProvider time,
-    ILogger<ServicePool> logger) : IDisposable
+    ILogger<ServicePool> logger,
+    IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
 
@@ -41,12 +45,14 @@ internal sealed class PoolCache(
         => _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
         {
             var poolOptions = options.Get(name);
+            var filter = new AddressFilter(poolOptions, source.Endpoints.Any(static e => e.IsLoopback));
             return new ServicePool(
                 serviceName,
                 poolOptions,
                 directory.GetWatcher(serviceName, poolOptions),
                 policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy"),
-                transport,
+                filter,
+                new TransportFactory(poolOptions, filter, transport, time, logger, meters),
                 time,
                 logger);
         })).Value;

@@ -1,8 +1,14 @@
+using System.Collections.Immutable;
+using Discovery.AspNetCore.Hosting;
+
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>One client of a service.</summary>
 internal sealed class RegisteredClient(string name, string serviceName)
 {
+    private readonly string _authority = ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName).IdnHost;
+    private ImmutableHashSet<string> _hosts = ImmutableHashSet.Create<string>(StringComparer.OrdinalIgnoreCase);
+
     public string Name => name;
 
     public string ServiceName => serviceName;
@@ -10,9 +16,26 @@ internal sealed class RegisteredClient(string name, string serviceName)
     /// <summary>Whether code sets something for this client alone; it then has connections of its own.</summary>
     public bool IsCustomised { get; set; }
 
+    /// <summary>Whether requests may name any host: a gRPC client's all name the one of its channel.</summary>
+    public bool HasAnyHost { get; set; }
+
     /// <summary>What code does to each instance's transport.</summary>
     public List<Action<SocketsHttpHandler>> Transport { get; } = [];
 
     /// <summary>The name of its options and of its pool: clients of one service share them unless they differ.</summary>
     public string OptionsName => IsCustomised ? $"{name}@{serviceName}" : serviceName;
+
+    /// <summary>Whether a host in a request's URI stands for the service.</summary>
+    public bool HasHost(string host)
+        => HasAnyHost || host.Equals(_authority, StringComparison.OrdinalIgnoreCase) || host.Equals(serviceName, StringComparison.OrdinalIgnoreCase)
+            || _hosts.Contains(host);
+
+    /// <summary>Has the host of the client's base address stand for the service too.</summary>
+    public void AddHost(Uri? baseAddress)
+    {
+        if (baseAddress is not null && !HasHost(baseAddress.IdnHost))
+        {
+            ImmutableInterlocked.Update(ref _hosts, static (hosts, host) => hosts.Add(host), baseAddress.IdnHost);
+        }
+    }
 }

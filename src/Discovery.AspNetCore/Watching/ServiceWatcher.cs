@@ -95,14 +95,18 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new ServiceDiscoveryException(
-                _serviceName,
-                $"Service '{_serviceName}' could not be listed under '{_prefix}' within {_options.ReadyTimeout.TotalSeconds:0.###} s "
-                + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
-                + (_lastError?.Message ?? "etcd did not answer yet."),
-                _lastError);
+            throw ExplainNotListed(_options.ReadyTimeout);
         }
     }
+
+    /// <summary>Why there is no snapshot after this long.</summary>
+    public ServiceDiscoveryException ExplainNotListed(TimeSpan waited)
+        => new(
+            _serviceName,
+            $"Service '{_serviceName}' could not be listed under '{_prefix}' within {waited.TotalSeconds:0.###} s "
+            + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
+            + (_lastError?.Message ?? "etcd did not answer yet."),
+            _lastError);
 
     public async ValueTask DisposeAsync()
     {
