@@ -7,7 +7,7 @@ usage() {
     cat <<'USAGE'
 Usage: build/test.sh [ARGUMENT ...]
 
-Makes sure of what the tests need (etcd and etcdctl; Node.js for the peers in another language), builds the solution, runs
+Makes sure of what the tests need (etcd and etcdctl; Node.js, Go and grpc-go for the peers in other languages), builds the solution, runs
 all tests, and ends with the line "N passed, N failed, N skipped". What is missing is installed from Debian's packages when
 this runs as root; else it says what to install.
 
@@ -29,6 +29,8 @@ export ETCD_BIN
 "$root/build/need.sh" etcdctl etcd-client
 "$root/build/need.sh" node nodejs
 "$root/build/need.sh" npm npm
+"$root/build/need.sh" go golang-go
+"$root/build/need.sh" /usr/share/gocode/src/google.golang.org/grpc golang-google-grpc-dev
 
 cd "$root"
 results=artifacts/test-results

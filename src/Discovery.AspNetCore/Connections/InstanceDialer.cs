@@ -29,7 +29,7 @@ internal sealed partial class InstanceDialer(
         try
         {
             var stream = await ConnectAsync(context.InitialRequestMessage, either.Token).ConfigureAwait(false);
-            transport.OnConnected();
+            transport.OnConnected(stream);
             return stream;
         }
         catch (OperationCanceledException e) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

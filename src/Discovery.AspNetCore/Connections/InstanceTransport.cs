@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Discovery.AspNetCore.Connections;
 
 /// <summary>
@@ -7,6 +9,9 @@ namespace Discovery.AspNetCore.Connections;
 internal sealed class InstanceTransport(ServiceInstance instance, TransportFactory factory) : IDisposable
 {
     private readonly Lock _gate = new();
+
+    // Weak, for a connection whose response was forgotten is closed by the garbage collector alone.
+    private readonly ConditionalWeakTable<Stream, InstanceTransport> _connections = [];
     private volatile HttpMessageInvoker? _invoker;
     private volatile string? _lastFailure;
     private volatile bool _disposed;
@@ -41,7 +46,11 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
         return failure?.Transport == this ? failure : null;
     }
 
-    public void OnConnected() => _lastFailure = null;
+    public void OnConnected(Stream connection)
+    {
+        _lastFailure = null;
+        _connections.Add(connection, this);
+    }
 
     /// <summary>Keeps the reason of a failure to connect.</summary>
     /// <returns>Whether it is news: the first after a success, or another reason.</returns>
@@ -50,6 +59,16 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
         var isNews = _lastFailure != reason;
         _lastFailure = reason;
         return isNews;
+    }
+
+    /// <summary>Closes all connections, also those with calls, which <see cref="Dispose"/> lets finish.</summary>
+    public void Abort()
+    {
+        Dispose();
+        foreach (var (connection, _) in _connections)
+        {
+            connection.Dispose();
+        }
     }
 
     public void Dispose()

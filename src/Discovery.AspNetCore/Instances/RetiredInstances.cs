@@ -70,6 +70,8 @@ internal sealed partial class RetiredInstances : IDisposable
                 if (calls > 0)
                 {
                     Log.Cut(_logger, calls, retired.Instance.Record.Address, retired.Instance.Record.ServiceName, Limit);
+                    retired.Instance.Transport?.Abort();
+                    return true;
                 }
 
                 retired.Instance.Transport?.Dispose();
