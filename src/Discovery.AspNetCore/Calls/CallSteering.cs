@@ -30,7 +30,7 @@ internal sealed class CallSteering
     public static CallSteering? TakeFrom(HttpRequestMessage request)
     {
         CallSteering? steering = null;
-        foreach (var header in request.Headers.NonValidated)
+        foreach (var header in MessageParts.HeadersOf(request)?.NonValidated ?? default)
         {
             switch (header.Key)
             {
@@ -45,7 +45,7 @@ internal sealed class CallSteering
             }
         }
 
-        if (ExistingOptions.Of(request) is { } options)
+        if (MessageParts.OptionsOf(request) is { } options)
         {
             steering = ReadOptions(options, steering);
         }

@@ -8,7 +8,7 @@ internal static class CallTrace
 {
     public static void OnAnswered(HttpRequestMessage request, InstanceState instance)
     {
-        ExistingOptions.Of(request)?.Set(EtcdRequestOptions.ServedBy, instance.Record);
+        MessageParts.OptionsOf(request)?.Set(EtcdRequestOptions.ServedBy, instance.Record);
         if (Activity.Current is { } activity)
         {
             Tag(activity, instance);

@@ -91,18 +91,18 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         ServicePool pool, InstanceState instance, HttpRequestMessage request, CallSteering? steering, CancellationToken cancellationToken)
     {
         steering?.Tried?.Add(instance);
-        var call = instance.OnCallStarted();
+        var startedAt = instance.OnCallStarted().StartedAt;
         InstanceConnectException failure;
         try
         {
             var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            return Track(pool, request, response, instance, call);
+            return Track(pool, request, response, instance, new CallProgress(startedAt, HasHeaders: false));
         }
         catch (Exception e)
         {
             if (instance.Transport!.FindFailure(e) is not { } connectFailure)
             {
-                instance.OnCallEnded(call, OutcomeRules.Of(e));
+                instance.OnCallEnded(new CallProgress(startedAt, HasHeaders: false), OutcomeRules.Of(e));
                 CallTrace.OnFailed(pool, request, instance);
                 throw;
             }
@@ -110,7 +110,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             failure = connectFailure;
         }
 
-        return await FailOverAsync(pool, instance, call, failure, request, steering, cancellationToken).ConfigureAwait(false);
+        return await FailOverAsync(pool, instance, new CallProgress(startedAt, HasHeaders: false), failure, request, steering, cancellationToken).ConfigureAwait(false);
     }
 
     private static async Task<HttpResponseMessage> FailOverAsync(

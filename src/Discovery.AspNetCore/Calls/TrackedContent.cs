@@ -24,20 +24,9 @@ internal sealed class TrackedContent : HttpContent
         _instance = instance;
         _call = call;
         _outcome = outcome;
-        foreach (var (name, values) in _inner.Headers.NonValidated)
-        {
-            if (values.Count == 1)
-            {
-                var value = values.ToString();
-                Headers.TryAddWithoutValidation(name, value);
-                _isGrpc |= name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
-                    && value.StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
-            }
-            else
-            {
-                Headers.TryAddWithoutValidation(name, values);
-            }
-        }
+        MessageParts.ShareHeaders(_inner, this);
+        _isGrpc = _inner.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+            && type.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>
@@ -82,7 +71,7 @@ internal sealed class TrackedContent : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        var body = await CreateContentReadStreamAsync().ConfigureAwait(false);
+        var body = CreateContentReadStream(cancellationToken);
         await using (body.ConfigureAwait(false))
         {
             await body.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
@@ -92,14 +81,8 @@ internal sealed class TrackedContent : HttpContent
     protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
         => new TrackedStream(_inner.ReadAsStream(cancellationToken), this);
 
-    protected override Task<Stream> CreateContentReadStreamAsync()
-    {
-        // The body of a response that was just received is at hand as a stream.
-        var stream = _inner.ReadAsStreamAsync();
-        return stream.IsCompletedSuccessfully ? Task.FromResult<Stream>(new TrackedStream(stream.Result, this)) : Wrap(stream);
-
-        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending.ConfigureAwait(false), this);
-    }
+    // The body of a response that was just received is at hand as a stream, and a task of its own would be for nothing.
+    protected override Task<Stream> CreateContentReadStreamAsync() => Task.FromResult(CreateContentReadStream(CancellationToken.None));
 
     protected override bool TryComputeLength(out long length)
     {

@@ -63,6 +63,7 @@ public static class EtcdHttpClientBuilderExtensions
 
         builder.Services.AddEtcdDiscovery();
         var client = ClientCatalog.Of(builder.Services).GetOrAdd(builder.Name, serviceName);
+        client.AddHost(ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName));
         if (configure is not null)
         {
             client.IsCustomised = true;

@@ -1,13 +1,11 @@
 using System.Collections.Immutable;
-using Discovery.AspNetCore.Hosting;
 
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>One client of a service.</summary>
 internal sealed class RegisteredClient(string name, string serviceName)
 {
-    private readonly string _authority = ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName).IdnHost;
-    private ImmutableHashSet<string> _hosts = ImmutableHashSet.Create<string>(StringComparer.OrdinalIgnoreCase);
+    private ImmutableHashSet<string> _hosts = ImmutableHashSet.Create(StringComparer.OrdinalIgnoreCase, serviceName);
 
     public string Name => name;
 
@@ -27,10 +25,9 @@ internal sealed class RegisteredClient(string name, string serviceName)
 
     /// <summary>Whether a host in a request's URI stands for the service.</summary>
     public bool HasHost(string host)
-        => HasAnyHost || host.Equals(_authority, StringComparison.OrdinalIgnoreCase) || host.Equals(serviceName, StringComparison.OrdinalIgnoreCase)
-            || _hosts.Contains(host);
+        => HasAnyHost || _hosts.Contains(host);
 
-    /// <summary>Has the host of the client's base address stand for the service too.</summary>
+    /// <summary>Has the host of a base address stand for the service.</summary>
     public void AddHost(Uri? baseAddress)
     {
         if (baseAddress is not null && !HasHost(baseAddress.IdnHost))
