@@ -3,30 +3,58 @@
 set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
+# The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests.
+facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
+Discovery.IntegrationTests FullyQualifiedName!~.Interop."
+
 usage() {
     cat <<'USAGE'
-Usage: build/test.sh [ARGUMENT ...]
+Usage: build/test.sh [--etcd 3.4|3.5|both] [ARGUMENT ...]
 
-Makes sure of what the tests need (etcd and etcdctl; Node.js, Go and grpc-go for the peers in other languages), builds the solution, runs
-all tests, and ends with the line "N passed, N failed, N skipped". What is missing is installed from Debian's packages when
-this runs as root; else it says what to install.
+Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js, Go and grpc-go for the peers in other languages), builds the
+solution, runs all tests, and ends with the line "N passed, N failed, N skipped". What is missing is fetched or installed
+from Debian's packages; where that cannot be it says what to install.
 
+  --etcd VERSION    which etcd: 3.4, 3.5, or both (the default). With both, all tests run on 3.5 and those that talk to a
+                    real etcd once more on 3.4
   ARGUMENT          is handed to dotnet test, e.g. --filter FullyQualifiedName~Layouts
+
+ETCD_IMAGE=quay.io/coreos/etcd:v3.6.5 build/test.sh runs all tests once, and those that share one etcd run on containers of
+that image. It needs a Docker engine. Tests that stop, pause or partition an etcd, or hand it files, and those that need
+several members, run on processes of 3.5 all the same.
 USAGE
 }
 
+etcd=both
+[ -z "${ETCD_IMAGE:-}" ] || etcd=3.5
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
+        --etcd)
+            case ${2:-} in
+                3.4 | 3.5 | both) etcd=$2 ;;
+                *) echo "--etcd is '${2:-}'; it can be 3.4, 3.5 or both" >&2; exit 2 ;;
+            esac
+            shift 2
+            ;;
         --) shift; break ;;
         *) break ;;
     esac
 done
 
+# The etcdctl beside each etcd is meant.
+unset ETCDCTL_BIN
 command -v dotnet >/dev/null || { echo "dotnet is not on the PATH: install the .NET SDK that global.json names." >&2; exit 1; }
-ETCD_BIN=$("$root/build/etcd.sh")
-export ETCD_BIN
-"$root/build/need.sh" etcdctl etcd-client
+# use VERSION: the tests that follow run on this etcd, and with the etcdctl beside it.
+use() {
+    ETCD_BIN=$("$root/build/etcd.sh" --version "$1")
+    export ETCD_BIN
+}
+case $etcd in
+    both) first=3.5; second=3.4; (use $second) ;;
+    *) first=$etcd; second= ;;
+esac
+use $first
 "$root/build/need.sh" node nodejs
 "$root/build/need.sh" npm npm
 "$root/build/need.sh" go golang-go
@@ -37,27 +65,56 @@ results=artifacts/test-results
 rm -rf "$results"
 dotnet build Discovery.AspNetCore.sln -v quiet -nologo
 
-# One project after another: the tests measure times, and start clusters of their own.
 code=0
-dotnet test Discovery.AspNetCore.sln --no-build -m:1 -nologo --logger trx --results-directory "$results" "$@" || code=$?
+# run TARGET DIRECTORY ARGUMENT ...: runs tests, whose results go into the directory.
+run() {
+    target=$1 directory=$2
+    shift 2
+    # One project after another: the tests measure times, and start clusters of their own.
+    dotnet test "$target" --no-build -m:1 -nologo --logger trx --results-directory "$directory" "$@" </dev/null || code=$?
+}
 
-sum() {
-    cat "$results"/*.trx 2>/dev/null | grep -o "<Counters [^>]*" | grep -o " $1=\"[0-9]*\"" | tr -dc '0-9\n' |
+# has_filter ARGUMENT ...: whether the caller chose tests.
+has_filter() {
+    for argument in "$@"; do
+        case $argument in --filter | --filter[=:]*) return 0 ;; esac
+    done
+    return 1
+}
+
+echo "All tests, on etcd $first${ETCD_IMAGE:+ and $ETCD_IMAGE}"
+run Discovery.AspNetCore.sln "$results/$first" "$@"
+if [ -n "$second" ]; then
+    use $second
+    echo "The tests that talk to a real etcd, on etcd $second"
+    while read -r project filter; do
+        if [ -z "$filter" ] || has_filter "$@"; then
+            run "test/$project" "$results/$second" "$@"
+        else
+            run "test/$project" "$results/$second" --filter "$filter" "$@"
+        fi
+    done <<LIST
+$facing_etcd
+LIST
+fi
+
+# counters NAME: the sum of one of the counters of all results.
+counters() {
+    find "$results" -name '*.trx' -exec cat {} + 2>/dev/null | grep -o "<Counters [^>]*" | grep -o " $1=\"[0-9]*\"" | tr -dc '0-9\n' |
         awk '{ n += $1 } END { print n + 0 }'
 }
 
 # What tests measured stands in their results; the console shows only those that failed.
 echo "Measured:"
-for trx in "$results"/*.trx; do
-    [ -e "$trx" ] || continue
+find "$results" -name '*.trx' | sort | while read -r trx; do
     awk '/<ResultSummary/ { exit } /<StdOut>/ { on = 1 } { end = /<\/StdOut>/ }
         on { gsub(/<[^>]*>/, ""); sub(/^ +/, ""); print "  " $0 } end { on = 0 }' "$trx" |
         grep -E "[0-9] m?s\b|[0-9] calls|[0-9] operations|[0-9] event streams" | grep -v "is not available" || true
 done
 
-total=$(sum total)
-passed=$(sum passed)
-skipped=$(($(sum total) - $(sum executed)))
+total=$(counters total)
+passed=$(counters passed)
+skipped=$((total - $(counters executed)))
 failed=$((total - passed - skipped))
 [ "$failed" -eq 0 ] || code=1
 [ "$total" -gt 0 ] || { echo "No test ran." >&2; code=1; }

@@ -14,6 +14,13 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// </summary>
     public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
 
+    /// <summary>
+    /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or
+    /// <c>https://greeter.example.com</c>, in configuration an array or one text with commas. For development and tests; an application
+    /// whose services all have them needs no etcd. Default: none, and etcd is asked. Only for single services.
+    /// </summary>
+    public IList<string> Instances { get; set; } = [];
+
     /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
     public string Scheme { get; set; } = Uri.UriSchemeHttp;
 

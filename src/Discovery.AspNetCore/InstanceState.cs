@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.AspNetCore;
 
@@ -21,6 +22,16 @@ public sealed class InstanceState
     private double _weight;
     private double _perWeight;
 
+    /// <summary>
+    /// Creates the live state of an instance that no client calls. For tests and infrastructure, such as a test of an
+    /// <see cref="IBalancingPolicy"/> of your own; what policies look at can be set.
+    /// </summary>
+    /// <param name="record">The record.</param>
+    public InstanceState(ServiceInstance record)
+        : this(record, new InstanceContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance))
+    {
+    }
+
     /// <summary>Starts the live state of an instance.</summary>
     /// <param name="record">The record.</param>
     /// <param name="context">What the instances of the service share.</param>
@@ -38,19 +49,39 @@ public sealed class InstanceState
     public ServiceInstance Record => _record;
 
     /// <summary>The calls under way, until their response bodies end.</summary>
-    public int InFlight => (int)Volatile.Read(ref _calls);
+    public int InFlight
+    {
+        get => (int)Volatile.Read(ref _calls);
+        init => _calls = value * OneCall;
+    }
 
     /// <summary>The record's weight, reduced while the instance starts slowly. More than 0.</summary>
-    public double Weight => Volatile.Read(ref _weight);
+    public double Weight
+    {
+        get => Volatile.Read(ref _weight);
+        init => SetWeight(value);
+    }
 
     /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
-    public TimeSpan Latency => _context.ToTime(_latency.At(_context.CoarseNow, AwaitingHeaders, _context));
+    public TimeSpan Latency
+    {
+        get => _context.ToTime(_latency.At(_context.CoarseNow, AwaitingHeaders, _context));
+        init => _latency.Set(_context.ToTicks(value), _context.ReadClock());
+    }
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
-    public double FailureRate => _health.FailureRate;
+    public double FailureRate
+    {
+        get => _health.FailureRate;
+        init => _health.FailureRate = value;
+    }
 
     /// <summary>Whether the instance failed so much that it should get no calls for now.</summary>
-    public bool IsEjected => _health.WantsEjection(_context.Clock.GetTimestamp());
+    public bool IsEjected
+    {
+        get => _health.WantsEjection(_context.Clock.GetTimestamp());
+        init => _health.EjectedUntil = value ? long.MaxValue : long.MinValue;
+    }
 
     /// <summary>What carries calls to this instance and to no other; set by whoever owns the connections.</summary>
     internal InstanceTransport? Transport { get; init; }

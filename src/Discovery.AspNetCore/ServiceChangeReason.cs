@@ -20,4 +20,7 @@ public enum ServiceChangeReason
 
     /// <summary>Instances that had vanished together were held long enough and are let go.</summary>
     HoldEnded,
+
+    /// <summary>The instances stand in the settings (<see cref="EtcdDiscoveryOptions.Instances"/>).</summary>
+    Configured,
 }

@@ -8,41 +8,42 @@ public sealed class ServiceSnapshot
 {
     private readonly ImmutableDictionary<string, ServiceInstance> _present;
 
+    /// <summary>
+    /// Creates a snapshot. For tests and infrastructure, such as an <see cref="IServiceDirectory"/> of your own; applications get theirs
+    /// from the directory.
+    /// </summary>
+    /// <param name="serviceName">The service's name.</param>
+    /// <param name="instances">The instances; of several at one address the last counts.</param>
+    public ServiceSnapshot(string serviceName, IEnumerable<ServiceInstance> instances)
+        : this(serviceName, ByAddressOf(instances), ByAddressOf([]))
+    {
+    }
+
     internal ServiceSnapshot(
-        string serviceName,
-        string prefix,
-        ImmutableDictionary<string, ServiceInstance> present,
-        ImmutableDictionary<string, ServiceInstance> held,
-        long revision,
-        ServiceChangeReason reason,
-        DateTimeOffset publishedAt)
+        string serviceName, ImmutableDictionary<string, ServiceInstance> present, ImmutableDictionary<string, ServiceInstance> held)
     {
         ServiceName = serviceName;
-        Prefix = prefix;
         _present = present;
         Held = held;
-        Revision = revision;
-        Reason = reason;
-        PublishedAt = publishedAt;
     }
 
     /// <summary>The service's name.</summary>
     public string ServiceName { get; }
 
-    /// <summary>The prefix of the service's keys in etcd.</summary>
-    public string Prefix { get; }
+    /// <summary>The prefix of the service's keys in etcd, or the setting that has the instances. Default: empty.</summary>
+    public string Prefix { get; init; } = "";
 
     /// <summary>The instances, one for each address, in no order; those that drain are among them.</summary>
     public IReadOnlyCollection<ServiceInstance> Instances => new Values(this);
 
-    /// <summary>etcd's revision that this is the state of.</summary>
-    public long Revision { get; }
+    /// <summary>etcd's revision that this is the state of. Default: 0, where etcd has no part in it.</summary>
+    public long Revision { get; init; }
 
-    /// <summary>Why this snapshot was published.</summary>
-    public ServiceChangeReason Reason { get; }
+    /// <summary>Why this snapshot was published. Default: <see cref="ServiceChangeReason.Listed"/>.</summary>
+    public ServiceChangeReason Reason { get; init; }
 
-    /// <summary>When this snapshot was published.</summary>
-    public DateTimeOffset PublishedAt { get; }
+    /// <summary>When this snapshot was published. Default: the least time there is.</summary>
+    public DateTimeOffset PublishedAt { get; init; }
 
     /// <summary>
     /// The addresses that are no longer in etcd but are still called, because most of the service vanished at once without draining.
@@ -61,6 +62,17 @@ public sealed class ServiceSnapshot
     /// <param name="address">Host and port.</param>
     /// <returns>The instance, or <see langword="null"/>.</returns>
     public ServiceInstance? Find(string address) => _present.GetValueOrDefault(address) ?? Held.GetValueOrDefault(address);
+
+    private static ImmutableDictionary<string, ServiceInstance> ByAddressOf(IEnumerable<ServiceInstance> instances)
+    {
+        var byAddress = ImmutableDictionary.CreateBuilder<string, ServiceInstance>(StringComparer.Ordinal);
+        foreach (var instance in instances)
+        {
+            byAddress[instance.Address] = instance;
+        }
+
+        return byAddress.ToImmutable();
+    }
 
     /// <summary>A view that counts in constant time and copies nothing.</summary>
     private sealed class Values(ServiceSnapshot snapshot) : IReadOnlyCollection<ServiceInstance>

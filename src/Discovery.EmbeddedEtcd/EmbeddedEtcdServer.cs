@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Discovery.EmbeddedEtcd.Server;
-using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -23,9 +23,9 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     private readonly EmbeddedEtcdOptions _options;
     private readonly Socket _listener;
     private readonly FaultPlan _faults = new();
+    private readonly Lazy<Task> _stopped;
     private EtcdEngine? _engine;
     private EtcdServer? _server;
-    private bool _disposed;
 
     private EmbeddedEtcdServer(EmbeddedEtcdOptions options, Socket listener)
     {
@@ -33,6 +33,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         _listener = listener;
         Endpoint = $"http://{listener.LocalEndPoint}";
         Endpoints = [Endpoint];
+        _stopped = new Lazy<Task>(StopAsync);
     }
 
     /// <summary>The URL for clients, e.g. <c>http://127.0.0.1:41235</c>.</summary>
@@ -95,11 +96,11 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         var etcd = Bind(options);
         try
         {
-            await etcd.RunAsync(options.LoggerFactory ?? NullLoggerFactory.Instance, cancellationToken);
+            await etcd.RunAsync(options.LoggerFactory ?? NullLoggerFactory.Instance, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            await etcd.DisposeAsync();
+            await etcd.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
@@ -156,34 +157,22 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
 
     /// <summary>Makes calls fail before they have any effect. Calls of this method add up.</summary>
     /// <param name="next">How many calls fail, from now on; opening a stream is one call.</param>
-    /// <param name="status">The status they fail with, e.g. <see cref="EtcdStatusCode.Unavailable"/>.</param>
+    /// <param name="status">The status they fail with, e.g. <see cref="StatusCode.Unavailable"/>.</param>
     /// <param name="message">The status message; clients of etcd compare it, e.g. <c>etcdserver: no leader</c>.</param>
     /// <param name="method">Only calls of this method, e.g. <c>Put</c>, <c>Watch</c> or <c>LeaseKeepAlive</c>; <see langword="null"/> is any.</param>
     /// <exception cref="ArgumentOutOfRangeException">Less than one call, or the status OK.</exception>
-    public void Fail(int next, EtcdStatusCode status, string message = "etcdserver: failed by a test", string? method = null)
+    public void Fail(int next, StatusCode status, string message = "etcdserver: failed by a test", string? method = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(next, 1);
-        ArgumentOutOfRangeException.ThrowIfEqual(status, EtcdStatusCode.Ok);
+        ArgumentOutOfRangeException.ThrowIfEqual(status, StatusCode.OK);
         _faults.Add(next, status, message, method);
     }
 
-    /// <summary>Stops the server and forgets its data. Open streams end with the status Unavailable.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        if (_disposed)
-        {
-            return;
-        }
-
-        _disposed = true;
-        if (_server is not null)
-        {
-            await _server.DisposeAsync();
-        }
-
-        _engine?.Dispose();
-        _listener.Dispose();
-    }
+    /// <summary>
+    /// Stops the server and forgets its data. Open streams end with the status Unavailable. It may be called more than once and from
+    /// several threads; each call waits until the server has stopped.
+    /// </summary>
+    public ValueTask DisposeAsync() => new(_stopped.Value);
 
     /// <summary>Takes the port, so that the endpoint is known; connections wait until <see cref="RunAsync"/>.</summary>
     internal static EmbeddedEtcdServer Bind(EmbeddedEtcdOptions options)
@@ -208,10 +197,21 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     internal async Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
     {
         _engine = new EtcdEngine(_options.TimeProvider, _options.RetainedRevisions);
-        var methods = new MethodTable(_engine, Endpoint, _options.WatchProgressInterval);
-        _server = new EtcdServer(_listener, methods, _faults, loggerFactory);
-        await _server.StartAsync(cancellationToken);
+        _server = new EtcdServer(
+            _listener, stopping => EtcdServices.Bind(_engine, Endpoint, _options.WatchProgressInterval, stopping), _faults, loggerFactory);
+        await _server.StartAsync(cancellationToken).ConfigureAwait(false);
         Log.Started(loggerFactory.CreateLogger<EmbeddedEtcdServer>(), Endpoint);
+    }
+
+    private async Task StopAsync()
+    {
+        if (_server is not null)
+        {
+            await _server.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _engine?.Dispose();
+        _listener.Dispose();
     }
 
     private InvalidOperationException NotRunning() => new($"The embedded etcd on {Endpoint} has not been started yet: start the host first.");

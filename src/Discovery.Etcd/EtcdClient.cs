@@ -1,10 +1,11 @@
+using System.Net;
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Leasing;
 using Discovery.Etcd.Protocol;
 using Discovery.Etcd.Tls;
-using Discovery.Etcd.Transport;
 using Discovery.Etcd.Watching;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -15,17 +16,18 @@ namespace Discovery.Etcd;
 /// A client of one etcd cluster: thread-safe, meant to be shared and to live as long as the process. Operations are tried at one
 /// endpoint after another until the total time limit; all of them are safe to be sent twice. Failures are <see cref="EtcdException"/>.
 /// </summary>
-public sealed class EtcdClient : IAsyncDisposable
+public sealed partial class EtcdClient : IAsyncDisposable
 {
     private readonly CancellationTokenSource _shutdown = new();
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
     private readonly EndpointPool _pool;
-    private readonly UnaryCaller _caller;
+    private readonly Failover _failover;
+    private readonly TokenSource _tokens;
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
-    private readonly WatchHub _watches;
+    private readonly WatchMultiplexer _watches;
     private readonly KeeperSet _keepers = new();
 
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
@@ -44,17 +46,26 @@ public sealed class EtcdClient : IAsyncDisposable
         _time = timeProvider ?? TimeProvider.System;
         _loggers = loggerFactory ?? NullLoggerFactory.Instance;
         Endpoints = options.ParseEndpoints([]);
-        var connections = new ConnectionFactory(options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()));
-        _pool = new EndpointPool([.. Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time))]);
-        var failover = new Failover(options, _pool, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
-        var anonymous = new UnaryCaller(failover, tokens: null);
-        var tokens = new TokenSource(options, (request, token) => anonymous.CallAsync(EtcdMethods.Authenticate, request, token), _time);
-        _caller = new UnaryCaller(failover, tokens);
-        var mark = new RevisionMark();
-        _keyValues = new KeyValueClient(_caller, mark);
-        _lists = new PagedList(_caller, mark);
-        _leases = new LeaseClient(_caller, failover, tokens);
-        _watches = new WatchHub(options, _pool, tokens, _caller, mark, _time, _loggers.CreateLogger<WatchHub>(), _shutdown.Token);
+        if (!string.IsNullOrEmpty(options.Password) && Endpoints.FirstOrDefault(e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
+        {
+            Log.PasswordInClear(_loggers.CreateLogger<EtcdClient>(), insecure);
+        }
+
+        var connections = new ConnectionFactory(
+            options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()), new Dialer(Dns.GetHostAddressesAsync, _time));
+        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
+        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>());
+        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
+        _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
+        var invoker = new EtcdCallInvoker(_failover, _tokens);
+        var keyValues = new KV.KVClient(invoker);
+        var latest = new LatestRevision();
+        _keyValues = new KeyValueClient(keyValues, latest);
+        _lists = new PagedList(keyValues, latest, _time);
+        _leases = new LeaseClient(new Lease.LeaseClient(invoker), _failover, _tokens);
+        _watches = new WatchMultiplexer(
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -63,7 +74,7 @@ public sealed class EtcdClient : IAsyncDisposable
     /// <summary>Reads one key, linearizable.</summary>
     /// <returns>The record, or <see langword="null"/>.</returns>
     public async Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) =>
-        (await _keyValues.GetAsync(KeyRange.Single(key), cancellationToken)).Record;
+        (await _keyValues.GetAsync(KeyRange.Single(key), cancellationToken).ConfigureAwait(false)).Record;
 
     /// <summary>Lists all keys with a prefix, in pages read at one revision. <see cref="EtcdClientOptions.RequestTimeout"/> holds for each page.</summary>
     public Task<EtcdListing> ListAsync(
@@ -120,13 +131,63 @@ public sealed class EtcdClient : IAsyncDisposable
         return _watches.Add(prefix, KeyRange.Prefix(prefix), startRevision, clusterId);
     }
 
+    /// <summary>Watches one key or a range. All watches of a client share one stream.</summary>
+    /// <param name="options">What to watch.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The start revision is negative.</exception>
+    public EtcdWatch Watch(EtcdWatchOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.StartRevision);
+        return _watches.Add(WatchTarget.From(options), options.StartRevision, options.ClusterId);
+    }
+
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {
-        var (status, endpoint) = await _caller.CallAnyAsync(EtcdMethods.Status, new StatusRequest(), cancellationToken);
+        var (status, endpoint) = await _failover.RunAsync(
+            new Operation { Name = nameof(Maintenance.MaintenanceClient.Status), Tokens = _tokens },
+            async attempt => (await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false), attempt.Endpoint),
+            cancellationToken).ConfigureAwait(false);
         var header = status.Header ?? new ResponseHeader();
-        return new EtcdMemberStatus(
-            endpoint.Address, status.Version, header.ClusterId, header.MemberId, status.Leader, header.Revision);
+        return new EtcdMemberStatus
+        {
+            Endpoint = endpoint.Address,
+            Version = status.Version,
+            ClusterId = header.ClusterId,
+            MemberId = header.MemberId,
+            LeaderId = status.Leader,
+            Revision = header.Revision,
+        };
+    }
+
+    /// <summary>
+    /// Makes a call invoker for the application's own stubs of etcd's services (locks, elections, users, maintenance, another etcd library),
+    /// over this client's endpoints, connections, TLS and auth token.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// Unary calls go to a member that works. Those that only read, and <c>LeaseRevoke</c>, are tried at one endpoint after another, each
+    /// with a short limit, until <see cref="EtcdClientOptions.RequestTimeout"/> or the call's own deadline passes: <c>Range</c>,
+    /// <c>LeaseTimeToLive</c>, <c>LeaseLeases</c>, <c>MemberList</c>, <c>Status</c>, <c>Hash</c>, <c>HashKV</c>, <c>AuthStatus</c>,
+    /// <c>UserGet</c>, <c>UserList</c>, <c>RoleGet</c>, <c>RoleList</c>, and <c>Leader</c> of an election. All others are sent once: they are
+    /// tried elsewhere only where no connection could be made, or with a new token where etcd refused the token, so that they surely were not
+    /// carried out. They have no limit but the call's deadline, for some wait (<c>Lock</c>, <c>Campaign</c>).
+    /// </para>
+    /// <para>
+    /// Streams are opened once, at one endpoint; whoever uses them opens another when one breaks, which then goes to a member that works. Read
+    /// them to the end or dispose them. <see cref="Watch(EtcdWatchOptions)"/> and <see cref="KeepLease"/> survive breaks by themselves.
+    /// </para>
+    /// <para>
+    /// The auth token is sent with each call, and fetched anew after etcd refused it; headers of the call's options are sent too, and a
+    /// <c>token</c> among them goes before ours. Failures are <see cref="Grpc.Core.RpcException"/>, cancellation by the caller included. The
+    /// invoker ends with this client and needs no disposal.
+    /// </para>
+    /// </remarks>
+    /// <exception cref="ObjectDisposedException">The client was disposed.</exception>
+    public Grpc.Core.CallInvoker CreateCallInvoker()
+    {
+        ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
+        return new UserCallInvoker(_failover, _tokens);
     }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>
@@ -137,10 +198,16 @@ public sealed class EtcdClient : IAsyncDisposable
             return;
         }
 
-        await _shutdown.CancelAsync();
-        await _keepers.DisposeAsync();
-        await _watches.DisposeAsync();
+        await _shutdown.CancelAsync().ConfigureAwait(false);
+        await _keepers.DisposeAsync().ConfigureAwait(false);
+        await _watches.DisposeAsync().ConfigureAwait(false);
         _leases.Dispose();
         _pool.Dispose();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
+        public static partial void PasswordInClear(ILogger logger, Uri endpoint);
     }
 }

@@ -1,10 +1,17 @@
 namespace Discovery.Etcd;
 
 /// <summary>All records under a prefix, as they stood at one revision.</summary>
-/// <param name="Items">The records, ordered by key.</param>
-/// <param name="Revision">The revision they all belong to; a watch that starts at <c>Revision + 1</c> misses nothing.</param>
-/// <param name="ClusterId">The cluster that answered.</param>
-public sealed record EtcdListing(IReadOnlyList<EtcdKeyValue> Items, long Revision, ulong ClusterId);
+public sealed record EtcdListing
+{
+    /// <summary>The records, ordered by key.</summary>
+    public required IReadOnlyList<EtcdKeyValue> Items { get; init; }
+
+    /// <summary>The revision they all belong to; a watch that starts at <c>Revision + 1</c> misses nothing.</summary>
+    public required long Revision { get; init; }
+
+    /// <summary>The cluster that answered.</summary>
+    public required ulong ClusterId { get; init; }
+}
 
 /// <summary>What a read may cost and promise.</summary>
 public enum EtcdReadConsistency

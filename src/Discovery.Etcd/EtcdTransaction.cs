@@ -17,7 +17,14 @@ public sealed class EtcdTransaction
 }
 
 /// <summary>The outcome of a transaction.</summary>
-/// <param name="Succeeded">Whether all comparisons held.</param>
-/// <param name="Revision">The cluster's revision after it.</param>
-/// <param name="Reads">The records that the <see cref="EtcdOperation.Get"/> operations which ran found, in order; <see langword="null"/> for an absent key.</param>
-public sealed record EtcdTransactionResult(bool Succeeded, long Revision, IReadOnlyList<EtcdKeyValue?> Reads);
+public sealed record EtcdTransactionResult
+{
+    /// <summary>Whether all comparisons held.</summary>
+    public required bool Succeeded { get; init; }
+
+    /// <summary>The cluster's revision after it.</summary>
+    public required long Revision { get; init; }
+
+    /// <summary>The records that the <see cref="EtcdOperation.Get"/> operations which ran found, in order; <see langword="null"/> for an absent key.</summary>
+    public required IReadOnlyList<EtcdKeyValue?> Reads { get; init; }
+}

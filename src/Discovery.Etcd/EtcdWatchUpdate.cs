@@ -1,6 +1,6 @@
 namespace Discovery.Etcd;
 
-/// <summary>What kind of news a watch brings.</summary>
+/// <summary>What a watch tells its reader.</summary>
 public enum EtcdWatchUpdateKind
 {
     /// <summary>Keys changed; all events of one revision come together.</summary>
@@ -12,7 +12,7 @@ public enum EtcdWatchUpdateKind
     /// <summary>The watch is open, for the first time or again, at some endpoint.</summary>
     Opened,
 
-    /// <summary>The stream broke; the watch re-opens by itself from where it was.</summary>
+    /// <summary>The stream broke; the watch re-opens by itself from where it was. Published once until <see cref="Opened"/>.</summary>
     Interrupted,
 
     /// <summary>
@@ -24,18 +24,54 @@ public enum EtcdWatchUpdateKind
 
     /// <summary>etcd refused the watch, e.g. for missing permission. The watch tries again by itself, in growing intervals.</summary>
     Rejected,
+
+    /// <summary>
+    /// No stream could be opened for about 2 s, nor can it now: etcd is down, or its members refuse for want of a leader. The watch goes on
+    /// trying. Who must know of changes meanwhile can list, which may work where watches do not. Published once until <see cref="Opened"/>,
+    /// after <see cref="Interrupted"/>.
+    /// </summary>
+    Unavailable,
 }
 
-/// <summary>News of a watch.</summary>
-/// <param name="Kind">What kind of news.</param>
-/// <param name="Revision">The revision up to which the watch has now seen everything.</param>
-/// <param name="Events">The changes; empty unless <see cref="EtcdWatchUpdateKind.Changed"/>.</param>
-/// <param name="Error">Why, for <see cref="EtcdWatchUpdateKind.Interrupted"/>, <see cref="EtcdWatchUpdateKind.ListAgain"/> and
-/// <see cref="EtcdWatchUpdateKind.Rejected"/>.</param>
-public sealed record EtcdWatchUpdate(
-    EtcdWatchUpdateKind Kind, long Revision, IReadOnlyList<EtcdWatchEvent> Events, EtcdException? Error = null);
+/// <summary>What a watch tells its reader.</summary>
+public sealed record EtcdWatchUpdate
+{
+    /// <summary>What it is about.</summary>
+    public required EtcdWatchUpdateKind Kind { get; init; }
+
+    /// <summary>The revision up to which the watch has now seen everything.</summary>
+    public required long Revision { get; init; }
+
+    /// <summary>The changes; empty unless <see cref="EtcdWatchUpdateKind.Changed"/>.</summary>
+    public IReadOnlyList<EtcdWatchEvent> Events { get; init; } = [];
+
+    /// <summary>
+    /// Why, for <see cref="EtcdWatchUpdateKind.Interrupted"/>, <see cref="EtcdWatchUpdateKind.Unavailable"/>,
+    /// <see cref="EtcdWatchUpdateKind.ListAgain"/> and <see cref="EtcdWatchUpdateKind.Rejected"/>.
+    /// </summary>
+    public EtcdException? Error { get; init; }
+
+    /// <summary>The cluster that the watch follows; 0 while none has answered.</summary>
+    public ulong ClusterId { get; init; }
+
+    /// <summary>
+    /// For <see cref="EtcdWatchUpdateKind.ListAgain"/> after a compaction: the revision where the history begins now. 0 otherwise.
+    /// </summary>
+    public long CompactRevision { get; init; }
+}
 
 /// <summary>One change of one key.</summary>
-/// <param name="Deleted">Whether the key was deleted (or its lease ended); else it was put.</param>
-/// <param name="Record">The record as it now stands; for a deletion key and mod revision only.</param>
-public readonly record struct EtcdWatchEvent(bool Deleted, EtcdKeyValue Record);
+public readonly record struct EtcdWatchEvent
+{
+    /// <summary>Whether the key was deleted (or its lease ended); else it was put.</summary>
+    public required bool Deleted { get; init; }
+
+    /// <summary>The record as it now stands; for a deletion key and mod revision only.</summary>
+    public required EtcdKeyValue Record { get; init; }
+
+    /// <summary>
+    /// The record as it stood before; <see langword="null"/> where there was none, where it was compacted, and unless
+    /// <see cref="EtcdWatchOptions.WithPrevious"/> asked for it.
+    /// </summary>
+    public EtcdKeyValue? Previous { get; init; }
+}

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
+using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -42,16 +42,10 @@ internal sealed class ScriptedServer : IAsyncDisposable
     }
 
     /// <summary>Sets what a method does.</summary>
-    public void On<TRequest, TResponse>(EtcdMethod<TRequest, TResponse> method, Func<HttpContext, Task> handler)
-        where TRequest : IMessage<TRequest>
-        where TResponse : IMessage<TResponse>
-        => _handlers[method.Path] = handler;
+    public void On(string method, Func<HttpContext, Task> handler) => _handlers[method] = handler;
 
     /// <summary>Sets what a unary method answers.</summary>
-    public void On<TRequest, TResponse>(EtcdMethod<TRequest, TResponse> method, Func<TResponse> answer)
-        where TRequest : IMessage<TRequest>
-        where TResponse : IMessage<TResponse>
-        => On(method, http => AnswerAsync(http, answer()));
+    public void On(string method, Func<IMessage> answer) => On(method, http => AnswerAsync(http, answer()));
 
     public async ValueTask DisposeAsync()
     {
@@ -63,15 +57,15 @@ internal sealed class ScriptedServer : IAsyncDisposable
     /// <summary>A whole, well-formed answer.</summary>
     public static async Task AnswerAsync(HttpContext http, IMessage message)
     {
-        http.Response.ContentType = GrpcStatus.ContentType;
+        http.Response.ContentType = GrpcFraming.ContentType;
         await http.Response.Body.WriteAsync(GrpcFraming.Frame(message));
         http.Response.AppendTrailer("grpc-status", "0");
     }
 
     /// <summary>An error in the headers, as gRPC servers send it when they send no message.</summary>
-    public static Task RefuseAsync(HttpContext http, EtcdStatusCode code, string message)
+    public static Task RefuseAsync(HttpContext http, StatusCode code, string message)
     {
-        http.Response.ContentType = GrpcStatus.ContentType;
+        http.Response.ContentType = GrpcFraming.ContentType;
         http.Response.Headers["grpc-status"] = $"{(int)code}";
         http.Response.Headers["grpc-message"] = Uri.EscapeDataString(message);
         return Task.CompletedTask;
@@ -84,8 +78,9 @@ internal sealed class ScriptedServer : IAsyncDisposable
     private Task HandleAsync(HttpContext http)
     {
         var path = http.Request.Path.Value!;
-        _calls.Enqueue(path[(path.LastIndexOf('/') + 1)..]);
-        return _handlers.TryGetValue(path, out var handler) ? handler(http) : HangAsync(http);
+        var method = path[(path.LastIndexOf('/') + 1)..];
+        _calls.Enqueue(method);
+        return _handlers.TryGetValue(method, out var handler) ? handler(http) : HangAsync(http);
     }
 }
 

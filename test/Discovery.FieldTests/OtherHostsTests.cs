@@ -56,7 +56,7 @@ public sealed class OtherHostsTests
             }),
             metadata: "\"scheme\":\"https\"");
         using var client = field.Client(
-            o => o.Scheme = "https",
+            o => (o.Scheme, o.ConnectTimeout) = ("https", TimeSpan.FromSeconds(30)),
             b => b.ConfigureEtcdTransport(t => t.SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, errors) => !errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch) }));
         using var request = new HttpRequestMessage(HttpMethod.Get, "x") { Headers = { Host = "attacker.example.com" } };
 
@@ -73,7 +73,7 @@ public sealed class OtherHostsTests
         using var certificates = new TestCertificates("authority");
         using var certificate = certificates.Issue("localhost");
         await field.StartServerAsync(listen: l => l.UseHttps(certificate), metadata: "\"scheme\":\"https\"");
-        using var client = field.Client(o => o.Scheme = "https");
+        using var client = field.Client(o => (o.Scheme, o.ConnectTimeout) = ("https", TimeSpan.FromSeconds(30)));
 
         var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
 
@@ -100,7 +100,7 @@ public sealed class OtherHostsTests
             l => l.UseHttps(certificate),
             "\"scheme\":\"https\"");
         using var client = field.Client(
-            o => o.Scheme = "https",
+            o => (o.Scheme, o.ConnectTimeout) = ("https", TimeSpan.FromSeconds(30)),
             b => b.ConfigureEtcdTransport(t => t.SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true }));
 
         foreach (var (version, policy) in new[]

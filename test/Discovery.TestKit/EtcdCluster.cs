@@ -3,6 +3,8 @@ namespace Discovery.TestKit;
 /// <summary>A test's own etcd cluster, on free ports of the loopback interface.</summary>
 public sealed class EtcdCluster : IAsyncDisposable
 {
+    private const int MaxAttempts = 10;
+
     private readonly string _initialCluster;
 
     private EtcdCluster(IReadOnlyList<EtcdMember> members)
@@ -23,7 +25,7 @@ public sealed class EtcdCluster : IAsyncDisposable
     public static async Task<EtcdCluster> StartAsync(int size = 3, EtcdProcessOptions? options = null)
     {
         options ??= new EtcdProcessOptions { FastElections = size == 1 };
-        while (true)
+        for (var attempt = 1; ; attempt++)
         {
             // The token goes into the cluster's id, so members of different tests never talk to each other.
             var token = Guid.NewGuid().ToString("N");
@@ -45,6 +47,11 @@ public sealed class EtcdCluster : IAsyncDisposable
 
             // Somebody took a port first: others will do.
             await cluster.DisposeAsync();
+            if (attempt == MaxAttempts)
+            {
+                throw new InvalidOperationException(
+                    $"{MaxAttempts} times etcd found its ports taken:\n{string.Join('\n', cluster.Members.Select(m => m.Output))}");
+            }
         }
     }
 

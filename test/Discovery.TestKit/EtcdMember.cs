@@ -73,7 +73,7 @@ public sealed class EtcdMember : IAsyncDisposable
     {
         System.IO.Directory.CreateDirectory(Directory);
         _process = await OwnedProcess.StartAsync(
-            EtcdBinary.Etcd,
+            _options.Etcd ?? EtcdBinary.Etcd,
             [
                 "--name", Name,
                 "--data-dir", Path.Combine(Directory, "data"),
@@ -86,7 +86,7 @@ public sealed class EtcdMember : IAsyncDisposable
                 "--initial-cluster-state", "new",
                 "--log-level", "info",
                 "--logger", "zap",
-                .. _options.FastElections ? (string[])["--heartbeat-interval", "20", "--election-timeout", "200"] : [],
+                .. _options.FastElections ? EtcdProcessOptions.FastElectionArguments : [],
                 .. _options.ExtraArguments,
             ],
             Directory,
@@ -102,16 +102,16 @@ public sealed class EtcdMember : IAsyncDisposable
     internal async Task<bool> WaitUntilServingAsync()
     {
         var process = _process!;
-        await Eventually.IsTrue(() => process.HasExited || IsServing(process.Output), StartLimit, $"{Name} serves clients or ends");
-        if (!process.HasExited)
+        try
         {
+            await process.WaitForOutputAsync(IsServing, StartLimit);
             return true;
         }
-
-        await process.DisposeAsync();
-        return process.Output.Contains("address already in use", StringComparison.Ordinal)
-            ? false
-            : throw new InvalidOperationException($"etcd {Name} ended:\n{process.Output}");
+        catch (InvalidOperationException) when (process.FoundPortTaken)
+        {
+            await process.DisposeAsync();
+            return false;
+        }
     }
 
     private static bool IsServing(string output) =>

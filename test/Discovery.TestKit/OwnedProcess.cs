@@ -31,16 +31,21 @@ public sealed class OwnedProcess : IAsyncDisposable
         exit $code
         """;
 
+    // Longer than anything that works takes, on a busy machine too.
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
     private readonly Process _shell;
+    private readonly string _command;
     private readonly StringBuilder _output = new();
     private readonly TaskCompletionSource<int> _pid = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _reading;
     private bool _disposed;
 
-    private OwnedProcess(Process shell)
+    private OwnedProcess(Process shell, string command)
     {
         _shell = shell;
-        _reading = Task.WhenAll(ReadAsync(shell.StandardOutput), ReadAsync(shell.StandardError));
+        _command = command;
+        _reading = ReadAsync(shell);
     }
 
     /// <summary>The process id.</summary>
@@ -60,6 +65,9 @@ public sealed class OwnedProcess : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Whether it ended because another process had the port that it was to listen on.</summary>
+    public bool FoundPortTaken => HasExited && Output.Contains("address already in use", StringComparison.Ordinal);
 
     /// <summary>Starts a process.</summary>
     /// <param name="command">The path of the program.</param>
@@ -86,9 +94,42 @@ public sealed class OwnedProcess : IAsyncDisposable
             start.Environment[name] = value;
         }
 
-        var process = new OwnedProcess(Process.Start(start)!);
-        await process._pid.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        var process = new OwnedProcess(Process.Start(start)!, command);
+        await process._pid.Task.WaitAsync(Limit);
         return process;
+    }
+
+    /// <summary>Waits until it has written something, e.g. that it listens.</summary>
+    /// <param name="isMet">What its whole output has to fulfil.</param>
+    /// <param name="limit">30 seconds by default.</param>
+    /// <exception cref="InvalidOperationException">It ended before; has its output.</exception>
+    /// <exception cref="TimeoutException">It did not write it within the limit; has its output.</exception>
+    public async Task WaitForOutputAsync(Predicate<string> isMet, TimeSpan? limit = null)
+    {
+        try
+        {
+            await Eventually.IsTrue(() => HasExited || isMet(Output), limit ?? Limit);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{_command} runs, and did not write what was waited for within {limit ?? Limit}:\n{Output}", e);
+        }
+
+        if (HasExited)
+        {
+            await _reading.WaitAsync(Limit);
+            ThrowIfExited();
+        }
+    }
+
+    /// <summary>For waits for something that the process brings about: they fail at once, and say why, when it ended.</summary>
+    /// <exception cref="InvalidOperationException">It ended; has its output.</exception>
+    public void ThrowIfExited()
+    {
+        if (HasExited)
+        {
+            throw new InvalidOperationException($"{_command} ended:\n{Output}");
+        }
     }
 
     /// <summary>Stops it in its tracks; it keeps its connections and answers nothing.</summary>
@@ -109,18 +150,27 @@ public sealed class OwnedProcess : IAsyncDisposable
         if (!_shell.HasExited)
         {
             await SignalAsync("KILL");
-            await _shell.WaitForExitAsync();
+            await _shell.WaitForExitAsync().WaitAsync(Limit);
         }
 
-        await _reading;
+        await _reading.WaitAsync(Limit);
     }
 
     /// <summary>Asks it to end, and waits.</summary>
+    /// <exception cref="TimeoutException">It did not end within 30 seconds; has its output.</exception>
     public async Task TerminateAsync()
     {
         await SignalAsync("TERM");
-        await _shell.WaitForExitAsync();
-        await _reading;
+        try
+        {
+            await _shell.WaitForExitAsync().WaitAsync(Limit);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{_command} did not end within {Limit} after SIGTERM:\n{Output}", e);
+        }
+
+        await _reading.WaitAsync(Limit);
     }
 
     /// <inheritdoc />
@@ -162,6 +212,12 @@ public sealed class OwnedProcess : IAsyncDisposable
         await kill.WaitForExitAsync();
     }
 
+    private async Task ReadAsync(Process shell)
+    {
+        await Task.WhenAll(ReadAsync(shell.StandardOutput), ReadAsync(shell.StandardError));
+        _pid.TrySetException(new InvalidOperationException("The process could not be started: " + Output));
+    }
+
     private async Task ReadAsync(StreamReader reader)
     {
         while (await reader.ReadLineAsync() is { } line)
@@ -177,7 +233,5 @@ public sealed class OwnedProcess : IAsyncDisposable
                 _output.AppendLine(line);
             }
         }
-
-        _pid.TrySetException(new InvalidOperationException("The process could not be started: " + Output));
     }
 }

@@ -93,7 +93,7 @@ internal sealed partial class InstanceDialer(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "No connection to {Address} of service '{Service}': {Reason}. The same reason is not logged again.")]
+        [LoggerMessage(2601, LogLevel.Information, "No connection to {Address} of service '{Service}': {Reason}. The same reason is not logged again.")]
         public static partial void ConnectFailed(ILogger logger, string address, string service, string reason);
     }
 }

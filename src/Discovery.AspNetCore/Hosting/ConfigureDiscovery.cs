@@ -24,6 +24,7 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
 
         // A list for one service stands in place of the general one; the binder would add to it.
         options.AllowedNetworks = Sections.ReadList(section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
+        options.Instances = Sections.ReadList(section, nameof(options.Instances)) ?? options.Instances;
         options.AllowedPorts = Sections.ReadList(section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;
     }
 }

@@ -1,6 +1,7 @@
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
@@ -28,18 +29,8 @@ public static class EtcdServiceCollectionExtensions
     /// <returns>The services.</returns>
     public static IServiceCollection AddEtcdClient(this IServiceCollection services, Action<EtcdClientOptions>? configure = null)
     {
-        services.AddLogging();
-        services.TryAddSingleton(TimeProvider.System);
-
-        // A bare service collection, as in a tool or a test, has no configuration; code then sets everything.
-        services.TryAddSingleton<IConfiguration>(static _ => new ConfigurationBuilder().Build());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<EtcdClientOptions>, ConfigureEtcdClient>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdClientOptions>, ValidateEtcdClient>());
-        services.AddOptions<EtcdClientOptions>().ValidateOnStart();
-        services.TryAddSingleton(static s => new EtcdClient(
-            s.GetRequiredService<IOptions<EtcdClientOptions>>().Value,
-            s.GetRequiredService<ILoggerFactory>(),
-            s.GetRequiredService<TimeProvider>()));
+        AddClientAndLayouts(services);
+        EtcdUse.Of(services).IsRequired = true;
         return Configure(services, configure);
     }
 
@@ -53,7 +44,7 @@ public static class EtcdServiceCollectionExtensions
     public static IServiceCollection AddEtcdRegistration(
         this IServiceCollection services, Action<EtcdRegistrationOptions>? configure = null)
     {
-        services.AddEtcdClient();
+        AddClientAndLayouts(services);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<EtcdRegistrationOptions>, ConfigureRegistration>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
@@ -77,7 +68,7 @@ public static class EtcdServiceCollectionExtensions
     /// <returns>The services.</returns>
     public static IServiceCollection AddEtcdDiscovery(this IServiceCollection services, Action<EtcdDiscoveryOptions>? configure = null)
     {
-        services.AddEtcdClient();
+        AddClientAndLayouts(services);
         if (services.All(static d => d.ServiceType != typeof(ClientCatalog)))
         {
             services.AddSingleton(new ClientCatalog());
@@ -87,9 +78,19 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<PolicyCatalog>();
-        services.TryAddSingleton<IServiceSource, EtcdServiceSource>();
+        services.TryAddSingleton<IServiceSource>(static s =>
+        {
+            var client = new Lazy<EtcdClient>(s.GetRequiredService<EtcdClient>);
+            if (s.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints.Count > 0)
+            {
+                // Made before the directory, and so disposed after it.
+                _ = client.Value;
+            }
+
+            return new EtcdServiceSource(client);
+        });
         services.TryAddSingleton<ServiceDirectory>();
-        services.TryAddSingleton<IServiceDirectory>(static s => s.GetRequiredService<ServiceDirectory>());
+        services.TryAdd(EtcdUse.DescribeOwnDirectory());
         services.TryAddSingleton<PoolCache>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
@@ -99,6 +100,25 @@ public static class EtcdServiceCollectionExtensions
         }
 
         return services;
+    }
+
+    /// <summary>What registration and discovery share. Unlike <see cref="AddEtcdClient"/> it does not say that the client is used.</summary>
+    private static void AddClientAndLayouts(IServiceCollection services)
+    {
+        _ = EtcdUse.Of(services);
+        services.AddLogging();
+        services.TryAddSingleton(TimeProvider.System);
+
+        // A bare service collection, as in a tool or a test, has no configuration; code then sets everything.
+        services.TryAddSingleton<IConfiguration>(static _ => new ConfigurationBuilder().Build());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<EtcdClientOptions>, ConfigureEtcdClient>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdClientOptions>, ValidateEtcdClient>());
+        services.AddOptions<EtcdClientOptions>().ValidateOnStart();
+        services.TryAddSingleton(static s => new EtcdClient(
+            s.GetRequiredService<IOptions<EtcdClientOptions>>().Value,
+            s.GetRequiredService<ILoggerFactory>(),
+            s.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton<LayoutCatalog>();
     }
 
     private static IServiceCollection Configure<TOptions>(IServiceCollection services, Action<TOptions>? configure)

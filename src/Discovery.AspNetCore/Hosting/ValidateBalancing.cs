@@ -1,5 +1,6 @@
 using System.Globalization;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Balancing.Steps;
 
 namespace Discovery.AspNetCore.Hosting;
 

@@ -4,17 +4,18 @@ using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
+using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says what is wrong with the settings of discovery: each failure names the setting, its value and a valid one.</summary>
-internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies) : IValidateOptions<EtcdDiscoveryOptions>
+internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts) : IValidateOptions<EtcdDiscoveryOptions>
 {
     public ValidateOptionsResult Validate(string? name, EtcdDiscoveryOptions options)
     {
         var section = Sections.Discovery;
-        List<string> failures = [.. options.Validate(section), .. Validate(options, section)];
+        List<string> failures = [.. options.Validate(section), .. Validate(options, section), .. ValidateInstances(name, options)];
         if (failures.Count == 0)
         {
             return ValidateOptionsResult.Success;
@@ -28,10 +29,10 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
 
     private IEnumerable<string> Validate(EtcdDiscoveryOptions options, string section)
     {
-        var layoutProblem = LayoutCatalog.TryParse(options.Layout, out var layouts, out var unreadable) switch
+        var layoutProblem = layouts.TryParse(options.Layout, out var parsed, out var unreadable) switch
         {
             false => $"{section}:Layout is '{options.Layout}': {unreadable}.",
-            true when layouts!.Count > 1 => $"{section}:Layout is '{options.Layout}'; a service is read in one layout, e.g. {layouts[0].Name}.",
+            true when parsed!.Count > 1 => $"{section}:Layout is '{options.Layout}'; a service is read in one layout, e.g. {parsed[0].Name}.",
             _ => null,
         };
         string?[] problems =
@@ -66,6 +67,29 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
                 .Select(n => $"{section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
             .Concat(options.AllowedPorts.Where(static p => !AddressFilter.TryParsePorts(p, out _))
                 .Select(p => $"{section}:AllowedPorts has '{p}'; it must be a port or a range, e.g. 5000 or 8000-8999."));
+    }
+
+    private IEnumerable<string> ValidateInstances(string? name, EtcdDiscoveryOptions options)
+    {
+        if (string.IsNullOrEmpty(name))
+        {
+            if (options.Instances.Count > 0)
+            {
+                yield return $"{Sections.Discovery}:Instances is '{string.Join(',', options.Instances)}', for all services; set it for one, "
+                    + $"e.g. {Sections.Services}:greeter:Instances to 127.0.0.1:5001.";
+            }
+
+            yield break;
+        }
+
+        var setting = $"{Sections.Services}:{clients.ServiceOf(name)}:Instances";
+        foreach (var text in options.Instances)
+        {
+            if (!StaticService.TryRead("service", text, out _, out var problem))
+            {
+                yield return $"{setting} has '{text}': {problem}; valid is e.g. 127.0.0.1:5001 or https://greeter.example.com.";
+            }
+        }
     }
 
     private static string? TooShort(string section, string setting, TimeSpan value, string example)

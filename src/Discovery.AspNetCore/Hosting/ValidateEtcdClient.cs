@@ -4,10 +4,15 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says at start what is wrong with the settings of the etcd client.</summary>
-internal sealed class ValidateEtcdClient : IValidateOptions<EtcdClientOptions>
+internal sealed class ValidateEtcdClient(EtcdUse use, IServiceProvider services) : IValidateOptions<EtcdClientOptions>
 {
     public ValidateOptionsResult Validate(string? name, EtcdClientOptions options)
     {
+        if (options.Endpoints.Count == 0 && !use.IsNeeded(services))
+        {
+            return ValidateOptionsResult.Success;
+        }
+
         var failures = options.Validate();
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }

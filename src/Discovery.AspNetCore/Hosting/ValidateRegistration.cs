@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says what is wrong with the registration's settings: each failure names the setting, its value and a valid one.</summary>
-internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValidateOptions<EtcdRegistrationOptions>
+internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCatalog layouts) : IValidateOptions<EtcdRegistrationOptions>
 {
     private const string Section = Sections.Registration;
     private static readonly TimeSpan LeastTimeToLive = TimeSpan.FromSeconds(2);
@@ -27,7 +27,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }
 
-    private static IEnumerable<string> Names(EtcdRegistrationOptions options)
+    private IEnumerable<string> Names(EtcdRegistrationOptions options)
     {
         if (string.IsNullOrWhiteSpace(options.ServiceName) && options.Services.Count == 0)
         {
@@ -44,7 +44,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
                 + "that no other process has.";
         }
 
-        if (!LayoutCatalog.TryParse(options.Layout, out _, out var layoutProblem))
+        if (!layouts.TryParse(options.Layout, out _, out var layoutProblem))
         {
             yield return $"{Section}:Layout is '{options.Layout}': {layoutProblem}.";
         }
@@ -56,7 +56,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host) : IValida
                 yield return $"{Section}:Services: {nameProblem}.";
             }
 
-            if (service.Layout is not null && !LayoutCatalog.TryParse(service.Layout, out _, out layoutProblem))
+            if (service.Layout is not null && !layouts.TryParse(service.Layout, out _, out layoutProblem))
             {
                 yield return $"{Section}:Services:{name}:Layout is '{service.Layout}': {layoutProblem}.";
             }

@@ -103,7 +103,7 @@ internal sealed partial class InstanceContext
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "Instance {Address} of service {Service} is ejected for {Duration}: {Reason}.")]
+        [LoggerMessage(2201, LogLevel.Warning, "Instance {Address} of service {Service} is ejected for {Duration}: {Reason}.")]
         public static partial void Ejected(ILogger logger, string service, string address, TimeSpan duration, string reason);
     }
 }

@@ -21,10 +21,18 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     private bool _onProbation;
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
-    public double FailureRate => Volatile.Read(ref _failureRate);
+    public double FailureRate
+    {
+        get => Volatile.Read(ref _failureRate);
+        set => Volatile.Write(ref _failureRate, value);
+    }
 
     /// <summary>When the latest ejection ends or ended, as a timestamp of the clock.</summary>
-    public long EjectedUntil => Volatile.Read(ref _ejectedUntil);
+    public long EjectedUntil
+    {
+        get => Volatile.Read(ref _ejectedUntil);
+        set => Volatile.Write(ref _ejectedUntil, value);
+    }
 
     public bool WantsEjection(long now) => EjectedUntil > now;
 

@@ -48,6 +48,9 @@ internal struct LatencyEstimate
     /// <summary>Whether no call was ever made.</summary>
     public readonly bool IsUntried => _progressAt == Never;
 
+    /// <summary>Takes a latency as learnt just now.</summary>
+    public void Set(long ticks, long now) => (_ticks, _updatedAt, _progressAt) = (ticks, now, now);
+
     /// <summary>The first of possibly many waiting calls begins to wait.</summary>
     public void OnWaitBegins(long now) => _progressAt = now;
 

@@ -86,7 +86,7 @@ internal sealed partial class RetiredInstances : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "{Calls} calls to {Address} of service '{Service}' go on {Limit} after it left; its connections are closed.")]
+        [LoggerMessage(2202, LogLevel.Warning, "{Calls} calls to {Address} of service '{Service}' go on {Limit} after it left; its connections are closed.")]
         public static partial void Cut(ILogger logger, int calls, string address, string service, TimeSpan limit);
     }
 }

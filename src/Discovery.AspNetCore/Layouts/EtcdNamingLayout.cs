@@ -25,9 +25,11 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
         _ => root + "/",
     };
 
-    public string Name => _root == DefaultRoot ? LayoutName : $"{LayoutName}:{_root}";
+    public string Name => LayoutName;
 
     public bool SupportsDraining => true;
+
+    public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root);
 
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 

@@ -3,17 +3,34 @@ using System.Diagnostics.CodeAnalysis;
 namespace Discovery.AspNetCore.Layouts;
 
 /// <summary>
-/// The known layouts, by the words used in settings: <c>EtcdNaming</c>, or <c>EtcdNaming:openim/</c> with another root;
-/// several are separated by commas.
+/// Finds layouts by the words of a setting: the built-in ones and those the application registered, which win. A setting is a name, or
+/// <c>EtcdNaming:openim/</c> with another root; several are separated by commas.
 /// </summary>
-internal static class LayoutCatalog
+internal sealed class LayoutCatalog
 {
-    private const string ValidExamples =
-        $"valid are {EtcdNamingLayout.LayoutName} and {OpenImLayout.LayoutName}, each with an optional root, "
-        + $"e.g. {EtcdNamingLayout.LayoutName}:{EtcdNamingLayout.DefaultRoot}";
+    private readonly Dictionary<string, IServiceLayout> _byName = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Collects the layouts.</summary>
+    /// <param name="registered">The application's own.</param>
+    public LayoutCatalog(IEnumerable<IServiceLayout> registered)
+    {
+        IServiceLayout[] builtIn = [new EtcdNamingLayout(root: null), new OpenImLayout(root: null)];
+        foreach (var layout in builtIn.Concat(registered))
+        {
+            _byName[layout.Name] = layout;
+        }
+    }
+
+    private string ValidExamples
+        => $"valid are {string.Join(" and ", _byName.Values.Select(static l => l.Name))}, most with an optional root, "
+            + $"e.g. {ServiceLayouts.EtcdNaming}:{EtcdNamingLayout.DefaultRoot}";
+
+    /// <summary>Whether two layouts write to the same place in the same way.</summary>
+    public static bool AreSame(IServiceLayout one, IServiceLayout other)
+        => one.Name == other.Name && one.GetPrefix("service") == other.GetPrefix("service");
 
     /// <summary>Reads a setting.</summary>
-    public static bool TryParse(
+    public bool TryParse(
         string? text, [NotNullWhen(true)] out IReadOnlyList<IServiceLayout>? layouts, [NotNullWhen(false)] out string? problem)
     {
         layouts = null;
@@ -27,20 +44,12 @@ internal static class LayoutCatalog
         var found = new List<IServiceLayout>();
         foreach (var part in parts)
         {
-            var colon = part.IndexOf(':', StringComparison.Ordinal);
-            var name = colon < 0 ? part : part[..colon];
-            var root = colon < 0 ? null : part[(colon + 1)..];
-            IServiceLayout? layout =
-                name.Equals(EtcdNamingLayout.LayoutName, StringComparison.OrdinalIgnoreCase) ? new EtcdNamingLayout(root)
-                : name.Equals(OpenImLayout.LayoutName, StringComparison.OrdinalIgnoreCase) ? new OpenImLayout(root)
-                : null;
-            if (layout is null)
+            if (Find(part, out problem) is not { } layout)
             {
-                problem = $"there is no layout '{name}'; {ValidExamples}";
                 return false;
             }
 
-            if (found.TrueForAll(other => other.Name != layout.Name))
+            if (found.TrueForAll(other => !AreSame(other, layout)))
             {
                 found.Add(layout);
             }
@@ -52,6 +61,26 @@ internal static class LayoutCatalog
     }
 
     /// <summary>Reads a setting that was validated before.</summary>
-    public static IReadOnlyList<IServiceLayout> Parse(string? text)
+    public IReadOnlyList<IServiceLayout> Parse(string? text)
         => TryParse(text, out var layouts, out var problem) ? layouts : throw new ArgumentException(problem, nameof(text));
+
+    private IServiceLayout? Find(string part, out string problem)
+    {
+        problem = "";
+        var colon = part.IndexOf(':', StringComparison.Ordinal);
+        var name = colon < 0 ? part : part[..colon];
+        if (!_byName.TryGetValue(name, out var layout))
+        {
+            problem = $"there is no layout '{name}'; {ValidExamples}";
+            return null;
+        }
+
+        if (colon < 0)
+        {
+            return layout;
+        }
+
+        problem = $"the layout '{layout.Name}' has a fixed root; write {layout.Name} alone";
+        return layout.WithRoot(part[(colon + 1)..]);
+    }
 }

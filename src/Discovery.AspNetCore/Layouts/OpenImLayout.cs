@@ -15,9 +15,11 @@ internal sealed class OpenImLayout(string? root) : IServiceLayout
 
     private readonly string _schema = string.IsNullOrEmpty(root) ? DefaultSchema : root;
 
-    public string Name => _schema == DefaultSchema ? LayoutName : $"{LayoutName}:{_schema}";
+    public string Name => LayoutName;
 
     public bool SupportsDraining => false;
+
+    public IServiceLayout WithRoot(string root) => new OpenImLayout(root);
 
     public string GetPrefix(string serviceName) => $"{_schema}:///{serviceName}/";
 

@@ -12,6 +12,9 @@ internal sealed class FirstInstance
     /// <summary>Whether calls are to wait.</summary>
     public bool IsAwaited => _isAwaited;
 
+    /// <summary>Why the service could not be listed, if that was it.</summary>
+    public ServiceDiscoveryException? Failure { get; private set; }
+
     /// <summary>The service is known to stand otherwise than before.</summary>
     public void OnChanged(bool hasInstances)
     {
@@ -26,6 +29,13 @@ internal sealed class FirstInstance
         }
     }
 
+    /// <summary>The service could not be listed; calls get this error until that changes.</summary>
+    public void GiveUp(ServiceDiscoveryException failure)
+    {
+        Failure = failure;
+        _isAwaited = false;
+    }
+
     /// <summary>Nothing will change any more.</summary>
     public void Close()
     {
@@ -33,7 +43,7 @@ internal sealed class FirstInstance
         _seen.TrySetResult();
     }
 
-    /// <summary>Waits until there is an instance, or for so long.</summary>
+    /// <summary>Waits until there is an instance, at most for so long.</summary>
     public async ValueTask WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         try

@@ -11,15 +11,16 @@ namespace Discovery.AspNetCore.Pools;
 /// <summary>All pools of the process: one for each service, and one for each client that is customised.</summary>
 internal sealed class PoolCache(
     ClientCatalog clients,
-    ServiceDirectory directory,
+    IServiceDirectory directory,
     PolicyCatalog policies,
     IOptionsMonitor<EtcdDiscoveryOptions> options,
     IServiceSource source,
     TimeProvider time,
-    ILogger<ServicePool> logger,
+    ILoggerFactory loggers,
     IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
+    private readonly ConcurrentBag<SubscribedService> _subscribed = [];
 
     /// <summary>The pool of a registered client.</summary>
     public ServicePool OfClient(string clientName)
@@ -34,6 +35,12 @@ internal sealed class PoolCache(
 
     public void Dispose()
     {
+        foreach (var service in _subscribed)
+        {
+            // Its loop ends by itself; nobody waits for it.
+            _ = service.DisposeAsync().AsTask();
+        }
+
         // One that could not be made, for wrong settings, would say so again.
         foreach (var pool in _pools.Values.Where(static p => p.IsValueCreated))
         {
@@ -41,15 +48,36 @@ internal sealed class PoolCache(
         }
     }
 
+    /// <summary>
+    /// Calls go by the directory of the container, so an application that replaces it decides where they go. That of this library also
+    /// knows layouts and instances that code sets for one client.
+    /// </summary>
+    private IWatchedService GetService(string serviceName, EtcdDiscoveryOptions poolOptions)
+    {
+        if (directory is ServiceDirectory own)
+        {
+            return own.Get(serviceName, poolOptions);
+        }
+
+        var service = new SubscribedService(directory, serviceName, loggers.CreateLogger<IServiceDirectory>());
+        _subscribed.Add(service);
+        return service;
+    }
+
     private ServicePool Get(string optionsName, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
         => _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
         {
             var poolOptions = options.Get(name);
-            var filter = new AddressFilter(poolOptions, source.Endpoints.Any(static e => e.IsLoopback));
+            var logger = loggers.CreateLogger<InstanceState>();
+            var service = GetService(serviceName, poolOptions);
+
+            // What the settings or the application's own directory say is not another's word.
+            var isLocal = service is not ServiceWatcher || source.Endpoints.Any(static e => e.IsLoopback);
+            var filter = new AddressFilter(poolOptions, isLocal);
             return new ServicePool(
                 serviceName,
                 poolOptions,
-                directory.GetWatcher(serviceName, poolOptions),
+                service,
                 policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy"),
                 filter,
                 new TransportFactory(poolOptions, filter, transport, time, logger, meters),

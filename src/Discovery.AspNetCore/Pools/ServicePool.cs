@@ -15,7 +15,7 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
-    private readonly ServiceWatcher _watcher;
+    private readonly IWatchedService _service;
     private readonly IBalancingPolicy _policy;
     private readonly InstanceContext _context;
     private readonly TransportFactory _transports;
@@ -35,16 +35,16 @@ internal sealed partial class ServicePool : IDisposable
     public ServicePool(
         string serviceName,
         EtcdDiscoveryOptions options,
-        ServiceWatcher watcher,
+        IWatchedService service,
         IBalancingPolicy policy,
         AddressFilter filter,
         TransportFactory transports,
         TimeProvider time,
-        ILogger<ServicePool> logger)
+        ILogger logger)
     {
         ServiceName = serviceName;
         Options = options;
-        _watcher = watcher;
+        _service = service;
         _policy = policy;
         _filter = filter;
         _transports = transports;
@@ -55,8 +55,8 @@ internal sealed partial class ServicePool : IDisposable
         _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild };
         _retired = new RetiredInstances(time, logger);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _watcher.Feed.Published += OnPublished;
-        if (_watcher.Feed.Current is not null)
+        _service.Feed.Published += OnPublished;
+        if (_service.Feed.Current is not null)
         {
             TryRebuild();
         }
@@ -77,7 +77,7 @@ internal sealed partial class ServicePool : IDisposable
     public FirstInstance FirstInstance { get; } = new();
 
     /// <summary>How many records of the service are no instances.</summary>
-    public int SkippedRecords => _watcher.Status.SkippedRecords;
+    public int SkippedRecords => _service.Status.SkippedRecords;
 
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolSnapshot? Current => _current;
@@ -87,22 +87,27 @@ internal sealed partial class ServicePool : IDisposable
     public async ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
     {
         RebuildIfListed();
-        if (FirstInstance.IsAwaited)
+        var startedAt = Time.GetTimestamp();
+        if (_current is null && (FirstInstance.IsAwaited || _service.HasOwnLimit))
         {
-            await FirstInstance.WaitAsync(Options.ReadyTimeout, Time, cancellationToken).ConfigureAwait(false);
-            RebuildIfListed();
+            await WaitForListAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (FirstInstance.IsAwaited)
+        {
+            var left = Options.ReadyTimeout - Time.GetElapsedTime(startedAt);
+            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, Time, cancellationToken).ConfigureAwait(false);
+        }
+
         if (_current is null)
         {
-            throw _watcher.ExplainNotListed(Options.ReadyTimeout);
+            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(nameof(ServicePool));
         }
     }
 
     public void Dispose()
     {
-        _watcher.Feed.Published -= OnPublished;
+        _service.Feed.Published -= OnPublished;
         FirstInstance.Close();
         lock (_gate)
         {
@@ -121,9 +126,23 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>The snapshot may be there, and the pool's own turn with it a moment away, or it failed, and says so again.</summary>
     private void RebuildIfListed()
     {
-        if (_current is null && _watcher.Feed.Current is not null)
+        if (_current is null && _service.Feed.Current is not null)
         {
             Rebuild();
+        }
+    }
+
+    private async ValueTask WaitForListAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _service.WaitForReadyAsync(Options.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+            RebuildIfListed();
+        }
+        catch (ServiceDiscoveryException e)
+        {
+            FirstInstance.GiveUp(e);
+            throw;
         }
     }
 
@@ -169,7 +188,7 @@ internal sealed partial class ServicePool : IDisposable
         {
             // A full fence: a snapshot published from here on asks again, and one published before is seen below.
             Interlocked.Exchange(ref _rebuildPending, 0);
-            if (_disposed || _watcher.Feed.Current is not { } snapshot)
+            if (_disposed || _service.Feed.Current is not { } snapshot)
             {
                 return;
             }
@@ -277,11 +296,11 @@ internal sealed partial class ServicePool : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
+        [LoggerMessage(2301, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
             + "AllowedPorts, AllowLoopback); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
 
-        [LoggerMessage(2, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
+        [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
         public static partial void RebuildFailed(ILogger logger, string service, Exception exception);
     }
 }

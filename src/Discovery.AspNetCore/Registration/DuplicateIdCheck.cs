@@ -1,4 +1,3 @@
-using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Registration;
@@ -12,14 +11,14 @@ internal static class DuplicateIdCheck
     public static async Task RunAsync(EtcdClient client, Registrar registrar, TimeProvider time, CancellationToken cancellationToken)
     {
         var options = registrar.Options;
-        var suspects = await FindAsync(client, registrar, cancellationToken);
+        var suspects = await FindAsync(client, registrar, cancellationToken).ConfigureAwait(false);
         if (suspects.Count == 0)
         {
             return;
         }
 
-        await Task.Delay(options.TimeToLive + TimeSpan.FromSeconds(1), time, cancellationToken);
-        suspects.IntersectWith(await FindAsync(client, registrar, cancellationToken));
+        await Task.Delay(options.TimeToLive + TimeSpan.FromSeconds(1), time, cancellationToken).ConfigureAwait(false);
+        suspects.IntersectWith(await FindAsync(client, registrar, cancellationToken).ConfigureAwait(false));
         if (suspects.Count > 0)
         {
             registrar.ReportDuplicate(suspects.Select(static s => s.Key));
@@ -32,9 +31,9 @@ internal static class DuplicateIdCheck
         var found = new HashSet<(string, long)>();
         foreach (var (name, service) in RegistrationRecord.ServicesOf(registrar.Options))
         {
-            foreach (var layout in LayoutCatalog.Parse(service.Layout ?? registrar.Options.Layout))
+            foreach (var layout in registrar.Layouts.Parse(service.Layout ?? registrar.Options.Layout))
             {
-                var listing = await client.ListAsync(layout.GetPrefix(name), cancellationToken: cancellationToken);
+                var listing = await client.ListAsync(layout.GetPrefix(name), cancellationToken: cancellationToken).ConfigureAwait(false);
                 foreach (var record in listing.Items)
                 {
                     if (layout.TryRead(name, record, out var instance, out _) && instance.InstanceId == registrar.InstanceId

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -28,8 +29,15 @@ internal sealed partial class Registrar : IAsyncDisposable
     private bool _isReplacing;
 
     public Registrar(
-        EtcdClient client, DesiredRegistration desired, string instanceId, RegistrationOverrides overrides, TimeProvider time, ILogger logger)
+        EtcdClient client,
+        DesiredRegistration desired,
+        LayoutCatalog layouts,
+        string instanceId,
+        RegistrationOverrides overrides,
+        TimeProvider time,
+        ILogger logger)
     {
+        Layouts = layouts;
         _desired = desired;
         InstanceId = instanceId;
         _overrides = overrides;
@@ -37,9 +45,11 @@ internal sealed partial class Registrar : IAsyncDisposable
         _logger = logger;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
         _report = new RegistrationReport(logger);
-        _keeper.KeyTaken += _report.OnConflict;
+        _keeper.KeyConflict += _report.OnConflict;
         _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
     }
+
+    public LayoutCatalog Layouts { get; }
 
     public string InstanceId { get; }
 
@@ -79,7 +89,7 @@ internal sealed partial class Registrar : IAsyncDisposable
     {
         try
         {
-            await _keeper.FlushAsync(cancellationToken);
+            await _keeper.FlushAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectDisposedException)
         {
@@ -91,10 +101,10 @@ internal sealed partial class Registrar : IAsyncDisposable
     /// <param name="cancellationToken">Ends the waiting; the change is made all the same.</param>
     public async Task ApplyAsync(CancellationToken cancellationToken)
     {
-        await ReconcileAsync().WaitAsync(cancellationToken);
+        await ReconcileAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         if (!_stopping.IsCancellationRequested)
         {
-            await FlushAsync(cancellationToken);
+            await FlushAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -111,13 +121,13 @@ internal sealed partial class Registrar : IAsyncDisposable
             return;
         }
 
-        await _gate.WaitAsync();
+        await _gate.WaitAsync().ConfigureAwait(false);
         try
         {
             if (!_stopping.IsCancellationRequested)
             {
                 update();
-                await ReconcileGateHeldAsync();
+                await ReconcileGateHeldAsync().ConfigureAwait(false);
             }
         }
         catch (ObjectDisposedException)
@@ -136,24 +146,24 @@ internal sealed partial class Registrar : IAsyncDisposable
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _stopping.CancelAsync();
-        await _gate.WaitAsync(CancellationToken.None);
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
             // Without etcd no client learns of it, and serving on for longer would only delay the stop.
             var standing = Standing();
-            if (standing.Count > 0 && await PublishDrainingAsync(standing, cancellationToken))
+            if (standing.Count > 0 && await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false))
             {
                 Log.Draining(_logger, Options.DrainDelay);
-                await PauseAsync(Options.DrainDelay, cancellationToken);
+                await PauseAsync(Options.DrainDelay, cancellationToken).ConfigureAwait(false);
             }
 
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
-            var hasLeft = await DeregisterAsync(cancellationToken);
+            var hasLeft = await DeregisterAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)
             {
                 Log.Left(_logger, standing.Count);
-                await PauseAsync(Options.LeaveDelay, cancellationToken);
+                await PauseAsync(Options.LeaveDelay, cancellationToken).ConfigureAwait(false);
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
@@ -170,14 +180,14 @@ internal sealed partial class Registrar : IAsyncDisposable
     /// <summary>Deregisters at once if <see cref="StopAsync"/> was not called, as when the application's start failed.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
+        await _stopping.CancelAsync().ConfigureAwait(false);
         if (!_stopped)
         {
-            await DeregisterAsync(CancellationToken.None);
+            await DeregisterAsync(CancellationToken.None).ConfigureAwait(false);
             _stopped = true;
         }
 
-        await _keeper.DisposeAsync();
+        await _keeper.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task ReconcileGateHeldAsync()
@@ -185,7 +195,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         var before = Standing();
         IReadOnlyDictionary<string, RegistrationRecord> after = _overrides.IsWithdrawn || _overrides.IsUnhealthy
             ? new Dictionary<string, RegistrationRecord>()
-            : RegistrationRecord.Build(_desired, InstanceId, _overrides.Weight);
+            : RegistrationRecord.Build(_desired, Layouts, InstanceId, _overrides.Weight);
         _written = after;
         _replaced = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
         foreach (var (key, record) in after)
@@ -210,7 +220,7 @@ internal sealed partial class Registrar : IAsyncDisposable
 
         if (after.Count == 0)
         {
-            await RemoveReplacedGateHeldAsync();
+            await RemoveReplacedGateHeldAsync().ConfigureAwait(false);
         }
         else if (!_isReplacing)
         {
@@ -230,14 +240,14 @@ internal sealed partial class Registrar : IAsyncDisposable
             while (true)
             {
                 var change = _changes;
-                await _keeper.FlushAsync(_stopping.Token);
-                await _gate.WaitAsync(_stopping.Token);
+                await _keeper.FlushAsync(_stopping.Token).ConfigureAwait(false);
+                await _gate.WaitAsync(_stopping.Token).ConfigureAwait(false);
                 try
                 {
                     if (change == _changes)
                     {
                         _isReplacing = false;
-                        await RemoveReplacedGateHeldAsync();
+                        await RemoveReplacedGateHeldAsync().ConfigureAwait(false);
                         return;
                     }
                 }
@@ -255,7 +265,7 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     private async Task RemoveReplacedGateHeldAsync()
     {
-        await PublishDrainingAsync(_replaced, _stopping.Token);
+        await PublishDrainingAsync(_replaced, _stopping.Token).ConfigureAwait(false);
         if (_stopping.IsCancellationRequested)
         {
             return;
@@ -304,7 +314,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await publish(either.Token);
+            await publish(either.Token).ConfigureAwait(false);
             return true;
         }
         catch (ObjectDisposedException)
@@ -328,19 +338,18 @@ internal sealed partial class Registrar : IAsyncDisposable
     private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
         => await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    // The numbers go on after those of the service, which logs under the same name.
     private static partial class Log
     {
-        [LoggerMessage(11, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
+        [LoggerMessage(2711, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
         public static partial void Draining(ILogger logger, TimeSpan delay);
 
-        [LoggerMessage(12, LogLevel.Information, "This application left etcd ({Keys} keys).")]
+        [LoggerMessage(2712, LogLevel.Information, "This application left etcd ({Keys} keys).")]
         public static partial void Left(ILogger logger, int keys);
 
-        [LoggerMessage(13, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
+        [LoggerMessage(2713, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
         public static partial void NotPublished(ILogger logger, string what, TimeSpan limit, string reason);
 
-        [LoggerMessage(18, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
+        [LoggerMessage(2714, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
             + "was told that this application leaves; its keys go with their lease.")]
         public static partial void CutShort(ILogger logger);
     }

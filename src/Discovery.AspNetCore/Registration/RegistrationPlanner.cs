@@ -15,7 +15,7 @@ internal sealed partial class RegistrationPlanner(
     IConfiguration configuration,
     EtcdClient client,
     LocalAddresses addresses,
-    ILogger<RegistrationPlanner> logger)
+    ILogger<IServiceRegistration> logger)
 {
     private IReadOnlyList<string> _bound = [];
     private EtcdRegistrationOptions? _options;
@@ -47,7 +47,7 @@ internal sealed partial class RegistrationPlanner(
             IReadOnlyList<AdvertisedEndpoint> endpoints = [];
             if (options.Enabled)
             {
-                endpoints = await resolver.ResolveAsync(options, bound, cancellationToken);
+                endpoints = await resolver.ResolveAsync(options, bound, cancellationToken).ConfigureAwait(false);
                 WarnOfUnknownNames(options, endpoints);
             }
 
@@ -85,7 +85,7 @@ internal sealed partial class RegistrationPlanner(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "{Setting} names '{Endpoint}', but the endpoints are: {Known}. An endpoint goes by its name in "
+        [LoggerMessage(2741, LogLevel.Warning, "{Setting} names '{Endpoint}', but the endpoints are: {Known}. An endpoint goes by its name in "
             + "Kestrel:Endpoints, or else by its scheme.")]
         public static partial void UnknownEndpoint(ILogger logger, string setting, string endpoint, string known);
     }

@@ -24,15 +24,16 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
 
     /// <summary>The records that are to stand in etcd for this application, by key.</summary>
     /// <param name="desired">The settings and the endpoints.</param>
+    /// <param name="layouts">The layouts by name.</param>
     /// <param name="instanceId">The id of this process.</param>
     /// <param name="weight">The weight that overrides the settings.</param>
-    public static IReadOnlyDictionary<string, RegistrationRecord> Build(DesiredRegistration desired, string instanceId, int? weight)
+    public static IReadOnlyDictionary<string, RegistrationRecord> Build(DesiredRegistration desired, LayoutCatalog layouts, string instanceId, int? weight)
     {
         var (options, endpoints, _) = desired;
         var records = new Dictionary<string, RegistrationRecord>(StringComparer.Ordinal);
         foreach (var (name, service) in ServicesOf(options))
         {
-            var layouts = LayoutCatalog.Parse(service.Layout ?? options.Layout);
+            var written = layouts.Parse(service.Layout ?? options.Layout);
             foreach (var endpoint in endpoints)
             {
                 if (service.Endpoints.Count > 0 && !service.Endpoints.Contains(endpoint.Name, StringComparer.OrdinalIgnoreCase))
@@ -54,7 +55,7 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
                     Tags = [.. options.Tags.Concat(service.Tags).Distinct(StringComparer.Ordinal)],
                     Metadata = Merge(options, service, endpoint),
                 };
-                foreach (var layout in layouts)
+                foreach (var layout in written)
                 {
                     // A layout that cannot write a serving instance cannot register one at all.
                     if (layout.Write(instance) is { } value)

@@ -14,7 +14,7 @@ internal sealed partial class RegistrationReport(ILogger logger)
     public Exception? Problem => _conflict ?? _duplicate;
 
     public static bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
+        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored == lease.KeysDesired;
 
     /// <summary>A key of this application is owned by another process.</summary>
     public void OnConflict(EtcdKeyValue record) => _conflict = Report(
@@ -29,7 +29,7 @@ internal sealed partial class RegistrationReport(ILogger logger)
     /// <summary>Follows the lease. Never called twice at a time.</summary>
     public void OnLease(EtcdLeaseStatus lease, IEnumerable<string> keys)
     {
-        Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
+        Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
             _announced = null;
@@ -53,20 +53,19 @@ internal sealed partial class RegistrationReport(ILogger logger)
         return new InvalidOperationException(problem);
     }
 
-    // The numbers go on after those of the service and the registrar, which log under the same name.
     private static partial class Log
     {
-        [LoggerMessage(14, LogLevel.Error, "{Problem}")]
+        [LoggerMessage(2721, LogLevel.Error, "{Problem}")]
         public static partial void Problem(ILogger logger, string problem);
 
-        [LoggerMessage(15, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
+        [LoggerMessage(2722, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
 
-        [LoggerMessage(16, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
+        [LoggerMessage(2723, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
         public static partial void LeaseLost(ILogger logger, string? reason);
 
-        [LoggerMessage(17, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
+        [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
     }
 }

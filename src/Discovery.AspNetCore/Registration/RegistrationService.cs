@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
 using Microsoft.Extensions.Hosting;
@@ -15,9 +16,10 @@ internal sealed partial class RegistrationService(
     IOptions<EtcdClientOptions> clientOptions,
     RegistrationSettings settings,
     RegistrationPlanner planner,
+    LayoutCatalog layouts,
     HealthMonitor health,
     TimeProvider time,
-    ILogger<RegistrationService> logger,
+    ILogger<IServiceRegistration> logger,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
     private const int MaxWeight = 1_000_000;
@@ -64,7 +66,7 @@ internal sealed partial class RegistrationService(
     {
         try
         {
-            await RegisterAsync(cancellationToken);
+            await RegisterAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (lifetime?.ApplicationStopping.IsCancellationRequested == true)
         {
@@ -75,10 +77,10 @@ internal sealed partial class RegistrationService(
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         // The registrar first: its stop ends what the background may be waiting for.
-        await CancelBackgroundAsync();
+        await CancelBackgroundAsync().ConfigureAwait(false);
         if (_registrar is { } registrar)
         {
-            await registrar.StopAsync(cancellationToken);
+            await registrar.StopAsync(cancellationToken).ConfigureAwait(false);
         }
 
         await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -100,10 +102,10 @@ internal sealed partial class RegistrationService(
             return;
         }
 
-        await CancelBackgroundAsync();
+        await CancelBackgroundAsync().ConfigureAwait(false);
         if (_registrar is { } registrar)
         {
-            await registrar.DisposeAsync();
+            await registrar.DisposeAsync().ConfigureAwait(false);
         }
 
         await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -112,18 +114,20 @@ internal sealed partial class RegistrationService(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
-        var desired = await planner.PlanAsync(options, cancellationToken);
+        var desired = await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
         Announce(desired);
 
         // Switched off, nobody waits for the checks; should it be switched on, they have been asked by then.
-        _overrides.IsUnhealthy = options.Enabled ? !await health.CheckFirstAsync(options.Health, cancellationToken) : health.HasChecks(options.Health);
-        var registrar = new Registrar(client, desired, InstanceIdGenerator.Get(options), _overrides, time, logger);
+        _overrides.IsUnhealthy = options.Enabled
+            ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
+            : health.HasChecks(options.Health);
+        var registrar = new Registrar(client, desired, layouts, InstanceIdGenerator.Get(options), _overrides, time, logger);
         _registrar = registrar;
         _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
-        await registrar.ReconcileAsync();
+        await registrar.ReconcileAsync().ConfigureAwait(false);
         if (options.Enabled)
         {
-            await WaitForEtcdAsync(registrar, options, cancellationToken);
+            await WaitForEtcdAsync(registrar, options, cancellationToken).ConfigureAwait(false);
         }
 
         _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
@@ -161,11 +165,11 @@ internal sealed partial class RegistrationService(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await registrar.FlushAsync(either.Token);
+            await registrar.FlushAsync(either.Token).ConfigureAwait(false);
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
-                await client.GetStatusAsync(either.Token);
+                await client.GetStatusAsync(either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -193,8 +197,8 @@ internal sealed partial class RegistrationService(
 
         try
         {
-            await registrar.FlushAsync(_stop.Token);
-            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token);
+            await registrar.FlushAsync(_stop.Token).ConfigureAwait(false);
+            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
@@ -217,8 +221,8 @@ internal sealed partial class RegistrationService(
     {
         while (true)
         {
-            await Task.Delay(LookInterval, time, _stop.Token);
-            await ReloadAsync(registrar, onlyIfMoved: true);
+            await Task.Delay(LookInterval, time, _stop.Token).ConfigureAwait(false);
+            await ReloadAsync(registrar, onlyIfMoved: true).ConfigureAwait(false);
         }
     }
 
@@ -227,7 +231,7 @@ internal sealed partial class RegistrationService(
         try
         {
             // One at a time, and each with what is newest then: files are often reported twice.
-            await _reloading.WaitAsync(_stop.Token);
+            await _reloading.WaitAsync(_stop.Token).ConfigureAwait(false);
             try
             {
                 if (onlyIfMoved && !planner.IsOutdated)
@@ -235,7 +239,7 @@ internal sealed partial class RegistrationService(
                     return;
                 }
 
-                var desired = await planner.PlanAsync(settings.Current, _stop.Token);
+                var desired = await planner.PlanAsync(settings.Current, _stop.Token).ConfigureAwait(false);
                 if (desired.Problem is { } problem)
                 {
                     if (!onlyIfMoved || !planner.IsProvisional)
@@ -246,7 +250,7 @@ internal sealed partial class RegistrationService(
                     return;
                 }
 
-                await registrar.ReconcileAsync(desired);
+                await registrar.ReconcileAsync(desired).ConfigureAwait(false);
             }
             finally
             {
@@ -279,27 +283,27 @@ internal sealed partial class RegistrationService(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
+        [LoggerMessage(2701, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
         public static partial void SwitchedOff(ILogger logger);
 
-        [LoggerMessage(2, LogLevel.Error, "This application is not registered: {Problem}")]
+        [LoggerMessage(2702, LogLevel.Error, "This application is not registered: {Problem}")]
         public static partial void NothingToAdvertise(ILogger logger, string problem);
 
-        [LoggerMessage(3, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
+        [LoggerMessage(2703, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
             + "Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.")]
         public static partial void NoAddresses(ILogger logger);
 
-        [LoggerMessage(4, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
+        [LoggerMessage(2704, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
         public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
 
-        [LoggerMessage(5, LogLevel.Debug, "The check for another process with the same instance id ended early.")]
+        [LoggerMessage(2705, LogLevel.Debug, "The check for another process with the same instance id ended early.")]
         public static partial void CheckMissed(ILogger logger, Exception exception);
 
-        [LoggerMessage(6, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
+        [LoggerMessage(2706, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void ReloadNotUsed(ILogger logger, string problem);
 
-        [LoggerMessage(7, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}. {Problem}")]
+        [LoggerMessage(2707, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}. {Problem}")]
         public static partial void LookFailed(ILogger logger, TimeSpan pause, string problem);
     }
 }

@@ -13,7 +13,7 @@ internal sealed partial class RegistrationSettings(
     IOptions<EtcdRegistrationOptions> initial,
     IOptionsFactory<EtcdRegistrationOptions> factory,
     IConfiguration configuration,
-    ILogger<RegistrationSettings> logger)
+    ILogger<IServiceRegistration> logger)
 {
     private volatile EtcdRegistrationOptions? _changed;
 
@@ -69,10 +69,10 @@ internal sealed partial class RegistrationSettings(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
+        [LoggerMessage(2731, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void NotUsed(ILogger logger, string problem);
 
-        [LoggerMessage(2, LogLevel.Warning, "Etcd:Registration:{Setting} was changed; that has no effect before the next start.")]
+        [LoggerMessage(2732, LogLevel.Warning, "Etcd:Registration:{Setting} was changed; that has no effect before the next start.")]
         public static partial void NeedsRestart(ILogger logger, string setting);
     }
 }

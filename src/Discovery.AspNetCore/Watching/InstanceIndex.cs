@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Discovery.AspNetCore.Layouts;
+using System.Diagnostics.CodeAnalysis;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Watching;
@@ -67,7 +67,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
     private string? Set(EtcdKeyValue record, Entry? known)
     {
-        var read = layout.TryRead(serviceName, record, out var instance, out var problem);
+        var read = TryRead(record, out var instance, out var problem);
         Forget(record.Key, known, replacedBy: instance);
         _byKey[record.Key] = new Entry(record, instance);
         if (!read)
@@ -78,6 +78,21 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
         Add(record.Key, instance!);
         return null;
+    }
+
+    private bool TryRead(EtcdKeyValue record, [NotNullWhen(true)] out ServiceInstance? instance, out string? problem)
+    {
+        try
+        {
+            return layout.TryRead(serviceName, record, out instance, out problem);
+        }
+        catch (Exception e)
+        {
+            // The layout may be the application's own. Its fault costs this record only.
+            instance = null;
+            problem = $"the layout {layout.Name} failed: {e.Message}";
+            return false;
+        }
     }
 
     private void Add(string key, ServiceInstance instance)

@@ -8,39 +8,47 @@ namespace Discovery.AspNetCore.Watching;
 /// <summary>All watched services of the process.</summary>
 internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<(string Service, string Layout), Lazy<ServiceWatcher>> _watchers = new();
+    /// <summary>By name, and by where the instances come from: a layout and its prefix, or the settings.</summary>
+    private readonly ConcurrentDictionary<(string Service, string Layout, string Origin), Lazy<IWatchedService>> _services = new();
     private readonly IServiceSource _source;
     private readonly IOptionsMonitor<EtcdDiscoveryOptions> _options;
+    private readonly LayoutCatalog _layouts;
     private readonly TimeProvider _time;
-    private readonly ILogger<ServiceWatcher> _logger;
+    private readonly ILogger<IServiceDirectory> _logger;
     private readonly ServiceLister _lister;
     private volatile bool _disposed;
 
     public ServiceDirectory(
-        IServiceSource source, IOptionsMonitor<EtcdDiscoveryOptions> options, TimeProvider time, ILogger<ServiceWatcher> logger)
+        IServiceSource source,
+        IOptionsMonitor<EtcdDiscoveryOptions> options,
+        LayoutCatalog layouts,
+        TimeProvider time,
+        ILogger<IServiceDirectory> logger)
     {
         _source = source;
         _options = options;
+        _layouts = layouts;
         _time = time;
         _logger = logger;
         _lister = new ServiceLister(source, time);
     }
 
     public IReadOnlyCollection<ServiceStatus> Services
-        => [.. _watchers.Values.Select(static w => w.Value.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
+        => [.. _services.Values.Select(static s => s.Value.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
 
-    public ServiceSnapshot? GetSnapshot(string serviceName) => GetWatcher(serviceName).Feed.Current;
+    public ServiceSnapshot? GetSnapshot(string serviceName) => Get(serviceName).Feed.Current;
 
-    public ServiceStatus GetStatus(string serviceName) => GetWatcher(serviceName).Status;
+    public ServiceStatus GetStatus(string serviceName) => Get(serviceName).Status;
 
     public ValueTask<ServiceSnapshot> WaitForReadyAsync(string serviceName, CancellationToken cancellationToken = default)
-        => GetWatcher(serviceName).WaitForReadyAsync(cancellationToken);
+        => Get(serviceName).WaitForReadyAsync(_options.Get(serviceName).ReadyTimeout, cancellationToken);
 
     public IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default)
-        => GetWatcher(serviceName).Feed.ReadAllAsync(cancellationToken);
+        => Get(serviceName).Feed.ReadAllAsync(cancellationToken);
 
-    /// <summary>The watcher of a service in the layout of these options. The first caller's other settings apply to the watcher.</summary>
-    public ServiceWatcher GetWatcher(string serviceName, EtcdDiscoveryOptions? options = null)
+    /// <summary>The service as these options have it. The first caller's other settings apply.</summary>
+    /// <exception cref="ArgumentException">The name is no service name, or etcd is needed and <c>Etcd:Endpoints</c> is empty.</exception>
+    public IWatchedService Get(string serviceName, EtcdDiscoveryOptions? options = null)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (ServiceNames.GetProblem(serviceName) is { } problem)
@@ -49,19 +57,15 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         }
 
         options ??= _options.Get(serviceName);
-        var layout = LayoutCatalog.Parse(options.Layout)[0];
-        var watcher = _watchers.GetOrAdd(
-            (serviceName, layout.Name),
-            key => new Lazy<ServiceWatcher>(
-                () => new ServiceWatcher(key.Service, layout, options, _source, _lister, _time, _logger))).Value;
+        var service = options.Instances.Count > 0 ? GetStatic(serviceName, options) : GetWatched(serviceName, options);
         if (_disposed)
         {
             // Added while the others were being disposed, or after.
-            _ = watcher.DisposeAsync().AsTask();
+            _ = service.DisposeAsync().AsTask();
             throw new ObjectDisposedException(nameof(IServiceDirectory));
         }
 
-        return watcher;
+        return service;
     }
 
     public async ValueTask DisposeAsync()
@@ -73,11 +77,27 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         }
 
         _disposed = true;
-        foreach (var watcher in _watchers.Values.Where(static w => w.IsValueCreated))
+        foreach (var service in _services.Values.Where(static s => s.IsValueCreated))
         {
-            await watcher.Value.DisposeAsync();
+            await service.Value.DisposeAsync().ConfigureAwait(false);
         }
 
         _lister.Dispose();
+    }
+
+    private IWatchedService GetStatic(string serviceName, EtcdDiscoveryOptions options)
+        => _services.GetOrAdd(
+            (serviceName, "", string.Join(',', options.Instances)),
+            key => new Lazy<IWatchedService>(() => new StaticService(key.Service, options.Instances, _time))).Value;
+
+    private IWatchedService GetWatched(string serviceName, EtcdDiscoveryOptions options)
+    {
+        // Here rather than in the watcher's loop: without endpoints this throws, and the caller is to see it.
+        _ = _source.Endpoints;
+        var layout = _layouts.Parse(options.Layout)[0];
+        return _services.GetOrAdd(
+            (serviceName, layout.Name, layout.GetPrefix(serviceName)),
+            key => new Lazy<IWatchedService>(
+                () => new ServiceWatcher(key.Service, layout, options, _source, _lister, _time, _logger))).Value;
     }
 }

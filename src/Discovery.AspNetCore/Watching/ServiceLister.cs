@@ -36,10 +36,10 @@ internal sealed class ServiceLister : IDisposable
     public async ValueTask<EtcdListing> ListOnceAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
     {
         var gate = consistency == EtcdReadConsistency.Linearizable ? _agreed : _own;
-        await gate.WaitAsync(cancellationToken);
+        await gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return await _source.ListAsync(prefix, consistency, cancellationToken);
+            return await _source.ListAsync(prefix, consistency, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -66,7 +66,7 @@ internal sealed class ServiceLister : IDisposable
                 },
             })
             .Build();
-        return await pipeline.ExecuteAsync(ct => ListOnceAsync(prefix, EtcdReadConsistency.Linearizable, ct), cancellationToken);
+        return await pipeline.ExecuteAsync(ct => ListOnceAsync(prefix, EtcdReadConsistency.Linearizable, ct), cancellationToken).ConfigureAwait(false);
     }
 
     public void Dispose()

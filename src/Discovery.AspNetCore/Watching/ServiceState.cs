@@ -1,4 +1,3 @@
-using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -33,7 +32,7 @@ internal sealed partial class ServiceState(
     public TimeSpan? NextRelease => _held.NextRelease;
 
     /// <summary>All records as etcd has them.</summary>
-    public EtcdListing ToListing() => new([.. _index.Records], _revision, ClusterId);
+    public EtcdListing ToListing() => new() { Items = [.. _index.Records], Revision = _revision, ClusterId = ClusterId };
 
     /// <summary>Whether a list says nothing that is not known already.</summary>
     public bool Confirms(EtcdListing listing) => Continues(listing) && _index.Has(listing.Items);
@@ -133,8 +132,13 @@ internal sealed partial class ServiceState(
         _index.Vanished.Clear();
         _index.Appeared.Clear();
         LogHold(heldBefore, _held.ByAddress.Count);
-        var snapshot = new ServiceSnapshot(
-            serviceName, _prefix, _index.Instances, _held.ByAddress, _revision, reason, time.GetUtcNow());
+        var snapshot = new ServiceSnapshot(serviceName, _index.Instances, _held.ByAddress)
+        {
+            Prefix = _prefix,
+            Revision = _revision,
+            Reason = reason,
+            PublishedAt = time.GetUtcNow(),
+        };
         Log.Published(logger, serviceName, snapshot.Count, _revision, reason);
         feed.Publish(snapshot);
     }
@@ -160,23 +164,23 @@ internal sealed partial class ServiceState(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Debug, "Service '{Service}' has {Count} instances at revision {Revision} ({Reason}).")]
+        [LoggerMessage(2101, LogLevel.Debug, "Service '{Service}' has {Count} instances at revision {Revision} ({Reason}).")]
         public static partial void Published(ILogger logger, string service, int count, long revision, ServiceChangeReason reason);
 
-        [LoggerMessage(2, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}.")]
+        [LoggerMessage(2102, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}.")]
         public static partial void RecordSkipped(ILogger logger, string key, string problem);
 
-        [LoggerMessage(EventId = 3, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
+        [LoggerMessage(EventId = 2103, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
             + "are left). They are still called for up to {Duration}: check what happened to their keys and leases.")]
         public static partial void Held(ILogger logger, LogLevel level, int count, string service, string prefix, int left, TimeSpan duration);
 
-        [LoggerMessage(4, LogLevel.Information, "More instances of service '{Service}' vanished: {Count} are held now ({Left} are left).")]
+        [LoggerMessage(2104, LogLevel.Information, "More instances of service '{Service}' vanished: {Count} are held now ({Left} are left).")]
         public static partial void MoreHeld(ILogger logger, string service, int count, int left);
 
-        [LoggerMessage(5, LogLevel.Information, "No instance of service '{Service}' is held any longer.")]
+        [LoggerMessage(2105, LogLevel.Information, "No instance of service '{Service}' is held any longer.")]
         public static partial void HoldEnded(ILogger logger, string service);
 
-        [LoggerMessage(6, LogLevel.Warning, "etcd's history changed under service '{Service}' (revision {Before}, now {Now}): restored from "
+        [LoggerMessage(2106, LogLevel.Warning, "etcd's history changed under service '{Service}' (revision {Before}, now {Now}): restored from "
             + "a backup, wiped, or another cluster. Its list is taken as the truth.")]
         public static partial void HistoryChanged(ILogger logger, string service, long before, long now);
     }

@@ -1,4 +1,3 @@
-using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -8,7 +7,7 @@ namespace Discovery.AspNetCore.Watching;
 /// Keeps one service's snapshot in step with etcd: list, watch from the revision after it, apply, publish; and list again when events were
 /// lost or a while has passed. One loop does it all.
 /// </summary>
-internal sealed partial class ServiceWatcher : IAsyncDisposable
+internal sealed partial class ServiceWatcher : IWatchedService
 {
     private readonly string _serviceName;
     private readonly string _prefix;
@@ -36,7 +35,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         IServiceSource source,
         ServiceLister lister,
         TimeProvider time,
-        ILogger<ServiceWatcher> logger)
+        ILogger logger)
     {
         _serviceName = serviceName;
         _prefix = layout.GetPrefix(serviceName);
@@ -80,27 +79,26 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     private TimeSpan Now => _time.GetElapsedTime(0);
 
     /// <summary>Waits for the first snapshot.</summary>
-    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
+    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         if (Feed.Current is { } ready)
         {
             return ready;
         }
 
-        using var limit = new CancellationTokenSource(_options.ReadyTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var timeout = new CancellationTokenSource(limit, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            return await Feed.WaitForFirstAsync(either.Token);
+            return await Feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw ExplainNotListed(_options.ReadyTimeout);
+            throw NotListed(limit);
         }
     }
 
-    /// <summary>Why there is no snapshot after this long.</summary>
-    public ServiceDiscoveryException ExplainNotListed(TimeSpan waited)
+    private ServiceDiscoveryException NotListed(TimeSpan waited)
         => new(
             _serviceName,
             $"Service '{_serviceName}' could not be listed under '{_prefix}' within {waited.TotalSeconds:0.###} s "
@@ -115,12 +113,12 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             return;
         }
 
-        await _stop.CancelAsync();
-        await _loop;
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _loop.ConfigureAwait(false);
         Feed.Close();
         if (_file is not null)
         {
-            await _file.FlushAsync(_state.ToListing);
+            await _file.FlushAsync(_state.ToListing).ConfigureAwait(false);
         }
 
         _stop.Dispose();
@@ -134,7 +132,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         {
             try
             {
-                await FollowAsync(stop);
+                await FollowAsync(stop).ConfigureAwait(false);
                 return;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -153,14 +151,14 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
 
     private async Task FollowAsync(CancellationToken stop)
     {
-        if (Feed.Current is not null || !await StartAsync(stop))
+        if (Feed.Current is not null || !await StartAsync(stop).ConfigureAwait(false))
         {
-            await ReconcileAsync(stop);
+            await ReconcileAsync(stop).ConfigureAwait(false);
         }
 
-        while (await WatchAsync(stop))
+        while (await WatchAsync(stop).ConfigureAwait(false))
         {
-            await ReconcileAsync(stop);
+            await ReconcileAsync(stop).ConfigureAwait(false);
         }
     }
 
@@ -171,13 +169,13 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     /// <returns>Whether it came from the cluster, so that a watch can follow it.</returns>
     private async Task<bool> StartAsync(CancellationToken stop)
     {
-        if (await TryListAsync(EtcdReadConsistency.Linearizable, stop) is { } agreed)
+        if (await TryListAsync(EtcdReadConsistency.Linearizable, stop).ConfigureAwait(false) is { } agreed)
         {
             Apply(agreed, ServiceChangeReason.Listed);
             return true;
         }
 
-        if (await TryListAsync(EtcdReadConsistency.Serializable, stop) is { } own)
+        if (await TryListAsync(EtcdReadConsistency.Serializable, stop).ConfigureAwait(false) is { } own)
         {
             Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError);
             Apply(own, ServiceChangeReason.ListedWithoutQuorum);
@@ -198,7 +196,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
         {
             using var limit = new CancellationTokenSource(_options.ReadyTimeout / 3, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stop);
-            return await _lister.ListOnceAsync(_prefix, consistency, either.Token);
+            return await _lister.ListOnceAsync(_prefix, consistency, either.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
@@ -211,7 +209,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     /// <returns>Whether a new list and another watch are needed; if not, the client was disposed.</returns>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
-        await using var watch = _source.Watch(_prefix, _state.Revision + 1, _state.ClusterId);
+        var watch = _source.Watch(_prefix, _state.Revision + 1, _state.ClusterId);
         var updates = watch.ReadAllAsync(stop).GetAsyncEnumerator(stop);
         var next = updates.MoveNextAsync().AsTask();
         try
@@ -220,19 +218,19 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             while (true)
             {
                 TimeSpan? relistIn = _connected ? _relistAt - Now : null;
-                await TimedWait.UntilAsync(next, Shorter(Shorter(relistIn, _state.NextRelease), _file?.DueIn), _time, stop);
+                await TimedWait.UntilAsync(next, Shorter(Shorter(relistIn, _state.NextRelease), _file?.DueIn), _time, stop).ConfigureAwait(false);
                 if (next.IsCompleted)
                 {
-                    if (!await next)
+                    if (!await next.ConfigureAwait(false))
                     {
                         return false;
                     }
 
-                    await HandleAsync(updates.Current, watch, stop);
+                    await HandleAsync(updates.Current, watch, stop).ConfigureAwait(false);
                     next = updates.MoveNextAsync().AsTask();
                 }
 
-                if (_connected && Now >= _relistAt && !await CheckAsync(stop))
+                if (_connected && Now >= _relistAt && !await CheckAsync(stop).ConfigureAwait(false))
                 {
                     return true;
                 }
@@ -246,9 +244,9 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             _connected = false;
 
             // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
-            await watch.DisposeAsync();
+            await watch.DisposeAsync().ConfigureAwait(false);
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await updates.DisposeAsync();
+            await updates.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -271,8 +269,8 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
             case EtcdWatchUpdateKind.ListAgain:
                 _connected = false;
                 Log.ListAgain(_logger, _serviceName, update.Error);
-                await _lister.SpreadAsync(stop);
-                await ReconcileAsync(stop);
+                await _lister.SpreadAsync(stop).ConfigureAwait(false);
+                await ReconcileAsync(stop).ConfigureAwait(false);
                 watch.Restart(_state.Revision + 1, _state.ClusterId);
                 break;
             case EtcdWatchUpdateKind.Interrupted:
@@ -304,7 +302,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
     {
         try
         {
-            var listing = await _lister.ListOnceAsync(_prefix, EtcdReadConsistency.Linearizable, stop);
+            var listing = await _lister.ListOnceAsync(_prefix, EtcdReadConsistency.Linearizable, stop).ConfigureAwait(false);
             _relistAt = NextRelist();
             Confirm();
             return _state.Confirms(listing);
@@ -332,7 +330,7 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
                     Log.NotListed(_logger, _serviceName, _prefix, e);
                 }
             },
-            stop);
+            stop).ConfigureAwait(false);
         Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
     }
 
@@ -367,19 +365,19 @@ internal sealed partial class ServiceWatcher : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Service '{Service}' is listed again.")]
+        [LoggerMessage(2111, LogLevel.Information, "Service '{Service}' is listed again.")]
         public static partial void ListAgain(ILogger logger, string service, Exception? exception);
 
-        [LoggerMessage(2, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again.")]
+        [LoggerMessage(2112, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again.")]
         public static partial void Rejected(ILogger logger, string service, string prefix, Exception? exception);
 
-        [LoggerMessage(3, LogLevel.Error, "Following service '{Service}' failed unexpectedly; it starts again.")]
+        [LoggerMessage(2113, LogLevel.Error, "Following service '{Service}' failed unexpectedly; it starts again.")]
         public static partial void LoopFailed(ILogger logger, string service, Exception exception);
 
-        [LoggerMessage(4, LogLevel.Warning, "Service '{Service}' cannot be listed under '{Prefix}'; it is tried again until it can.")]
+        [LoggerMessage(2114, LogLevel.Warning, "Service '{Service}' cannot be listed under '{Prefix}'; it is tried again until it can.")]
         public static partial void NotListed(ILogger logger, string service, string prefix, Exception exception);
 
-        [LoggerMessage(5, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked.")]
+        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked.")]
         public static partial void StartedWithout(ILogger logger, string service, int count, string origin, Exception? exception);
     }
 }

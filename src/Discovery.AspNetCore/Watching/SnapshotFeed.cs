@@ -38,7 +38,7 @@ internal sealed class SnapshotFeed
                 return snapshot;
             }
 
-            ObjectDisposedException.ThrowIf(!await changed.WaitAsync(cancellationToken), typeof(IServiceDirectory));
+            ObjectDisposedException.ThrowIf(!await changed.WaitAsync(cancellationToken).ConfigureAwait(false), typeof(IServiceDirectory));
         }
     }
 
@@ -56,7 +56,7 @@ internal sealed class SnapshotFeed
                 yield return current;
             }
 
-            if (!await changed.WaitAsync(cancellationToken))
+            if (!await changed.WaitAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield break;
             }

@@ -63,7 +63,7 @@ internal sealed partial class SnapshotFile
     /// <summary>Writes what is still to be written.</summary>
     public async ValueTask FlushAsync(Func<EtcdListing> getRecords)
     {
-        await _writing;
+        await _writing.ConfigureAwait(false);
         if (_requestedAt is not null)
         {
             _requestedAt = null;
@@ -122,10 +122,10 @@ internal sealed partial class SnapshotFile
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it.")]
+        [LoggerMessage(2121, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it.")]
         public static partial void NotWritten(ILogger logger, string path, Exception exception);
 
-        [LoggerMessage(2, LogLevel.Warning, "The snapshot {Path} is damaged or of another format and is not used.")]
+        [LoggerMessage(2122, LogLevel.Warning, "The snapshot {Path} is damaged or of another format and is not used.")]
         public static partial void NotUsable(ILogger logger, string path, Exception? exception);
     }
 }

@@ -51,10 +51,12 @@ internal static class SnapshotFormat
         var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(records.GetRawText())));
         return hash != root.GetProperty("sha256").GetString()
             ? null
-            : new EtcdListing(
-                [.. records.EnumerateArray().Select(ReadRecord)],
-                root.GetProperty("revision").GetInt64(),
-                ulong.Parse(root.GetProperty("cluster").GetString() ?? "", NumberStyles.HexNumber, null));
+            : new EtcdListing
+            {
+                Items = [.. records.EnumerateArray().Select(ReadRecord)],
+                Revision = root.GetProperty("revision").GetInt64(),
+                ClusterId = ulong.Parse(root.GetProperty("cluster").GetString() ?? "", NumberStyles.HexNumber, null),
+            };
     }
 
     /// <summary>Whether an exception of <see cref="Read"/> says that the content is damaged.</summary>
@@ -79,12 +81,13 @@ internal static class SnapshotFormat
     private static EtcdKeyValue ReadRecord(JsonElement record)
     {
         var revision = record.GetProperty("revision").GetInt64();
-        return new EtcdKeyValue(
-            record.GetProperty("key").GetBytesFromBase64(),
-            record.GetProperty("value").GetBytesFromBase64(),
-            CreateRevision: revision,
-            ModRevision: revision,
-            Version: 1,
-            LeaseId: 0);
+        return new EtcdKeyValue
+        {
+            KeyBytes = record.GetProperty("key").GetBytesFromBase64(),
+            Value = record.GetProperty("value").GetBytesFromBase64(),
+            CreateRevision = revision,
+            ModRevision = revision,
+            Version = 1,
+        };
     }
 }

@@ -16,8 +16,8 @@ internal static class TimedWait
             // A delay counts whole milliseconds and drops the rest: without rounding up, the last part of one would be a busy loop.
             var delay = limit is { } l ? TimeSpan.FromMilliseconds(Math.Ceiling(l.TotalMilliseconds)) : Timeout.InfiniteTimeSpan;
             using var awake = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            await Task.WhenAny(task, Task.Delay(delay, time, awake.Token));
-            await awake.CancelAsync();
+            await Task.WhenAny(task, Task.Delay(delay, time, awake.Token)).ConfigureAwait(false);
+            await awake.CancelAsync().ConfigureAwait(false);
         }
 
         stop.ThrowIfCancellationRequested();

@@ -1,4 +1,4 @@
-using Discovery.Etcd;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Server;
 
@@ -8,15 +8,16 @@ internal sealed class FaultPlan
     private readonly Lock _gate = new();
     private readonly List<Fault> _faults = [];
 
-    public void Add(int next, EtcdStatusCode status, string message, string? method)
+    public void Add(int next, StatusCode status, string message, string? method)
     {
         lock (_gate)
         {
-            _faults.Add(new Fault(status, message, method) { Left = next });
+            _faults.Add(new Fault(new Status(status, message), method) { Left = next });
         }
     }
 
     /// <summary>The error that the call has to end with, if any.</summary>
+    /// <param name="path">The full name of the method, e.g. <c>/etcdserverpb.KV/Put</c>.</param>
     public RpcException? Take(string path)
     {
         lock (_gate)
@@ -33,11 +34,11 @@ internal sealed class FaultPlan
                 _faults.RemoveAt(index);
             }
 
-            return new RpcException(fault.Status, fault.Message);
+            return new RpcException(fault.Status);
         }
     }
 
-    private sealed record Fault(EtcdStatusCode Status, string Message, string? Method)
+    private sealed record Fault(Status Status, string? Method)
     {
         public int Left { get; set; }
 

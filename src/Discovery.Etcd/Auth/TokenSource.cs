@@ -1,5 +1,4 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 
 namespace Discovery.Etcd.Auth;
 
@@ -32,7 +31,7 @@ internal sealed class TokenSource(
 
         lock (_gate)
         {
-            if (_fetch is null || (_fetch.IsFaulted && time.GetElapsedTime(_fetchedAt) >= RefusalMemory))
+            if (_fetch is null || (_fetch is { IsCompleted: true, IsCompletedSuccessfully: false } && time.GetElapsedTime(_fetchedAt) >= RefusalMemory))
             {
                 _fetchedAt = time.GetTimestamp();
 
@@ -65,11 +64,11 @@ internal sealed class TokenSource(
         try
         {
             var request = new AuthenticateRequest { Name = options.Username, Password = options.Password ?? "" };
-            var response = await authenticateAsync(request, CancellationToken.None);
+            var response = await authenticateAsync(request, CancellationToken.None).ConfigureAwait(false);
             _fetchedAt = time.GetTimestamp();
             return response.Token;
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.AuthNotEnabled))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.AuthenticationNotEnabled)
         {
             // A user is configured before the cluster asks for one; once it does, its refusals bring us back here.
             return null;

@@ -2,16 +2,37 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using Discovery.Etcd.Tls;
+using Grpc.Net.Client;
 
 namespace Discovery.Etcd.Connections;
 
-/// <summary>Makes connections to an endpoint. Each invoker holds at most one HTTP/2 connection and dials again when it is lost.</summary>
-internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls)
+/// <summary>Makes channels to an endpoint. Each holds at most one HTTP/2 connection and dials again when it is lost.</summary>
+internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls, Dialer dialer)
 {
     // A large window lets a page of a list arrive at the network's speed from its first byte.
     private const int StreamWindow = 1024 * 1024;
 
-    public HttpMessageInvoker Connect(Uri endpoint) => new(new SocketsHttpHandler
+    /// <summary>
+    /// The largest message that is read. etcd itself sets no limit; this one keeps a peer that is no etcd from making us allocate
+    /// gigabytes. 128 MiB is 1,000 values of nearly etcd's largest request together, and lists ask for smaller pages when they meet it.
+    /// </summary>
+    private const int MaxReceivedMessage = 128 * 1024 * 1024;
+
+    // Limits are cancellations on our own clock, so no deadlines; failures are reported by those who call, so no logger; and a cancellation
+    // that the server sent must stay distinguishable from ours, so it is not thrown as one.
+    public GrpcChannel Connect(Uri endpoint) => GrpcChannel.ForAddress(endpoint, new GrpcChannelOptions
+    {
+        HttpHandler = CreateHandler(endpoint),
+        DisposeHttpClient = true,
+        MaxReceiveMessageSize = MaxReceivedMessage,
+        MaxSendMessageSize = null,
+        LoggerFactory = null,
+        ThrowOperationCanceledOnCancellation = false,
+        UnsafeUseInsecureChannelCallCredentials = true,
+    });
+
+    // With a ConnectCallback the channel leaves connecting to us; its own would pause up to two minutes after failures.
+    private SocketsHttpHandler CreateHandler(Uri endpoint) => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,
@@ -29,21 +50,19 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls)
         // The server takes pings without streams, or more often than every 5 s, for an attack and closes the connection.
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         ConnectCallback = (context, cancellationToken) => DialAsync(endpoint, context.DnsEndPoint, cancellationToken),
-    });
+    };
 
     private async ValueTask<Stream> DialAsync(Uri endpoint, DnsEndPoint address, CancellationToken cancellationToken)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(address, cancellationToken);
-            var network = new NetworkStream(socket, ownsSocket: true);
-            return endpoint.Scheme == Uri.UriSchemeHttps ? await SecureAsync(network, endpoint, cancellationToken) : network;
+            var network = new NetworkStream(await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false), ownsSocket: true);
+            return endpoint.Scheme == Uri.UriSchemeHttps ? await SecureAsync(network, endpoint, cancellationToken).ConfigureAwait(false) : network;
         }
-        catch
+        catch (Exception e)
         {
-            socket.Dispose();
-            throw;
+            // Whatever it was, a cancellation included: that nothing was sent is what callers need to know.
+            throw new DialException($"No connection to {endpoint.Authority}.", e);
         }
     }
 
@@ -52,12 +71,12 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls)
         var secure = new SslStream(network);
         try
         {
-            await secure.AuthenticateAsClientAsync(tls.CreateOptions(endpoint.Host), cancellationToken);
+            await secure.AuthenticateAsClientAsync(await tls.GetOptionsAsync(endpoint.Host, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             return secure;
         }
         catch
         {
-            await secure.DisposeAsync();
+            await secure.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }

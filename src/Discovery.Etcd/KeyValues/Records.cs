@@ -5,6 +5,13 @@ namespace Discovery.Etcd.KeyValues;
 /// <summary>Turns etcd's messages into the public records, without copying keys and values.</summary>
 internal static class Records
 {
-    public static EtcdKeyValue From(KeyValue kv) =>
-        new(kv.Key.Memory, kv.Value.Memory, kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease);
+    public static EtcdKeyValue From(KeyValue kv) => new()
+    {
+        KeyBytes = kv.Key.Memory,
+        Value = kv.Value.Memory,
+        CreateRevision = kv.CreateRevision,
+        ModRevision = kv.ModRevision,
+        Version = kv.Version,
+        LeaseId = kv.Lease,
+    };
 }

@@ -1,6 +1,7 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Leasing;
 
@@ -11,15 +12,20 @@ internal sealed class KeepAliveStream : IDisposable
     private readonly Dictionary<long, Queue<TaskCompletionSource<LeaseKeepAliveResponse>>> _waiting = [];
     private readonly CancellationTokenSource _disposed = new();
     private readonly EtcdConnection _connection;
-    private readonly GrpcDuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
+    private readonly DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
+    private CallOutcome _outcome;
     private bool _ended;
     private Exception? _end;
 
-    public KeepAliveStream(EtcdEndpoint endpoint, string? token)
+    /// <summary>Opens the stream.</summary>
+    /// <param name="endpoint">Where.</param>
+    /// <param name="token">etcd's auth token, if any.</param>
+    /// <param name="onSecondConnection">Whether another stream there does not answer.</param>
+    public KeepAliveStream(EtcdEndpoint endpoint, string? token, bool onSecondConnection = false)
     {
         Endpoint = endpoint;
-        _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.LeaseKeepAlive, new GrpcMetadata(token, requireLeader: true));
+        _connection = onSecondConnection ? endpoint.Streams.RentSecond() : endpoint.Streams.Rent();
+        _call = new(new Lease.LeaseClient(_connection.Invoker).LeaseKeepAlive(CallHeaders.OfStream(token)));
         _ = ReadAllAsync();
     }
 
@@ -37,7 +43,7 @@ internal sealed class KeepAliveStream : IDisposable
     }
 
     /// <summary>Asks for a renewal.</summary>
-    /// <exception cref="GrpcException">The stream broke.</exception>
+    /// <exception cref="CallFailedException">The stream broke.</exception>
     public Task<LeaseKeepAliveResponse> RenewAsync(long leaseId, CancellationToken cancellationToken)
     {
         var answer = new TaskCompletionSource<LeaseKeepAliveResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -61,41 +67,43 @@ internal sealed class KeepAliveStream : IDisposable
     }
 
     /// <summary>Ends the stream.</summary>
-    /// <param name="silent">Whether it did not answer: its connection is then not used again.</param>
-    public void End(bool silent)
+    /// <param name="outcome">What it says of its connection.</param>
+    public void End(CallOutcome outcome)
     {
-        if (silent)
-        {
-            Endpoint.Streams.Replace(_connection);
-        }
-
         lock (_gate)
         {
+            if (_ended)
+            {
+                return;
+            }
+
             _ended = true;
+            _outcome = outcome;
         }
 
-        _disposed.Cancel();
+        // Whoever ends it must not run the continuations of those who wait.
+        _ = _disposed.CancelAsync();
     }
 
-    public void Dispose() => End(silent: false);
+    public void Dispose() => End(CallOutcome.Unknown);
 
     private async Task ReadAllAsync()
     {
-        Exception end = new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream of lease renewals", GrpcFailureKind.Connection);
+        Exception end = new CallFailedException(StatusCode.Unavailable, "etcd ended the stream of lease renewals", CallFailureKind.Connection);
         try
         {
-            while (await _call.ReadAsync(_disposed.Token) is { } response)
+            while (await _call.ReadAsync(_disposed.Token).ConfigureAwait(false) is { } response)
             {
                 Answer(response);
             }
         }
-        catch (GrpcException e)
+        catch (CallFailedException e)
         {
             end = e;
         }
         catch (OperationCanceledException)
         {
-            // Ended by us: whoever still waits is told that the stream ended.
+            end = CallFailedException.Planned("the stream of lease renewals is opened anew");
         }
 
         Close(end);
@@ -105,6 +113,7 @@ internal sealed class KeepAliveStream : IDisposable
     {
         lock (_gate)
         {
+            _outcome = CallOutcome.Answered;
             if (_waiting.TryGetValue(response.ID, out var queue))
             {
                 queue.Dequeue().TrySetResult(response);
@@ -134,6 +143,6 @@ internal sealed class KeepAliveStream : IDisposable
         }
 
         _call.Dispose();
-        Endpoint.Streams.Return(_connection, silent: false);
+        Endpoint.Streams.Return(_connection, _outcome);
     }
 }

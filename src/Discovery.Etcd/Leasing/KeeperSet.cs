@@ -36,7 +36,7 @@ internal sealed class KeeperSet : IAsyncDisposable
 
         foreach (var keeper in all)
         {
-            await keeper.DisposeAsync();
+            await keeper.DisposeAsync().ConfigureAwait(false);
         }
     }
 }

@@ -1,24 +1,24 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>Grants, renews and revokes leases. All renewals of a client share one stream.</summary>
 internal sealed class LeaseClient : IDisposable
 {
-    private readonly UnaryCaller _caller;
+    private readonly Lease.LeaseClient _stub;
     private readonly Failover _failover;
     private readonly TokenSource _tokens;
     private readonly Lock _gate = new();
     private KeepAliveStream? _stream;
 
-    public LeaseClient(UnaryCaller caller, Failover failover, TokenSource tokens)
+    public LeaseClient(Lease.LeaseClient stub, Failover failover, TokenSource tokens)
     {
-        _caller = caller;
+        _stub = stub;
         _failover = failover;
         _tokens = tokens;
         tokens.Invalidated += DropStream;
@@ -30,12 +30,12 @@ internal sealed class LeaseClient : IDisposable
         var request = new LeaseGrantRequest { ID = NewId(), TTL = (long)Math.Ceiling(timeToLive.TotalSeconds) };
         try
         {
-            var response = await _caller.CallAsync(EtcdMethods.LeaseGrant, request, cancellationToken);
-            return new EtcdLease(response.ID, TimeSpan.FromSeconds(response.TTL));
+            var response = await _stub.LeaseGrantAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return new EtcdLease { Id = response.ID, TimeToLive = TimeSpan.FromSeconds(response.TTL) };
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.LeaseExists))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseExists)
         {
-            if (await RenewAsync(request.ID, cancellationToken) is { } lease)
+            if (await RenewAsync(request.ID, cancellationToken).ConfigureAwait(false) is { } lease)
             {
                 return lease;
             }
@@ -51,10 +51,12 @@ internal sealed class LeaseClient : IDisposable
         try
         {
             var response = await _failover.RunAsync(
-                EtcdMethods.LeaseKeepAlive.Name, _tokens, attempt => RenewOnceAsync(leaseId, attempt), cancellationToken);
-            return response.TTL > 0 ? new EtcdLease(leaseId, TimeSpan.FromSeconds(response.TTL)) : null;
+                new Operation { Name = OperationNames.LeaseKeepAlive, Tokens = _tokens, Kind = CallKind.Stream, Preferred = OpenAt },
+                attempt => RenewOnceAsync(leaseId, attempt),
+                cancellationToken).ConfigureAwait(false);
+            return response.TTL > 0 ? new EtcdLease { Id = leaseId, TimeToLive = TimeSpan.FromSeconds(response.TTL) } : null;
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseNotFound)
         {
             return null;
         }
@@ -64,9 +66,9 @@ internal sealed class LeaseClient : IDisposable
     {
         try
         {
-            await _caller.CallAsync(EtcdMethods.LeaseRevoke, new LeaseRevokeRequest { ID = leaseId }, cancellationToken);
+            await _stub.LeaseRevokeAsync(new LeaseRevokeRequest { ID = leaseId }, cancellationToken: cancellationToken).ConfigureAwait(false);
         }
-        catch (EtcdException e) when (EtcdMessages.Is(e.Message, EtcdMessages.LeaseNotFound))
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.LeaseNotFound)
         {
             // Gone is what was asked for.
         }
@@ -90,31 +92,75 @@ internal sealed class LeaseClient : IDisposable
         var stream = OpenStream(attempt);
         try
         {
-            return await stream.RenewAsync(leaseId, attempt.CancellationToken);
+            var response = await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
+            attempt.Answered(response);
+            Use(stream);
+            return response;
         }
         catch
         {
-            if (attempt.WasSilent)
+            if (attempt.IsSilent || IsSpare(stream))
             {
-                stream.End(silent: true);
+                stream.End(attempt.Outcome);
             }
 
             throw;
         }
     }
 
-    // The stream stays where it is while it works, even when other calls moved to another endpoint.
+    // The stream stays where it is while it works, even when other calls moved to another endpoint; for some time.
+    private EtcdEndpoint? OpenAt()
+    {
+        lock (_gate)
+        {
+            if (_stream is { IsOpen: true } && _failover.Pool.IsReturnDue(_stream.Endpoint))
+            {
+                _stream.Dispose();
+            }
+
+            return _stream is { IsOpen: true } ? _stream.Endpoint : null;
+        }
+    }
+
+    // While a renewal is unanswered, a second one goes over a stream of its own.
     private KeepAliveStream OpenStream(Attempt attempt)
     {
         lock (_gate)
         {
-            if (_stream is not { IsOpen: true })
+            var isOpen = _stream is { IsOpen: true };
+            if (isOpen && _stream!.Endpoint == attempt.Endpoint && !attempt.UsesSecondConnection)
             {
-                _stream = new KeepAliveStream(attempt.Endpoint, attempt.Token);
+                return _stream;
             }
 
-            attempt.Endpoint = _stream.Endpoint;
-            return _stream;
+            var stream = new KeepAliveStream(attempt.Endpoint, attempt.Token, attempt.UsesSecondConnection);
+            if (!isOpen)
+            {
+                _stream = stream;
+            }
+
+            return stream;
+        }
+    }
+
+    // The stream that answers is the one to use.
+    private void Use(KeepAliveStream stream)
+    {
+        lock (_gate)
+        {
+            if (stream != _stream)
+            {
+                _stream?.Dispose();
+                _stream = stream;
+            }
+        }
+    }
+
+    private bool IsSpare(KeepAliveStream stream)
+    {
+        lock (_gate)
+        {
+            return stream != _stream;
         }
     }
 

@@ -1,44 +1,131 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 
 namespace Discovery.Etcd.Watching;
 
-/// <summary>The news of one watch that its reader has not read yet, and what they weigh.</summary>
-internal sealed class UpdateQueue
+/// <summary>The updates of one watch that its reader has not read yet, and what they weigh.</summary>
+internal sealed class UpdateQueue(UnreadBudget budget)
 {
-    /// <summary>
-    /// How much may be unread, in bytes of memory. Some 80,000 changes of service records: a reader that is only slow never gets there,
-    /// and one that stands still costs no more than this.
-    /// </summary>
-    public const long Limit = 64 * 1024 * 1024;
-
     // The objects around keys and values, and an error with its causes, roughly.
     private const int Overhead = 512;
     private const int ErrorSize = 4096;
 
-    private readonly Channel<(EtcdWatchUpdate Update, long Size)> _updates =
-        Channel.CreateUnbounded<(EtcdWatchUpdate, long)>(new UnboundedChannelOptions { SingleReader = true });
-
+    private readonly Lock _gate = new();
+    private readonly Queue<(EtcdWatchUpdate Update, long Size)> _unread = new();
+    private readonly Signal _changed = new();
     private long _size;
+    private bool _isComplete;
 
-    /// <summary>Whether more is unread than is allowed.</summary>
-    public bool IsOverfull => Interlocked.Read(ref _size) > Limit;
+    /// <summary>What is unread, in bytes of memory.</summary>
+    public long Size
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _size;
+            }
+        }
+    }
 
     public void Add(EtcdWatchUpdate update)
     {
-        var size = Overhead + (update.Error is null ? 0 : ErrorSize) + update.Events.Sum(e => (long)Overhead + (3 * e.Record.KeyBytes.Length) + e.Record.Value.Length);
-        Interlocked.Add(ref _size, size);
-        _updates.Writer.TryWrite((update, size));
+        lock (_gate)
+        {
+            if (_isComplete)
+            {
+                return;
+            }
+
+            var size = SizeOf(update);
+            _unread.Enqueue((update, size));
+            Grow(size);
+        }
+
+        _changed.Set();
     }
 
-    public void Complete() => _updates.Writer.TryComplete();
+    /// <summary>Drops all that is unread.</summary>
+    /// <returns>Whether an update that asks for a new list was among it.</returns>
+    public bool Clear()
+    {
+        lock (_gate)
+        {
+            var asksForList = _unread.Any(u => u.Update.Kind == EtcdWatchUpdateKind.ListAgain);
+            _unread.Clear();
+            Grow(-_size);
+            return asksForList;
+        }
+    }
+
+    /// <summary>Takes no more updates. What is unread can still be read.</summary>
+    public void Complete()
+    {
+        lock (_gate)
+        {
+            if (_isComplete)
+            {
+                return;
+            }
+
+            // Nobody may ever read the rest; it must not count against the other watches.
+            Grow(-_size);
+            _isComplete = true;
+        }
+
+        _changed.Set();
+    }
 
     public async IAsyncEnumerable<EtcdWatchUpdate> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var (update, size) in _updates.Reader.ReadAllAsync(cancellationToken))
+        while (true)
         {
-            Interlocked.Add(ref _size, -size);
-            yield return update;
+            cancellationToken.ThrowIfCancellationRequested();
+            var change = _changed.Next;
+            if (TryTake(out var update, out var isComplete))
+            {
+                yield return update;
+            }
+            else if (isComplete)
+            {
+                yield break;
+            }
+            else
+            {
+                await change.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
         }
+    }
+
+    private static long SizeOf(EtcdWatchUpdate update) =>
+        Overhead + (update.Error is null ? 0 : ErrorSize) + update.Events.Sum(e => SizeOf(e.Record) + (e.Previous is null ? 0 : SizeOf(e.Previous)));
+
+    private static long SizeOf(EtcdKeyValue record) => Overhead + (3 * record.KeyBytes.Length) + record.Value.Length;
+
+    private bool TryTake([NotNullWhen(true)] out EtcdWatchUpdate? update, out bool isComplete)
+    {
+        lock (_gate)
+        {
+            isComplete = _isComplete;
+            if (!_unread.TryDequeue(out var next))
+            {
+                update = null;
+                return false;
+            }
+
+            update = next.Update;
+            if (!_isComplete)
+            {
+                Grow(-next.Size);
+            }
+
+            return true;
+        }
+    }
+
+    private void Grow(long by)
+    {
+        _size += by;
+        budget.Changed(by, _size);
     }
 }

@@ -1,304 +1,269 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Google.Protobuf;
 
 namespace Discovery.Etcd.Watching;
 
 /// <summary>
 /// One stream at one endpoint, carrying all watches. Creates are sent one at a time: a refusal does not say which of them it answers, and
-/// a proxy gives watches ids of its own.
+/// a proxy gives watches ids of its own. Used on the event loop.
 /// </summary>
-internal sealed class WatchStream : IDisposable
+internal sealed class WatchStream
 {
-    private readonly WatchTable _table;
-    private readonly WatchJudge _judge;
-    private readonly RevisionMark _mark;
+    // Ids of ours start where no proxy's counter gets to, so the two are never mistaken for each other.
+    private const long FirstId = 1L << 32;
+
+    // A range without keys.
+    private static readonly ByteString Nothing = ByteString.CopyFrom(1);
+
+    private static long _lastId = FirstId;
+
+    private readonly WatchCall _call;
+    private readonly WatchConnector _connector;
+    private readonly WatchDiagnosis _diagnosis;
+    private readonly StreamWatchdog _watchdog;
     private readonly TimeProvider _time;
-    private readonly TimeSpan _openLimit;
-    private readonly EtcdConnection _connection;
-    private readonly GrpcDuplexCall<WatchRequest, WatchResponse> _call;
-    private readonly CancellationTokenSource _ended = new();
-    private GrpcException? _end;
-    private WatchEntry? _creating;
-    private bool _asked;
-    private long _heardAt;
-    private bool _endsSilently;
+    private readonly Dictionary<long, WatchSubscription> _open = [];
+    private readonly Queue<WatchSubscription> _waiting = new();
+    private readonly List<WatchSubscription> _delayed = [];
+    private PendingCreate? _pending;
     private bool _isProxied;
-    private long _markNow;
-    private long _markBefore;
+    private bool _isClosed;
+    private long _replaceAt;
+    private long _latestRevision;
+    private long _revisionBefore;
 
-    public WatchStream(WatchTable table, WatchJudge judge, EtcdEndpoint endpoint, string? token, RevisionMark mark, TimeSpan openLimit, TimeProvider time)
+    public WatchStream(WatchCall call, WatchConnector connector, WatchDiagnosis diagnosis, TimeSpan openLimit, TimeProvider time)
     {
-        _table = table;
-        _judge = judge;
-        _mark = mark;
+        _call = call;
+        _connector = connector;
+        _diagnosis = diagnosis;
+        _watchdog = new StreamWatchdog(openLimit);
         _time = time;
-        _openLimit = openLimit;
-        Endpoint = endpoint;
-        _heardAt = time.GetTimestamp();
-        _connection = endpoint.Streams.Rent();
-        _call = new(_connection.Invoker, endpoint.Address, EtcdMethods.Watch, new GrpcMetadata(token, requireLeader: true));
+        _replaceAt = After(Jitter.Spread(WatchTimings.Lifetime));
     }
 
-    public EtcdEndpoint Endpoint { get; }
+    public WatchCall Call => _call;
 
-    /// <summary>Whether the server ever answered.</summary>
-    public bool WasHeard { get; private set; }
+    public string Endpoint => _call.Endpoint.Name;
 
-    /// <summary>Carries the watches until the stream ends.</summary>
-    /// <returns>Why it ended.</returns>
-    public async Task<GrpcException> RunAsync(CancellationToken cancellationToken)
+    /// <summary>When the server first answered, as a timestamp; <see langword="null"/> before.</summary>
+    public long? OpenedAt { get; private set; }
+
+    /// <summary>Whether the server does not take its token any more. Watches that are open stay open, others cannot be created.</summary>
+    public bool HasStaleToken { get; private set; }
+
+    /// <summary>Whether it has lived long enough.</summary>
+    public bool IsOld => _time.GetTimestamp() >= _replaceAt;
+
+    /// <summary>Takes a watch that is to be created.</summary>
+    public void Add(WatchSubscription watch)
     {
-        using var registration = cancellationToken.Register(() => End(GrpcException.Planned("the client was disposed")));
-        using var timer = _time.CreateTimer(_ => Tick(), null, WatchTimes.Tick, WatchTimes.Tick);
-        Pump();
-        try
+        if (watch.RetryAt > _time.GetTimestamp())
         {
-            while (await _call.ReadAsync(_ended.Token) is { } response)
-            {
-                Handle(response);
-            }
-
-            End(new GrpcException(EtcdStatusCode.Unavailable, "etcd ended the stream", GrpcFailureKind.Connection));
+            _delayed.Add(watch);
         }
-        catch (GrpcException e)
+        else
         {
-            End(e);
-        }
-        catch (OperationCanceledException)
-        {
-            // Ended by ourselves; why stands in _end. Cancellations that the HTTP stack makes up have become failures before they get here.
-        }
-
-        return _end!;
-    }
-
-    /// <summary>Ends the stream.</summary>
-    public void End(GrpcException reason)
-    {
-        if (Interlocked.CompareExchange(ref _end, reason, null) is null)
-        {
-            try
-            {
-                _ended.Cancel();
-            }
-            catch (ObjectDisposedException)
-            {
-                // The stream broke by itself in the same moment. Timers and other callers must not be hit by that.
-            }
+            _waiting.Enqueue(watch);
         }
     }
 
-    /// <summary>Sends the next create request, if one is due and none is on its way.</summary>
-    public void Pump()
+    /// <summary>Sends the next create request, if one is due and none is unanswered.</summary>
+    public void SendNext()
     {
-        lock (_table.Gate)
+        if (_delayed.Count > 0)
         {
-            // An ended stream must take no entry any more: nobody would put it back.
-            if (_end is not null || _creating is not null || _table.NextDueLockHeld(_time.GetTimestamp()) is not { } entry)
-            {
-                return;
-            }
+            var now = _time.GetTimestamp();
+            _delayed.FindAll(w => w.RetryAt <= now).ForEach(_waiting.Enqueue);
+            _delayed.RemoveAll(w => w.RetryAt <= now);
+        }
 
-            _creating = entry;
-            entry.Phase = WatchPhase.Creating;
-            if (!_asked)
+        // A stream that ended must take no watch any more: nobody would put it back.
+        while (!_isClosed && _pending is null && _waiting.TryDequeue(out var watch))
+        {
+            if (watch.Phase == WatchPhase.Waiting)
             {
-                _heardAt = _time.GetTimestamp();
+                watch.Creating(SendCreate(watch, watch.Target.CreateRequest(watch.Next)));
             }
-
-            SendCreateLockHeld(entry);
         }
     }
 
     /// <summary>Cancels an open watch at the server. One that is being created is cancelled when its answer comes.</summary>
-    public void CancelLockHeld(WatchEntry entry)
+    public void Cancel(WatchSubscription watch)
     {
-        if (entry.Phase == WatchPhase.Open)
+        if (watch.Phase == WatchPhase.Open && _open.Remove(watch.ServerId))
         {
-            CancelAtServer(entry.ServerId);
+            SendCancel(watch.ServerId);
         }
     }
 
-    public void Dispose()
-    {
-        _call.Dispose();
-        if (_endsSilently)
-        {
-            Endpoint.Streams.Replace(_connection);
-        }
-
-        Endpoint.Streams.Return(_connection, silent: false);
-        _ended.Dispose();
-    }
-
-    private void Handle(WatchResponse response)
+    /// <summary>Handles what the server sent.</summary>
+    public void Handle(WatchResponse response)
     {
         response.Header ??= new ResponseHeader();
-        var behind = false;
-        lock (_table.Gate)
+        OpenedAt ??= _time.GetTimestamp();
+        if (response.Created)
         {
-            WasHeard = true;
-            _asked = false;
-            _heardAt = _time.GetTimestamp();
-            if (response.Created)
-            {
-                HandleCreatedLockHeld(response);
-            }
-            else if (response.WatchId == -1 && !response.Canceled)
-            {
-                behind = IsBehindLockHeld(response.Header.Revision);
-                TellAliveLockHeld();
-            }
-            else if (_table.FindOpenLockHeld(response.WatchId) is { } entry)
-            {
-                HandleNewsLockHeld(entry, response);
-            }
-        }
-
-        if (behind)
-        {
-            End(new GrpcException(EtcdStatusCode.Unavailable, "the member is cut off: it lags behind the cluster", GrpcFailureKind.Status));
-            return;
-        }
-
-        Pump();
-    }
-
-    // A member may lag for a moment. One that has not got to where the cluster was at the question before this one is cut off, and
-    // answers as if nothing happened; "require leader" catches most of these, not all.
-    private bool IsBehindLockHeld(long revision) => revision != 0 && revision < Math.Min(_markBefore, _mark.Revision);
-
-    private void HandleCreatedLockHeld(WatchResponse response)
-    {
-        var entry = _creating;
-        _creating = null;
-        if (entry is null || entry.Phase == WatchPhase.Closed)
-        {
-            // Disposed meanwhile, or the sign of life of a proxy.
-            if (!response.Canceled)
-            {
-                CancelAtServer(response.WatchId);
-            }
-
-            TellAliveLockHeld();
-        }
-        else if (response.Canceled)
-        {
-            _judge.RefusedLockHeld(this, entry, response.CancelReason);
-        }
-        else if (_judge.IsSameClusterLockHeld(this, entry, response.Header))
-        {
-            var seen = entry.Next - 1;
-            entry.Open(response);
-            _judge.CheckReaderLockHeld(this, entry);
-            _isProxied |= entry.ServerId != entry.RequestedId;
-            if (response.Header.Revision < seen || WatchJudge.IsEarlier(response.Header.RaftTerm, entry.Term))
-            {
-                _judge.BehindLockHeld(this, entry, seen);
-            }
+            _watchdog.Answered();
+            HandleCreated(response);
         }
         else
         {
-            CancelAtServer(response.WatchId);
+            _watchdog.Heard();
+            if (_open.TryGetValue(response.WatchId, out var watch))
+            {
+                HandleUpdate(watch, response);
+            }
+        }
+
+        SendNext();
+    }
+
+    /// <summary>A tick passed: asks a silent server for a sign of life.</summary>
+    /// <returns>Why the stream has to end, if it has to.</returns>
+    public StreamEnd? Tick()
+    {
+        _watchdog.Tick();
+        if (_watchdog.IsDead)
+        {
+            return StreamEnd.Silent(Endpoint, _watchdog.Limit);
+        }
+
+        if (_watchdog.WantsSignOfLife)
+        {
+            AskForSignOfLife();
+        }
+
+        SendNext();
+        return null;
+    }
+
+    /// <summary>Ends it. Its watches are another stream's from here on.</summary>
+    /// <param name="outcome">What it says of its connection.</param>
+    /// <param name="replacesConnection">Whether the next stream dials anew.</param>
+    public void Close(CallOutcome outcome, bool replacesConnection)
+    {
+        _isClosed = true;
+        _call.Close(outcome, replacesConnection);
+    }
+
+    private void HandleCreated(WatchResponse response)
+    {
+        var watch = _pending?.Watch;
+        var isSignOfLife = _pending is { Watch: null };
+        _pending = null;
+        if (watch is not { Phase: WatchPhase.Creating })
+        {
+            // Disposed meanwhile, or a sign of life.
+            if (!response.Canceled)
+            {
+                SendCancel(response.WatchId);
+            }
+
+            if (isSignOfLife)
+            {
+                HandleSignOfLife(response);
+            }
+        }
+        else if (response.Canceled)
+        {
+            _diagnosis.Refused(this, watch, response.CancelReason);
+        }
+        else if (!_diagnosis.IsSameCluster(this, watch, response.Header))
+        {
+            SendCancel(response.WatchId);
+        }
+        else
+        {
+            var seen = watch.Next - 1;
+            watch.Opened(response);
+            _open[watch.ServerId] = watch;
+            _isProxied |= watch.ServerId != watch.RequestedId;
+            if (response.Header.Revision < seen || WatchDiagnosis.IsEarlier(response.Header.RaftTerm, watch.Term))
+            {
+                _diagnosis.HistoryInDoubt(this, watch, seen);
+            }
         }
     }
 
-    private void HandleNewsLockHeld(WatchEntry entry, WatchResponse response)
+    private void HandleUpdate(WatchSubscription watch, WatchResponse response)
     {
         if (response.CompactRevision != 0)
         {
-            _judge.CompactedLockHeld(this, entry, response.CompactRevision);
+            _open.Remove(watch.ServerId);
+            _diagnosis.Compacted(this, watch, response.CompactRevision);
         }
         else if (response.Canceled)
         {
-            _judge.RefusedLockHeld(this, entry, response.CancelReason);
+            _open.Remove(watch.ServerId);
+            _diagnosis.Refused(this, watch, response.CancelReason);
         }
         else
         {
-            entry.Accept(response);
-            _judge.CheckReaderLockHeld(this, entry);
+            watch.Received(response);
         }
     }
 
-    private void TellAliveLockHeld()
+    /// <summary>
+    /// Asks for a watch on a range without keys, which etcd refuses at once, with its revision, and which costs it nothing. A progress request
+    /// will not do: from 3.5 on it stays unanswered while any watch of the stream waits for a future revision, as all do in a quiet cluster.
+    /// Behind etcd's proxy a whole watch is created, and cancelled: the proxy would look for an answer to the other among its own watches.
+    /// </summary>
+    private void AskForSignOfLife()
     {
-        foreach (var entry in OpenLockHeld())
-        {
-            entry.Alive();
-            _judge.CheckReaderLockHeld(this, entry);
-        }
-    }
-
-    private void AskLockHeld()
-    {
-        (_markBefore, _markNow) = (_markNow, _mark.Revision);
+        (_revisionBefore, _latestRevision) = (_latestRevision, _connector.LatestRevision);
         if (!_isProxied)
         {
-            _asked = true;
-            _call.Send(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+            SendCreate(null, new WatchCreateRequest { Key = Nothing, RangeEnd = Nothing });
         }
-        else if (_creating is null && OpenLockHeld().FirstOrDefault() is { } entry)
+        else if (_open.Values.FirstOrDefault() is { } watch)
         {
-            // The grpc-proxy of etcd 3.4 does not answer progress requests. One watch more, cancelled at once, is answered by everybody.
-            _asked = true;
-            _creating = new WatchEntry(entry.Prefix, entry.Range, entry.Next, entry.ClusterId) { Phase = WatchPhase.Closed };
-            SendCreateLockHeld(_creating);
+            SendCreate(null, watch.Target.CreateRequest(watch.Next));
         }
     }
 
-    private IEnumerable<WatchEntry> OpenLockHeld() => _table.AllLockHeld().Where(e => e.Phase == WatchPhase.Open);
-
-    private void SendCreateLockHeld(WatchEntry entry)
+    private void HandleSignOfLife(WatchResponse response)
     {
-        entry.RequestedId = _table.NextIdLockHeld();
-        _call.Send(new WatchRequest
+        if (!HasStaleToken && response.Canceled && EtcdMessages.IsTokenError(response.CancelReason))
         {
-            CreateRequest = new WatchCreateRequest
-            {
-                Key = entry.Range.Start,
-                RangeEnd = entry.Range.End,
-                StartRevision = entry.Next,
-                WatchId = entry.RequestedId,
-                ProgressNotify = true,
-                Fragment = true,
-            },
-        });
+            HasStaleToken = true;
+            _replaceAt = Math.Min(_replaceAt, After(WatchTimings.StaleTokenSpread * Random.Shared.NextDouble()));
+        }
+
+        foreach (var watch in _open.Values)
+        {
+            watch.StreamAlive();
+        }
+
+        // A member may lag for a moment. One that has not got to where the cluster was at the question before this one is cut off, and
+        // answers as if nothing happened; "require leader" catches most of these, not all.
+        var expected = Math.Min(_revisionBefore, _connector.LatestRevision);
+        if (response.Header.Revision != 0 && response.Header.Revision < expected && _open.Values.FirstOrDefault() is { } any)
+        {
+            _diagnosis.Lagging(this, any, response.Header.Revision, expected);
+        }
     }
 
-    private void CancelAtServer(long serverId) =>
+    private long SendCreate(WatchSubscription? watch, WatchCreateRequest request)
+    {
+        var id = Interlocked.Increment(ref _lastId);
+        _pending = new PendingCreate(watch);
+        _watchdog.Asked();
+        request.WatchId = id;
+        request.ProgressNotify = true;
+        request.Fragment = true;
+        _call.Send(new WatchRequest { CreateRequest = request });
+        return id;
+    }
+
+    private void SendCancel(long serverId) =>
         _call.Send(new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = serverId } });
 
-    // The watchdog: a stream that is silent is asked for a sign of life, and given up when none comes.
-    private void Tick()
-    {
-        GrpcException? end = null;
-        lock (_table.Gate)
-        {
-            var silence = _time.GetElapsedTime(_heardAt);
-            var limit = WasHeard ? WatchTimes.AnswerLimit : _openLimit;
-            if ((_creating is not null || _asked) && silence > (_asked ? WatchTimes.Silence + limit : limit))
-            {
-                _endsSilently = true;
-                end = GrpcException.Silent($"the watch stream gave no sign of life within {limit.TotalSeconds:0.###} s");
-            }
-            else if (_table.IsEmptyLockHeld)
-            {
-                end = GrpcException.Planned("nothing is watched any more");
-            }
-            else if (!_asked && silence >= WatchTimes.Silence)
-            {
-                AskLockHeld();
-            }
-        }
+    private long After(TimeSpan delay) => _time.GetTimestamp() + (long)(delay.TotalSeconds * _time.TimestampFrequency);
 
-        if (end is not null)
-        {
-            End(end);
-        }
-        else
-        {
-            Pump();
-        }
-    }
+    /// <summary>A create request that was not answered yet.</summary>
+    /// <param name="Watch">What is created; <see langword="null"/> for a sign of life.</param>
+    private sealed record PendingCreate(WatchSubscription? Watch);
 }

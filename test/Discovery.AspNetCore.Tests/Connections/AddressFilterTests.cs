@@ -41,7 +41,7 @@ public sealed class AddressFilterTests
         var ip = IPAddress.Parse(address);
 
         Assert.False(new AddressFilter(new EtcdDiscoveryOptions()).Allows(ip));
-        Assert.True(new AddressFilter(new EtcdDiscoveryOptions(), isEtcdLocal: true).Allows(ip));
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions(), isSourceLocal: true).Allows(ip));
         Assert.True(new AddressFilter(new EtcdDiscoveryOptions { AllowLoopback = true }).Allows(ip));
         Assert.True(new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["127.0.0.0/8", "::1/128", "64:ff9b::/96", "::/96", "2002::/16"] }).Allows(ip));
     }
@@ -65,6 +65,18 @@ public sealed class AddressFilterTests
     [InlineData("fd00::1", false)]
     public void Allowed_networks_allow_nothing_else(string address, bool isAllowed)
         => Assert.Equal(isAllowed, new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["10.0.0.0/8"] }).Allows(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    [InlineData("169.254.1.1")]
+    public void Instances_of_the_settings_may_be_anywhere_unless_networks_are_named(string address)
+    {
+        var ip = IPAddress.Parse(address);
+
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { Instances = [$"{address}:80"] }).Allows(ip));
+        Assert.False(new AddressFilter(new EtcdDiscoveryOptions { Instances = [$"{address}:80"], AllowedNetworks = ["10.0.0.0/8"] }).Allows(ip));
+    }
 
     [Theory]
     [InlineData(5000, true)]

@@ -170,7 +170,14 @@ public sealed class TransportTests
     }
 
     private static Harness Https(System.Security.Cryptography.X509Certificates.X509Certificate2 certificate, Action<EtcdDiscoveryOptions> options)
-        => new(options, c => c.ConfigureEtcdTransport(t => t.SslOptions = Certificates.Trust(certificate)));
+        => new(
+            o =>
+            {
+                // A busy machine may take long for the keys.
+                o.ConnectTimeout = TimeSpan.FromSeconds(30);
+                options(o);
+            },
+            c => c.ConfigureEtcdTransport(t => t.SslOptions = Certificates.Trust(certificate)));
 
     private static Task Describe(HttpContext context)
     {

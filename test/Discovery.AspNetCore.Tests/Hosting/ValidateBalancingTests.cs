@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Hosting;
 
 namespace Discovery.AspNetCore.Tests.Hosting;

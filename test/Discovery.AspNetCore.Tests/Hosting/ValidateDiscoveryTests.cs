@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 
 namespace Discovery.AspNetCore.Tests.Hosting;
@@ -42,5 +43,5 @@ public sealed class ValidateDiscoveryTests
     }
 
     private static Microsoft.Extensions.Options.ValidateOptionsResult Validate(EtcdDiscoveryOptions options)
-        => new ValidateDiscovery(new ClientCatalog(), new PolicyCatalog([])).Validate("svc", options);
+        => new ValidateDiscovery(new ClientCatalog(), new PolicyCatalog([]), new LayoutCatalog([])).Validate("svc", options);
 }

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Tests.Balancing;
 

@@ -131,13 +131,15 @@ public sealed class LayoutTests
     }
 
     [Theory]
-    [InlineData("EtcdNaming", "EtcdNaming")]
-    [InlineData("etcdnaming:services", "EtcdNaming")]
-    [InlineData("EtcdNaming:openim/", "EtcdNaming:openim/")]
-    [InlineData("OpenIm:im", "OpenIm:im")]
-    [InlineData("OpenIm, EtcdNaming, OpenIm", "OpenIm,EtcdNaming")]
-    public void A_layout_setting_is_read(string text, string names)
-        => Assert.Equal(names, string.Join(',', LayoutCatalog.Parse(text).Select(l => l.Name)));
+    [InlineData("EtcdNaming", "EtcdNaming services/svc/")]
+    [InlineData("etcdnaming:services", "EtcdNaming services/svc/")]
+    [InlineData("EtcdNaming:openim/", "EtcdNaming openim/svc/")]
+    [InlineData("EtcdNaming:", "EtcdNaming svc/")]
+    [InlineData("OpenIm:im", "OpenIm im:///svc/")]
+    [InlineData("OpenIm, EtcdNaming, EtcdNaming:services/, OpenIm", "OpenIm openim:///svc/,EtcdNaming services/svc/")]
+    [InlineData("EtcdNaming,EtcdNaming:a", "EtcdNaming services/svc/,EtcdNaming a/svc/")]
+    public void A_layout_setting_is_read(string text, string layouts)
+        => Assert.Equal(layouts, string.Join(',', new LayoutCatalog([]).Parse(text).Select(l => $"{l.Name} {l.GetPrefix("svc")}")));
 
     [Theory]
     [InlineData("greeter", true)]
@@ -148,5 +150,12 @@ public sealed class LayoutTests
     public void Service_names_may_not_hold_what_would_reach_into_other_services_keys(string name, bool isFine)
         => Assert.Equal(isFine, ServiceNames.GetProblem(name) is null);
 
-    private static EtcdKeyValue Record(string key, byte[] value) => new(Encoding.UTF8.GetBytes(key), value, 1, 7, 1, 0);
+    private static EtcdKeyValue Record(string key, byte[] value) => new()
+    {
+        KeyBytes = Encoding.UTF8.GetBytes(key),
+        Value = value,
+        CreateRevision = 1,
+        ModRevision = 7,
+        Version = 1,
+    };
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
 
@@ -63,17 +64,17 @@ public sealed class RegistrationRecordTests
     }
 
     [Fact]
-    public void A_goodbye_says_that_the_instance_drains_where_the_layout_can()
+    public void The_draining_value_says_that_the_instance_drains_where_the_layout_can()
     {
         _options.Layout = "EtcdNaming,OpenIm";
 
-        var records = RegistrationRecord.Build(new DesiredRegistration(_options, _endpoints), "i1", weight: null);
+        var records = RegistrationRecord.Build(new DesiredRegistration(_options, _endpoints), new LayoutCatalog([]), "i1", weight: null);
 
         Assert.Contains("\"draining\":true", Encoding.UTF8.GetString(records["services/greeter/10.0.0.1:5000"].DrainingValue!), StringComparison.Ordinal);
         Assert.Null(records["openim:///greeter/10.0.0.1:5000"].DrainingValue);
     }
 
     private List<(string Key, string Value)> Texts(int? weight = null)
-        => [.. RegistrationRecord.Build(new DesiredRegistration(_options, _endpoints), "i1", weight)
+        => [.. RegistrationRecord.Build(new DesiredRegistration(_options, _endpoints), new LayoutCatalog([]), "i1", weight)
             .Select(r => (r.Key, Encoding.UTF8.GetString(r.Value.Value)))];
 }

@@ -33,7 +33,7 @@ public sealed class InstanceIndexTests
     {
         _table.Put(Record("a", 2, "10.0.0.1:80", "1"));
 
-        Assert.NotNull(_table.Put(new EtcdKeyValue("a"u8.ToArray(), "{"u8.ToArray(), 2, 3, 2, 0)));
+        Assert.NotNull(_table.Put(new EtcdKeyValue { KeyBytes = "a"u8.ToArray(), Value = "{"u8.ToArray(), CreateRevision = 2, ModRevision = 3, Version = 2 }));
         Assert.Equal((0, 1), (_table.Instances.Count, _table.Skipped));
 
         Assert.Null(_table.Put(Record("a", 4, "10.0.0.2:80", "1")));
@@ -60,11 +60,12 @@ public sealed class InstanceIndexTests
         Assert.Same(before, _table.Instances);
     }
 
-    private static EtcdKeyValue Record(string key, long revision, string address, string version) => new(
-        Encoding.UTF8.GetBytes(key),
-        Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"version":"{{{version}}}"}}"""),
-        2,
-        revision,
-        1,
-        0);
+    private static EtcdKeyValue Record(string key, long revision, string address, string version) => new()
+    {
+        KeyBytes = Encoding.UTF8.GetBytes(key),
+        Value = Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"version":"{{{version}}}"}}"""),
+        CreateRevision = 2,
+        ModRevision = revision,
+        Version = 1,
+    };
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Threading.Channels;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
+using Grpc.Core;
 
 namespace Discovery.AspNetCore.Tests.Watching;
 
@@ -46,7 +47,7 @@ internal sealed class ModelEtcd : IServiceSource
         }
     }
 
-    public static EtcdException Unavailable { get; } = new("the model is down", EtcdStatusCode.Unavailable, "Range", ["http://model:2379"]);
+    public static EtcdException Unavailable { get; } = new("the model is down", new Status(StatusCode.Unavailable, "the model is down"), "Range", ["http://model:2379"]);
 
     /// <summary>Puts (a value) and deletes (null) at one revision.</summary>
     /// <param name="isLost">Whether the watch does not see it, as with a bug of etcd's.</param>
@@ -58,9 +59,17 @@ internal sealed class ModelEtcd : IServiceSource
             var events = new List<EtcdWatchEvent>();
             foreach (var (key, value) in changes.Where(c => c.Value is not null || _records.ContainsKey(c.Key)))
             {
-                var record = new EtcdKeyValue(System.Text.Encoding.UTF8.GetBytes(key), value ?? [], Revision + 1, Revision + 1, value is null ? 0 : 1, 7);
+                var record = new EtcdKeyValue
+                {
+                    KeyBytes = System.Text.Encoding.UTF8.GetBytes(key),
+                    Value = value ?? [],
+                    CreateRevision = Revision + 1,
+                    ModRevision = Revision + 1,
+                    Version = value is null ? 0 : 1,
+                    LeaseId = 7,
+                };
                 _records = value is null ? _records.Remove(key) : _records.SetItem(key, record);
-                events.Add(new EtcdWatchEvent(value is null, record));
+                events.Add(new EtcdWatchEvent { Deleted = value is null, Record = record });
             }
 
             if (events.Count > 0)
@@ -179,8 +188,12 @@ internal sealed class ModelEtcd : IServiceSource
                 throw Unavailable;
             }
 
-            return new EtcdListing(
-                [.. _records.Values.Where(r => r.Key.StartsWith(prefix, StringComparison.Ordinal))], Revision, _clusterId);
+            return new EtcdListing
+            {
+                Items = [.. _records.Values.Where(r => r.Key.StartsWith(prefix, StringComparison.Ordinal))],
+                Revision = Revision,
+                ClusterId = _clusterId,
+            };
         }
     }
 
@@ -235,7 +248,7 @@ internal sealed class ModelEtcd : IServiceSource
             {
                 if (etcd._log.GetValueOrDefault(_next) is { } all && Mine(all) is { Count: > 0 } events)
                 {
-                    _updates.Writer.TryWrite(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, _next, events));
+                    _updates.Writer.TryWrite(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = _next, Events = events });
                 }
             }
         }
@@ -272,7 +285,7 @@ internal sealed class ModelEtcd : IServiceSource
         {
             if (_isOpen && revision < _next && Mine(events) is { Count: > 0 } mine)
             {
-                _updates.Writer.TryWrite(new EtcdWatchUpdate(EtcdWatchUpdateKind.Changed, revision, mine));
+                _updates.Writer.TryWrite(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = revision, Events = mine });
             }
         }
 
@@ -306,6 +319,12 @@ internal sealed class ModelEtcd : IServiceSource
         private List<EtcdWatchEvent> Mine(EtcdWatchEvent[] events) => [.. events.Where(e => e.Record.Key.StartsWith(prefix, StringComparison.Ordinal))];
 
         private void Write(EtcdWatchUpdateKind kind, IReadOnlyList<EtcdWatchEvent> events)
-            => _updates.Writer.TryWrite(new EtcdWatchUpdate(kind, _next - 1, events, kind == EtcdWatchUpdateKind.Opened ? null : Unavailable));
+            => _updates.Writer.TryWrite(new EtcdWatchUpdate
+            {
+                Kind = kind,
+                Revision = _next - 1,
+                Events = events,
+                Error = kind == EtcdWatchUpdateKind.Opened ? null : Unavailable,
+            });
     }
 }

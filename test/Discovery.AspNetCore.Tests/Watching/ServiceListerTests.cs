@@ -41,7 +41,7 @@ public sealed class ServiceListerTests
                 await Task.Delay(Timeout.Infinite, cancellationToken);
             }
 
-            return new EtcdListing([], 7, 1);
+            return new EtcdListing { Items = [], Revision = 7, ClusterId = 1 };
         }
 
         public IServiceWatch Watch(string prefix, long startRevision, ulong clusterId) => throw new NotSupportedException();

@@ -38,7 +38,7 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
         _etcd.IsDown = true;
         Put("10.0.0.1:80");
         var watcher = Watch();
-        var waiters = Enumerable.Range(0, 10).Select(_ => watcher.WaitForReadyAsync(CancellationToken.None).AsTask()).ToList();
+        var waiters = Enumerable.Range(0, 10).Select(_ => watcher.WaitForReadyAsync(TimeSpan.FromHours(1), CancellationToken.None).AsTask()).ToList();
         Assert.All(waiters, w => Assert.False(w.IsCompleted));
 
         _etcd.IsDown = false;
@@ -52,7 +52,7 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
     {
         _etcd.IsDown = true;
         var watcher = Watch();
-        var waiter = watcher.WaitForReadyAsync(CancellationToken.None).AsTask();
+        var waiter = watcher.WaitForReadyAsync(TimeSpan.FromHours(1), CancellationToken.None).AsTask();
 
         await watcher.DisposeAsync();
 
@@ -204,14 +204,18 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
         var feed = new SnapshotFeed();
         var state = new ServiceState("svc", new EtcdNamingLayout(null), TimeSpan.FromMinutes(5), feed, _clock, NullLogger.Instance);
         var listed = Enumerable.Range(0, 10_000).Select(i => Record($"services/svc/{i}", $"10.1.{i / 250}.{(i % 250) + 1}:80", 1));
-        state.Apply(new EtcdListing([.. listed], 1, 1), ServiceChangeReason.Listed);
+        state.Apply(new EtcdListing { Items = [.. listed], Revision = 1, ClusterId = 1 }, ServiceChangeReason.Listed);
         Assert.Equal(10_000, feed.Current!.Count);
         var before = GC.GetAllocatedBytesForCurrentThread();
 
         for (var i = 2; i < 2 + Changes; i++)
         {
-            state.Apply(new EtcdWatchUpdate(
-                EtcdWatchUpdateKind.Changed, i, [new EtcdWatchEvent(Deleted: false, Record("services/svc/new", "10.9.9.9:80", i))]));
+            state.Apply(new EtcdWatchUpdate
+            {
+                Kind = EtcdWatchUpdateKind.Changed,
+                Revision = i,
+                Events = [new EtcdWatchEvent { Deleted = false, Record = Record("services/svc/new", "10.9.9.9:80", i) }],
+            });
         }
 
         // A copy of the service for each would be hundreds of kilobytes.
@@ -220,7 +224,14 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
     }
 
     private static EtcdKeyValue Record(string key, string address, long revision)
-        => new(Encoding.UTF8.GetBytes(key), Value(address), revision, revision, Version: 1, LeaseId: 0);
+        => new()
+        {
+            KeyBytes = Encoding.UTF8.GetBytes(key),
+            Value = Value(address),
+            CreateRevision = revision,
+            ModRevision = revision,
+            Version = 1,
+        };
 
     private static byte[] Value(string address) => Encoding.UTF8.GetBytes($$"""{"Addr":"{{address}}"}""");
 

@@ -86,9 +86,17 @@ public sealed class SnapshotFileTests : IDisposable
         }
     }
 
-    private static EtcdListing Listing(int count) => new(
-        [.. Enumerable.Range(0, count).Select(i => new EtcdKeyValue(
-            Encoding.UTF8.GetBytes($"services/svc/{i}"), Encoding.UTF8.GetBytes($"value {i}"), i, i, 1, 0))],
-        42,
-        0xabc);
+    private static EtcdListing Listing(int count) => new()
+    {
+        Items = [.. Enumerable.Range(0, count).Select(i => new EtcdKeyValue
+        {
+            KeyBytes = Encoding.UTF8.GetBytes($"services/svc/{i}"),
+            Value = Encoding.UTF8.GetBytes($"value {i}"),
+            CreateRevision = i,
+            ModRevision = i,
+            Version = 1,
+        })],
+        Revision = 42,
+        ClusterId = 0xabc,
+    };
 }

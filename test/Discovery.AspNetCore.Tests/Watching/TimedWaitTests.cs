@@ -5,7 +5,7 @@ namespace Discovery.AspNetCore.Tests.Watching;
 
 public sealed class TimedWaitTests
 {
-    private readonly FakeTimeProvider _clock = new();
+    private readonly ObservedTimeProvider _clock = new();
     private readonly TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [Fact]

@@ -1,6 +1,6 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
 
@@ -26,7 +26,7 @@ public abstract class LeaseConformance(IServer server) : ConformanceTest(server)
         var id = Random.Shared.NextInt64(1, long.MaxValue);
 
         Assert.Equal(id, (await Client.GrantAsync(600, id)).ID);
-        Assert.Equal((EtcdStatusCode.FailedPrecondition, "etcdserver: lease already exists"), await RawClient.FailureOfAsync(Client.GrantAsync(600, id)));
+        Assert.Equal((StatusCode.FailedPrecondition, "etcdserver: lease already exists"), await RawClient.FailureOfAsync(Client.GrantAsync(600, id)));
         await Client.RevokeAsync(id);
         Assert.Equal(id, (await Client.GrantAsync(600, id)).ID);
     }
@@ -35,7 +35,7 @@ public abstract class LeaseConformance(IServer server) : ConformanceTest(server)
     public async Task A_ttl_can_be_too_large()
     {
         await Client.GrantAsync(9_000_000_000);
-        Assert.Equal((EtcdStatusCode.OutOfRange, "etcdserver: too large lease TTL"), await RawClient.FailureOfAsync(Client.GrantAsync(9_000_000_001)));
+        Assert.Equal((StatusCode.OutOfRange, "etcdserver: too large lease TTL"), await RawClient.FailureOfAsync(Client.GrantAsync(9_000_000_001)));
     }
 
     [Fact]
@@ -54,7 +54,7 @@ public abstract class LeaseConformance(IServer server) : ConformanceTest(server)
         Assert.Equal(["delete a", "delete b"], Describe(events));
         Assert.All(events, e => Assert.Equal(before + 1, e.Kv.ModRevision));
         Assert.Equal(["c"], Names(await Client.RangeAsync(All())));
-        Assert.Equal((EtcdStatusCode.NotFound, "etcdserver: requested lease not found"), await RawClient.FailureOfAsync(Client.RevokeAsync(lease)));
+        Assert.Equal((StatusCode.NotFound, "etcdserver: requested lease not found"), await RawClient.FailureOfAsync(Client.RevokeAsync(lease)));
     }
 
     [Fact]
@@ -107,7 +107,7 @@ public abstract class LeaseConformance(IServer server) : ConformanceTest(server)
         var late = (await Client.GrantAsync(6000)).ID;
         var early = (await Client.GrantAsync(60)).ID;
 
-        var ids = (await Client.CallAsync(MoreMethods.LeaseLeases, new LeaseLeasesRequest())).Leases.Select(l => l.ID).ToList();
+        var ids = (await RawClient.AnswerAsync(Client.Leases.LeaseLeasesAsync(new LeaseLeasesRequest()))).Leases.Select(l => l.ID).ToList();
 
         Assert.True(ids.IndexOf(early) >= 0 && ids.IndexOf(early) < ids.IndexOf(late));
     }

@@ -1,7 +1,8 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
+using Discovery.Etcd;
 using Google.Protobuf;
+using Grpc.Core;
 using static Discovery.Etcd.Protocol.RangeRequest.Types;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
@@ -177,16 +178,16 @@ public abstract class RangeConformance(IServer server) : ConformanceTest(server)
         var current = (await Client.PutAsync(Key("a"), "2")).Header.Revision;
         await Client.CompactAsync(current);
 
-        Assert.Equal((EtcdStatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision"), await RawClient.FailureOfAsync(AtAsync(current + 100)));
-        Assert.Equal((EtcdStatusCode.OutOfRange, "etcdserver: mvcc: required revision has been compacted"), await RawClient.FailureOfAsync(AtAsync(current - 1)));
+        Assert.Equal((StatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision"), await RawClient.FailureOfAsync(AtAsync(current + 100)));
+        Assert.Equal((StatusCode.OutOfRange, "etcdserver: mvcc: required revision has been compacted"), await RawClient.FailureOfAsync(AtAsync(current - 1)));
         Assert.Equal("2", (await AtAsync(current)).Kvs[0].Value.ToStringUtf8());
-        Assert.Equal((EtcdStatusCode.OutOfRange, "etcdserver: mvcc: required revision has been compacted"), await RawClient.FailureOfAsync(Client.CompactAsync(current)));
-        Assert.Equal((EtcdStatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision"), await RawClient.FailureOfAsync(Client.CompactAsync(current + 100)));
+        Assert.Equal((StatusCode.OutOfRange, "etcdserver: mvcc: required revision has been compacted"), await RawClient.FailureOfAsync(Client.CompactAsync(current)));
+        Assert.Equal((StatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision"), await RawClient.FailureOfAsync(Client.CompactAsync(current + 100)));
     }
 
     [Fact]
     public async Task A_missing_key_is_an_error()
-        => Assert.Equal((EtcdStatusCode.InvalidArgument, "etcdserver: key is not provided"), await RawClient.FailureOfAsync(Client.RangeAsync(new RangeRequest())));
+        => Assert.Equal((StatusCode.InvalidArgument, "etcdserver: key is not provided"), await RawClient.FailureOfAsync(Client.RangeAsync(new RangeRequest())));
 
     private Task<RangeResponse> AtAsync(long revision) => Client.RangeAsync(new RangeRequest { Key = Key("a").Bytes(), Revision = revision });
 

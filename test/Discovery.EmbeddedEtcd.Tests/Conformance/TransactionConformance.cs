@@ -1,7 +1,8 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
+using Discovery.Etcd;
 using Google.Protobuf;
+using Grpc.Core;
 using static Discovery.Etcd.Protocol.Compare.Types;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
@@ -160,11 +161,11 @@ public abstract class TransactionConformance(IServer server) : ConformanceTest(s
         var leased = Put("b", "");
         leased.RequestPut.Lease = 4711;
 
-        await FailsAsync(EtcdStatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision", Put("b", ""), future);
-        await FailsAsync(EtcdStatusCode.InvalidArgument, "etcdserver: key not found", Put("b", ""), ignoring);
-        await FailsAsync(EtcdStatusCode.NotFound, "etcdserver: requested lease not found", Put("c", ""), leased);
-        await FailsAsync(EtcdStatusCode.InvalidArgument, "etcdserver: key is not provided", new RequestOp { RequestPut = new PutRequest() });
-        await FailsAsync(EtcdStatusCode.InvalidArgument, "etcdserver: key not found", new RequestOp());
+        await FailsAsync(StatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision", Put("b", ""), future);
+        await FailsAsync(StatusCode.InvalidArgument, "etcdserver: key not found", Put("b", ""), ignoring);
+        await FailsAsync(StatusCode.NotFound, "etcdserver: requested lease not found", Put("c", ""), leased);
+        await FailsAsync(StatusCode.InvalidArgument, "etcdserver: key is not provided", new RequestOp { RequestPut = new PutRequest() });
+        await FailsAsync(StatusCode.InvalidArgument, "etcdserver: key not found", new RequestOp());
         Assert.Equal(before, (await Client.GetAsync(Key("a"))).Header.Revision);
     }
 
@@ -175,14 +176,14 @@ public abstract class TransactionConformance(IServer server) : ConformanceTest(s
         most.Success.AddRange(Enumerable.Range(0, 128).Select(i => Put($"{i}", "")));
         await Client.TxnAsync(most);
 
-        await FailsAsync(EtcdStatusCode.InvalidArgument, "etcdserver: too many operations in txn request", [.. most.Success, Put("x", "")]);
-        await FailsAsync(EtcdStatusCode.InvalidArgument, "etcdserver: too many operations in txn request", [.. most.Success.Skip(1), Txn(Range("a"), Range("b"))]);
+        await FailsAsync(StatusCode.InvalidArgument, "etcdserver: too many operations in txn request", [.. most.Success, Put("x", "")]);
+        await FailsAsync(StatusCode.InvalidArgument, "etcdserver: too many operations in txn request", [.. most.Success.Skip(1), Txn(Range("a"), Range("b"))]);
     }
 
     private async Task DuplicateAsync(params RequestOp[] operations)
-        => await FailsAsync(EtcdStatusCode.InvalidArgument, "etcdserver: duplicate key given in txn request", operations);
+        => await FailsAsync(StatusCode.InvalidArgument, "etcdserver: duplicate key given in txn request", operations);
 
-    private async Task FailsAsync(EtcdStatusCode code, string message, params RequestOp[] operations)
+    private async Task FailsAsync(StatusCode code, string message, params RequestOp[] operations)
         => Assert.Equal((code, message), await RawClient.FailureOfAsync(Client.TxnAsync(new TxnRequest { Success = { operations } })));
 
     private async Task<bool> HoldsAsync(Compare compare)

@@ -1,8 +1,7 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
 
@@ -42,8 +41,7 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
         var before = (await Client.PutAsync(Key("b"), "2")).Header.Revision;
         var range = All();
 
-        var response = await Client.CallAsync(
-            EtcdMethods.DeleteRange, new DeleteRangeRequest { Key = range.Key, RangeEnd = range.RangeEnd, PrevKv = true });
+        var response = await Client.DeleteAsync(new DeleteRangeRequest { Key = range.Key, RangeEnd = range.RangeEnd, PrevKv = true });
 
         Assert.Equal(2, response.Deleted);
         Assert.Equal(before + 1, response.Header.Revision);
@@ -96,10 +94,10 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
         await FailsAsync("etcdserver: lease is provided", new PutRequest { Key = Key("a").Bytes(), Lease = 1, IgnoreLease = true });
         await FailsAsync("etcdserver: key not found", new PutRequest { Key = Key("a").Bytes(), IgnoreValue = true });
         await FailsAsync("etcdserver: key not found", new PutRequest { Key = Key("a").Bytes(), IgnoreLease = true });
-        await FailsAsync("etcdserver: requested lease not found", new PutRequest { Key = Key("a").Bytes(), Lease = 4711 }, EtcdStatusCode.NotFound);
+        await FailsAsync("etcdserver: requested lease not found", new PutRequest { Key = Key("a").Bytes(), Lease = 4711 }, StatusCode.NotFound);
         Assert.Equal(
-            (EtcdStatusCode.InvalidArgument, "etcdserver: key is not provided"),
-            await RawClient.FailureOfAsync(Client.CallAsync(EtcdMethods.DeleteRange, new DeleteRangeRequest())));
+            (StatusCode.InvalidArgument, "etcdserver: key is not provided"),
+            await RawClient.FailureOfAsync(Client.DeleteAsync(new DeleteRangeRequest())));
     }
 
     [Fact]
@@ -113,12 +111,12 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
             "etcdserver: request is too large", new PutRequest { Key = Key("a").Bytes(), Value = ByteString.CopyFrom(new byte[1_600_000]) });
         var (code, detail) = await RawClient.FailureOfAsync(
             PutAsync(new PutRequest { Key = "a".Bytes(), Value = ByteString.CopyFrom(new byte[2_200_000]) }));
-        Assert.Equal((EtcdStatusCode.ResourceExhausted, "grpc: received message larger than max (2200008 vs. 2097152)"), (code, detail));
+        Assert.Equal((StatusCode.ResourceExhausted, "grpc: received message larger than max (2200008 vs. 2097152)"), (code, detail));
     }
 
-    private Task<PutResponse> PutAsync(PutRequest request) => Client.CallAsync(EtcdMethods.Put, request);
+    private Task<PutResponse> PutAsync(PutRequest request) => Client.PutAsync(request);
 
-    private async Task FailsAsync(string message, PutRequest request, EtcdStatusCode code = EtcdStatusCode.InvalidArgument)
+    private async Task FailsAsync(string message, PutRequest request, StatusCode code = StatusCode.InvalidArgument)
         => Assert.Equal((code, message), await RawClient.FailureOfAsync(PutAsync(request)));
 }
 

@@ -1,6 +1,6 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
 
@@ -14,9 +14,9 @@ internal static class Outcome
         {
             return Of(await call);
         }
-        catch (GrpcException e)
+        catch (RpcException e)
         {
-            return $"{e.Code}: {e.Detail}";
+            return $"{e.StatusCode}: {e.Status.Detail}";
         }
     }
 
@@ -34,6 +34,7 @@ internal static class Outcome
             LeaseKeepAliveResponse r => r.Header,
             LeaseTimeToLiveResponse r => r.Header,
             LeaseLeasesResponse r => r.Header,
+            HashKVResponse r => r.Header,
             WatchResponse r => r.Header,
             _ => null,
         };

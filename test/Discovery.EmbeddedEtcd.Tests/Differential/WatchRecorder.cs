@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
 
@@ -46,7 +46,7 @@ internal sealed class WatchRecorder : IDisposable
                 Take(await _call.NextAsync());
             }
         }
-        catch (Exception e) when (e is GrpcException or InvalidOperationException or OperationCanceledException or TimeoutException)
+        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException or TimeoutException)
         {
             _answers.Writer.TryComplete(e);
         }

@@ -22,10 +22,10 @@ public sealed class EmbeddedServer : IServer, IAsyncLifetime
     public async Task DisposeAsync() => await _etcd!.DisposeAsync();
 }
 
-/// <summary>An etcd process for many tests.</summary>
+/// <summary>A real etcd for many tests.</summary>
 public sealed class RealServer : IServer, IAsyncLifetime
 {
-    private EtcdProcess? _etcd;
+    private IEtcdServer? _etcd;
 
     /// <inheritdoc />
     public string Endpoint => _etcd!.Endpoint;
@@ -34,7 +34,7 @@ public sealed class RealServer : IServer, IAsyncLifetime
     public async Task InitializeAsync()
     {
         // With etcd's own timings, for the least TTL of a lease follows from them.
-        _etcd = await EtcdProcess.StartAsync(new EtcdProcessOptions { FastElections = false });
+        _etcd = await EtcdServer.StartAsync(new EtcdProcessOptions { FastElections = false });
     }
 
     /// <inheritdoc />

@@ -1,6 +1,7 @@
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Auth;
 
@@ -49,7 +50,7 @@ public sealed class TokenSourceTests
     public async Task A_refusal_is_remembered_for_a_moment_and_then_tried_again()
     {
         var tokens = Create(() => Task.FromException<AuthenticateResponse>(
-            new EtcdException("etcdserver: authentication failed", EtcdStatusCode.InvalidArgument, "Authenticate", [])));
+            new EtcdException("Refused.", new Status(StatusCode.InvalidArgument, EtcdMessages.AuthFailed), "Authenticate", [])));
         for (var i = 0; i < 50; i++)
         {
             await Assert.ThrowsAsync<EtcdException>(() => tokens.GetAsync(default));
@@ -62,10 +63,23 @@ public sealed class TokenSourceTests
     }
 
     [Fact]
+    public async Task A_fetch_that_was_cancelled_is_not_remembered_for_ever()
+    {
+        var tokens = Create(() => _fetches == 1
+            ? Task.FromCanceled<AuthenticateResponse>(new CancellationToken(canceled: true))
+            : Task.FromResult(new AuthenticateResponse { Token = "t2" }));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tokens.GetAsync(default));
+
+        _clock.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal("t2", await tokens.GetAsync(default));
+    }
+
+    [Fact]
     public async Task A_cluster_without_authentication_needs_no_token()
     {
         var tokens = Create(() => Task.FromException<AuthenticateResponse>(
-            new EtcdException(EtcdMessages.AuthNotEnabled, EtcdStatusCode.FailedPrecondition, "Authenticate", [])));
+            new EtcdException("Refused.", new Status(StatusCode.FailedPrecondition, EtcdMessages.AuthNotEnabled), "Authenticate", [])));
 
         Assert.Null(await tokens.GetAsync(default));
         Assert.Null(await tokens.GetAsync(default));
@@ -85,7 +99,6 @@ public sealed class TokenSourceTests
     {
         Assert.DoesNotContain("geheim", new AuthenticateRequest { Name = "app", Password = "geheim" }.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("geheim", new AuthenticateResponse { Token = "geheim" }.ToString(), StringComparison.Ordinal);
-        Assert.DoesNotContain("geheim", $"{(object)new GrpcMetadata("geheim")}", StringComparison.Ordinal);
         Assert.DoesNotContain("geheim", $"{(object)_options}", StringComparison.Ordinal);
     }
 

@@ -1,5 +1,5 @@
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Watching;
 
@@ -60,7 +60,7 @@ public sealed class HistoryCheckTests : IAsyncLifetime
     {
         ServeStreams(first: Header(20, term: 2), then: Header(3, term: 2));
         _server.On(EtcdMethods.Range, http => Interlocked.Increment(ref _reads) <= 2
-            ? ScriptedServer.RefuseAsync(http, EtcdStatusCode.Internal, "etcdserver: some trouble")
+            ? ScriptedServer.RefuseAsync(http, StatusCode.Internal, "etcdserver: some trouble")
             : ScriptedServer.AnswerAsync(http, new RangeResponse { Header = Header(3, term: 2) }));
         await using var watch = _client.Watch("", 5);
 

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd.Transport;
 using Discovery.Etcd.Watching;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Watching;
 
@@ -56,8 +56,8 @@ public sealed class UnreadWatchTests
         var updates = await ReadUntilAsync(unread, EtcdWatchUpdateKind.ListAgain);
         var changes = updates.Where(u => u.Kind == EtcdWatchUpdateKind.Changed).ToList();
         Assert.Equal(Enumerable.Range(11, changes.Count).Select(r => (long)r), changes.Select(c => c.Revision));
-        Assert.InRange(changes.Count, UpdateQueue.Limit / ValueSize / 2, (UpdateQueue.Limit / ValueSize) + 1);
-        Assert.Equal(EtcdStatusCode.ResourceExhausted, updates[^1].Error!.StatusCode);
+        Assert.InRange(changes.Count, UnreadBudget.PerWatch / ValueSize / 2, (UnreadBudget.PerWatch / ValueSize) + 1);
+        Assert.Equal(StatusCode.ResourceExhausted, updates[^1].Error!.StatusCode);
         Assert.Contains("left unread", updates[^1].Error!.Message, StringComparison.Ordinal);
 
         unread.Restart(501, 1);

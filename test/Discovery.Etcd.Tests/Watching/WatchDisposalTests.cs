@@ -1,9 +1,3 @@
-using System.Net;
-using Discovery.Etcd.Connections;
-using Discovery.Etcd.KeyValues;
-using Discovery.Etcd.Transport;
-using Discovery.Etcd.Watching;
-
 namespace Discovery.Etcd.Tests.Watching;
 
 /// <summary>What is used in the moment when it is disposed.</summary>
@@ -12,13 +6,14 @@ public sealed class WatchDisposalTests
     [Fact]
     public async Task A_watch_that_comes_too_late_is_refused_instead_of_never_ending()
     {
-        var table = new WatchTable();
-        var before = table.Add("a", KeyRange.Prefix("a"), 1, 0);
+        var client = new EtcdClient(new EtcdClientOptions { Endpoints = ["http://127.0.0.1:1"] });
+        var before = client.Watch("a", 1);
 
-        table.Close();
+        await client.DisposeAsync();
 
-        Assert.Equal(0, await before.Updates.ReadAllAsync(CancellationToken.None).CountAsync());
-        Assert.Throws<ObjectDisposedException>(() => table.Add("b", KeyRange.Prefix("b"), 1, 0));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await before.ReadAllAsync(limit.Token).CountAsync(limit.Token);
+        Assert.Throws<ObjectDisposedException>(() => client.Watch("b", 1));
     }
 
     [Fact]
@@ -33,23 +28,11 @@ public sealed class WatchDisposalTests
     }
 
     [Fact]
-    public void A_stream_that_is_ended_after_it_broke_by_itself_throws_at_nobody()
+    public async Task A_watch_that_did_not_ask_for_a_list_is_not_restarted()
     {
-        using var endpoint = new EtcdEndpoint(new Uri("http://127.0.0.1:1"), () => new HttpMessageInvoker(new Silence()), new FakeTimeProvider());
-        var stream = new WatchStream(new WatchTable(), null!, endpoint, token: null, new RevisionMark(), TimeSpan.FromSeconds(1), new FakeTimeProvider());
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = ["http://127.0.0.1:1"] });
+        await using var watch = client.Watch("a", 1);
 
-        stream.Dispose();
-
-        // So do the watchdog's timer and the renewal of a token, at any moment.
-        stream.End(GrpcException.Planned("the token was renewed"));
-    }
-
-    private sealed class Silence : HttpMessageHandler
-    {
-        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-        {
-            await Task.Delay(Timeout.Infinite, cancellationToken);
-            return new HttpResponseMessage(HttpStatusCode.OK);
-        }
+        Assert.Throws<InvalidOperationException>(() => watch.Restart(1, 1));
     }
 }

@@ -11,15 +11,15 @@ public sealed class AuthNode : IAsyncLifetime
 
     private static readonly TimeSpan TokenLife = TimeSpan.FromSeconds(2);
 
-    private EtcdProcess? _etcd;
+    private IEtcdServer? _etcd;
 
-    internal EtcdProcess Etcd => _etcd!;
+    internal IEtcdServer Etcd => _etcd!;
 
     internal string Endpoint => Etcd.Endpoint;
 
     public async Task InitializeAsync()
     {
-        _etcd = await EtcdProcess.StartAsync(new EtcdProcessOptions
+        _etcd = await EtcdServer.StartAsync(new EtcdProcessOptions
         {
             FastElections = true,
             ExtraArguments = ["--auth-token-ttl", "2", "--bcrypt-cost", "4"],

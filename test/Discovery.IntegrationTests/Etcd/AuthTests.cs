@@ -1,4 +1,5 @@
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using static Discovery.IntegrationTests.Etcd.Clients;
 
@@ -14,7 +15,7 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("app/"));
 
-        Assert.Equal(EtcdStatusCode.InvalidArgument, error.StatusCode);
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
         Assert.Contains("user name is empty", error.Message, StringComparison.Ordinal);
         Assert.Contains("set Etcd:Username", error.Message, StringComparison.Ordinal);
     }
@@ -79,7 +80,7 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
 
         await Eventually.IsTrue(() => deniedLog.Kinds.Contains(EtcdWatchUpdateKind.Rejected) && allowedLog.Kinds.Contains(EtcdWatchUpdateKind.Opened));
         var reason = deniedLog.Updates.First(u => u.Kind == EtcdWatchUpdateKind.Rejected).Error!;
-        Assert.Equal(EtcdStatusCode.PermissionDenied, reason.StatusCode);
+        Assert.Equal(StatusCode.PermissionDenied, reason.StatusCode);
         Assert.Contains("No role of the user 'app' allows it", reason.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync(closed + "a", Bytes("x")));
         await client.PutAsync("app/z/1", Bytes("x"));
@@ -120,7 +121,7 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     {
         using var log = new LogRecorder();
         using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Trace));
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
         await using var client = new EtcdClient(
             new EtcdClientOptions
             {

@@ -1,4 +1,5 @@
 using Discovery.Etcd;
+using Grpc.Core;
 using Xunit.Abstractions;
 using static Discovery.IntegrationTests.Etcd.Clients;
 
@@ -10,7 +11,7 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     [Fact]
     public async Task Connections_that_are_cut_cost_no_event()
     {
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
         await using var client = Connect(proxy.Endpoint);
         var prefix = NewPrefix();
         await using var watch = client.Watch(prefix, 1);
@@ -33,7 +34,7 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     public async Task Frames_that_are_cut_in_the_middle_cost_no_event()
     {
         await using var direct = node.Connect();
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
 
         // A stream that a slow machine opens late is no cut.
         await using var client = Connect(proxy.Endpoint, o => o.AttemptTimeout = TimeSpan.FromSeconds(20));
@@ -57,7 +58,7 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     [Fact]
     public async Task A_slow_network_is_not_taken_for_a_broken_one()
     {
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
         proxy.Delay = TimeSpan.FromMilliseconds(50);
 
         // Several times what the delays add up to, for the machine may be slow as well.
@@ -83,8 +84,8 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     public async Task A_black_hole_is_noticed_within_fifteen_seconds(bool requests, bool responses)
     {
         await using var direct = node.Connect();
-        await using var bad = TcpProxy.Start(node.Etcd.Member.ClientPort);
-        await using var good = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var bad = TcpProxy.Start(node.Etcd.ClientPort);
+        await using var good = TcpProxy.Start(node.Etcd.ClientPort);
         good.Refuses = true;
         await using var client = Connect($"{bad.Endpoint},{good.Endpoint}");
         var prefix = NewPrefix();
@@ -114,7 +115,7 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     [Fact]
     public async Task A_half_open_connection_to_the_only_endpoint_is_replaced_within_one_call()
     {
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
         await using var client = Connect(proxy.Endpoint);
         var key = NewPrefix() + "a";
         await client.PutAsync(key, Bytes("1"));
@@ -130,14 +131,14 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
     [Fact]
     public async Task An_unreachable_etcd_is_described_for_a_newcomer()
     {
-        await using var proxy = TcpProxy.Start(node.Etcd.Member.ClientPort);
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
         proxy.Refuses = true;
         await using var client = Connect($"{proxy.Endpoint},http://127.0.0.1:9", o => o.RequestTimeout = TimeSpan.FromSeconds(3));
 
         var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("x"));
 
         output.WriteLine(error.Message);
-        Assert.Equal(EtcdStatusCode.Unavailable, error.StatusCode);
+        Assert.Equal(StatusCode.Unavailable, error.StatusCode);
         Assert.Equal("Range", error.Operation);
         Assert.Equal(2, error.Endpoints.Count);
         Assert.Contains("http://127.0.0.1:9 (connection refused", error.Message, StringComparison.Ordinal);

@@ -67,7 +67,7 @@ public sealed class KeeperTests(OneNode node, ITestOutputHelper output) : IClass
         var log = WatchLog.Follow(watch);
         await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
         var taken = new TaskCompletionSource<EtcdKeyValue>();
-        old.KeyTaken += r => taken.TrySetResult(r);
+        old.KeyConflict += r => taken.TrySetResult(r);
         old.Put(key, Bytes("old"));
         await old.FlushAsync();
 
@@ -171,7 +171,11 @@ public sealed class KeeperTests(OneNode node, ITestOutputHelper output) : IClass
         var key = NewPrefix() + "a";
         await using var process = await OwnedProcess.StartAsync(
             Environment.ProcessPath!, [typeof(KeeperTests).Assembly.Location, "keep", node.Etcd.Endpoint, key, "2"]);
-        await Eventually.IsTrue(async () => await client.GetAsync(key) is not null, what: "the process registered; it wrote: " + process.Output);
+        await Eventually.IsTrue(async () =>
+        {
+            process.ThrowIfExited();
+            return await client.GetAsync(key) is not null;
+        });
         var old = (await client.GetAsync(key))!.LeaseId;
 
         await process.PauseAsync();

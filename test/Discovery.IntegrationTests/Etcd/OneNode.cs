@@ -6,11 +6,11 @@ namespace Discovery.IntegrationTests.Etcd;
 /// <summary>One etcd for the tests that leave it as they found it. Each uses keys of its own.</summary>
 public sealed class OneNode : IAsyncLifetime
 {
-    private EtcdProcess? _etcd;
+    private IEtcdServer? _etcd;
 
-    internal EtcdProcess Etcd => _etcd!;
+    internal IEtcdServer Etcd => _etcd!;
 
-    public async Task InitializeAsync() => _etcd = await EtcdProcess.StartAsync();
+    public async Task InitializeAsync() => _etcd = await EtcdServer.StartAsync();
 
     public async Task DisposeAsync() => await Etcd.DisposeAsync();
 

@@ -9,7 +9,7 @@ public sealed class OwnedEtcdTests
     public async Task An_etcd_does_not_outlive_a_test_that_crashed()
     {
         await using var test = await OwnedProcess.StartAsync(Environment.ProcessPath!, [typeof(OwnedEtcdTests).Assembly.Location, "etcd"]);
-        await Eventually.IsTrue(() => test.Output.Contains("etcd ", StringComparison.Ordinal), what: "the process owns an etcd: " + test.Output);
+        await test.WaitForOutputAsync(output => output.Contains("etcd ", StringComparison.Ordinal));
         var line = test.Output.Split('\n').First(l => l.StartsWith("etcd ", StringComparison.Ordinal)).Split(' ');
         Assert.True(Directory.Exists($"/proc/{line[1]}"));
 

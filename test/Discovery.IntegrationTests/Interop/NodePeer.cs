@@ -9,6 +9,9 @@ public sealed class NodePeer : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
+    // Longer than the peer's own limit, which says more.
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);
+
     private static readonly string Root = typeof(NodePeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .Single(attribute => attribute.Key == "RepositoryRoot").Value!;
 
@@ -39,15 +42,22 @@ public sealed class NodePeer : IAsyncDisposable
         return new NodePeer(Start("node", [script, Proto, .. arguments]));
     }
 
+    /// <summary>Waits until the process has printed a line that starts like this.</summary>
+    /// <returns>What follows on that line.</returns>
+    /// <exception cref="InvalidOperationException">The process ended before; has what it printed.</exception>
+    public async Task<string> WaitForLineAsync(string start)
+    {
+        string? line = null;
+        await Eventually.IsTrue(
+            () => (line = _lines.FirstOrDefault(l => l.StartsWith(start, StringComparison.Ordinal))) is not null || _process.HasExited,
+            what: $"Node.js prints '{start}'");
+        return line?[start.Length..] ?? throw new InvalidOperationException($"Node.js ended before it printed '{start}':\n{string.Join('\n', Lines)}");
+    }
+
     /// <summary>Waits for the process to end by itself.</summary>
     /// <returns>Its exit code.</returns>
-    public async Task<int> WaitForExitAsync()
-    {
-        // Longer than the peer's own limit, which says more.
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(40));
-        await _process.WaitForExitAsync(limit.Token);
-        return _process.ExitCode;
-    }
+    /// <exception cref="TimeoutException">It did not end; has what it printed.</exception>
+    public Task<int> WaitForExitAsync() => WaitForExitAsync(Limit);
 
     public async ValueTask DisposeAsync()
     {
@@ -63,11 +73,10 @@ public sealed class NodePeer : IAsyncDisposable
         }
 
         await using var npm = new NodePeer(Start("npm", ["ci", "--no-audit", "--no-fund"]));
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
-        await npm._process.WaitForExitAsync(limit.Token);
-        if (npm._process.ExitCode != 0)
+        var exitCode = await npm.WaitForExitAsync(TimeSpan.FromMinutes(5));
+        if (exitCode != 0)
         {
-            throw new InvalidOperationException($"'npm ci' in {Folder} ended with {npm._process.ExitCode}:\n{string.Join('\n', npm.Lines)}");
+            throw new InvalidOperationException($"'npm ci' in {Folder} ended with {exitCode}:\n{string.Join('\n', npm.Lines)}");
         }
     }
 
@@ -108,6 +117,20 @@ public sealed class NodePeer : IAsyncDisposable
         {
             process.Kill(entireProcessTree: true);
             await process.WaitForExitAsync();
+        }
+    }
+
+    private async Task<int> WaitForExitAsync(TimeSpan limit)
+    {
+        using var ending = new CancellationTokenSource(limit);
+        try
+        {
+            await _process.WaitForExitAsync(ending.Token);
+            return _process.ExitCode;
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new TimeoutException($"{_process.StartInfo.FileName} did not end within {limit}:\n{string.Join('\n', Lines)}", e);
         }
     }
 

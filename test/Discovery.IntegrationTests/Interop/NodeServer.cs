@@ -1,4 +1,3 @@
-using System.Globalization;
 using Grpc.Net.Client;
 using InteropClient = Peers.V1.Interop.InteropClient;
 
@@ -7,8 +6,6 @@ namespace Discovery.IntegrationTests.Interop;
 /// <summary>The interop service as Node.js serves it, and our client for it.</summary>
 public sealed class NodeServer : IAsyncLifetime
 {
-    private const string Listening = "listening ";
-
     private NodePeer? _peer;
     private GrpcChannel? _channel;
 
@@ -20,9 +17,7 @@ public sealed class NodeServer : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _peer = await NodePeer.StartAsync("server.mjs");
-        string? line = null;
-        await Eventually.IsTrue(() => (line = _peer.Lines.FirstOrDefault(l => l.StartsWith(Listening, StringComparison.Ordinal))) is not null);
-        var port = int.Parse(line![Listening.Length..], CultureInfo.InvariantCulture);
+        var port = await _peer.WaitForLineAsync("listening ");
         _channel = GrpcChannel.ForAddress($"http://127.0.0.1:{port}");
         Client = new InteropClient(_channel);
     }

@@ -52,7 +52,7 @@ internal sealed partial class EndpointResolver(
 
                 var host = options.AdvertisedHost is { } set
                     ? Checked(options, nameof(options.AdvertisedHost), set, set.Trim('[', ']'))
-                    : await _hosts.ChooseAsync(options, address, cancellationToken);
+                    : await _hosts.ChooseAsync(options, address, cancellationToken).ConfigureAwait(false);
                 onAdvertisedPort += options.AdvertisedPort is null ? 0 : 1;
                 found.Add(new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port));
             }
@@ -123,10 +123,10 @@ internal sealed partial class EndpointResolver(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "The endpoint {Address} is a socket of this machine and is not registered.")]
+        [LoggerMessage(2751, LogLevel.Information, "The endpoint {Address} is a socket of this machine and is not registered.")]
         public static partial void SocketSkipped(ILogger logger, string address);
 
-        [LoggerMessage(2, LogLevel.Warning, "An endpoint is not registered: {Problem}")]
+        [LoggerMessage(2752, LogLevel.Warning, "An endpoint is not registered: {Problem}")]
         public static partial void EndpointSkipped(ILogger logger, string problem);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
         {
             // Bound to 0.0.0.0, nobody answers on IPv6; bound to [::] or any name, Kestrel answers on both.
             var ipv4Only = ip?.AddressFamily == AddressFamily.InterNetwork;
-            ip = await ReplaceWildcardAsync(options, ipv4Only, cancellationToken) ?? throw new InvalidOperationException(
+            ip = await ReplaceWildcardAsync(options, ipv4Only, cancellationToken).ConfigureAwait(false) ?? throw new InvalidOperationException(
                 $"'{bound}' is bound to all addresses, and none of this machine's can be dialled by others. Set {Settings}:AdvertisedHost "
                 + "to the address or name that can, e.g. 10.0.0.1.");
         }
@@ -88,7 +88,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
         var hasRoute = false;
         foreach (var endpoint in etcd)
         {
-            var addresses = await local.TowardsAsync(endpoint, cancellationToken);
+            var addresses = await local.TowardsAsync(endpoint, cancellationToken).ConfigureAwait(false);
             hasRoute |= addresses.Count > 0;
             if (addresses.FirstOrDefault(Fits) is { } address)
             {

@@ -23,13 +23,13 @@ internal class LocalAddresses
         var found = new List<IPAddress>();
         try
         {
-            var addresses = await Dns.GetHostAddressesAsync(remote.DnsSafeHost, cancellationToken);
+            var addresses = await Dns.GetHostAddressesAsync(remote.DnsSafeHost, cancellationToken).ConfigureAwait(false);
             foreach (var address in addresses.OrderByDescending(static a => a.AddressFamily == AddressFamily.InterNetwork))
             {
                 try
                 {
                     using var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-                    await socket.ConnectAsync(new IPEndPoint(address, remote.Port), cancellationToken);
+                    await socket.ConnectAsync(new IPEndPoint(address, remote.Port), cancellationToken).ConfigureAwait(false);
                     if (socket.LocalEndPoint is IPEndPoint local)
                     {
                         found.Add(local.Address.IsIPv4MappedToIPv6 ? local.Address.MapToIPv4() : local.Address);

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Registration.Health;
 
 /// <summary>Runs the application's health checks, and decides whether it may be called.</summary>
-internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvider time, ILogger<HealthMonitor> logger)
+internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvider time, ILogger<IServiceRegistration> logger)
 {
     // An application that is about to become ready is asked more often: it waits for its first calls.
     private static readonly TimeSpan StartInterval = TimeSpan.FromSeconds(1);
@@ -24,7 +24,7 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
     /// <returns>Whether the application may be called.</returns>
     public async Task<bool> CheckFirstAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
     {
-        var (succeeded, failing) = await CheckAsync(options, cancellationToken);
+        var (succeeded, failing) = await CheckAsync(options, cancellationToken).ConfigureAwait(false);
         _thresholds.Observe(succeeded, options);
         if (!succeeded)
         {
@@ -52,10 +52,10 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
             {
                 var interval = options().Interval;
                 var pause = _thresholds.WasHealthy || interval < StartInterval ? interval : StartInterval;
-                await Task.Delay(pause, time, stop);
-                if (await ObserveAsync(options(), stop))
+                await Task.Delay(pause, time, stop).ConfigureAwait(false);
+                if (await ObserveAsync(options(), stop).ConfigureAwait(false))
                 {
-                    await onChange(_thresholds.IsHealthy);
+                    await onChange(_thresholds.IsHealthy).ConfigureAwait(false);
                 }
             }
         }
@@ -67,7 +67,7 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
 
     private async Task<bool> ObserveAsync(RegistrationHealthOptions options, CancellationToken cancellationToken)
     {
-        var (succeeded, failing) = await CheckAsync(options, cancellationToken);
+        var (succeeded, failing) = await CheckAsync(options, cancellationToken).ConfigureAwait(false);
         var wasHealthy = _thresholds.WasHealthy;
         var changed = _thresholds.Observe(succeeded, options);
         if (changed && !succeeded)
@@ -102,7 +102,7 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
             }
 
             _run = services.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => Decides(check, options), either.Token);
-            var report = await _run.WaitAsync(either.Token);
+            var report = await _run.WaitAsync(either.Token).ConfigureAwait(false);
             return report.Status == HealthStatus.Unhealthy
                 ? (false, string.Join(", ", report.Entries.Where(static e => e.Value.Status == HealthStatus.Unhealthy).Select(static e => e.Key)))
                 : (true, "");
@@ -124,16 +124,16 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "This application is out of service while it is unhealthy: {Failing}.")]
+        [LoggerMessage(2761, LogLevel.Warning, "This application is out of service while it is unhealthy: {Failing}.")]
         public static partial void Withdraws(ILogger logger, string failing);
 
-        [LoggerMessage(2, LogLevel.Information, "This application is healthy again and comes back to etcd.")]
+        [LoggerMessage(2762, LogLevel.Information, "This application is healthy again and comes back to etcd.")]
         public static partial void ComesBack(ILogger logger);
 
-        [LoggerMessage(3, LogLevel.Error, "The health checks could not be run; that counts as unhealthy.")]
+        [LoggerMessage(2763, LogLevel.Error, "The health checks could not be run; that counts as unhealthy.")]
         public static partial void Failed(ILogger logger, Exception exception);
 
-        [LoggerMessage(4, LogLevel.Warning, "This application is not healthy yet, and registered as soon as it is. Unhealthy: {Failing}.")]
+        [LoggerMessage(2764, LogLevel.Warning, "This application is not healthy yet, and registered as soon as it is. Unhealthy: {Failing}.")]
         public static partial void NotYet(ILogger logger, string failing);
     }
 }

@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Balancing.Steps;
+
 namespace Discovery.AspNetCore.Tests.Balancing.Steps;
 
 public class SlowStartTests

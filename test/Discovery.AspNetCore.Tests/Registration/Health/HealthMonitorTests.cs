@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Tests.Registration.Health;
 
 public sealed class HealthMonitorTests : IAsyncDisposable
 {
-    private readonly FakeTimeProvider _time = new();
+    private readonly ObservedTimeProvider _time = new();
     private readonly LogRecorder _log = new();
     private readonly List<bool> _changes = [];
     private readonly CancellationTokenSource _stop = new();
@@ -207,9 +207,9 @@ public sealed class HealthMonitorTests : IAsyncDisposable
     private async Task<bool> StartAsync()
     {
         _provider = _services.BuildServiceProvider();
-        var gate = new HealthMonitor(_provider, _time, _provider.GetRequiredService<ILogger<HealthMonitor>>());
-        var healthy = await gate.CheckFirstAsync(_options, default);
-        _running = gate.RunAsync(
+        var monitor = new HealthMonitor(_provider, _time, _provider.GetRequiredService<ILogger<IServiceRegistration>>());
+        var healthy = await monitor.CheckFirstAsync(_options, default);
+        _running = monitor.RunAsync(
             () =>
             {
                 Interlocked.Increment(ref _looks);

@@ -1,0 +1,53 @@
+using Discovery.AspNetCore.Pools;
+using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>Whether the application uses etcd at all. One that does not, as its services are static, may leave <c>Etcd:Endpoints</c> out.</summary>
+internal sealed class EtcdUse(IServiceCollection services)
+{
+    /// <summary>The directory of this library, by the delegate that makes it, which tells it from the application's own.</summary>
+    private static readonly Func<IServiceProvider, object> OwnDirectory = static s => s.GetRequiredService<Watching.ServiceDirectory>();
+
+    /// <summary>Set by the application's own call of <c>AddEtcdClient</c>.</summary>
+    public bool IsRequired { get; set; }
+
+    public static EtcdUse Of(IServiceCollection services)
+    {
+        if (services.FirstOrDefault(static d => d.ServiceType == typeof(EtcdUse))?.ImplementationInstance is not EtcdUse use)
+        {
+            services.AddSingleton(use = new EtcdUse(services));
+        }
+
+        return use;
+    }
+
+    public static ServiceDescriptor DescribeOwnDirectory() => ServiceDescriptor.Singleton(typeof(IServiceDirectory), OwnDirectory);
+
+    /// <summary>Whether anything that was added needs the cluster.</summary>
+    public bool IsNeeded(IServiceProvider provider)
+        => IsRequired || services.Any(static d => d.ServiceType == typeof(IServiceRegistration)) || Watches(provider);
+
+    private bool Watches(IServiceProvider provider)
+    {
+        var directory = services.LastOrDefault(static d => d.ServiceType == typeof(IServiceDirectory) && !d.IsKeyedService);
+        if (directory?.ImplementationFactory != OwnDirectory)
+        {
+            return false;
+        }
+
+        var clients = provider.GetRequiredService<ClientCatalog>();
+        var options = provider.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        try
+        {
+            return !clients.All.Any() || clients.All.Any(c => options.Get(c.OptionsName).Instances.Count == 0);
+        }
+        catch (OptionsValidationException)
+        {
+            // Reported when the client's pool is made, at start too; a complaint about etcd would hide it.
+            return false;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using Discovery.Etcd.Connections;
+using Grpc.Core;
+
+namespace Discovery.Etcd.Calls;
+
+/// <summary>Words failures: what failed, where, and what to do about it.</summary>
+internal static class EtcdErrors
+{
+    private const string Reach =
+        "Check that etcd runs there, that Etcd:Endpoints names its client URLs, and that http and https match what it listens with.";
+
+    private const string NoLeader =
+        "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other.";
+
+    private const string Tls =
+        " Check also that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or "
+        + "Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile.";
+
+    /// <summary>etcd answered, and said no.</summary>
+    public static EtcdException Refused(string operation, string endpoint, CallFailedException failure, EtcdClientOptions options) => new(
+        $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(failure.Detail, options)}",
+        new Status(failure.Code, failure.Detail, failure),
+        operation,
+        [endpoint]);
+
+    /// <summary>An operation failed that must not be sent twice.</summary>
+    public static EtcdException NotRepeated(string operation, string endpoint, CallFailedException failure) => new(
+        failure.Kind == CallFailureKind.NotConnected
+            ? $"etcd is not available: {operation} was not sent, for there is no connection to {endpoint} ({failure.Detail}). {Reach}"
+            : $"{operation} at {endpoint} failed: {failure.Detail} ({failure.Code}). etcd may have carried it out; it was not sent again.",
+        new Status(failure.Code, failure.Detail, failure),
+        operation,
+        [endpoint]);
+
+    /// <summary>No endpoint answered as it should within the total limit.</summary>
+    /// <param name="operation">The operation.</param>
+    /// <param name="pool">All endpoints.</param>
+    /// <param name="attempts">What was tried.</param>
+    /// <param name="deadline">The caller's own limit, if there was one.</param>
+    /// <param name="options">The settings.</param>
+    public static EtcdException Unreachable(
+        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, TimeSpan? deadline,
+        EtcdClientOptions options)
+    {
+        var limit = $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
+        if (attempts.Count == 0)
+        {
+            return new EtcdException(
+                $"{operation} got no answer within {limit} from {string.Join(", ", pool.All.Select(e => e.Name))}. {Reach}",
+                new Status(StatusCode.DeadlineExceeded, "no answer in time"),
+                operation,
+                []);
+        }
+
+        var tried = attempts
+            .GroupBy(a => a.Endpoint)
+            .Select(g => $"{g.Key.Name} ({g.First().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
+        var isInTime = deadline is null && !attempts.All(a => a.Failure.Kind == CallFailureKind.Silence);
+        return new EtcdException(
+            $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {Advice(attempts)}",
+            new Status(isInTime ? StatusCode.Unavailable : StatusCode.DeadlineExceeded, attempts[^1].Failure.Detail, attempts[^1].Failure),
+            operation,
+            [.. attempts.Select(a => a.Endpoint.Name).Distinct()]);
+    }
+
+    /// <summary>A stream ended before its time.</summary>
+    public static EtcdException StreamEnded(string operation, string endpoint, CallFailedException end, EtcdClientOptions options) => new(
+        $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(end.Detail, options)}",
+        new Status(end.Code, end.Detail, end),
+        operation,
+        [endpoint]);
+
+    private static string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts)
+    {
+        var isThere = attempts.Any(a => a.Failure.Kind is CallFailureKind.Status or CallFailureKind.Silence);
+        var isSecure = attempts.Any(a => a.Endpoint.Address.Scheme == Uri.UriSchemeHttps);
+        return (isThere ? NoLeader : Reach) + (isSecure ? Tls : "");
+    }
+
+    /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
+    private static string Advice(string detail, EtcdClientOptions options) => EtcdMessages.ReasonOf(detail) switch
+    {
+        EtcdErrorReason.AuthenticationRequired => " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.",
+        EtcdErrorReason.AuthenticationFailed => $" Check Etcd:Username, which is '{options.Username}', and Etcd:Password.",
+        EtcdErrorReason.PermissionDenied => string.IsNullOrEmpty(options.Username)
+            ? " The cluster has authentication enabled: set Etcd:Username and Etcd:Password."
+            : $" No role of the user '{options.Username}' allows it: grant one with 'etcdctl role grant-permission <role> readwrite --prefix=true <prefix>'.",
+        EtcdErrorReason.NoSpace => " Compact and defragment etcd, then disarm the alarm: 'etcdctl alarm disarm'.",
+        EtcdErrorReason.RequestTooLarge => " etcd takes 1.5 MiB in one request unless it runs with --max-request-bytes.",
+        _ => "",
+    };
+}

@@ -1,0 +1,56 @@
+using Discovery.Etcd.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.Etcd.Calls;
+
+/// <summary>
+/// Runs operations at one endpoint after another until one answers or the total limit passes. Tokens are renewed where that is the remedy.
+/// </summary>
+/// <param name="options">The limits.</param>
+/// <param name="pool">The endpoints.</param>
+/// <param name="cluster">Which cluster they belong to.</param>
+/// <param name="time">The clock.</param>
+/// <param name="logger">Where to log.</param>
+/// <param name="shutdown">Ends all operations.</param>
+internal sealed class Failover(
+    EtcdClientOptions options, EndpointPool pool, ClusterIdentity cluster, TimeProvider time, ILogger logger, CancellationToken shutdown)
+{
+    public EtcdClientOptions Options => options;
+
+    public EndpointPool Pool => pool;
+
+    public ClusterIdentity Cluster => cluster;
+
+    public ClusterCheck ClusterCheck { get; } = new(cluster, time);
+
+    /// <summary>How many operations may be sent a second time.</summary>
+    public HedgeBudget Budget { get; } = new();
+
+    /// <summary>Finds out about elections.</summary>
+    public ElectionProbe Elections { get; } = new(options.AttemptTimeout, time, shutdown);
+
+    public TimeProvider Time => time;
+
+    public ILogger Logger => logger;
+
+    /// <summary>Runs an operation.</summary>
+    /// <param name="operation">What to run.</param>
+    /// <param name="runAsync">Makes one attempt; fails with <see cref="CallFailedException"/>.</param>
+    /// <param name="cancellationToken">Cancels the operation.</param>
+    /// <exception cref="EtcdException">All attempts failed, or etcd refused.</exception>
+    public async Task<T> RunAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan), time);
+        using var total = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken, shutdown);
+        using var run = new OperationRun<T>(this, operation, runAsync, total.Token);
+        try
+        {
+            return await run.RunAsync().ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            ObjectDisposedException.ThrowIf(shutdown.IsCancellationRequested, typeof(EtcdClient));
+            throw EtcdErrors.Unreachable(operation.Name, pool, run.Failures(), operation.Limit, options);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Tests.Hosting;
+
+public sealed class LogTests
+{
+    private static readonly Dictionary<string, int> Rooms = new(StringComparer.Ordinal)
+    {
+        ["Hosting"] = 2000,
+        ["Watching"] = 2100,
+        ["Instances"] = 2200,
+        ["Pools"] = 2300,
+        ["Balancing"] = 2400,
+        ["Calls"] = 2500,
+        ["Connections"] = 2600,
+        ["Registration"] = 2700,
+        ["Diagnostics"] = 2800,
+    };
+
+    private static IReadOnlyList<(MethodInfo Method, LoggerMessageAttribute Message)> Messages { get; } =
+    [
+        .. typeof(InstanceState).Assembly.GetTypes()
+            .SelectMany(static t => t.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+            .Select(static m => (Method: m, Message: m.GetCustomAttribute<LoggerMessageAttribute>()!))
+            .Where(static m => m.Message is not null),
+    ];
+
+    [Fact]
+    public void Event_ids_are_unique()
+    {
+        Assert.True(Messages.Count > 30);
+        Assert.Empty(Messages.GroupBy(m => m.Message.EventId).Where(g => g.Count() > 1).Select(g => g.Key));
+    }
+
+    [Fact]
+    public void An_event_id_is_in_the_hundred_of_its_room()
+        => Assert.All(Messages, static m =>
+        {
+            var room = m.Method.DeclaringType!.Namespace!["Discovery.AspNetCore.".Length..].Split('.')[0];
+            Assert.Equal((room, Rooms[room]), (room, m.Message.EventId / 100 * 100));
+        });
+
+    [Fact]
+    public void The_documentation_lists_each_event_with_its_level_and_its_message()
+    {
+        var documented = File.ReadLines(Path.Combine(Root(), "docs", "logs.md"))
+            .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
+            .Where(static cells => cells.Length > 5 && cells[1].StartsWith('2') && int.TryParse(cells[1], out _))
+            .Select(static cells => (Id: int.Parse(cells[1]), Level: cells[2], Event: cells[3].Trim('`'), Message: cells[5]))
+            .ToList();
+
+        Assert.Equal(
+            Messages.OrderBy(m => m.Message.EventId).Select(m => (m.Message.EventId, m.Method.Name, m.Message.Message)),
+            documented.OrderBy(d => d.Id).Select(d => (d.Id, d.Event, d.Message)));
+        Assert.All(Messages.Where(m => m.Message.Level != LogLevel.None), m =>
+            Assert.Equal((m.Message.EventId, m.Message.Level.ToString()), (m.Message.EventId, documented.Single(d => d.Id == m.Message.EventId).Level)));
+    }
+
+    private static string Root([CallerFilePath] string file = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "..", "..", ".."));
+}

@@ -1,0 +1,145 @@
+using Discovery.Etcd.Protocol;
+using Grpc.Core;
+
+namespace Discovery.Etcd.Tests.Calls;
+
+public sealed class FailoverTests : IAsyncLifetime
+{
+    private static readonly PutResponse Done = new() { Header = new ResponseHeader { Revision = 3 } };
+
+    private ScriptedServer _bad = null!;
+    private ScriptedServer _good = null!;
+
+    public async Task InitializeAsync()
+    {
+        _bad = await ScriptedServer.StartAsync();
+        _good = await ScriptedServer.StartAsync();
+        _good.On(EtcdMethods.Put, () => Done);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _bad.DisposeAsync();
+        await _good.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("Unavailable", "etcdserver: no leader")]
+    [InlineData("Unknown", "context deadline exceeded")]
+    public async Task An_unavailable_endpoint_is_passed_over_and_left_alone(string code, string detail)
+    {
+        _bad.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code), detail));
+        await using var client = Connect();
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(3, await client.PutAsync("a", default));
+        }
+
+        Assert.InRange(_bad.Calls.Count, 0, 1);
+    }
+
+    [Fact]
+    public async Task An_endpoint_that_hangs_costs_one_attempt_not_the_whole_call()
+    {
+        _bad.On(EtcdMethods.Put, ScriptedServer.HangAsync);
+        for (var i = 0; i < 4; i++)
+        {
+            // Each client starts at a random endpoint.
+            await using var client = Connect(o => (o.AttemptTimeout, o.RequestTimeout) = (TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1)));
+            Assert.Equal(3, await client.PutAsync("a", default));
+        }
+    }
+
+    [Fact]
+    public async Task A_refusal_is_final_and_asks_nobody_else()
+    {
+        foreach (var server in (ScriptedServer[])[_bad, _good])
+        {
+            server.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, StatusCode.PermissionDenied, "etcdserver: permission denied"));
+        }
+
+        await using var client = Connect();
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync("a", default));
+
+        Assert.Equal(1, _bad.Calls.Count + _good.Calls.Count);
+        Assert.Single(error.Endpoints);
+    }
+
+    [Fact]
+    public async Task The_callers_cancellation_ends_the_call_as_such()
+    {
+        _good.On(EtcdMethods.Put, ScriptedServer.HangAsync);
+        await using var client = Connect();
+        using var cancelled = new CancellationTokenSource();
+        var call = client.PutAsync("a", default, cancellationToken: cancelled.Token);
+        await Eventually.IsTrue(() => _bad.Calls.Count + _good.Calls.Count > 0);
+
+        await cancelled.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+    }
+
+    [Fact]
+    public async Task A_disposed_client_says_so()
+    {
+        _good.On(EtcdMethods.Put, ScriptedServer.HangAsync);
+        var client = Connect();
+        var call = client.PutAsync("a", default);
+        await Eventually.IsTrue(() => _bad.Calls.Count + _good.Calls.Count > 0);
+
+        await client.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => call);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.PutAsync("a", default));
+        Assert.Throws<ObjectDisposedException>(() => client.Watch("a", 0));
+        Assert.Throws<ObjectDisposedException>(() => client.KeepLease(TimeSpan.FromSeconds(5)));
+    }
+
+    [Fact]
+    public async Task A_lease_that_was_granted_by_an_attempt_whose_answer_was_lost_is_found_again()
+    {
+        var ids = new List<long>();
+        foreach (var server in (ScriptedServer[])[_bad, _good])
+        {
+            server.On(EtcdMethods.LeaseGrant, async http =>
+            {
+                var request = await new GrpcFrameReader(http.Request.Body).ReadAsync(LeaseGrantRequest.Parser, default);
+                ids.Add(request!.ID);
+                if (ids.Count == 1)
+                {
+                    http.Abort();
+                    return;
+                }
+
+                await ScriptedServer.RefuseAsync(http, StatusCode.FailedPrecondition, "etcdserver: lease already exists");
+            });
+            server.On(EtcdMethods.LeaseKeepAlive, async http =>
+            {
+                var request = await new GrpcFrameReader(http.Request.Body).ReadAsync(LeaseKeepAliveRequest.Parser, default);
+                await ScriptedServer.AnswerAsync(http, new LeaseKeepAliveResponse { ID = request!.ID, TTL = 17 });
+            });
+        }
+
+        await using var client = Connect(o => (o.AttemptTimeout, o.RequestTimeout) = (TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)));
+
+        var lease = await client.GrantLeaseAsync(TimeSpan.FromSeconds(17));
+
+        Assert.Equal([lease.Id, lease.Id], ids);
+        Assert.Equal(TimeSpan.FromSeconds(17), lease.TimeToLive);
+    }
+
+    // No attempt ends by its own limit, however busy the machine, unless a test wants it.
+    private EtcdClient Connect(Action<EtcdClientOptions>? configure = null)
+    {
+        var options = new EtcdClientOptions
+        {
+            Endpoints = [$"{_bad.Endpoint},{_good.Endpoint}"],
+            AttemptTimeout = TimeSpan.FromMinutes(1),
+            RequestTimeout = TimeSpan.FromMinutes(1),
+        };
+        configure?.Invoke(options);
+        return new EtcdClient(options);
+    }
+}

@@ -1,0 +1,42 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.Etcd.Tests.Connections;
+
+public sealed class WrongEndpointTests
+{
+    [Theory]
+    [InlineData(HttpProtocols.Http1)]
+    [InlineData(HttpProtocols.Http1AndHttp2)]
+    [InlineData(HttpProtocols.Http2)]
+    public async Task A_web_server_at_the_address_is_called_one(HttpProtocols protocols)
+    {
+        await using var web = await StartAsync(protocols);
+        await using var client = new EtcdClient(new EtcdClientOptions
+        {
+            Endpoints = [web.Urls.Single()],
+            AttemptTimeout = TimeSpan.FromSeconds(5),
+            RequestTimeout = TimeSpan.FromSeconds(1),
+        });
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync("a"));
+
+        Assert.Contains("web server", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("error 13", error.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<WebApplication> StartAsync(HttpProtocols protocols)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0, l => l.Protocols = protocols));
+        var app = builder.Build();
+        app.Run(http => http.Response.WriteAsync("It works!"));
+        await app.StartAsync();
+        return app;
+    }
+}
