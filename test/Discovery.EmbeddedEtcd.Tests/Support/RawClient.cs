@@ -59,8 +59,13 @@ internal sealed class RawClient : IDisposable
     /// <summary>Makes a call that has to fail, and returns how.</summary>
     public static async Task<(StatusCode Code, string Detail)> FailureOfAsync(Task call)
     {
-        var failure = await Assert.ThrowsAsync<RpcException>(() => call);
-        return (failure.StatusCode, failure.Status.Detail);
+        var failure = await Assert.ThrowsAnyAsync<Exception>(() => call);
+        return failure switch
+        {
+            RpcException e => (e.StatusCode, e.Status.Detail),
+            CallFailedException e => (e.Code, e.Detail),
+            _ => throw failure,
+        };
     }
 
     public void Dispose() => _channel.Dispose();
