@@ -29,6 +29,13 @@ public sealed class EmbeddedEtcdOptions
     /// </summary>
     public bool AllowOutsideDevelopment { get; set; }
 
+    /// <summary>
+    /// Lets <c>AddEmbeddedEtcd</c> do nothing where an etcd is configured: a text or a list in <c>Etcd:Endpoints</c>, or the connection
+    /// string <c>etcd</c>. Then no <see cref="EmbeddedEtcdServer"/> can be injected. Default: <see langword="false"/>, the embedded etcd
+    /// replaces whatever is configured.
+    /// </summary>
+    public bool SkipIfEndpointsConfigured { get; set; }
+
     internal void Validate()
     {
         if (Port is < 0 or > 65535)

@@ -1,10 +1,9 @@
-using System.Net.Sockets;
 using System.Net;
+using System.Net.Sockets;
 using Discovery.EmbeddedEtcd.Server;
-using Discovery.Etcd;
 using Grpc.Core;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.EmbeddedEtcd;
 
@@ -24,9 +23,9 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     private readonly EmbeddedEtcdOptions _options;
     private readonly Socket _listener;
     private readonly FaultPlan _faults = new();
+    private readonly Lazy<Task> _stopped;
     private EtcdEngine? _engine;
     private EtcdServer? _server;
-    private bool _disposed;
 
     private EmbeddedEtcdServer(EmbeddedEtcdOptions options, Socket listener)
     {
@@ -34,6 +33,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         _listener = listener;
         Endpoint = $"http://{listener.LocalEndPoint}";
         Endpoints = [Endpoint];
+        _stopped = new Lazy<Task>(StopAsync);
     }
 
     /// <summary>The URL for clients, e.g. <c>http://127.0.0.1:41235</c>.</summary>
@@ -96,11 +96,11 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         var etcd = Bind(options);
         try
         {
-            await etcd.RunAsync(options.LoggerFactory ?? NullLoggerFactory.Instance, cancellationToken);
+            await etcd.RunAsync(options.LoggerFactory ?? NullLoggerFactory.Instance, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            await etcd.DisposeAsync();
+            await etcd.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
@@ -168,23 +168,11 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         _faults.Add(next, status, message, method);
     }
 
-    /// <summary>Stops the server and forgets its data. Open streams end with the status Unavailable.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        if (_disposed)
-        {
-            return;
-        }
-
-        _disposed = true;
-        if (_server is not null)
-        {
-            await _server.DisposeAsync();
-        }
-
-        _engine?.Dispose();
-        _listener.Dispose();
-    }
+    /// <summary>
+    /// Stops the server and forgets its data. Open streams end with the status Unavailable. It may be called more than once and from
+    /// several threads; each call waits until the server has stopped.
+    /// </summary>
+    public ValueTask DisposeAsync() => new(_stopped.Value);
 
     /// <summary>Takes the port, so that the endpoint is known; connections wait until <see cref="RunAsync"/>.</summary>
     internal static EmbeddedEtcdServer Bind(EmbeddedEtcdOptions options)
@@ -209,10 +197,21 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     internal async Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
     {
         _engine = new EtcdEngine(_options.TimeProvider, _options.RetainedRevisions);
-        var methods = new MethodTable(_engine, Endpoint, _options.WatchProgressInterval);
-        _server = new EtcdServer(_listener, methods, _faults, loggerFactory);
-        await _server.StartAsync(cancellationToken);
+        _server = new EtcdServer(
+            _listener, stopping => EtcdServices.Bind(_engine, Endpoint, _options.WatchProgressInterval, stopping), _faults, loggerFactory);
+        await _server.StartAsync(cancellationToken).ConfigureAwait(false);
         Log.Started(loggerFactory.CreateLogger<EmbeddedEtcdServer>(), Endpoint);
+    }
+
+    private async Task StopAsync()
+    {
+        if (_server is not null)
+        {
+            await _server.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _engine?.Dispose();
+        _listener.Dispose();
     }
 
     private InvalidOperationException NotRunning() => new($"The embedded etcd on {Endpoint} has not been started yet: start the host first.");

@@ -94,7 +94,7 @@ internal sealed class EtcdEngine : IDisposable
         var transaction = Begin();
         foreach (var key in lease.Keys.Order(Comparer<Google.Protobuf.ByteString>.Create(ByteStringOrder.CompareTo)).ToList())
         {
-            transaction.Delete(KeyRange.Of(key, Google.Protobuf.ByteString.Empty));
+            transaction.Delete(KeyInterval.Of(key, Google.Protobuf.ByteString.Empty));
         }
 
         Leases.Remove(lease);

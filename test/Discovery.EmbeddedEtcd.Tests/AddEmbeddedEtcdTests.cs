@@ -1,9 +1,12 @@
+using System.Text;
 using Discovery.EmbeddedEtcd.Tests.Support;
+using Discovery.Etcd;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.EmbeddedEtcd.Tests;
 
@@ -40,21 +43,121 @@ public sealed class AddEmbeddedEtcdTests
         await Assert.ThrowsAnyAsync<Exception>(() => client.GetAsync("a"));
     }
 
-    [Fact]
-    public async Task No_configured_endpoint_is_left_over()
+    [Theory]
+    [InlineData("""{ "Etcd": { "Endpoints": "http://production:2379" } }""")]
+    [InlineData("""{ "Etcd": { "Endpoints": "http://production-1:2379, http://production-2:2379" } }""")]
+    [InlineData("""{ "Etcd": { "Endpoints": [ "http://production-1:2379", "http://production-2:2379" ] } }""")]
+    [InlineData("""{ "Etcd": { "Endpoints": { "a": "http://production-1:2379", "b": "http://production-2:2379" } } }""")]
+    [InlineData("""{ "Etcd:Endpoints": "", "Etcd:Endpoints:0": "http://production-1:2379", "Etcd:Endpoints:1": "http://production-2:2379" }""")]
+    [InlineData("""{ "ConnectionStrings": { "etcd": "http://production:2379" } }""")]
+    [InlineData("""{ "ETCD": { "ENDPOINTS": "http://production:2379" }, "CONNECTIONSTRINGS": { "ETCD": "http://production:2379" } }""")]
+    [InlineData("{ }")]
+    public async Task It_wins_over_what_a_file_says(string json)
     {
         var builder = Builder("Development");
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
-        {
-            ["Etcd:Endpoints:0"] = "http://production-1:2379",
-            ["Etcd:Endpoints:1"] = "http://production-2:2379",
-        });
+        builder.Configuration.AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(json)));
 
+        await OnlyTheEmbeddedEtcdIsLeftAsync(builder);
+    }
+
+    [Theory]
+    [InlineData("--Etcd:Endpoints=http://production:2379")]
+    [InlineData("--Etcd:Endpoints:0=http://production:2379")]
+    [InlineData("--ConnectionStrings:etcd=http://production:2379")]
+    public async Task It_wins_over_the_command_line(string argument)
+        => await OnlyTheEmbeddedEtcdIsLeftAsync(Builder("Development", argument));
+
+    [Theory]
+    [InlineData("Etcd__Endpoints")]
+    [InlineData("Etcd__Endpoints__0")]
+    [InlineData("ConnectionStrings__etcd")]
+    public async Task It_wins_over_the_environment(string variable)
+    {
+        // Other tests see the same environment.
+        var prefix = $"TEST_{Guid.NewGuid():N}_";
+        Environment.SetEnvironmentVariable(prefix + variable, "http://production:2379");
+        try
+        {
+            var builder = Builder("Development");
+            builder.Configuration.AddEnvironmentVariables(prefix);
+
+            await OnlyTheEmbeddedEtcdIsLeftAsync(builder);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(prefix + variable, null);
+        }
+    }
+
+    [Fact]
+    public async Task It_wins_over_code()
+    {
+        var builder = Builder("Development");
+        builder.Services.Configure<EtcdClientOptions>(o => o.Endpoints = ["http://production:2379"]);
         builder.AddEmbeddedEtcd();
+        builder.Services.Configure<EtcdClientOptions>(o => o.Endpoints = ["http://production:2379"]);
         await using var app = builder.Build();
 
-        var endpoint = app.Services.GetRequiredService<EmbeddedEtcdServer>().Endpoint;
-        Assert.Equal([endpoint, endpoint], app.Configuration.GetSection("Etcd:Endpoints").Get<string[]>()!);
+        await app.StartAsync();
+
+        Assert.Equal(
+            [app.Services.GetRequiredService<EmbeddedEtcdServer>().Endpoint], app.Services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Theory]
+    [InlineData("Etcd:Endpoints", "http://production:2379", "http://production:2379")]
+    [InlineData("Etcd:Endpoints:1", "http://production:2379", "http://production:2379")]
+    [InlineData("ConnectionStrings:etcd", "http://user:secret@production:2379", "not shown")]
+    public async Task A_source_that_is_added_later_is_warned_of(string setting, string value, string shown)
+    {
+        var logs = new LogRecorder();
+        var builder = Builder("Development");
+        builder.Logging.AddProvider(logs);
+        builder.AddEmbeddedEtcd();
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { [setting] = value });
+        await using var app = builder.Build();
+
+        await app.StartAsync();
+
+        var warning = Assert.Single(logs.Lines, l => l.StartsWith("Warning: ", StringComparison.Ordinal));
+        Assert.Contains(setting, warning, StringComparison.Ordinal);
+        Assert.Contains(shown, warning, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", warning, StringComparison.Ordinal);
+        Assert.Equal(
+            [app.Services.GetRequiredService<EmbeddedEtcdServer>().Endpoint], app.Services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Fact]
+    public async Task An_application_that_would_meet_another_etcd_does_not_start()
+    {
+        var builder = Builder("Development");
+        builder.AddEmbeddedEtcd();
+        builder.Services.PostConfigure<EtcdClientOptions>(o => o.Endpoints = ["http://production:2379"]);
+        await using var app = builder.Build();
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+
+        Assert.Contains("PostConfigure<EtcdClientOptions>", error.Message, StringComparison.Ordinal);
+        Assert.Contains("http://production:2379", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Development", "Etcd:Endpoints", "http://production:2379", true)]
+    [InlineData("Development", "Etcd:Endpoints:0", "http://production:2379", true)]
+    [InlineData("Development", "ConnectionStrings:etcd", "http://production:2379", true)]
+    [InlineData("Production", "Etcd:Endpoints", "http://production:2379", true)]
+    [InlineData("Development", "Etcd:Endpoints", "", false)]
+    [InlineData("Development", "Etcd:Username", "app", false)]
+    public void It_can_leave_a_configured_etcd_alone(string environment, string setting, string value, bool skipped)
+    {
+        var builder = Builder(environment);
+        builder.Configuration[setting] = value;
+
+        builder.AddEmbeddedEtcd(o => o.SkipIfEndpointsConfigured = true);
+
+        using var app = builder.Build();
+        Assert.Equal(skipped, app.Services.GetService<EmbeddedEtcdServer>() is null);
+        Assert.Equal(skipped || setting == "Etcd:Username", app.Configuration[setting] == value);
     }
 
     [Fact]
@@ -140,9 +243,27 @@ public sealed class AddEmbeddedEtcdTests
         Assert.Contains("start the host", error.Message, StringComparison.Ordinal);
     }
 
-    private static WebApplicationBuilder Builder(string environment)
+    private static async Task OnlyTheEmbeddedEtcdIsLeftAsync(WebApplicationBuilder builder)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = environment });
+        var logs = new LogRecorder();
+        builder.Logging.AddProvider(logs);
+        builder.AddEmbeddedEtcd();
+        await using var app = builder.Build();
+        await app.StartAsync();
+
+        var endpoint = app.Services.GetRequiredService<EmbeddedEtcdServer>().Endpoint;
+        Assert.Equal(endpoint, app.Configuration["Etcd:Endpoints"]);
+        Assert.Equal(endpoint, app.Configuration["Etcd:Endpoints:0"]);
+        Assert.Equal([endpoint], app.Configuration.GetSection("Etcd:Endpoints").Get<string[]>()!.Distinct());
+        Assert.DoesNotContain(
+            app.Configuration.GetSection("Etcd").AsEnumerable().Concat(app.Configuration.GetSection("ConnectionStrings").AsEnumerable()),
+            s => s.Value?.Contains("production", StringComparison.Ordinal) == true);
+        Assert.DoesNotContain(logs.Lines, l => l.StartsWith("Warning: ", StringComparison.Ordinal));
+    }
+
+    private static WebApplicationBuilder Builder(string environment, params string[] arguments)
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = environment, Args = arguments });
         builder.Configuration["urls"] = "http://127.0.0.1:0";
         builder.Logging.ClearProviders();
         return builder;

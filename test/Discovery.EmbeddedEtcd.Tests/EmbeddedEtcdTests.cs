@@ -1,8 +1,9 @@
+using System.Buffers.Binary;
+using System.Net;
 using System.Net.Sockets;
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd;
+using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
@@ -94,7 +95,8 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
 
         Assert.Equal(1, _etcd.DropConnections());
 
-        Assert.Equal(CallFailureKind.Connection, (await Assert.ThrowsAsync<CallFailedException>(watch.NextAsync)).Kind);
+        // What the client found out by itself, not what a server said.
+        Assert.NotNull((await Assert.ThrowsAsync<RpcException>(watch.NextAsync)).Status.DebugException);
         await _client.PutAsync("a", "1");
         Assert.Equal(2, _etcd.Revision);
     }
@@ -166,7 +168,7 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
 
         _etcd.Pause();
 
-        Assert.Equal(CallFailureKind.Connection, (await Assert.ThrowsAsync<CallFailedException>(watch.NextAsync)).Kind);
+        Assert.NotNull((await Assert.ThrowsAsync<RpcException>(watch.NextAsync)).Status.DebugException);
     }
 
     [Fact]
@@ -220,7 +222,7 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
             Success =
             {
                 new RequestOp { RequestPut = new PutRequest { Key = "0".Bytes() } },
-                new RequestOp { RequestDeleteRange = new DeleteRangeRequest { Key = "a".Bytes(), RangeEnd = Google.Protobuf.ByteString.CopyFrom(0) } },
+                new RequestOp { RequestDeleteRange = new DeleteRangeRequest { Key = "a".Bytes(), RangeEnd = ByteString.CopyFrom(0) } },
                 new RequestOp { RequestPut = new PutRequest { Key = "a".Bytes(), IgnoreValue = true } },
             },
         };
@@ -282,14 +284,124 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
 
         await _etcd.DisposeAsync();
 
-        // The end of the connection may overtake the trailers at the client; the status is the same.
-        var (status, _) = await RawClient.FailureOfAsync(watch.NextAsync());
-        Assert.Equal(StatusCode.Unavailable, status);
+        // The end of the connection may overtake the trailers at the client, which then finds a status of its own.
+        var failure = await Assert.ThrowsAsync<RpcException>(watch.NextAsync);
+        Assert.True(failure is { StatusCode: StatusCode.Unavailable, Status.Detail: "etcdserver: server stopped" } || failure.Status.DebugException is not null, $"{failure.Status}");
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         var endpoint = new Uri(_etcd.Endpoint);
         Assert.Throws<SocketException>(() => socket.Connect(endpoint.Host, endpoint.Port));
         await using var again = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { Port = endpoint.Port });
         Assert.Equal(_etcd.Endpoint, again.Endpoint);
+    }
+
+    [Fact]
+    public async Task Stopping_from_several_threads_stops_once_and_all_wait_for_it()
+    {
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes() });
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        {
+            await _etcd.DisposeAsync();
+            Assert.Equal(0, _etcd.Connections);
+        })));
+    }
+
+    [Fact]
+    public async Task A_deadline_ends_a_call_on_the_server()
+    {
+        // Without a client library, which would end the call by its own clock.
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_etcd.Endpoint + "/etcdserverpb.Watch/Watch"))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StreamContent(new MemoryStream(Frame(new WatchRequest { CreateRequest = new WatchCreateRequest { Key = "a".Bytes() } }))),
+            Headers = { { "te", "trailers" }, { "grpc-timeout", "300m" } },
+        };
+        request.Content.Headers.ContentType = new("application/grpc");
+
+        using var response = await http.SendAsync(request);
+        await response.Content.ReadAsByteArrayAsync();
+
+        Assert.Equal("4", Assert.Single(response.TrailingHeaders.GetValues("grpc-status")));
+        await Eventually.IsTrue(() => _etcd.Watchers == 0);
+
+        static byte[] Frame(IMessage message)
+        {
+            var frame = new byte[5 + message.CalculateSize()];
+            BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(1), frame.Length - 5);
+            message.WriteTo(frame.AsSpan(5));
+            return frame;
+        }
+    }
+
+    [Fact]
+    public async Task Compressed_requests_are_read()
+    {
+        var put = new PutRequest { Key = "a".Bytes(), Value = new string('v', 100_000).Bytes() };
+
+        await RawClient.AnswerAsync(_client.KeyValues.PutAsync(put, new Metadata { { "grpc-internal-encoding-request", "gzip" } }));
+
+        Assert.Equal(put.Value, Assert.Single((await _client.GetAsync("a")).Kvs).Value);
+    }
+
+    [Fact]
+    public async Task A_compressed_request_is_measured_as_it_was()
+    {
+        var put = new PutRequest { Key = "a".Bytes(), Value = new string('v', 2_200_000).Bytes() };
+
+        var (code, detail) = await RawClient.FailureOfAsync(
+            RawClient.AnswerAsync(_client.KeyValues.PutAsync(put, new Metadata { { "grpc-internal-encoding-request", "gzip" } })));
+
+        Assert.Equal((StatusCode.ResourceExhausted, "grpc: received message larger than max (2200008 vs. 2097152)"), (code, detail));
+    }
+
+    [Fact]
+    public async Task It_says_which_etcd_it_follows() => Assert.Equal("3.5.30+embedded", (await _client.StatusAsync()).Version);
+
+    [Fact]
+    public async Task An_unknown_method_is_named()
+    {
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_etcd.Endpoint + "/etcdserverpb.Auth/UserList"))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent(new byte[5]) { Headers = { ContentType = new("application/grpc") } },
+        };
+
+        using var response = await http.SendAsync(request);
+
+        Assert.Equal("12", Assert.Single(response.Headers.GetValues("grpc-status")));
+        Assert.Equal("etcdserverpb.Auth/UserList is not supported by the embedded etcd", Assert.Single(response.Headers.GetValues("grpc-message")));
+    }
+
+    [Fact]
+    public async Task What_is_no_grpc_is_refused()
+    {
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false })
+        {
+            DefaultRequestVersion = HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+
+        using var response = await http.GetAsync(new Uri(_etcd.Endpoint + "/health"));
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_watch_of_the_future_has_no_progress_by_itself_before_it_begins()
+    {
+        using var watch = _client.Watch();
+        await watch.CreateAsync(new WatchCreateRequest { Key = "a".Bytes(), ProgressNotify = true, StartRevision = 2 });
+        _clock.Advance(TimeSpan.FromMinutes(10));
+        await _client.PutAsync("b", "1");
+        _clock.Advance(TimeSpan.FromMinutes(10));
+
+        var progress = await watch.NextAsync();
+        Assert.Equal((0, 0, 2), (progress.WatchId, progress.Events.Count, progress.Header.Revision));
     }
 
     [Fact]

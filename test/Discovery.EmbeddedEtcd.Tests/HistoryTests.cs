@@ -35,7 +35,7 @@ public sealed class HistoryTests
         etcd.Compact();
 
         Assert.Equal(1, etcd.HistoryLength);
-        Assert.Equal("keptvalue".Length, (await client.CallAsync(EtcdMethods.Status, new StatusRequest())).DbSize);
+        Assert.Equal("keptvalue".Length, (await client.StatusAsync()).DbSize);
     }
 
     [Fact]

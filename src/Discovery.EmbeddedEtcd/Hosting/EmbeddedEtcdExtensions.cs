@@ -1,19 +1,21 @@
 using Discovery.EmbeddedEtcd.Hosting;
+using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.EmbeddedEtcd;
 
 /// <summary>Adds an <see cref="EmbeddedEtcdServer"/> to an application.</summary>
 public static class EmbeddedEtcdExtensions
 {
-    private const string EndpointsSection = "Etcd:Endpoints";
-
     /// <summary>
     /// Runs an <see cref="EmbeddedEtcdServer"/> as long as the application, from before its first to after its last service, and points the
-    /// setting <c>Etcd:Endpoints</c> to it, whatever it was before: an application in development must not meet the etcd of production.
+    /// application to it, whatever was configured before: an application in development must not meet the etcd of production. The
+    /// setting <c>Etcd:Endpoints</c>, as a text and as a list, and the connection string <c>etcd</c> are overwritten. A source that is
+    /// added later is warned of when the application starts, and does not reach the application's <see cref="EtcdClientOptions"/>.
     /// The instance can be injected.
     /// </summary>
     /// <param name="builder">The builder of the application.</param>
@@ -22,6 +24,7 @@ public static class EmbeddedEtcdExtensions
     /// <exception cref="InvalidOperationException">
     /// The environment is not Development, and <see cref="EmbeddedEtcdOptions.AllowOutsideDevelopment"/> is not set; or it was called before.
     /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is wrong; the message names it.</exception>
     /// <exception cref="IOException">The port is in use.</exception>
     public static TBuilder AddEmbeddedEtcd<TBuilder>(this TBuilder builder, Action<EmbeddedEtcdOptions>? configure = null)
         where TBuilder : IHostApplicationBuilder
@@ -29,11 +32,16 @@ public static class EmbeddedEtcdExtensions
         ArgumentNullException.ThrowIfNull(builder);
         var options = new EmbeddedEtcdOptions();
         configure?.Invoke(options);
+        if (options.SkipIfEndpointsConfigured && EndpointSettings.Configured(builder.Configuration).Any())
+        {
+            return builder;
+        }
+
         if (!builder.Environment.IsDevelopment() && !options.AllowOutsideDevelopment)
         {
             throw new InvalidOperationException(
                 $"AddEmbeddedEtcd() is for the environment Development, and this is '{builder.Environment.EnvironmentName}': its data lives in this "
-                + $"process and is lost with it. Point {EndpointsSection} to a real etcd, e.g. \"http://10.0.0.1:2379\", or set "
+                + $"process and is lost with it. Point {EndpointSettings.Endpoints} to a real etcd, e.g. \"http://10.0.0.1:2379\", or set "
                 + $"{nameof(EmbeddedEtcdOptions)}.{nameof(options.AllowOutsideDevelopment)} = true.");
         }
 
@@ -43,7 +51,9 @@ public static class EmbeddedEtcdExtensions
         }
 
         var etcd = EmbeddedEtcdServer.Bind(options);
-        builder.Configuration.AddInMemoryCollection(EndpointSettings(builder.Configuration, etcd.Endpoint));
+        EndpointSettings.Overwrite(builder.Configuration, etcd.Endpoint);
+        // Also over endpoints that are set in code, or by a source that is added after this call.
+        builder.Services.PostConfigure<EtcdClientOptions>(client => client.Endpoints = [etcd.Endpoint]);
 
         // By a factory, so that the container disposes what it has handed out.
         builder.Services.AddSingleton(_ => etcd);
@@ -51,19 +61,9 @@ public static class EmbeddedEtcdExtensions
         builder.Services.Insert(0, ServiceDescriptor.Singleton<IHostedService>(services => new EmbeddedEtcdService(
             services.GetRequiredService<EmbeddedEtcdServer>(),
             services.GetRequiredService<IHostEnvironment>(),
+            services.GetRequiredService<IConfiguration>(),
+            services.GetRequiredService<IOptions<EtcdClientOptions>>(),
             options.LoggerFactory ?? services.GetRequiredService<ILoggerFactory>())));
         return builder;
-    }
-
-    // A setting cannot be taken back by a later source, only be overwritten: so every entry of the list is.
-    private static Dictionary<string, string?> EndpointSettings(IConfiguration configuration, string endpoint)
-    {
-        var settings = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase) { [EndpointsSection + ":0"] = endpoint };
-        foreach (var entry in configuration.GetSection(EndpointsSection).GetChildren())
-        {
-            settings[entry.Path] = endpoint;
-        }
-
-        return settings;
     }
 }

@@ -1,17 +1,33 @@
+using Discovery.Etcd;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.EmbeddedEtcd.Hosting;
 
 /// <summary>Starts the embedded etcd before any other service of the host, and stops it after them.</summary>
-internal sealed partial class EmbeddedEtcdService(EmbeddedEtcdServer etcd, IHostEnvironment environment, ILoggerFactory loggerFactory) : IHostedLifecycleService
+internal sealed partial class EmbeddedEtcdService(
+    EmbeddedEtcdServer etcd,
+    IHostEnvironment environment,
+    IConfiguration configuration,
+    IOptions<EtcdClientOptions> clientOptions,
+    ILoggerFactory loggerFactory) : IHostedLifecycleService
 {
+    private readonly ILogger _logger = loggerFactory.CreateLogger<EmbeddedEtcdServer>();
+
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
-        await etcd.RunAsync(loggerFactory, cancellationToken);
+        CheckClientOptions();
+        await etcd.RunAsync(loggerFactory, cancellationToken).ConfigureAwait(false);
         if (!environment.IsDevelopment())
         {
-            Log.OutsideDevelopment(loggerFactory.CreateLogger<EmbeddedEtcdServer>(), environment.EnvironmentName);
+            Log.OutsideDevelopment(_logger, environment.EnvironmentName);
+        }
+
+        foreach (var (setting, value) in EndpointSettings.Configured(configuration).Where(s => s.Value != etcd.Endpoint))
+        {
+            Log.SettingOverridden(_logger, setting, EndpointSettings.Printable(value), etcd.Endpoint);
         }
     }
 
@@ -23,11 +39,37 @@ internal sealed partial class EmbeddedEtcdService(EmbeddedEtcdServer etcd, IHost
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public async Task StoppedAsync(CancellationToken cancellationToken) => await etcd.DisposeAsync();
+    public async Task StoppedAsync(CancellationToken cancellationToken) => await etcd.DisposeAsync().ConfigureAwait(false);
+
+    // Nothing but another PostConfigure can come after ours. To start would be to meet an etcd that this application must not meet.
+    private void CheckClientOptions()
+    {
+        IList<string> endpoints;
+        try
+        {
+            endpoints = clientOptions.Value.Endpoints;
+        }
+        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException)
+        {
+            // Some other setting is wrong; whoever needs the client says which.
+            return;
+        }
+
+        if (endpoints is not [var endpoint] || endpoint != etcd.Endpoint)
+        {
+            throw new InvalidOperationException(
+                $"AddEmbeddedEtcd() sets {nameof(EtcdClientOptions)}.{nameof(EtcdClientOptions.Endpoints)} to {etcd.Endpoint}, and a later "
+                + $"PostConfigure<{nameof(EtcdClientOptions)}> in this application sets it to "
+                + $"'{string.Join(", ", endpoints.Select(EndpointSettings.Printable))}'. Remove one of the two.");
+        }
+    }
 
     private static partial class Log
     {
         [LoggerMessage(3, LogLevel.Warning, "The embedded etcd runs in the environment {Environment}, because it was allowed to. Its data are lost when this process ends, and no other machine sees them.")]
         public static partial void OutsideDevelopment(ILogger logger, string environment);
+
+        [LoggerMessage(4, LogLevel.Warning, "{Setting} is '{Value}', by a configuration source that was added after AddEmbeddedEtcd(). Clients of this application use the embedded etcd on {Endpoint} all the same; what reads the setting itself does not. Add the source before, or remove AddEmbeddedEtcd().")]
+        public static partial void SettingOverridden(ILogger logger, string setting, string value, string endpoint);
     }
 }

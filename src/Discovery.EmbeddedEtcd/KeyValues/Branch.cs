@@ -2,6 +2,7 @@ using Discovery.EmbeddedEtcd.Leases;
 using Discovery.EmbeddedEtcd.Server;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.KeyValues;
 
@@ -89,12 +90,12 @@ internal sealed class Branch
     {
         if ((request.IgnoreValue || request.IgnoreLease) && transaction.Find(request.Key) is null)
         {
-            throw EtcdErrors.KeyNotFound();
+            throw ServerErrors.KeyNotFound();
         }
 
         if (request.Lease != 0 && leases.Find(request.Lease) is null)
         {
-            throw EtcdErrors.LeaseNotFound();
+            throw ServerErrors.LeaseNotFound();
         }
     }
 
@@ -102,12 +103,12 @@ internal sealed class Branch
     {
         if (request.Revision > transaction.Revision)
         {
-            throw EtcdErrors.FutureRevision();
+            throw ServerErrors.FutureRevision();
         }
 
         if (request.Revision != 0 && request.Revision < compactedRevision)
         {
-            throw EtcdErrors.Compacted();
+            throw ServerErrors.Compacted();
         }
     }
 }

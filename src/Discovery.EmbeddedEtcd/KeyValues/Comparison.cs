@@ -11,7 +11,7 @@ internal static class Comparison
 
     public static bool Holds(StoreTransaction transaction, Compare compare)
     {
-        var records = transaction.Range(KeyRange.Of(compare.Key, compare.RangeEnd)).Records;
+        var records = transaction.Range(KeyInterval.Of(compare.Key, compare.RangeEnd)).Records;
         if (records.Count > 0)
         {
             return records.TrueForAll(r => Holds(compare, r));

@@ -2,27 +2,28 @@ using Discovery.EmbeddedEtcd.Server;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.KeyValues;
 
 /// <summary>etcdserverpb.KV.</summary>
-internal sealed class KeyValueService(EtcdEngine engine)
+internal sealed class KeyValueService(EtcdEngine engine) : KV.KVBase
 {
     // What etcd adds to a request before it measures it: the id that its log entry carries.
     private const int EntryOverhead = 20;
 
-    public RangeResponse Range(RangeRequest request)
+    public override Task<RangeResponse> Range(RangeRequest request, ServerCallContext context)
     {
         RequestRules.Check(request);
         lock (engine.Gate)
         {
             var response = Operations.Range(engine.Begin(), request);
             response.Header = engine.Header();
-            return response;
+            return Task.FromResult(response);
         }
     }
 
-    public PutResponse Put(PutRequest request)
+    public override Task<PutResponse> Put(PutRequest request, ServerCallContext context)
     {
         RequestRules.Check(request);
         CheckSize(request);
@@ -31,22 +32,22 @@ internal sealed class KeyValueService(EtcdEngine engine)
             var transaction = engine.Begin();
             if (request.Lease != 0 && engine.Leases.Find(request.Lease) is null)
             {
-                throw EtcdErrors.LeaseNotFound();
+                throw ServerErrors.LeaseNotFound();
             }
 
             if ((request.IgnoreLease || request.IgnoreValue) && transaction.Find(request.Key) is null)
             {
-                throw EtcdErrors.KeyNotFound();
+                throw ServerErrors.KeyNotFound();
             }
 
             var response = Operations.Put(transaction, request);
             engine.Commit(transaction);
             response.Header = engine.Header();
-            return response;
+            return Task.FromResult(response);
         }
     }
 
-    public DeleteRangeResponse DeleteRange(DeleteRangeRequest request)
+    public override Task<DeleteRangeResponse> DeleteRange(DeleteRangeRequest request, ServerCallContext context)
     {
         RequestRules.Check(request);
         CheckSize(request);
@@ -56,13 +57,13 @@ internal sealed class KeyValueService(EtcdEngine engine)
             var response = Operations.Delete(transaction, request);
             engine.Commit(transaction);
             response.Header = engine.Header();
-            return response;
+            return Task.FromResult(response);
         }
     }
 
-    public TxnResponse Txn(TxnRequest request)
+    public override Task<TxnResponse> Txn(TxnRequest request, ServerCallContext context)
     {
-        RequestRules.Check(request, GrpcLimits.MaxTransactionOperations);
+        RequestRules.Check(request, RequestLimits.MaxTransactionOperations);
         WriteSet.Check(request);
         var readsOnly = Branch.ReadsOnly(request);
         if (!readsOnly)
@@ -82,16 +83,16 @@ internal sealed class KeyValueService(EtcdEngine engine)
             }
 
             response.Header = engine.Header();
-            return response;
+            return Task.FromResult(response);
         }
     }
 
-    public CompactionResponse Compact(CompactionRequest request)
+    public override Task<CompactionResponse> Compact(CompactionRequest request, ServerCallContext context)
     {
         lock (engine.Gate)
         {
             engine.Store.Compact(request.Revision);
-            return new CompactionResponse { Header = engine.Header() };
+            return Task.FromResult(new CompactionResponse { Header = engine.Header() });
         }
     }
 
@@ -110,9 +111,9 @@ internal sealed class KeyValueService(EtcdEngine engine)
 
     private static void CheckSize(IMessage request)
     {
-        if (request.CalculateSize() + EntryOverhead > GrpcLimits.MaxRequestSize)
+        if (request.CalculateSize() + EntryOverhead > RequestLimits.MaxRequestSize)
         {
-            throw EtcdErrors.RequestTooLarge();
+            throw ServerErrors.RequestTooLarge();
         }
     }
 }

@@ -10,7 +10,7 @@ internal static class Operations
     public static RangeResponse Range(StoreTransaction transaction, RangeRequest request)
     {
         var selection = new Selection(request);
-        var found = transaction.Range(KeyRange.Of(request.Key, request.RangeEnd), request.Revision, selection.ReadLimit, request.CountOnly);
+        var found = transaction.Range(KeyInterval.Of(request.Key, request.RangeEnd), request.Revision, selection.ReadLimit, request.CountOnly);
         var response = new RangeResponse { Header = new ResponseHeader { Revision = transaction.Revision }, Count = found.Count };
         selection.Fill(response, found.Records);
         return response;
@@ -22,7 +22,7 @@ internal static class Operations
         if (previous is null && (request.IgnoreValue || request.IgnoreLease))
         {
             // Checked before, so a transaction deleted it meanwhile, by a range without end. etcd itself does not survive that.
-            throw EtcdErrors.KeyNotFound();
+            throw ServerErrors.KeyNotFound();
         }
 
         transaction.Put(
@@ -38,7 +38,7 @@ internal static class Operations
 
     public static DeleteRangeResponse Delete(StoreTransaction transaction, DeleteRangeRequest request)
     {
-        var range = KeyRange.Of(request.Key, request.RangeEnd);
+        var range = KeyInterval.Of(request.Key, request.RangeEnd);
         var response = new DeleteRangeResponse();
         if (request.PrevKv)
         {

@@ -15,12 +15,12 @@ internal static class RequestRules
         CheckKey(request.Key.IsEmpty);
         if (request.IgnoreValue && !request.Value.IsEmpty)
         {
-            throw EtcdErrors.ValueProvided();
+            throw ServerErrors.ValueProvided();
         }
 
         if (request.IgnoreLease && request.Lease != 0)
         {
-            throw EtcdErrors.LeaseProvided();
+            throw ServerErrors.LeaseProvided();
         }
     }
 
@@ -31,7 +31,7 @@ internal static class RequestRules
         var most = Math.Max(request.Compare.Count, Math.Max(request.Success.Count, request.Failure.Count));
         if (most > allowed)
         {
-            throw EtcdErrors.TooManyOperations();
+            throw ServerErrors.TooManyOperations();
         }
 
         foreach (var compare in request.Compare)
@@ -62,7 +62,7 @@ internal static class RequestRules
                 Check(operation.RequestTxn, allowed);
                 break;
             default:
-                throw EtcdErrors.KeyNotFound();
+                throw ServerErrors.KeyNotFound();
         }
     }
 
@@ -70,7 +70,7 @@ internal static class RequestRules
     {
         if (isEmpty)
         {
-            throw EtcdErrors.EmptyKey();
+            throw ServerErrors.EmptyKey();
         }
     }
 }

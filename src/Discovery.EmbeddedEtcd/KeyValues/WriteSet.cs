@@ -2,6 +2,7 @@ using Discovery.EmbeddedEtcd.Server;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.KeyValues;
 
@@ -12,7 +13,7 @@ namespace Discovery.EmbeddedEtcd.KeyValues;
 internal sealed class WriteSet
 {
     private readonly HashSet<ByteString> _puts = [];
-    private readonly List<KeyRange> _deletes = [];
+    private readonly List<KeyInterval> _deletes = [];
 
     /// <exception cref="RpcException">A branch of the transaction writes a key twice.</exception>
     public static void Check(TxnRequest request)
@@ -26,7 +27,7 @@ internal sealed class WriteSet
         var set = new WriteSet();
         foreach (var operation in operations.Where(o => o.RequestCase == RequestOp.RequestOneofCase.RequestDeleteRange))
         {
-            set._deletes.Add(KeyRange.Of(operation.RequestDeleteRange.Key, operation.RequestDeleteRange.RangeEnd));
+            set._deletes.Add(KeyInterval.Of(operation.RequestDeleteRange.Key, operation.RequestDeleteRange.RangeEnd));
         }
 
         foreach (var operation in operations.Where(o => o.RequestCase == RequestOp.RequestOneofCase.RequestTxn))
@@ -66,7 +67,7 @@ internal sealed class WriteSet
     {
         if (!_puts.Add(key) || _deletes.Exists(d => !d.IsUnbounded && d.Contains(key)))
         {
-            throw EtcdErrors.DuplicateKey();
+            throw ServerErrors.DuplicateKey();
         }
     }
 }

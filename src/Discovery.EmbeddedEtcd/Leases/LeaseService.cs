@@ -1,34 +1,35 @@
 using Discovery.EmbeddedEtcd.Server;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Leases;
 
 /// <summary>etcdserverpb.Lease.</summary>
-internal sealed class LeaseService(EtcdEngine engine)
+internal sealed class LeaseService(EtcdEngine engine, CancellationToken stopping) : Lease.LeaseBase
 {
-    public LeaseGrantResponse Grant(LeaseGrantRequest request)
+    public override Task<LeaseGrantResponse> LeaseGrant(LeaseGrantRequest request, ServerCallContext context)
     {
         lock (engine.Gate)
         {
             engine.ExpireLeases();
             var lease = engine.Leases.Grant(request.ID, request.TTL);
             engine.ArmExpiry();
-            return new LeaseGrantResponse { Header = engine.Header(), ID = lease.Id, TTL = lease.Ttl };
+            return Task.FromResult(new LeaseGrantResponse { Header = engine.Header(), ID = lease.Id, TTL = lease.Ttl });
         }
     }
 
-    public LeaseRevokeResponse Revoke(LeaseRevokeRequest request)
+    public override Task<LeaseRevokeResponse> LeaseRevoke(LeaseRevokeRequest request, ServerCallContext context)
     {
         lock (engine.Gate)
         {
             engine.ExpireLeases();
-            engine.Revoke(engine.Leases.Find(request.ID) ?? throw EtcdErrors.LeaseNotFound());
+            engine.Revoke(engine.Leases.Find(request.ID) ?? throw ServerErrors.LeaseNotFound());
             engine.ArmExpiry();
-            return new LeaseRevokeResponse { Header = engine.Header() };
+            return Task.FromResult(new LeaseRevokeResponse { Header = engine.Header() });
         }
     }
 
-    public LeaseTimeToLiveResponse TimeToLive(LeaseTimeToLiveRequest request)
+    public override Task<LeaseTimeToLiveResponse> LeaseTimeToLive(LeaseTimeToLiveRequest request, ServerCallContext context)
     {
         lock (engine.Gate)
         {
@@ -44,28 +45,30 @@ internal sealed class LeaseService(EtcdEngine engine)
                 }
             }
 
-            return response;
+            return Task.FromResult(response);
         }
     }
 
-    public LeaseLeasesResponse List(LeaseLeasesRequest request)
+    public override Task<LeaseLeasesResponse> LeaseLeases(LeaseLeasesRequest request, ServerCallContext context)
     {
         lock (engine.Gate)
         {
             engine.ExpireLeases();
             var response = new LeaseLeasesResponse { Header = engine.Header() };
             response.Leases.AddRange(engine.Leases.All.Select(l => new LeaseStatus { ID = l.Id }));
-            return response;
+            return Task.FromResult(response);
         }
     }
 
-    public async Task KeepAliveAsync(GrpcCall call, CancellationToken cancellationToken)
+    public override async Task LeaseKeepAlive(
+        IAsyncStreamReader<LeaseKeepAliveRequest> requestStream, IServerStreamWriter<LeaseKeepAliveResponse> responseStream, ServerCallContext context)
     {
-        await call.StartAsync(cancellationToken);
-        while (await call.ReadAsync(LeaseKeepAliveRequest.Parser, cancellationToken) is { } request)
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
+        // A streaming client waits for the headers before it has anything to say.
+        await context.WriteResponseHeadersAsync([]).ConfigureAwait(false);
+        while (await requestStream.MoveNext(ending.Token).ConfigureAwait(false))
         {
-            call.Write(KeepAlive(request));
-            await call.FlushAsync(cancellationToken);
+            await responseStream.WriteAsync(KeepAlive(requestStream.Current), CancellationToken.None).ConfigureAwait(false);
         }
     }
 

@@ -38,13 +38,13 @@ internal sealed class LeaseTable(TimeProvider timeProvider)
     {
         if (ttl > MaximumTtl)
         {
-            throw EtcdErrors.LeaseTtlTooLarge();
+            throw ServerErrors.LeaseTtlTooLarge();
         }
 
         var lease = new GrantedLease(id != 0 ? id : FreeId(), Math.Max(ttl, MinimumTtl));
         if (!_leases.TryAdd(lease.Id, lease))
         {
-            throw EtcdErrors.LeaseExists();
+            throw ServerErrors.LeaseExists();
         }
 
         Renew(lease);

@@ -16,7 +16,7 @@ internal sealed class ConnectionTable(PauseGate gate)
         _connections[connection.ConnectionId] = connection;
         try
         {
-            await next(connection);
+            await next(connection).ConfigureAwait(false);
         }
         finally
         {

@@ -1,7 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
+using Grpc.Core;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -21,13 +22,19 @@ internal sealed class EtcdServer : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly PauseGate _pause = new();
     private readonly ConnectionTable _connections;
+    private readonly GrpcPipeline _pipeline;
     private readonly KestrelServer _kestrel;
-    private readonly GrpcApplication _application;
 
-    public EtcdServer(Socket listener, MethodTable methods, FaultPlan faults, ILoggerFactory loggerFactory)
+    /// <param name="listener">The bound socket.</param>
+    /// <param name="bind">Makes the services; the token that it is given ends their streams.</param>
+    /// <param name="faults">The calls that are to fail.</param>
+    /// <param name="loggerFactory">Where defects are logged.</param>
+    public EtcdServer(
+        Socket listener, Func<CancellationToken, IEnumerable<ServerServiceDefinition>> bind, FaultPlan faults, ILoggerFactory loggerFactory)
     {
         _connections = new ConnectionTable(_pause);
-        _application = new GrpcApplication(methods, faults, loggerFactory.CreateLogger<EmbeddedEtcdServer>(), _stopping.Token);
+        _pipeline = new GrpcPipeline(
+            bind(_stopping.Token), new CallInterceptor(faults, loggerFactory.CreateLogger<EmbeddedEtcdServer>(), _stopping.Token));
 
         var options = new KestrelServerOptions { AddServerHeader = false, RequestHeaderEncodingSelector = AuthorityEncoding.For };
         options.Limits.MaxRequestBodySize = null;
@@ -50,7 +57,7 @@ internal sealed class EtcdServer : IAsyncDisposable
 
     public int Connections => _connections.Count;
 
-    public Task StartAsync(CancellationToken cancellationToken) => _kestrel.StartAsync<IFeatureCollection>(_application, cancellationToken);
+    public Task StartAsync(CancellationToken cancellationToken) => _kestrel.StartAsync<HttpContext>(_pipeline, cancellationToken);
 
     public void Pause() => _pause.Close();
 
@@ -67,13 +74,14 @@ internal sealed class EtcdServer : IAsyncDisposable
             _pause.Open();
         }
 
-        await _stopping.CancelAsync();
+        await _stopping.CancelAsync().ConfigureAwait(false);
         using (var limit = new CancellationTokenSource(StopLimit, TimeProvider.System))
         {
-            await _kestrel.StopAsync(limit.Token);
+            await _kestrel.StopAsync(limit.Token).ConfigureAwait(false);
         }
 
         _kestrel.Dispose();
+        await _pipeline.DisposeAsync().ConfigureAwait(false);
         _stopping.Dispose();
     }
 }

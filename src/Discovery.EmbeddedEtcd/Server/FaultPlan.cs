@@ -1,4 +1,3 @@
-using Discovery.Etcd;
 using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Server;
@@ -13,11 +12,12 @@ internal sealed class FaultPlan
     {
         lock (_gate)
         {
-            _faults.Add(new Fault(status, message, method) { Left = next });
+            _faults.Add(new Fault(new Status(status, message), method) { Left = next });
         }
     }
 
     /// <summary>The error that the call has to end with, if any.</summary>
+    /// <param name="path">The full name of the method, e.g. <c>/etcdserverpb.KV/Put</c>.</param>
     public RpcException? Take(string path)
     {
         lock (_gate)
@@ -34,11 +34,11 @@ internal sealed class FaultPlan
                 _faults.RemoveAt(index);
             }
 
-            return new RpcException(fault.Status, fault.Message);
+            return new RpcException(fault.Status);
         }
     }
 
-    private sealed record Fault(StatusCode Status, string Message, string? Method)
+    private sealed record Fault(Status Status, string? Method)
     {
         public int Left { get; set; }
 

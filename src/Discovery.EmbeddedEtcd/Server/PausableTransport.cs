@@ -18,8 +18,8 @@ internal sealed class PausableTransport(ConnectionContext connection, PauseGate 
         // What arrives while the gate closes waits as well.
         public override async ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
         {
-            var result = await inner.ReadAsync(cancellationToken);
-            await gate.WaitAsync(closed);
+            var result = await inner.ReadAsync(cancellationToken).ConfigureAwait(false);
+            await gate.WaitAsync(closed).ConfigureAwait(false);
             return result;
         }
 
@@ -59,8 +59,8 @@ internal sealed class PausableTransport(ConnectionContext connection, PauseGate 
 
         private async ValueTask<FlushResult> FlushLaterAsync(CancellationToken cancellationToken)
         {
-            await gate.WaitAsync(closed);
-            return await inner.FlushAsync(cancellationToken);
+            await gate.WaitAsync(closed).ConfigureAwait(false);
+            return await inner.FlushAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 }

@@ -6,13 +6,16 @@ namespace Discovery.EmbeddedEtcd.Store;
 /// One write of one key: an entry of the key's history and of the log. The record is shared by all responses that show it and is
 /// never modified; that of a deletion holds the key and the revision only, as etcd's delete events do.
 /// </summary>
-internal sealed class Change(KeyHistory history, KeyValue record, bool isDelete)
+internal sealed class Change(KeyHistory history, KeyValue record, int index, bool isDelete)
 {
     private Event? _event;
 
     public KeyHistory History => history;
 
     public KeyValue Record => record;
+
+    /// <summary>How many changes its transaction made before it.</summary>
+    public int Index => index;
 
     public bool IsDelete => isDelete;
 

@@ -33,7 +33,7 @@ internal sealed class ChangeLog
 
     /// <summary>
     /// Forgets what happened before the revision, and at the revision whatever the histories, compacted before, do not retain:
-    /// a watch may start at the compacted revision itself and sees the records that still exist.
+    /// a watch may start at the compacted revision itself and sees the last change of each key there.
     /// </summary>
     public void Compact(long revision)
     {

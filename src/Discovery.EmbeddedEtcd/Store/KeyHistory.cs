@@ -12,6 +12,8 @@ internal sealed class KeyHistory(ByteString key)
 
     public bool IsEmpty => _changes.Count == 0;
 
+    public IReadOnlyList<Change> Changes => _changes;
+
     /// <summary>The key's record now, or <see langword="null"/> where it does not exist.</summary>
     public KeyValue? Current => _changes.Count > 0 && _changes[^1] is { IsDelete: false } last ? last.Record : null;
 
@@ -26,7 +28,10 @@ internal sealed class KeyHistory(ByteString key)
 
     public void RemoveLast() => _changes.RemoveAt(_changes.Count - 1);
 
-    /// <summary>Forgets what no read at the revision or later can see: all but the last change up to it, and that too if it deletes.</summary>
+    /// <summary>
+    /// Forgets what no read at the revision or later can see: all but the last change up to it, and that too if it is a deletion
+    /// before it. A deletion at the revision itself stays for watches that start there.
+    /// </summary>
     /// <returns>The bytes forgotten.</returns>
     public long Compact(long revision)
     {
@@ -36,7 +41,7 @@ internal sealed class KeyHistory(ByteString key)
             return 0;
         }
 
-        var forgotten = _changes[index].IsDelete ? index + 1 : index;
+        var forgotten = _changes[index] is { IsDelete: true } last && last.Revision < revision ? index + 1 : index;
         var size = 0L;
         for (var i = 0; i < forgotten; i++)
         {

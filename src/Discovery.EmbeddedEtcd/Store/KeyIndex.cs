@@ -14,6 +14,8 @@ internal sealed class KeyIndex
 
     public int Count { get; private set; }
 
+    public IEnumerable<KeyHistory> All => _chunks.SelectMany(static c => c);
+
     public KeyHistory? Find(ByteString key)
     {
         if (_chunks.Count == 0)
@@ -66,7 +68,7 @@ internal sealed class KeyIndex
     }
 
     /// <summary>The histories in the range, in the order of their keys. The index must not change meanwhile.</summary>
-    public IEnumerable<KeyHistory> In(KeyRange range)
+    public IEnumerable<KeyHistory> In(KeyInterval range)
     {
         if (_chunks.Count == 0)
         {

@@ -32,17 +32,17 @@ internal sealed class MvccStore
     /// <param name="current">The newest revision the reader may see: in a transaction that has written, the one it will commit.</param>
     /// <param name="limit">The most records to return; zero is no limit. The count is complete nevertheless.</param>
     /// <param name="countOnly">Return no records.</param>
-    public RangeResult Range(KeyRange range, long revision, long current, long limit = 0, bool countOnly = false)
+    public RangeResult Range(KeyInterval range, long revision, long current, long limit = 0, bool countOnly = false)
     {
         if (revision > current)
         {
-            throw EtcdErrors.FutureRevision();
+            throw ServerErrors.FutureRevision();
         }
 
         revision = revision <= 0 ? current : revision;
         if (revision < CompactedRevision)
         {
-            throw EtcdErrors.Compacted();
+            throw ServerErrors.Compacted();
         }
 
         if (range.IsSingle)
@@ -65,6 +65,22 @@ internal sealed class MvccStore
         }
 
         return new(records, count);
+    }
+
+    /// <summary>etcd's checksum of the history up to a revision; zero is the current one.</summary>
+    public uint Hash(long revision)
+    {
+        if (revision > Revision)
+        {
+            throw ServerErrors.FutureRevision();
+        }
+
+        if (revision > 0 && revision < CompactedRevision)
+        {
+            throw ServerErrors.Compacted();
+        }
+
+        return StoreHash.Of(_index.All, revision == 0 ? Revision : revision, CompactedRevision);
     }
 
     public KeyValue? Find(ByteString key) => _index.Find(key)?.Current;
@@ -99,12 +115,12 @@ internal sealed class MvccStore
     {
         if (revision <= CompactedRevision)
         {
-            throw EtcdErrors.Compacted();
+            throw ServerErrors.Compacted();
         }
 
         if (revision > Revision)
         {
-            throw EtcdErrors.FutureRevision();
+            throw ServerErrors.FutureRevision();
         }
 
         // Only a key that was written since the last compaction has anything to forget.

@@ -14,7 +14,7 @@ internal sealed class StoreTransaction(MvccStore store, LeaseTable leases)
     /// <summary>The newest revision that a read in this transaction sees: the one it will commit once it has written.</summary>
     public long Revision => Changes.Count > 0 ? _begin + 1 : _begin;
 
-    public RangeResult Range(KeyRange range, long revision = 0, long limit = 0, bool countOnly = false)
+    public RangeResult Range(KeyInterval range, long revision = 0, long limit = 0, bool countOnly = false)
         => store.Range(range, revision, Revision, limit, countOnly);
 
     public KeyValue? Find(ByteString key) => store.Find(key);
@@ -33,18 +33,18 @@ internal sealed class StoreTransaction(MvccStore store, LeaseTable leases)
             Version = (previous?.Version ?? 0) + 1,
             Lease = lease,
         };
-        Apply(new Change(history, record, isDelete: false));
+        Apply(new Change(history, record, Changes.Count, isDelete: false));
         leases.Move(history.Key, previous?.Lease ?? 0, lease);
     }
 
     /// <returns>How many keys it deleted.</returns>
-    public long Delete(KeyRange range)
+    public long Delete(KeyInterval range)
     {
         var records = Range(range).Records;
         foreach (var record in records)
         {
             var tombstone = new KeyValue { Key = record.Key, ModRevision = _begin + 1 };
-            Apply(new Change(store.History(record.Key), tombstone, isDelete: true));
+            Apply(new Change(store.History(record.Key), tombstone, Changes.Count, isDelete: true));
             leases.Move(record.Key, record.Lease, to: 0);
         }
 

@@ -8,7 +8,7 @@ internal static class WatchFragments
 {
     public static IEnumerable<WatchResponse> Of(WatchResponse response)
     {
-        if (response.Events.Count < 2 || response.CalculateSize() < GrpcLimits.MaxMessageSize)
+        if (response.Events.Count < 2 || response.CalculateSize() < RequestLimits.MaxMessageSize)
         {
             yield return response;
             yield break;
@@ -19,8 +19,8 @@ internal static class WatchFragments
         var size = empty;
         foreach (var @event in response.Events)
         {
-            var added = @event.CalculateSize() + GrpcLimits.FieldOverhead;
-            if (part.Events.Count > 0 && size + added >= GrpcLimits.MaxMessageSize)
+            var added = @event.CalculateSize() + RequestLimits.FieldOverhead;
+            if (part.Events.Count > 0 && size + added >= RequestLimits.MaxMessageSize)
             {
                 yield return part;
                 part = PartOf(response);

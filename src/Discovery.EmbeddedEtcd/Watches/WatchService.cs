@@ -1,68 +1,65 @@
-using Discovery.EmbeddedEtcd.Server;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Watches;
 
-/// <summary>etcdserverpb.Watch: one task reads the client's requests, this one sends.</summary>
-internal sealed class WatchService(EtcdEngine engine, TimeSpan progressInterval)
+/// <summary>etcdserverpb.Watch: one task reads the client's requests, the other sends.</summary>
+internal sealed class WatchService(EtcdEngine engine, TimeSpan progressInterval, CancellationToken stopping) : Watch.WatchBase
 {
-    // What one flush hands to the connection at most: it waits there for the client's window.
-    private const int FlushThreshold = 64 * 1024;
-
-    public async Task WatchAsync(GrpcCall call, CancellationToken cancellationToken)
+    public override async Task Watch(
+        IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<WatchResponse> responseStream, ServerCallContext context)
     {
-        using var stream = new WatchStream(engine, progressInterval);
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await call.StartAsync(cancellationToken);
-        var receiving = ReceiveAsync(call, stream, ending.Token);
+        using var session = new WatchSession(engine, progressInterval);
+        using var sending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
+        using var receiving = CancellationTokenSource.CreateLinkedTokenSource(sending.Token);
+        // A streaming client waits for the headers before it has anything to say.
+        await context.WriteResponseHeadersAsync([]).ConfigureAwait(false);
+        var received = ReceiveAsync(requestStream, session, receiving.Token);
         try
         {
-            await SendAsync(call, stream, cancellationToken);
+            await SendAsync(new WatchWriter(responseStream), session, sending.Token).ConfigureAwait(false);
         }
         finally
         {
-            await ending.CancelAsync();
-            await receiving;
+            await receiving.CancelAsync().ConfigureAwait(false);
+            await received.ConfigureAwait(false);
         }
     }
 
-    private static async Task SendAsync(GrpcCall call, WatchStream stream, CancellationToken cancellationToken)
+    private static async Task SendAsync(WatchWriter writer, WatchSession session, CancellationToken cancellationToken)
     {
         while (true)
         {
-            while (stream.Next(out var mayFragment) is { } response)
+            while (session.Next(out var mayFragment) is { } response)
             {
                 foreach (var part in mayFragment ? WatchFragments.Of(response) : [response])
                 {
-                    call.Write(part);
-                    if (call.UnflushedBytes > FlushThreshold)
-                    {
-                        await call.FlushAsync(cancellationToken);
-                    }
+                    await writer.WriteAsync(part).ConfigureAwait(false);
                 }
             }
 
-            await call.FlushAsync(cancellationToken);
-            await stream.WaitAsync(cancellationToken);
+            await writer.FlushAsync().ConfigureAwait(false);
+            await session.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
     // A client that closes its side goes on receiving, as with etcd; an error ends the stream through its sender.
-    private static async Task ReceiveAsync(GrpcCall call, WatchStream stream, CancellationToken cancellationToken)
+    private static async Task ReceiveAsync(IAsyncStreamReader<WatchRequest> requests, WatchSession session, CancellationToken cancellationToken)
     {
         try
         {
-            while (await call.ReadAsync(WatchRequest.Parser, cancellationToken) is { } request)
+            while (await requests.MoveNext(cancellationToken).ConfigureAwait(false))
             {
-                stream.Handle(request);
+                session.Handle(requests.Current);
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
+            // The sender ends the stream.
         }
         catch (Exception e)
         {
-            stream.Fail(e);
+            session.Fail(e);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace Discovery.EmbeddedEtcd.Watches;
 /// One watch of one stream. Changes are handed to it as they happen, up to a limit; a watcher whose client reads slower than that
 /// forgets them and reads the log later, so that it costs no memory. Guarded by the engine's gate.
 /// </summary>
-internal sealed class Watcher(WatchStream stream, long id, WatchCreateRequest request, KeyRange range, long startRevision)
+internal sealed class Watcher(WatchSession stream, long id, WatchCreateRequest request, KeyInterval range, long startRevision)
 {
     /// <summary>The most changes that wait for a client; beyond it the log has to serve.</summary>
     private const int MostPending = 1024;
@@ -21,7 +21,7 @@ internal sealed class Watcher(WatchStream stream, long id, WatchCreateRequest re
 
     public long Id => id;
 
-    public KeyRange Range => range;
+    public KeyInterval Range => range;
 
     public bool WantsFragments => request.Fragment;
 
@@ -38,6 +38,13 @@ internal sealed class Watcher(WatchStream stream, long id, WatchCreateRequest re
 
     /// <summary>It stands in its stream's queue.</summary>
     public bool IsQueued { get; set; }
+
+    /// <summary>
+    /// etcd reports progress neither for a watch that still reads the past, begins in the future or was cancelled by compaction, nor
+    /// for a stream that has one.
+    /// </summary>
+    /// <param name="revision">The current revision.</param>
+    public bool BlocksProgress(long revision) => _behindFrom is not null || IsCompacted || request.StartRevision > revision;
 
     /// <summary>Makes it read the past from the log first.</summary>
     public void FallBehind(long revision)

@@ -7,7 +7,7 @@ namespace Discovery.EmbeddedEtcd.Watches;
 internal sealed class WatcherTable
 {
     private readonly Dictionary<ByteString, HashSet<Watcher>> _byKey = [];
-    private readonly Dictionary<KeyRange, HashSet<Watcher>> _byRange = [];
+    private readonly Dictionary<KeyInterval, HashSet<Watcher>> _byRange = [];
 
     public int Count { get; private set; }
 

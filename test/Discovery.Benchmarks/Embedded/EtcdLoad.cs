@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
 using Grpc.Core;
@@ -16,7 +15,7 @@ internal sealed class EtcdLoad : IDisposable
     private static readonly ByteString Value = ByteString.CopyFrom(new byte[64]);
 
     private readonly GrpcChannel[] _channels;
-    private readonly CallInvoker[] _invokers;
+    private readonly KV.KVClient[] _keyValues;
     private int _nextKey;
 
     public EtcdLoad(string endpoint)
@@ -26,23 +25,23 @@ internal sealed class EtcdLoad : IDisposable
             HttpHandler = new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null, MaxConnectionsPerServer = 1 },
             DisposeHttpClient = true,
         }))];
-        _invokers = [.. _channels.Select(c => c.CreateCallInvoker())];
+        _keyValues = [.. _channels.Select(static c => new KV.KVClient(c))];
     }
 
     public Task<Rate> PutsAsync(int inFlight, TimeSpan duration)
-        => RateAsync(inFlight, duration, 1, async i => await KeyValues(i).PutAsync(new PutRequest { Key = Key(Interlocked.Increment(ref _nextKey) % 10_000), Value = Value }));
+        => RateAsync(inFlight, duration, 1, i => ClientOf(i).PutAsync(new PutRequest { Key = Key(Interlocked.Increment(ref _nextKey) % 10_000), Value = Value }).ResponseAsync);
 
     public Task<Rate> GetsAsync(int inFlight, TimeSpan duration)
-        => RateAsync(inFlight, duration, 1, async i => await KeyValues(i).RangeAsync(new RangeRequest { Key = Key(Interlocked.Increment(ref _nextKey) % 10_000) }));
+        => RateAsync(inFlight, duration, 1, i => ClientOf(i).RangeAsync(new RangeRequest { Key = Key(Interlocked.Increment(ref _nextKey) % 10_000) }).ResponseAsync);
 
     public Task<Rate> TransactionsAsync(int size, int inFlight, TimeSpan duration)
-        => RateAsync(inFlight, duration, size, async i => await KeyValues(i).TxnAsync(Puts(Interlocked.Add(ref _nextKey, size), size, 10_000)));
+        => RateAsync(inFlight, duration, size, i => ClientOf(i).TxnAsync(Puts(Interlocked.Add(ref _nextKey, size), size, 10_000)).ResponseAsync);
 
     public async Task FillAsync(int puts, int keys, int size)
     {
         for (var i = 0; i < puts; i += size)
         {
-            await KeyValues(0).TxnAsync(Puts(i, size, keys));
+            await ClientOf(0).TxnAsync(Puts(i, size, keys));
         }
     }
 
@@ -52,7 +51,7 @@ internal sealed class EtcdLoad : IDisposable
     {
         const int PerStream = 50;
         var streams = Enumerable.Range(0, watchers / PerStream)
-            .Select(i => new DuplexCall<WatchRequest, WatchResponse>(new Watch.WatchClient(_invokers[i % Connections]).Watch())).ToList();
+            .Select(i => new Watch.WatchClient(_channels[i % Connections]).Watch()).ToList();
         try
         {
             await Task.WhenAll(streams.Select(s => CreateAsync(s, PerStream)));
@@ -62,7 +61,7 @@ internal sealed class EtcdLoad : IDisposable
             {
                 var seen = Task.WhenAll(streams.Select(s => ReadAsync(s, PerStream)));
                 var sent = Stopwatch.GetTimestamp();
-                await KeyValues(0).PutAsync(new PutRequest { Key = Key(0), Value = Value });
+                await ClientOf(0).PutAsync(new PutRequest { Key = Key(0), Value = Value });
                 await seen;
                 times.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
             }
@@ -101,24 +100,25 @@ internal sealed class EtcdLoad : IDisposable
         return new Rate(done / Stopwatch.GetElapsedTime(start).TotalSeconds, done / (Environment.CpuUsage.TotalTime - cpu).TotalSeconds);
     }
 
-    private static async Task CreateAsync(DuplexCall<WatchRequest, WatchResponse> stream, int count)
+    private static async Task CreateAsync(AsyncDuplexStreamingCall<WatchRequest, WatchResponse> stream, int count)
     {
         for (var i = 0; i < count; i++)
         {
-            stream.Send(new WatchRequest { CreateRequest = new WatchCreateRequest { Key = Key(0) } });
+            await stream.RequestStream.WriteAsync(new WatchRequest { CreateRequest = new WatchCreateRequest { Key = Key(0) } });
         }
 
         for (var i = 0; i < count; i++)
         {
-            await stream.ReadAsync(CancellationToken.None);
+            await stream.ResponseStream.MoveNext(CancellationToken.None);
         }
     }
 
-    private static async Task ReadAsync(DuplexCall<WatchRequest, WatchResponse> stream, int count)
+    private static async Task ReadAsync(AsyncDuplexStreamingCall<WatchRequest, WatchResponse> stream, int count)
     {
         for (var seen = 0; seen < count;)
         {
-            seen += (await stream.ReadAsync(CancellationToken.None))!.Events.Count;
+            await stream.ResponseStream.MoveNext(CancellationToken.None);
+            seen += stream.ResponseStream.Current.Events.Count;
         }
     }
 
@@ -135,7 +135,7 @@ internal sealed class EtcdLoad : IDisposable
 
     private static ByteString Key(int index) => ByteString.CopyFromUtf8(string.Create(CultureInfo.InvariantCulture, $"bench/{index:00000}"));
 
-    private KV.KVClient KeyValues(int worker) => new(_invokers[worker % Connections]);
+    private KV.KVClient ClientOf(int worker) => _keyValues[worker % Connections];
 }
 
 /// <summary>How much was done.</summary>

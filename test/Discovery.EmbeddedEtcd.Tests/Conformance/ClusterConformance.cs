@@ -1,6 +1,6 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd;
+using Google.Protobuf;
 using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
@@ -10,9 +10,9 @@ public abstract class ClusterConformance(IServer server) : ConformanceTest(serve
     [Fact]
     public async Task Status_is_that_of_a_leader()
     {
-        var status = await Client.CallAsync(EtcdMethods.Status, new StatusRequest());
+        var status = await Client.StatusAsync();
 
-        Assert.StartsWith("3.4.", status.Version, StringComparison.Ordinal);
+        Assert.Equal(3, (await VersionAsync()).Major);
         Assert.Equal(status.Header.MemberId, status.Leader);
         Assert.NotEqual(0ul, status.Header.ClusterId);
         Assert.Equal(status.Header.RaftTerm, status.RaftTerm);
@@ -24,7 +24,7 @@ public abstract class ClusterConformance(IServer server) : ConformanceTest(serve
     [Fact]
     public async Task The_one_member_can_be_reached_at_its_client_url()
     {
-        var list = await Client.CallAsync(EtcdMethods.MemberList, new MemberListRequest());
+        var list = await RawClient.AnswerAsync(Client.Cluster.MemberListAsync(new MemberListRequest()));
 
         var member = Assert.Single(list.Members);
         Assert.Equal([Endpoint], member.ClientURLs);
@@ -36,15 +36,67 @@ public abstract class ClusterConformance(IServer server) : ConformanceTest(serve
     public async Task Authentication_is_not_enabled()
         => Assert.Equal(
             (StatusCode.FailedPrecondition, "etcdserver: authentication is not enabled"),
-            await RawClient.FailureOfAsync(Client.CallAsync(EtcdMethods.Authenticate, new AuthenticateRequest { Name = "root", Password = "secret" })));
+            await RawClient.FailureOfAsync(RawClient.AnswerAsync(Client.Auth.AuthenticateAsync(new AuthenticateRequest { Name = "root", Password = "secret" }))));
+
+    [Fact]
+    public async Task Authentication_has_a_status()
+    {
+        if ((await VersionAsync()).HasAuthStatus())
+        {
+            var status = await RawClient.AnswerAsync(Client.Auth.AuthStatusAsync(new AuthStatusRequest()));
+
+            Assert.Equal((false, 1ul), (status.Enabled, status.AuthRevision));
+            Assert.NotEqual(0, status.Header.Revision);
+        }
+    }
+
+    [Fact]
+    public async Task There_is_no_alarm()
+    {
+        foreach (var action in (AlarmRequest.Types.AlarmAction[])[AlarmRequest.Types.AlarmAction.Get, AlarmRequest.Types.AlarmAction.Deactivate])
+        {
+            var response = await RawClient.AnswerAsync(Client.Maintenance.AlarmAsync(new AlarmRequest { Action = action }));
+
+            Assert.Empty(response.Alarms);
+        }
+    }
+
+    [Fact]
+    public async Task The_hash_of_the_history_changes_with_it()
+    {
+        var before = (await Client.PutAsync(Key("a"), "1")).Header.Revision;
+        var first = await HashAsync(0);
+        await Client.PutAsync(Key("a"), "2");
+
+        Assert.NotEqual(first.Hash, (await HashAsync(0)).Hash);
+        Assert.Equal(first.Hash, (await HashAsync(before)).Hash);
+        Assert.Equal(
+            (StatusCode.OutOfRange, "etcdserver: mvcc: required revision is a future revision"), await RawClient.FailureOfAsync(HashAsync(before + 100)));
+    }
+
+    [Fact]
+    public async Task Defragmenting_is_done()
+        => await RawClient.AnswerAsync(Client.Maintenance.DefragmentAsync(new DefragmentRequest()));
 
     [Fact]
     public async Task An_unknown_method_is_unimplemented()
     {
-        var unknown = EtcdMethods.Create("KV", "Unknown", StatusRequest.Parser, StatusResponse.Parser);
+        foreach (var service in (string[])["etcdserverpb.KV", "etcdserverpb.Unknown"])
+        {
+            var unknown = new Method<StatusRequest, StatusResponse>(
+                MethodType.Unary,
+                service,
+                "Unknown",
+                Marshallers.Create(static r => r.ToByteArray(), StatusRequest.Parser.ParseFrom),
+                Marshallers.Create(static r => r.ToByteArray(), StatusResponse.Parser.ParseFrom));
 
-        Assert.Equal(StatusCode.Unimplemented, (await RawClient.FailureOfAsync(Client.CallAsync(unknown, new StatusRequest()))).Code);
+            var call = RawClient.AnswerAsync(Client.Invoker.AsyncUnaryCall(unknown, null, default, new StatusRequest()));
+
+            Assert.Equal(StatusCode.Unimplemented, (await RawClient.FailureOfAsync(call)).Code);
+        }
     }
+
+    private Task<HashKVResponse> HashAsync(long revision) => RawClient.AnswerAsync(Client.Maintenance.HashKVAsync(new HashKVRequest { Revision = revision }));
 }
 
 [Collection(EmbeddedTests.Name)]

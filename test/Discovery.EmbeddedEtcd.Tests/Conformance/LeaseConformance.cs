@@ -1,6 +1,5 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd;
 using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Conformance;
@@ -108,7 +107,7 @@ public abstract class LeaseConformance(IServer server) : ConformanceTest(server)
         var late = (await Client.GrantAsync(6000)).ID;
         var early = (await Client.GrantAsync(60)).ID;
 
-        var ids = (await Client.CallAsync(EtcdMethods.LeaseLeases, new LeaseLeasesRequest())).Leases.Select(l => l.ID).ToList();
+        var ids = (await RawClient.AnswerAsync(Client.Leases.LeaseLeasesAsync(new LeaseLeasesRequest()))).Leases.Select(l => l.ID).ToList();
 
         Assert.True(ids.IndexOf(early) >= 0 && ids.IndexOf(early) < ids.IndexOf(late));
     }

@@ -203,7 +203,7 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
     }
 
     [Fact]
-    public async Task A_deletion_at_the_compacted_revision_is_forgotten()
+    public async Task A_deletion_at_the_compacted_revision_can_be_watched()
     {
         await Client.PutAsync(Key("a"), "1");
         var compacted = (await Client.DeleteAsync(Key("a"))).Header.Revision;
@@ -214,6 +214,24 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
 
         await watch.CreateAsync(request);
         await Client.PutAsync(Key("b"), "2");
+
+        string[] kept = (await VersionAsync()).KeepsDeletionAtCompaction() ? ["delete a"] : [];
+        Assert.Equal([.. kept, "put b 2"], Describe(await watch.EventsAsync(kept.Length + 1)));
+    }
+
+    [Fact]
+    public async Task A_deletion_before_the_compacted_revision_is_forgotten()
+    {
+        await Client.PutAsync(Key("a"), "1");
+        var deleted = (await Client.DeleteAsync(Key("a"))).Header.Revision;
+        await Client.CompactAsync(deleted);
+        var compacted = (await Client.PutAsync(Key("b"), "2")).Header.Revision;
+        await Client.CompactAsync(compacted);
+        using var watch = Client.Watch();
+        var request = WatchAll();
+        request.StartRevision = compacted;
+
+        await watch.CreateAsync(request);
 
         Assert.Equal(["put b 2"], Describe(await watch.EventsAsync(1)));
     }
@@ -240,10 +258,93 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
 
         watch.RequestProgress();
 
-        var progress = await watch.NextAsync();
-        Assert.Equal((-1, 0), (progress.WatchId, progress.Events.Count));
-        Assert.Equal(revision, progress.Header.Revision);
-        Assert.False(progress.Created || progress.Canceled);
+        AssertProgress(revision, await watch.NextAsync());
+    }
+
+    [Fact]
+    public async Task Progress_is_told_after_the_events_before_it()
+    {
+        using var watch = Client.Watch();
+        await watch.CreateAsync(WatchAll());
+        var revision = (await Client.PutAsync(Key("a"), "1")).Header.Revision;
+
+        watch.RequestProgress();
+
+        // The first versions send it as soon as they can.
+        if ((await VersionAsync()).TellsProgressOfSyncedStreamsOnly())
+        {
+            Assert.Equal(["put a 1"], Describe((await watch.NextAsync()).Events));
+            AssertProgress(revision, await watch.NextAsync());
+        }
+    }
+
+    [Fact]
+    public async Task A_watch_of_the_future_leaves_progress_requests_of_its_stream_unanswered()
+    {
+        var now = (await Client.PutAsync(Key("a"), "1")).Header.Revision;
+        using var watch = Client.Watch();
+        await watch.CreateAsync(WatchAll());
+        var request = WatchAll();
+        request.StartRevision = now + 1;
+        await watch.CreateAsync(request);
+
+        watch.RequestProgress();
+        watch.Cancel(1);
+        if (!(await VersionAsync()).TellsNoProgressBeforeTheStart())
+        {
+            Assert.Equal(-1, (await watch.NextAsync()).WatchId);
+        }
+
+        // The requests of a stream are handled in turn, so the answer would have come first.
+        Assert.True((await watch.NextAsync()) is { WatchId: 1, Canceled: true });
+        watch.RequestProgress();
+        AssertProgress(now, await watch.NextAsync());
+    }
+
+    [Fact]
+    public async Task A_stream_without_watches_leaves_progress_requests_unanswered()
+    {
+        using var watch = Client.Watch();
+
+        watch.RequestProgress();
+        watch.Send(WatchAll());
+
+        if (!(await VersionAsync()).TellsProgressOfSyncedStreamsOnly())
+        {
+            Assert.Equal(-1, (await watch.NextAsync()).WatchId);
+        }
+
+        Assert.True((await watch.NextAsync()).Created);
+    }
+
+    [Fact]
+    public async Task A_watch_from_before_the_first_revision_is_refused()
+    {
+        if (!(await VersionAsync()).RefusesNegativeStarts())
+        {
+            return;
+        }
+
+        using var watch = Client.Watch();
+        var request = WatchAll();
+        request.StartRevision = -1;
+
+        var refused = await watch.CreateAsync(request);
+
+        Assert.True(refused is { WatchId: -1, Created: true, Canceled: true, CompactRevision: 0 });
+        Assert.Equal("etcdserver: mvcc: required revision has been compacted", refused.CancelReason);
+    }
+
+    [Fact]
+    public async Task A_client_that_has_nothing_more_to_ask_still_gets_its_events()
+    {
+        using var watch = Client.Watch();
+        await watch.CreateAsync(WatchAll());
+
+        await watch.CompleteAsync();
+        await Client.PutAsync(Key("a"), "1");
+
+        Assert.Equal(["put a 1"], Describe(await watch.EventsAsync(1)));
     }
 
     [Fact]
@@ -254,14 +355,14 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
         for (var i = 0; i < 4; i++)
         {
             var put = new PutRequest { Key = Key($"{i}").Bytes(), Value = value };
-            var revision = (await Client.CallAsync(EtcdMethods.Put, put)).Header.Revision;
+            var revision = (await Client.PutAsync(put)).Header.Revision;
             first = first == 0 ? revision : first;
         }
 
         var lease = (await Client.GrantAsync(600)).ID;
         for (var i = 0; i < 4; i++)
         {
-            await Client.CallAsync(EtcdMethods.Put, new PutRequest { Key = Key($"{i}").Bytes(), Value = value, Lease = lease });
+            await Client.PutAsync(new PutRequest { Key = Key($"{i}").Bytes(), Value = value, Lease = lease });
         }
 
         // One revision with four deletions that carry what they deleted is larger than a fragment may be.
@@ -293,6 +394,12 @@ public abstract class WatchConformance(IServer server) : ConformanceTest(server)
         await Client.PutAsync(Key("a"), "1");
 
         Assert.Contains("put a 1", Describe((await watch.EventsAsync(1)).Where(e => e.Kv.Key == Key("a").Bytes())));
+    }
+
+    private static void AssertProgress(long revision, WatchResponse response)
+    {
+        Assert.Equal((-1, 0, revision), (response.WatchId, response.Events.Count, response.Header.Revision));
+        Assert.False(response.Created || response.Canceled);
     }
 }
 

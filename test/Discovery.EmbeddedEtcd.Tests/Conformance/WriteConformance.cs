@@ -1,6 +1,5 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd;
 using Google.Protobuf;
 using Grpc.Core;
 
@@ -42,8 +41,7 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
         var before = (await Client.PutAsync(Key("b"), "2")).Header.Revision;
         var range = All();
 
-        var response = await Client.CallAsync(
-            EtcdMethods.DeleteRange, new DeleteRangeRequest { Key = range.Key, RangeEnd = range.RangeEnd, PrevKv = true });
+        var response = await Client.DeleteAsync(new DeleteRangeRequest { Key = range.Key, RangeEnd = range.RangeEnd, PrevKv = true });
 
         Assert.Equal(2, response.Deleted);
         Assert.Equal(before + 1, response.Header.Revision);
@@ -99,7 +97,7 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
         await FailsAsync("etcdserver: requested lease not found", new PutRequest { Key = Key("a").Bytes(), Lease = 4711 }, StatusCode.NotFound);
         Assert.Equal(
             (StatusCode.InvalidArgument, "etcdserver: key is not provided"),
-            await RawClient.FailureOfAsync(Client.CallAsync(EtcdMethods.DeleteRange, new DeleteRangeRequest())));
+            await RawClient.FailureOfAsync(Client.DeleteAsync(new DeleteRangeRequest())));
     }
 
     [Fact]
@@ -116,7 +114,7 @@ public abstract class WriteConformance(IServer server) : ConformanceTest(server)
         Assert.Equal((StatusCode.ResourceExhausted, "grpc: received message larger than max (2200008 vs. 2097152)"), (code, detail));
     }
 
-    private Task<PutResponse> PutAsync(PutRequest request) => Client.CallAsync(EtcdMethods.Put, request);
+    private Task<PutResponse> PutAsync(PutRequest request) => Client.PutAsync(request);
 
     private async Task FailsAsync(string message, PutRequest request, StatusCode code = StatusCode.InvalidArgument)
         => Assert.Equal((code, message), await RawClient.FailureOfAsync(PutAsync(request)));

@@ -15,6 +15,8 @@ public sealed class DifferentialTests(ITestOutputHelper output)
     private const int MostWatches = 12;
 
     private long _compacted = -1;
+    private readonly HashSet<long> _rewriting = [];
+    private Version _etcd = new();
 
     [Fact]
     public async Task Random_operations_have_the_same_outcome_as_with_etcd()
@@ -26,6 +28,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         await using var embedded = await EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { RetainedRevisions = 0 });
         using var twin = new Twin(real.Endpoint, embedded.Endpoint);
         using var watches = new TwinWatches(twin);
+        _etcd = Versions.Parse((await twin.Real.StatusAsync()).Version);
         var generator = new RequestGenerator(new Random(seed));
         for (var i = 0; i < operations; i++)
         {
@@ -50,36 +53,39 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         switch (generator.Random.Next(100))
         {
             case < 30:
-                await twin.CallAsync(EtcdMethods.Put, generator.Put());
+                await twin.CallAsync((c, r) => c.KeyValues.PutAsync(r), generator.Put());
                 break;
             case < 50:
-                await twin.CallAsync(EtcdMethods.Range, generator.Range());
+                await twin.CallAsync((c, r) => c.KeyValues.RangeAsync(r), generator.Range());
                 break;
             case < 58:
-                await twin.CallAsync(EtcdMethods.DeleteRange, generator.Delete());
+                await twin.CallAsync((c, r) => c.KeyValues.DeleteRangeAsync(r), generator.Delete());
                 break;
             case < 78:
-                await twin.CallAsync(EtcdMethods.Txn, generator.Txn());
+                await TransactAsync(generator.Txn(), twin);
                 break;
             case < 83:
-                await twin.CallAsync(EtcdMethods.LeaseGrant, new LeaseGrantRequest { ID = generator.AnyLease(), TTL = 100_000 });
+                await twin.CallAsync((c, r) => c.Leases.LeaseGrantAsync(r), new LeaseGrantRequest { ID = generator.AnyLease(), TTL = 100_000 });
                 break;
             case < 86:
-                await twin.CallAsync(EtcdMethods.LeaseRevoke, new LeaseRevokeRequest { ID = generator.AnyLease() });
+                await twin.CallAsync((c, r) => c.Leases.LeaseRevokeAsync(r), new LeaseRevokeRequest { ID = generator.AnyLease() });
                 break;
             case < 88:
                 // What is left depends on the moment of asking.
                 await twin.CallAsync(
-                    EtcdMethods.LeaseTimeToLive, new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
+                    (c, r) => c.Leases.LeaseTimeToLiveAsync(r), new LeaseTimeToLiveRequest { ID = generator.AnyLease(), Keys = generator.Chance(0.8) }, r => r.TTL = Math.Sign(r.TTL));
                 break;
             case < 89:
-                await twin.CallAsync(EtcdMethods.LeaseLeases, new LeaseLeasesRequest());
+                await twin.CallAsync((c, r) => c.Leases.LeaseLeasesAsync(r), new LeaseLeasesRequest());
                 break;
             case < 90:
                 await RenewAsync(generator.AnyLease(), twin);
                 break;
             case < 95:
-                await watches.CreateAsync(generator.Watch(), generator.Revision, _compacted);
+                await WatchAsync(generator.Watch(), generator.Revision, watches);
+                break;
+            case < 96:
+                await twin.CallAsync((c, r) => c.Maintenance.HashKVAsync(r), new HashKVRequest());
                 break;
             case < 98 when watches.Count > 0:
                 await watches.CancelOneAsync(generator.Random);
@@ -97,6 +103,15 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         }
     }
 
+    private async Task TransactAsync(TxnRequest request, Twin twin)
+    {
+        var response = await twin.CallAsync((c, r) => c.KeyValues.TxnAsync(r), request);
+        if (response is not null && RequestGenerator.DeletesWithoutEnd(request))
+        {
+            _rewriting.Add(response.Header.Revision);
+        }
+    }
+
     private static async Task RenewAsync(long lease, Twin twin)
     {
         using var real = twin.Real.KeepAlive();
@@ -104,12 +119,28 @@ public sealed class DifferentialTests(ITestOutputHelper output)
         Twin.Same(Outcome.Of(await real.RenewAsync(lease)), Outcome.Of(await embedded.RenewAsync(lease)), $"LeaseKeepAlive {lease}");
     }
 
+    private async Task WatchAsync(WatchCreateRequest request, long revision, TwinWatches watches)
+    {
+        if (request.StartRevision == _compacted && !_etcd.KeepsDeletionAtCompaction())
+        {
+            request.StartRevision++;
+        }
+
+        await watches.CreateAsync(request, revision, _compacted);
+    }
+
     private async Task CompactAsync(RequestGenerator generator, Twin twin, TwinWatches watches)
     {
         // What compaction takes away from a watch that lags behind depends on how far it does.
         await watches.SettleAsync();
         var revision = generator.AnyRevision();
-        if (await twin.CallAsync(EtcdMethods.Compact, new CompactionRequest { Revision = revision, Physical = true }) is not null)
+        // etcd 3.5 ends itself at the next read when it is compacted where one revision has deleted a key and put it again.
+        while (_rewriting.Contains(revision))
+        {
+            revision--;
+        }
+
+        if (await twin.CallAsync((c, r) => c.KeyValues.CompactAsync(r), new CompactionRequest { Revision = revision, Physical = true }) is not null)
         {
             _compacted = revision;
         }

@@ -34,6 +34,7 @@ internal static class Outcome
             LeaseKeepAliveResponse r => r.Header,
             LeaseTimeToLiveResponse r => r.Header,
             LeaseLeasesResponse r => r.Header,
+            HashKVResponse r => r.Header,
             WatchResponse r => r.Header,
             _ => null,
         };

@@ -86,7 +86,7 @@ internal sealed class RequestGenerator(Random random)
         request.Compare.AddRange(Several(3, _ => AnyCompare()));
         request.Success.AddRange(Several(4, _ => AnyOperation(depth)));
         request.Failure.AddRange(Several(4, _ => AnyOperation(depth)));
-        if (depth == 0 && Operations(request).Any(o => o.RequestDeleteRange?.RangeEnd is { Length: 1 } end && end[0] == 0))
+        if (depth == 0 && DeletesWithoutEnd(request))
         {
             // etcd ends itself when such a deletion takes away the record whose value or lease a put is to keep.
             foreach (var put in Operations(request).Select(o => o.RequestPut).Where(p => p is not null))
@@ -116,6 +116,10 @@ internal sealed class RequestGenerator(Random random)
 
         return request;
     }
+
+    /// <summary>Such a transaction may delete a key and put it again, which no other may.</summary>
+    public static bool DeletesWithoutEnd(TxnRequest request)
+        => Operations(request).Any(o => o.RequestDeleteRange?.RangeEnd is { Length: 1 } end && end[0] == 0);
 
     private static IEnumerable<RequestOp> Operations(TxnRequest request)
         => request.Success.Concat(request.Failure).SelectMany(o => o.RequestTxn is { } inner ? Operations(inner) : [o]);

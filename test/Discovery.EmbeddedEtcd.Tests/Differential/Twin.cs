@@ -13,18 +13,19 @@ internal sealed class Twin(string real, string embedded) : IDisposable
 
     /// <summary>Makes the call at both; their outcomes have to be the same.</summary>
     /// <returns>The real one's answer, or <see langword="null"/> where it was an error.</returns>
-    public async Task<TResponse?> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, Action<TResponse>? normalize = null)
-        where TRequest : class, IMessage<TRequest>
-        where TResponse : class, IMessage<TResponse>
+    public async Task<TResponse?> CallAsync<TRequest, TResponse>(
+        Func<RawClient, TRequest, AsyncUnaryCall<TResponse>> call, TRequest request, Action<TResponse>? normalize = null)
+        where TRequest : IMessage
+        where TResponse : class, IMessage
     {
         TResponse? answer = null;
         var outcome = await Outcome.OfAsync(AskAsync(Real));
-        Same(outcome, await Outcome.OfAsync(AskAsync(Embedded)), $"{method.Name} {request}");
+        Same(outcome, await Outcome.OfAsync(AskAsync(Embedded)), $"{typeof(TRequest).Name} {request}");
         return answer;
 
         async Task<TResponse> AskAsync(RawClient client)
         {
-            var response = await client.CallAsync(method, request);
+            var response = await RawClient.AnswerAsync(call(client, request));
             normalize?.Invoke(response);
             answer = response;
             return response;

@@ -61,13 +61,13 @@ internal sealed class TwinWatches(Twin twin) : IDisposable
         foreach (var key in _live.Values.Select(r => r.Key).Distinct())
         {
             // A deletion for those that filter puts.
-            written.Add((key, (await twin.CallAsync(EtcdMethods.Put, new PutRequest { Key = key, Value = "settled".Bytes() }))!.Header.Revision));
-            await twin.CallAsync(EtcdMethods.DeleteRange, new DeleteRangeRequest { Key = key });
+            written.Add((key, (await twin.CallAsync((c, r) => c.KeyValues.PutAsync(r), new PutRequest { Key = key, Value = "settled".Bytes() }))!.Header.Revision));
+            await twin.CallAsync((c, r) => c.KeyValues.DeleteRangeAsync(r), new DeleteRangeRequest { Key = key });
         }
 
         foreach (var (id, request) in _live)
         {
-            var put = written.Last(w => KeyRange.Of(request.Key, request.RangeEnd).Contains(w.Key)).Put;
+            var put = written.Last(w => KeyInterval.Of(request.Key, request.RangeEnd).Contains(w.Key)).Put;
             var last = request.Filters.Contains(WatchCreateRequest.Types.FilterType.Nodelete) ? put : put + 1;
             if (last >= request.StartRevision)
             {

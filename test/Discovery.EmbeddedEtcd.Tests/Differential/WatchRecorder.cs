@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
 
@@ -46,7 +46,7 @@ internal sealed class WatchRecorder : IDisposable
                 Take(await _call.NextAsync());
             }
         }
-        catch (Exception e) when (e is CallFailedException or InvalidOperationException or OperationCanceledException or TimeoutException)
+        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException or TimeoutException)
         {
             _answers.Writer.TryComplete(e);
         }

@@ -101,11 +101,59 @@ public abstract partial class EtcdctlConformance(IServer server) : ConformanceTe
         Assert.Contains($"{Endpoint}, ", await RunAsync("endpoint", "status"), StringComparison.Ordinal);
         Assert.Contains($", {Endpoint}, false", await RunAsync("member", "list"), StringComparison.Ordinal);
         Assert.Contains("is healthy", await RunAsync("endpoint", "health"), StringComparison.Ordinal);
+        Assert.Contains("is healthy", await RunAsync("endpoint", "health", "--cluster"), StringComparison.Ordinal);
+        Assert.StartsWith($"{Endpoint}, ", await RunAsync("endpoint", "hashkv"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Does_the_usual_housekeeping()
+    {
+        Assert.Empty(await RunAsync("alarm", "list"));
+        Assert.Empty(await RunAsync("alarm", "disarm"));
+        Assert.Contains($"Finished defragmenting etcd member[{Endpoint}]", await RunAsync("defrag"), StringComparison.Ordinal);
+        if (Versions.Parse(await BinaryVersionAsync()).HasAuthStatus() && (await VersionAsync()).HasAuthStatus())
+        {
+            Assert.Contains("Authentication Status: false", await RunAsync("auth", "status"), StringComparison.Ordinal);
+        }
     }
 
     [Fact]
     public async Task Locks()
         => Assert.Equal("held", await RunAsync("lock", Key("lock"), "echo", "held"));
+
+    [Fact]
+    public async Task A_lock_waits_for_the_one_before_it()
+    {
+        await using var first = await StartAsync("lock", Key("lock"));
+        await Eventually.IsTrue(() => first.Output.Contains(Key("lock"), StringComparison.Ordinal));
+        await using var second = await StartAsync("lock", Key("lock"));
+        await Eventually.IsTrue(async () => (await Client.RangeAsync(All())).Count == 2);
+        Assert.Empty(second.Output);
+
+        await first.TerminateAsync();
+
+        await Eventually.IsTrue(() => second.Output.Contains(Key("lock"), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Elects_and_is_observed()
+    {
+        await using var observer = await StartAsync("elect", "--listen", Key("leader"));
+        await using var first = await StartAsync("elect", Key("leader"), "one");
+        await Eventually.IsTrue(() => observer.Output.Contains("one", StringComparison.Ordinal));
+        await using var second = await StartAsync("elect", Key("leader"), "two");
+        await Eventually.IsTrue(async () => (await Client.RangeAsync(All())).Count == 2);
+
+        await first.TerminateAsync();
+
+        await Eventually.IsTrue(() => observer.Output.Contains("two", StringComparison.Ordinal) && second.Output.Contains("two", StringComparison.Ordinal));
+    }
+
+    private static async Task<string> BinaryVersionAsync()
+    {
+        var (_, output) = await Tool.RunAsync(EtcdBinary.Etcdctl, ["version"]);
+        return output["etcdctl version: ".Length..output.IndexOf('\n', StringComparison.Ordinal)].Trim();
+    }
 
     private Task<string> RunAsync(params string[] arguments) => RunWithInputAsync("", arguments);
 

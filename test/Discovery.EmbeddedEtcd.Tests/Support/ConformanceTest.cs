@@ -10,6 +10,9 @@ public abstract class ConformanceTest(IServer server) : IDisposable
 
     internal string Endpoint => server.Endpoint;
 
+    /// <summary>The etcd that the server is, or follows.</summary>
+    internal async Task<Version> VersionAsync() => Versions.Parse((await Client.StatusAsync()).Version);
+
     private string Prefix { get; } = $"/{Guid.NewGuid():N}/";
 
     /// <summary>Ends the connection.</summary>

@@ -1,17 +1,19 @@
-using Discovery.Etcd.Calls;
 using Discovery.Etcd.Protocol;
+using Grpc.Core;
 
 namespace Discovery.EmbeddedEtcd.Tests.Support;
 
 /// <summary>A keep-alive stream.</summary>
-internal sealed class KeepAliveCall(DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> call) : IDisposable
+internal sealed class KeepAliveCall(AsyncDuplexStreamingCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> call) : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     public async Task<LeaseKeepAliveResponse> RenewAsync(long id)
     {
-        call.Send(new LeaseKeepAliveRequest { ID = id });
-        return await call.ReadAsync(CancellationToken.None).WaitAsync(Limit) ?? throw new InvalidOperationException("The stream has ended.");
+        await call.RequestStream.WriteAsync(new LeaseKeepAliveRequest { ID = id });
+        return await call.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Limit)
+            ? call.ResponseStream.Current
+            : throw new InvalidOperationException("The stream has ended.");
     }
 
     public void Dispose() => call.Dispose();

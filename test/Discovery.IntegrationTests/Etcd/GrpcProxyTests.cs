@@ -57,6 +57,8 @@ public sealed class GrpcProxyTests(OneNode node) : IClassFixture<OneNode>
 
 internal sealed class GrpcProxy : IAsyncDisposable
 {
+    private const int Attempts = 5;
+
     private readonly OwnedProcess _process;
 
     private GrpcProxy(OwnedProcess process, string endpoint) => (_process, Endpoint) = (process, endpoint);
@@ -69,11 +71,16 @@ internal sealed class GrpcProxy : IAsyncDisposable
 
     public static async Task<GrpcProxy> StartAsync(EtcdProcess etcd)
     {
-        while (true)
+        for (var attempt = 1; ; attempt++)
         {
-            var address = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{Random.Shared.Next(12_000, 32_000)}");
+            var address = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort.Next()}");
             var process = await OwnedProcess.StartAsync(
-                EtcdBinary.Etcd, ["grpc-proxy", "start", "--endpoints", etcd.Endpoint["http://".Length..], "--listen-addr", address]);
+                EtcdBinary.Etcd,
+                [
+                    "grpc-proxy", "start", "--endpoints", etcd.Endpoint["http://".Length..], "--listen-addr", address,
+                    // The proxy of etcd 3.5 connects to it at its start, and ends where nothing answers.
+                    "--advertise-client-url", address,
+                ]);
             await Eventually.IsTrue(() => process.HasExited || process.Output.Contains("started gRPC proxy", StringComparison.Ordinal));
             if (!process.HasExited)
             {
@@ -81,6 +88,11 @@ internal sealed class GrpcProxy : IAsyncDisposable
             }
 
             await process.DisposeAsync();
+            var portWasTaken = process.Output.Contains("address already in use", StringComparison.Ordinal);
+            if (!portWasTaken || attempt == Attempts)
+            {
+                throw new InvalidOperationException($"'etcd grpc-proxy start' ended by itself:\n{process.Output}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 namespace Discovery.EmbeddedEtcd.Server;
 
 /// <summary>etcd's default limits.</summary>
-internal static class GrpcLimits
+internal static class RequestLimits
 {
     /// <summary>The largest write request, in bytes as etcd stores it: 1.5 MiB.</summary>
     public const int MaxRequestSize = 3 * 512 * 1024;

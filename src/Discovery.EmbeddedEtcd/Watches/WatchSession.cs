@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Discovery.EmbeddedEtcd.Server;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
@@ -9,7 +10,7 @@ namespace Discovery.EmbeddedEtcd.Watches;
 /// The watchers of one gRPC stream and the order in which it sends: one queue, so that the answer to a create comes before the
 /// watcher's first event, and the answer to a progress request after all events that it vouches for.
 /// </summary>
-internal sealed class WatchStream : IDisposable
+internal sealed class WatchSession : IDisposable
 {
     private const long NoId = -1;
 
@@ -23,7 +24,7 @@ internal sealed class WatchStream : IDisposable
     private ITimer? _progress;
     private long _nextId;
 
-    public WatchStream(EtcdEngine engine, TimeSpan progressInterval)
+    public WatchSession(EtcdEngine engine, TimeSpan progressInterval)
     {
         _engine = engine;
         _progressInterval = progressInterval;
@@ -42,7 +43,7 @@ internal sealed class WatchStream : IDisposable
                     Cancel(request.CancelRequest.WatchId);
                     break;
                 case WatchRequest.RequestUnionOneofCase.ProgressRequest:
-                    Enqueue(Outgoing.Progress);
+                    RequestProgress();
                     break;
                 default:
                     break;
@@ -91,7 +92,7 @@ internal sealed class WatchStream : IDisposable
     /// <exception cref="Exception">What <see cref="Fail"/> was given.</exception>
     public async ValueTask WaitAsync(CancellationToken cancellationToken)
     {
-        await _signal.Reader.WaitToReadAsync(cancellationToken);
+        await _signal.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
         _signal.Reader.TryRead(out _);
     }
 
@@ -152,21 +153,24 @@ internal sealed class WatchStream : IDisposable
 
     private void Create(WatchCreateRequest request)
     {
+        if (request.StartRevision < 0)
+        {
+            Refuse(ServerErrors.CompactedMessage);
+            return;
+        }
+
         var revision = _engine.Store.Revision;
-        var range = KeyRange.Of(request.Key.IsEmpty ? SmallestKey : request.Key, request.RangeEnd);
+        var range = KeyInterval.Of(request.Key.IsEmpty ? SmallestKey : request.Key, request.RangeEnd);
         var refusal = range.IsEmpty ? "mvcc: watcher range is empty"
             : request.WatchId != 0 && _watchers.ContainsKey(request.WatchId) ? "mvcc: duplicate watch ID provided on the WatchStream"
             : null;
         if (refusal is not null)
         {
-            Reply(new WatchResponse { WatchId = NoId, Created = true, Canceled = true, CancelReason = refusal });
+            Refuse(refusal);
             return;
         }
 
-        // Before its first revision etcd finds no history: a negative start is now, unless compaction forbids it.
-        var start = request.StartRevision == 0 || (request.StartRevision < 0 && request.StartRevision >= _engine.Store.CompactedRevision)
-            ? revision + 1
-            : request.StartRevision;
+        var start = request.StartRevision == 0 ? revision + 1 : request.StartRevision;
         var watcher = new Watcher(this, request.WatchId == 0 ? FreeId() : request.WatchId, request, range, start);
         _watchers.Add(watcher.Id, watcher);
         _engine.Watchers.Add(watcher);
@@ -178,7 +182,7 @@ internal sealed class WatchStream : IDisposable
 
         if (watcher.WantsProgress)
         {
-            _progress ??= _engine.TimeProvider.CreateTimer(static s => ((WatchStream)s!).ReportProgress(), this, _progressInterval, _progressInterval);
+            _progress ??= _engine.TimeProvider.CreateTimer(static s => ((WatchSession)s!).ReportProgress(), this, _progressInterval, _progressInterval);
         }
     }
 
@@ -190,6 +194,17 @@ internal sealed class WatchStream : IDisposable
             Reply(new WatchResponse { WatchId = id, Canceled = true });
         }
     }
+
+    // Without a watch, or with one that has no progress to tell, etcd does not answer at all.
+    private void RequestProgress()
+    {
+        if (_watchers.Count > 0 && !_watchers.Values.Any(w => w.BlocksProgress(_engine.Store.Revision)))
+        {
+            Enqueue(Outgoing.Progress);
+        }
+    }
+
+    private void Refuse(string reason) => Reply(new WatchResponse { WatchId = NoId, Created = true, Canceled = true, CancelReason = reason });
 
     private void Reply(WatchResponse response)
     {
@@ -213,7 +228,7 @@ internal sealed class WatchStream : IDisposable
         {
             foreach (var watcher in _watchers.Values.Where(w => w.WantsProgress))
             {
-                if (!watcher.HasReported && watcher is { IsSynced: true, IsCompacted: false })
+                if (!watcher.HasReported && watcher.IsSynced && !watcher.BlocksProgress(_engine.Store.Revision))
                 {
                     Reply(new WatchResponse { WatchId = watcher.Id });
                 }

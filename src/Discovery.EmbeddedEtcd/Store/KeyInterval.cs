@@ -3,7 +3,7 @@ using Google.Protobuf;
 namespace Discovery.EmbeddedEtcd.Store;
 
 /// <summary>The keys that a request means: one key, the half-open interval [key, end), or everything from a key on.</summary>
-internal readonly struct KeyRange : IEquatable<KeyRange>
+internal readonly struct KeyInterval : IEquatable<KeyInterval>
 {
     private enum Kind
     {
@@ -14,7 +14,7 @@ internal readonly struct KeyRange : IEquatable<KeyRange>
 
     private readonly Kind _kind;
 
-    private KeyRange(ByteString key, ByteString end, Kind kind)
+    private KeyInterval(ByteString key, ByteString end, Kind kind)
     {
         Key = key;
         End = end;
@@ -33,7 +33,7 @@ internal readonly struct KeyRange : IEquatable<KeyRange>
     public bool IsEmpty => _kind == Kind.Interval && Key.CompareTo(End) >= 0;
 
     /// <summary>Reads key and range_end as etcd does: no end is one key, the end <c>\0</c> is no upper bound.</summary>
-    public static KeyRange Of(ByteString key, ByteString rangeEnd) => new(key, rangeEnd, rangeEnd.Length switch
+    public static KeyInterval Of(ByteString key, ByteString rangeEnd) => new(key, rangeEnd, rangeEnd.Length switch
     {
         0 => Kind.Single,
         1 when rangeEnd[0] == 0 => Kind.FromKey,
@@ -55,9 +55,9 @@ internal readonly struct KeyRange : IEquatable<KeyRange>
         _ => false,
     };
 
-    public bool Equals(KeyRange other) => _kind == other._kind && Key.Equals(other.Key) && End.Equals(other.End);
+    public bool Equals(KeyInterval other) => _kind == other._kind && Key.Equals(other.Key) && End.Equals(other.End);
 
-    public override bool Equals(object? obj) => obj is KeyRange other && Equals(other);
+    public override bool Equals(object? obj) => obj is KeyInterval other && Equals(other);
 
     public override int GetHashCode() => HashCode.Combine(_kind, Key, End);
 }
