@@ -6,12 +6,13 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
 internal sealed partial class RegistrationReport(ILogger logger)
 {
-    private volatile Exception? _conflict;
-    private volatile Exception? _duplicate;
+    private volatile string? _conflict;
+    private volatile string? _duplicate;
+    private bool _isLost;
     private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
-    public Exception? Problem => _conflict ?? _duplicate;
+    public string? Problem => _conflict ?? _duplicate;
 
     public static bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
@@ -32,12 +33,18 @@ internal sealed partial class RegistrationReport(ILogger logger)
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
         if (lease.State == EtcdLeaseState.Lost)
         {
+            // While etcd is away one lease after the other may be lost; that is one outage.
             _announced = null;
-            Log.LeaseLost(logger, lease.LastError?.Message);
+            if (!_isLost)
+            {
+                _isLost = true;
+                Log.LeaseLost(logger, lease.LastError?.Message);
+            }
         }
         else if (AllStand(lease))
         {
             _conflict = null;
+            _isLost = false;
             var all = string.Join(", ", keys);
             if (all != _announced)
             {
@@ -47,10 +54,10 @@ internal sealed partial class RegistrationReport(ILogger logger)
         }
     }
 
-    private InvalidOperationException Report(string problem)
+    private string Report(string problem)
     {
         Log.Problem(logger, problem);
-        return new InvalidOperationException(problem);
+        return problem;
     }
 
     private static partial class Log

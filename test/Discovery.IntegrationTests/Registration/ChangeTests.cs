@@ -67,7 +67,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
         var first = Assert.Single(app.Keys);
 
-        app.Reload("AdvertisedUrls:0=http://10.1.2.3:5000;Layout=EtcdNaming,OpenIm;Services:" + _service + "b:Weight=3");
+        app.Reload("AdvertisedHost=10.1.2.3;AdvertisedPort=5000;Layout=EtcdNaming,OpenIm;Services:" + _service + "b:Weight=3");
         await Eventually.IsTrue(() => app.Keys.Count == 4 && log.Events.Any(e => e.Deleted));
 
         Assert.Equal(
@@ -138,6 +138,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         await using var app = TestApp.Build(node.Etcd.Endpoint, _service);
         await app.Registration.SetWeightAsync(20);
         await app.StartAsync();
+        await app.SettleAsync();
         Assert.Equal(20, await WeightAsync(client));
 
         await app.Registration.SetWeightAsync(30);
@@ -189,6 +190,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         Assert.Equal(ServiceRegistrationState.NotStarted, app.State);
         await app.Registration.WithdrawAsync();
         await app.StartAsync();
+        await app.SettleAsync();
 
         Assert.Equal(ServiceRegistrationState.Withdrawn, app.State);
         Assert.Empty(await client.RecordsAsync(_service));
@@ -208,7 +210,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
             "Health:Interval=00:00:00.1",
             b => b.Services.AddHealthChecks()
                 .AddCheck("db", () => healthy ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(), ["ready"])
-                .AddEtcdRegistration(failureStatus: HealthStatus.Unhealthy, tags: ["ready"]));
+                .AddEtcdRegistrationCheck(failureStatus: HealthStatus.Unhealthy, tags: ["ready"]));
         Assert.Equal(ServiceRegistrationState.Unhealthy, app.State);
         Assert.Empty(await client.RecordsAsync(_service));
         Assert.True(app.Log.Has(LogLevel.Warning, "not healthy yet", "db"));

@@ -47,7 +47,7 @@ public sealed class OutageTests : IAsyncLifetime
     public async Task A_start_that_is_cancelled_ends_at_once()
     {
         await _etcd.KillAsync();
-        await using var app = TestApp.Build(_etcd.Endpoint, _service, "/Etcd:RequestTimeout=00:01:00");
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "FailFast=true;/Etcd:RequestTimeout=00:01:00");
         using var cancel = new CancellationTokenSource();
         var start = app.StartAsync(cancel.Token);
         await app.ReachAsync(ServiceRegistrationState.Registering);
@@ -61,7 +61,7 @@ public sealed class OutageTests : IAsyncLifetime
     public async Task An_application_that_is_told_to_stop_during_its_start_does_not_fail_but_stops()
     {
         await _etcd.KillAsync();
-        await using var app = TestApp.Build(_etcd.Endpoint, _service, "StopTimeout=00:00:00.5;/Etcd:RequestTimeout=00:01:00");
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "FailFast=true;StopTimeout=00:00:00.5;/Etcd:RequestTimeout=00:01:00");
         var start = app.StartAsync();
         await app.ReachAsync(ServiceRegistrationState.Registering);
 
