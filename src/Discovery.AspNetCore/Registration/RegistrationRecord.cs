@@ -89,8 +89,21 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
 
         // Not where the layout reads the address from the key.
         var own = $"{key}/{instance.InstanceId}";
-        var record = new EtcdKeyValue { KeyBytes = Encoding.UTF8.GetBytes(own), Value = value, CreateRevision = 1, ModRevision = 1, Version = 1 };
-        return layout.TryRead(instance.ServiceName, record, out var read, out _) && read.Address == instance.Address ? own : key;
+        return CanBeRead(layout, instance, own, value) ? own : key;
+    }
+
+    private static bool CanBeRead(IServiceLayout layout, ServiceInstance instance, string key, byte[] value)
+    {
+        var record = new EtcdKeyValue { KeyBytes = Encoding.UTF8.GetBytes(key), Value = value, CreateRevision = 1, ModRevision = 1, Version = 1 };
+        try
+        {
+            return layout.TryRead(instance.ServiceName, record, out var read, out _) && read.Address == instance.Address;
+        }
+        catch (Exception)
+        {
+            // The layout may be the application's own, and did not expect such a key.
+            return false;
+        }
     }
 
     private static Dictionary<string, string> Merge(

@@ -4,11 +4,11 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Registration;
 
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
-internal sealed partial class RegistrationReport(ILogger logger)
+internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger)
 {
     private volatile string? _conflict;
     private volatile string? _duplicate;
-    private bool _isLost;
+    private long? _lostAt;
     private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
@@ -35,18 +35,23 @@ internal sealed partial class RegistrationReport(ILogger logger)
         {
             // While etcd is away one lease after the other may be lost; that is one outage.
             _announced = null;
-            if (!_isLost)
+            if (_lostAt is null)
             {
-                _isLost = true;
+                _lostAt = time.GetTimestamp();
                 Log.LeaseLost(logger, lease.LastError?.Message);
             }
         }
         else if (AllStand(lease))
         {
             _conflict = null;
-            _isLost = false;
             var all = string.Join(", ", keys);
-            if (all != _announced)
+            if (_lostAt is { } lostAt)
+            {
+                _lostAt = null;
+                _announced = all;
+                Log.RegisteredAgain(logger, time.GetElapsedTime(lostAt).TotalSeconds, all, lease.LeaseId, lease.TimeToLive);
+            }
+            else if (all != _announced)
             {
                 _announced = all;
                 Log.Registered(logger, all, lease.LeaseId, lease.TimeToLive);
@@ -74,5 +79,9 @@ internal sealed partial class RegistrationReport(ILogger logger)
 
         [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
+
+        [LoggerMessage(2725, LogLevel.Information, "Registered in etcd again, {Seconds:0.0} s after the lease was lost: {Keys} (lease {Lease:x} "
+            + "for {TimeToLive}).")]
+        public static partial void RegisteredAgain(ILogger logger, double seconds, string keys, long lease, TimeSpan timeToLive);
     }
 }

@@ -25,19 +25,17 @@ internal sealed partial class RegistrationService(
     private const int MaxWeight = 1_000_000;
 
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan MostStagger = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
     private readonly RegistrationOverrides _overrides = new();
+    private readonly InstanceFloor _floor = new(client, time, logger);
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _reloading = new(1, 1);
-
     private readonly TaskCompletionSource _reconciled = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private volatile string? _instanceId;
     private volatile Registrar? _registrar;
     private volatile string? _lookProblem;
-    private volatile string? _shortService;
     private IDisposable? _reload;
     private Task _starting = Task.CompletedTask;
     private Task _background = Task.CompletedTask;
@@ -99,6 +97,10 @@ internal sealed partial class RegistrationService(
         catch (OperationCanceledException) when (lifetime?.ApplicationStopping.IsCancellationRequested == true)
         {
             // Told to stop before it was registered: that is no failure of its start, and the host goes on to its stop.
+        }
+        finally
+        {
+            _reconciled.TrySetResult();
         }
     }
 
@@ -284,12 +286,7 @@ internal sealed partial class RegistrationService(
             () => registrar.Options.Health,
             async healthy =>
             {
-                if (healthy)
-                {
-                    _shortService = null;
-                }
-
-                var isOut = !healthy && await MayLeaveAsync(registrar).ConfigureAwait(false);
+                var isOut = await _floor.DecideAsync(registrar, healthy, _overrides.IsUnhealthy, _stop.Token).ConfigureAwait(false);
                 if (isOut != _overrides.IsUnhealthy)
                 {
                     _overrides.IsUnhealthy = isOut;
@@ -297,35 +294,6 @@ internal sealed partial class RegistrationService(
                 }
             },
             _stop.Token);
-
-    /// <summary>Whether an unhealthy application may be out of service: enough others are in it.</summary>
-    private async Task<bool> MayLeaveAsync(Registrar registrar)
-    {
-        var options = registrar.Options.Health;
-        if (options.MinimumInstances == 0)
-        {
-            return true;
-        }
-
-        try
-        {
-            // Replicas that fail together decide one after the other, each on what the one before it left.
-            await Task.Delay(Random.Shared.NextDouble() * MostStagger, time, _stop.Token).ConfigureAwait(false);
-            var shortService = await InstanceFloor.FindShortServiceAsync(client, registrar, _stop.Token).ConfigureAwait(false);
-            if (shortService is not null && shortService != _shortService)
-            {
-                Log.StaysInService(logger, shortService, options.MinimumInstances);
-            }
-
-            _shortService = shortService;
-            return shortService is null;
-        }
-        catch (EtcdException)
-        {
-            // Nothing can be written either; it stays as it is.
-            return _overrides.IsUnhealthy;
-        }
-    }
 
     /// <summary>Neither the server nor the system says when addresses change; a look costs next to nothing.</summary>
     private async Task WatchAddressesAsync(Registrar registrar)
@@ -417,10 +385,6 @@ internal sealed partial class RegistrationService(
 
         [LoggerMessage(2703, LogLevel.Error, "This application is not registered, for its registration failed.")]
         public static partial void Failed(ILogger logger, Exception exception);
-
-        [LoggerMessage(2708, LogLevel.Warning, "This application serves although it is unhealthy: service '{Service}' would be left with fewer "
-            + "than {Minimum} other instances (Etcd:Registration:Health:MinimumInstances).")]
-        public static partial void StaysInService(ILogger logger, string service, int minimum);
 
         [LoggerMessage(2704, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]

@@ -32,12 +32,12 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
                 """{ "Etcd": { "Registration": { "Weight": 6, "Zone": "eu-1", "Version": "2", "Tags": [ "b" ], "Metadata": { "team": "x" } } } }""");
             await Eventually.IsTrue(async () => await WeightAsync(client) == 6);
             Assert.EndsWith(
-                """ "weight":6,"zone":"eu-1","version":"2","tags":["b"],"team":"x"}}""".TrimStart(),
+                """ "weight":6,"zone":"eu-1","version":"2","tags":["b"],"protocols":"h1","team":"x"}}""".TrimStart(),
                 Assert.Single(await client.RecordsAsync(_service)).Text(),
                 StringComparison.Ordinal);
 
-            await WriteAsync("""{ "Etcd": { "Registration": { "Weight": 0 } } }""");
-            await Eventually.IsTrue(() => app.Log.Has(LogLevel.Error, "not used", "Etcd:Registration:Weight is '0'"));
+            await WriteAsync("""{ "Etcd": { "Registration": { "Weight": -1 } } }""");
+            await Eventually.IsTrue(() => app.Log.Has(LogLevel.Error, "not used", "Etcd:Registration:Weight is '-1'"));
             await WriteAsync("""{ "Etcd": { "Registration": """);
             await WriteAsync("""{ "Etcd": { "Registration": { "Weight": 7 } } }""");
             await Eventually.IsTrue(async () => await WeightAsync(client) == 7);
@@ -147,7 +147,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         app.Reload("Weight=40;Zone=eu-1");
         await Eventually.IsTrue(async () => Assert.Single(await client.RecordsAsync(_service)).Metadata().TryGetProperty("zone", out _));
         Assert.Equal(30, await WeightAsync(client));
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Registration.SetWeightAsync(0));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Registration.SetWeightAsync(-1));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Registration.SetWeightAsync(1_000_001));
     }
 
