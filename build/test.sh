@@ -5,6 +5,7 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 # The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests.
 facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
+Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
 Discovery.IntegrationTests FullyQualifiedName!~.Interop."
 
 usage() {
@@ -42,12 +43,13 @@ while [ $# -gt 0 ]; do
     esac
 done
 
+# The etcdctl beside each etcd is meant.
+unset ETCDCTL_BIN
 command -v dotnet >/dev/null || { echo "dotnet is not on the PATH: install the .NET SDK that global.json names." >&2; exit 1; }
-# use VERSION: the tests that follow run on this etcd.
+# use VERSION: the tests that follow run on this etcd, and with the etcdctl beside it.
 use() {
     ETCD_BIN=$("$root/build/etcd.sh" --version "$1")
-    ETCDCTL_BIN=$(dirname -- "$ETCD_BIN")/etcdctl
-    export ETCD_BIN ETCDCTL_BIN
+    export ETCD_BIN
 }
 case $etcd in
     both) first=3.5; second=3.4; (use $second) ;;

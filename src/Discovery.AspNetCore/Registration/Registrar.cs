@@ -45,7 +45,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         _logger = logger;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
         _report = new RegistrationReport(time, logger);
-        _keeper.KeyTaken += _report.OnConflict;
+        _keeper.KeyConflict += _report.OnConflict;
         _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
     }
 

@@ -15,7 +15,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     public string? Problem => _conflict ?? _duplicate;
 
     public static bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysWanted: > 0 } && lease.KeysStored == lease.KeysWanted;
+        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored == lease.KeysDesired;
 
     /// <summary>A key of this application is owned by another process.</summary>
     public void OnConflict(EtcdKeyValue record) => _conflict = Report(
@@ -30,7 +30,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     /// <summary>Follows the lease. Never called twice at a time.</summary>
     public void OnLease(EtcdLeaseStatus lease, IEnumerable<string> keys)
     {
-        Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysWanted);
+        Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
             // While etcd is away one lease after the other may be lost; that is one outage.

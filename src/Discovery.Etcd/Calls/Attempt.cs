@@ -22,9 +22,6 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     /// <summary>Whether it takes another connection, for one attempt on the first is unanswered.</summary>
     public bool UsesSecondConnection { get; init; }
 
-    /// <summary>The latest term in which the member had a leader, as far as was known at the start.</summary>
-    public ulong Term { get; } = endpoint.Term;
-
     public TimeSpan Elapsed => time.GetElapsedTime(_startedAt);
 
     /// <summary>Whether the endpoint has begun to answer. The rest may take what is left of the operation's total: it may be large.</summary>

@@ -17,18 +17,16 @@ internal sealed class AttemptHistory
     public int Rounds { get; private set; }
 
     /// <summary>Adds a failure.</summary>
-    /// <returns>Whether it completed a round.</returns>
-    public bool Add(EtcdEndpoint endpoint, CallFailedException failure, int endpoints)
+    public void Add(EtcdEndpoint endpoint, CallFailedException failure)
     {
         _failures.Add((endpoint, failure));
         _tried.Add(endpoint);
-        if (_tried.Count < endpoints)
-        {
-            return false;
-        }
+    }
 
+    /// <summary>All endpoints were tried; they count again.</summary>
+    public void EndRound()
+    {
         _tried.Clear();
         Rounds++;
-        return true;
     }
 }

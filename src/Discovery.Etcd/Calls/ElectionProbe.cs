@@ -1,63 +1,36 @@
+using System.Collections.Concurrent;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
 
 namespace Discovery.Etcd.Calls;
 
 /// <summary>
-/// Finds out whether a member that does not answer an operation had an election since it was sent. A member answers for its own state without
-/// asking the others, so this costs a slow cluster next to nothing.
+/// Asks members that do not answer an operation for their state, to find out whether they had an election since it was sent. A member answers
+/// that by itself, and one question is asked for all operations of the client, so it costs a slow cluster next to nothing.
 /// </summary>
-internal sealed class ElectionProbe(Failover failover) : IDisposable
+internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, CancellationToken shutdown)
 {
-    // The first look, as a part of the attempt's limit.
-    private const int First = 4;
+    private readonly ConcurrentDictionary<EtcdEndpoint, byte> _asked = new();
 
-    private readonly CancellationTokenSource _end = new();
-    private readonly Dictionary<EtcdEndpoint, ulong> _terms = [];
-    private readonly Dictionary<EtcdEndpoint, Task> _questions = [];
-    private int _looks;
+    /// <summary>Set when a member answered.</summary>
+    public Signal Answered { get; } = new();
 
-    /// <summary>How long to wait before the next look.</summary>
-    public TimeSpan NextLook => Jitter.Grow(failover.Options.AttemptTimeout / First, _looks + 1, failover.Options.AttemptTimeout * 2);
-
-    /// <summary>Looks at what is known by now, and asks the members again.</summary>
-    /// <param name="unanswered">The attempts that are unanswered.</param>
-    /// <returns>One of their members that had an election since it was asked, if any.</returns>
-    public EtcdEndpoint? Look(IEnumerable<Attempt> unanswered)
+    /// <summary>Asks a member, unless it has not answered the last question yet.</summary>
+    public void Ask(EtcdEndpoint endpoint, string? token)
     {
-        _looks++;
-        EtcdEndpoint? found = null;
-        foreach (var attempt in unanswered)
+        if (_asked.TryAdd(endpoint, 0))
         {
-            var endpoint = attempt.Endpoint;
-            var term = endpoint.Term;
-            var known = _terms.GetValueOrDefault(endpoint, attempt.Term);
-            if (known != 0 && term > known)
-            {
-                found ??= endpoint;
-            }
-
-            _terms[endpoint] = term;
-            if (!_questions.TryGetValue(endpoint, out var question) || question.IsCompleted)
-            {
-                _questions[endpoint] = AskAsync(endpoint, attempt.Token);
-            }
+            _ = AskAsync(endpoint, token);
         }
-
-        return found;
-    }
-
-    public void Dispose()
-    {
-        _end.Cancel();
-        _end.Dispose();
     }
 
     private async Task AskAsync(EtcdEndpoint endpoint, string? token)
     {
-        using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, failover.Time, _end.Token);
         try
         {
+            using var limit = new CancellationTokenSource(attemptTimeout, time);
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, shutdown);
+            using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token);
             var status = await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false);
             if (status.Leader != 0)
             {
@@ -67,6 +40,11 @@ internal sealed class ElectionProbe(Failover failover) : IDisposable
         catch (Exception e) when (e is CallFailedException or OperationCanceledException or ObjectDisposedException)
         {
             // It does not say.
+        }
+        finally
+        {
+            _asked.TryRemove(endpoint, out _);
+            Answered.Set();
         }
     }
 }

@@ -15,15 +15,19 @@ namespace Discovery.Etcd.Calls;
 internal sealed class Failover(
     EtcdClientOptions options, EndpointPool pool, ClusterIdentity cluster, TimeProvider time, ILogger logger, CancellationToken shutdown)
 {
-    private readonly HedgeBudget _budget = new();
-
     public EtcdClientOptions Options => options;
 
     public EndpointPool Pool => pool;
 
     public ClusterIdentity Cluster => cluster;
 
-    public HedgeBudget Budget => _budget;
+    public ClusterCheck ClusterCheck { get; } = new(cluster, time);
+
+    /// <summary>How many operations may be sent a second time.</summary>
+    public HedgeBudget Budget { get; } = new();
+
+    /// <summary>Finds out about elections.</summary>
+    public ElectionProbe Elections { get; } = new(options.AttemptTimeout, time, shutdown);
 
     public TimeProvider Time => time;
 

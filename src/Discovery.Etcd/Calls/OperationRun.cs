@@ -1,5 +1,4 @@
 using Discovery.Etcd.Connections;
-using Discovery.Etcd.Protocol;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
@@ -7,8 +6,7 @@ namespace Discovery.Etcd.Calls;
 
 /// <summary>
 /// One operation under way. An attempt that fails is followed by another one, elsewhere. One that is not answered in time is not ended: etcd
-/// may be slow, and all it has done so far would be lost; a second one is made elsewhere, and the first good answer counts. More than these two
-/// are only sent when the member that was asked had an election since: what it took in before is lost then without a word.
+/// may be slow, and all it has done so far would be lost; a second one is made elsewhere, and the first good answer counts.
 /// </summary>
 internal sealed partial class OperationRun<T>(Failover failover, Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken total)
     : IDisposable
@@ -21,26 +19,27 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
     private readonly AttemptHistory _history = new();
     private readonly List<RunningAttempt> _running = [];
+    private readonly HedgePolicy _hedging = new(failover);
     private readonly long _startedAt = failover.Time.GetTimestamp();
-    private readonly ElectionProbe _elections = new(failover);
-    private int _allowed = 1;
     private int _renewals;
     private TimeSpan _pause;
-    private bool _isOverdue;
     private EtcdEndpoint? _afterElection;
 
-    private TimeSpan AttemptTimeout => failover.Options.AttemptTimeout;
+    private IEnumerable<EtcdEndpoint> InFlight => _running.Select(r => r.Attempt.Endpoint);
 
     /// <summary>What failed so far, and what is unanswered.</summary>
     public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures() =>
         [.. _history.Failures, .. _running.Where(r => r.Attempt.IsSilent).Select(r => (r.Attempt.Endpoint, Silence(r.Attempt)))];
 
+    /// <summary>Makes attempts until one is answered.</summary>
+    /// <exception cref="EtcdException">etcd refused, or an attempt failed that may not be repeated.</exception>
+    /// <exception cref="OperationCanceledException">The time is up.</exception>
     public async Task<T> RunAsync()
     {
         while (true)
         {
             total.ThrowIfCancellationRequested();
-            if (_running.Count < _allowed && _pause == TimeSpan.Zero)
+            if (_running.Count < _hedging.Allowed && _pause == TimeSpan.Zero)
             {
                 await StartAsync().ConfigureAwait(false);
             }
@@ -58,76 +57,32 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     }
 
     /// <summary>Ends what is still running.</summary>
-    public void Dispose()
-    {
-        foreach (var running in _running)
-        {
-            Abandon(running, TimeSpan.Zero);
-        }
-
-        _elections.Dispose();
-    }
+    public void Dispose() => _running.ForEach(r => r.Abandon(TimeSpan.Zero));
 
     private async Task StartAsync()
     {
         var token = operation.Tokens is null ? null : await operation.Tokens.GetAsync(total).ConfigureAwait(false);
         var endpoint = _afterElection ?? Choose();
-        var attempt = new Attempt(endpoint, token, operation.IsRepeatable ? AttemptTimeout : TimeSpan.MaxValue, failover.Time, total)
+        var limit = operation.IsRepeatable ? failover.Options.AttemptTimeout : TimeSpan.MaxValue;
+        var attempt = new Attempt(endpoint, token, limit, failover.Time, total)
         {
-            UsesSecondConnection = _afterElection is null && _running.Exists(r => r.Attempt.Endpoint == endpoint),
+            UsesSecondConnection = _afterElection is null && InFlight.Contains(endpoint),
         };
         _afterElection = null;
-        _running.Add(new RunningAttempt(attempt, AttemptAsync(attempt)));
+        _running.Add(new RunningAttempt(attempt, AttemptAsync(attempt), failover.Pool.Term));
     }
 
     private EtcdEndpoint Choose() =>
         _running.Count == 0 && operation.Preferred?.Invoke() is { } preferred
             ? preferred
-            : failover.Pool.Choose([.. _history.Tried, .. _running.Select(r => r.Attempt.Endpoint)], operation.Kind);
+            : failover.Pool.Choose([.. _history.Tried, .. InFlight], operation.Kind);
 
     private async Task<T> AttemptAsync(Attempt attempt)
     {
-        if (failover.Cluster.IsUnknown(attempt.Endpoint))
-        {
-            await CheckClusterAsync(attempt).ConfigureAwait(false);
-        }
-
+        await failover.ClusterCheck.BeforeAsync(attempt).ConfigureAwait(false);
         var result = await runAsync(attempt).ConfigureAwait(false);
-        if (attempt.Header is { } header)
-        {
-            Accept(attempt.Endpoint, header);
-            attempt.Endpoint.ObserveTerm(header.RaftTerm);
-        }
-
+        failover.ClusterCheck.After(attempt);
         return result;
-    }
-
-    // Before anything is written there: it might be another cluster's.
-    private async Task CheckClusterAsync(Attempt attempt)
-    {
-        using var check = new Attempt(attempt.Endpoint, attempt.Token, TimeSpan.MaxValue, failover.Time, attempt.CancellationToken);
-        try
-        {
-            var status = await new Maintenance.MaintenanceClient(new AttemptInvoker(check)).StatusAsync(new StatusRequest()).ConfigureAwait(false);
-            Accept(attempt.Endpoint, status.Header ?? new ResponseHeader());
-        }
-        catch (CallFailedException e) when (e.IsTransient && e.Kind != CallFailureKind.OtherCluster)
-        {
-            throw new CallFailedException(e.Code, e.Detail, CallFailureKind.NotConnected, e);
-        }
-        catch (CallFailedException e) when (!e.IsTransient && !e.WantsNewToken)
-        {
-            // It does not tell; then its answers will.
-        }
-    }
-
-    private void Accept(EtcdEndpoint endpoint, ResponseHeader header)
-    {
-        if (!failover.Cluster.Accept(endpoint, header.ClusterId))
-        {
-            throw new CallFailedException(
-                StatusCode.FailedPrecondition, $"it belongs to another cluster ({header.ClusterId:x})", CallFailureKind.OtherCluster);
-        }
     }
 
     // Until an attempt ends, or it is time to make another one.
@@ -140,76 +95,38 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(total);
         List<Task> awaited = [.. _running.Select(r => r.Task)];
-        var more = failover.Budget.Changed.Next;
-        var next = NextLook();
-        if (next != Timeout.InfiniteTimeSpan || awaited.Count == 0)
+        if (_hedging.IsOverdue)
         {
-            awaited.Add(Task.Delay(next, failover.Time, enough.Token));
+            awaited.Add(failover.Budget.Changed.Next);
+            awaited.Add(failover.Elections.Answered.Next);
         }
 
-        if (IsHedgeDue)
-        {
-            awaited.Add(more);
-        }
-
+        var wait = _pause > TimeSpan.Zero ? _pause : operation.IsRepeatable ? _hedging.NextLook(_running) : Timeout.InfiniteTimeSpan;
+        var timer = Task.Delay(wait, failover.Time, enough.Token);
+        awaited.Add(timer);
         var first = await Task.WhenAny(awaited).ConfigureAwait(false);
         enough.Cancel();
         total.ThrowIfCancellationRequested();
-        if (_running.Exists(r => r.Task == first))
-        {
-            return;
-        }
-
         if (_pause > TimeSpan.Zero)
         {
-            _pause = TimeSpan.Zero;
+            _pause = first == timer ? TimeSpan.Zero : _pause;
         }
-        else
+        else if (!_running.Exists(r => r.Task == first))
         {
             Hedge();
         }
     }
 
-    private TimeSpan NextLook()
-    {
-        if (_pause > TimeSpan.Zero)
-        {
-            return _pause;
-        }
-
-        if (!operation.IsRepeatable || _running.Count == 0 || _running.Exists(r => r.Attempt.IsAnswering))
-        {
-            return Timeout.InfiniteTimeSpan;
-        }
-
-        var left = AttemptTimeout - _running.Max(r => r.Attempt.Elapsed);
-        return left > TimeSpan.Zero ? left : _isOverdue ? _elections.NextLook : TimeSpan.Zero;
-    }
-
-    // Whether the only attempt has been unanswered for too long.
-    private bool IsHedgeDue => operation.IsRepeatable && _allowed == 1 && _running is [{ Attempt: { IsAnswering: false } attempt }]
-        && attempt.Elapsed >= AttemptTimeout;
-
     private void Hedge()
     {
-        _isOverdue = true;
-        foreach (var running in _running.Where(r => !r.WasReported && r.Attempt.IsSilent))
+        foreach (var running in _running.Where(r => r.IsNewlySilent()))
         {
             // Others are not to wait for it too. When it answers in the end, it is in good order again.
-            running.WasReported = true;
             running.Attempt.Endpoint.HealthOf(operation.Kind).Failed();
-            Log.Unanswered(failover.Logger, operation.Name, running.Attempt.Endpoint.Name, AttemptTimeout.TotalSeconds);
+            Log.Unanswered(failover.Logger, operation.Name, running.Attempt.Endpoint.Name, running.Attempt.Elapsed.TotalSeconds);
         }
 
-        if (IsHedgeDue && failover.Budget.TryTake())
-        {
-            _allowed = 2;
-        }
-        else if (_elections.Look(_running.Select(r => r.Attempt)) is { } endpoint)
-        {
-            _afterElection = endpoint;
-            _allowed = _running.Count + 1;
-        }
+        _afterElection = _hedging.Look(_running)?.Attempt.Endpoint;
     }
 
     private async ValueTask<(bool, T)> TryEndAsync(RunningAttempt ended)
@@ -219,7 +136,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         var health = endpoint.HealthOf(operation.Kind);
         try
         {
-            var result = await ended.Task.ConfigureAwait(false);
+            var result = await ((Task<T>)ended.Task).ConfigureAwait(false);
             health.Succeeded();
             Won(ended);
             return (true, result);
@@ -250,6 +167,15 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         return default;
     }
 
+    private void Won(RunningAttempt winner)
+    {
+        failover.Budget.Succeeded(isHedgeWon: _running.Exists(r => r.Number < winner.Number));
+
+        // Who had clearly more time than the winner needed is silent, and not only slow.
+        _running.ForEach(r => r.Abandon(winner.Attempt.Elapsed));
+        _running.Clear();
+    }
+
     private void Failed(EtcdEndpoint endpoint, EndpointHealth health, CallFailedException failure)
     {
         health.Failed();
@@ -259,8 +185,10 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             DialAnew(endpoint, health.Refused(), failure);
         }
 
-        if (_history.Add(endpoint, failure, failover.Pool.UsableCount))
+        _history.Add(endpoint, failure);
+        if (failover.Pool.AreAllAmong([.. _history.Tried, .. InFlight]))
         {
+            _history.EndRound();
             _pause = Jitter.Spread(Jitter.Grow(FirstPause, _history.Rounds, LongestPause));
         }
     }
@@ -281,57 +209,20 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
     }
 
-    // What is not safe to be sent twice is tried again only while no connection can be made, and not for ever.
+    // What is not safe to be sent twice is tried again only while it was surely not carried out, and not for ever.
     private bool MayRepeat(CallFailedException failure) =>
         operation.IsRepeatable
-        || (failure.Kind is (CallFailureKind.NotConnected or CallFailureKind.OtherCluster) && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
-
-    private void Won(RunningAttempt winner)
-    {
-        failover.Budget.Succeeded(isHedgeWon: _running.Exists(r => r.Number < winner.Number));
-        foreach (var loser in _running)
-        {
-            Abandon(loser, winner.Attempt.Elapsed);
-        }
-
-        _running.Clear();
-    }
-
-    private static void Abandon(RunningAttempt running, TimeSpan needed)
-    {
-        running.Attempt.Abandon(needed);
-        _ = DisposeAsync(running);
-    }
+        || (failure.Kind is (CallFailureKind.NotConnected or CallFailureKind.OtherCluster)
+            && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
 
     private static CallFailedException Silence(Attempt attempt) => CallFailedException.Silent($"no answer within {attempt.Elapsed.TotalSeconds:0.###} s");
-
-    private static async Task DisposeAsync(RunningAttempt running)
-    {
-        // How it ends is nobody's business any more.
-        await ((Task)running.Task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        running.Attempt.Dispose();
-    }
-
-    private sealed class RunningAttempt(Attempt attempt, Task<T> task)
-    {
-        private static long _last;
-
-        public Attempt Attempt => attempt;
-
-        public Task<T> Task => task;
-
-        /// <summary>Counts the attempts.</summary>
-        public long Number { get; } = Interlocked.Increment(ref _last);
-
-        public bool WasReported { get; set; }
-    }
 
     private static partial class Log
     {
         [LoggerMessage(1, LogLevel.Debug, "{Operation} failed at {Endpoint}: {Reason}")]
         public static partial void AttemptFailed(ILogger logger, string operation, string endpoint, string reason);
 
-        [LoggerMessage(2, LogLevel.Debug, "{Operation} at {Endpoint} was not answered within {Seconds} s.")]
+        [LoggerMessage(2, LogLevel.Debug, "{Operation} at {Endpoint} has not been answered for {Seconds} s.")]
         public static partial void Unanswered(ILogger logger, string operation, string endpoint, double seconds);
 
         [LoggerMessage(3, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "

@@ -7,6 +7,9 @@ namespace Discovery.Etcd.Calls;
 /// <summary>What users' own stubs of etcd's services call through; see <see cref="EtcdClient.CreateCallInvoker"/>.</summary>
 internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : CallInvoker
 {
+    // What timers take.
+    private static readonly TimeSpan LongestLimit = TimeSpan.FromDays(40);
+
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
@@ -15,7 +18,7 @@ internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : C
             Name = method.Name,
             Tokens = tokens,
             IsRepeatable = RepeatableMethods.Contains(method),
-            Limit = options.Deadline is { } deadline ? TimeLeft(deadline) : null,
+            Limit = TimeLeft(options.Deadline),
         };
         return new UserCall<TResponse>(
             (attempt, onAnswered) => new AttemptInvoker(attempt).CallAsync(method, request, WithoutLimits(options), onAnswered),
@@ -61,14 +64,14 @@ internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : C
     private static CallOptions WithoutLimits(CallOptions options) =>
         new(options.Headers, deadline: null, CancellationToken.None, options.WriteOptions, propagationToken: null, options.Credentials);
 
-    private TimeSpan TimeLeft(DateTime deadline)
+    private TimeSpan? TimeLeft(DateTime? deadline)
     {
-        if (deadline == DateTime.MaxValue)
+        if (deadline is not { } at || at == DateTime.MaxValue)
         {
-            return Timeout.InfiniteTimeSpan;
+            return null;
         }
 
-        var left = deadline.ToUniversalTime() - failover.Time.GetUtcNow().UtcDateTime;
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        var left = at.ToUniversalTime() - failover.Time.GetUtcNow().UtcDateTime;
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestLimit ? left : LongestLimit;
     }
 }

@@ -49,7 +49,11 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
             if (endpoint.Cluster.Id == _id)
             {
                 // It belonged to our cluster and belongs to another one now: the cluster was replaced. The others have to show where they belong.
-                Log.Replaced(logger, endpoint.Name, _id, id);
+                if (_reported.Add((endpoint, id)))
+                {
+                    Log.Replaced(logger, endpoint.Name, _id, id);
+                }
+
                 foreach (var other in pool.All)
                 {
                     other.Cluster.Forget();

@@ -28,8 +28,12 @@ internal sealed class EndpointPool : IDisposable
     /// <summary>All endpoints, in the client's order.</summary>
     public IReadOnlyList<EtcdEndpoint> All { get; }
 
-    /// <summary>How many of them may be chosen.</summary>
-    public int UsableCount => Math.Max(1, All.Count(e => !e.Cluster.IsForeignAt(_time.GetTimestamp())));
+    /// <summary>The latest raft term that one of them is known to have had a leader in; 0 while none is known.</summary>
+    public ulong Term => All.Max(e => e.Term);
+
+    /// <summary>Whether these are all that may be chosen.</summary>
+    public bool AreAllAmong(IReadOnlyCollection<EtcdEndpoint> endpoints) =>
+        All.All(e => endpoints.Contains(e) || e.Cluster.IsForeignAt(_time.GetTimestamp()));
 
     /// <summary>
     /// Chooses an endpoint: the present one, else the next in good order, else the one whose pause ends first. Those of another cluster are

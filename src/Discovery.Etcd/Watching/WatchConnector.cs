@@ -9,6 +9,7 @@ namespace Discovery.Etcd.Watching;
 internal sealed class WatchConnector(
     EtcdClientOptions options,
     EndpointPool pool,
+    ClusterIdentity cluster,
     TokenSource tokens,
     LatestRevision latest,
     KV.KVClient keyValues)
@@ -32,11 +33,16 @@ internal sealed class WatchConnector(
 
     public void InvalidateToken(string? token) => tokens.Invalidate(token);
 
-    /// <summary>
-    /// Chooses the endpoint of the next stream: the present one while it works, and after some time the client's first one again, so that
-    /// the streams of many clients spread evenly.
-    /// </summary>
+    /// <summary>Chooses the endpoint of the next stream.</summary>
     public EtcdEndpoint Choose() => pool.Choose([], CallKind.Stream);
+
+    /// <summary>Whether a stream fled from a member that has been well again for long enough.</summary>
+    public bool IsReturnDue(EtcdEndpoint endpoint) => pool.IsReturnDue(endpoint);
+
+    /// <summary>Whether an endpoint belongs to the client's cluster; if not, it is not chosen again for a while.</summary>
+    /// <param name="endpoint">The endpoint.</param>
+    /// <param name="clusterId">The cluster id of its answer.</param>
+    public bool Accepts(EtcdEndpoint endpoint, ulong clusterId) => cluster.Accept(endpoint, clusterId);
 
     public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, options);
 

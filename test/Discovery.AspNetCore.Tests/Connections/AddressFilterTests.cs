@@ -37,6 +37,18 @@ public sealed class AddressFilterTests
         => Assert.Equal(isAllowed, new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["10.0.0.0/8"] }).Allows(IPAddress.Parse(address)));
 
     [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    [InlineData("169.254.1.1")]
+    public void Instances_of_the_settings_may_be_anywhere_unless_networks_are_named(string address)
+    {
+        var ip = IPAddress.Parse(address);
+
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { Instances = [$"{address}:80"] }).Allows(ip));
+        Assert.False(new AddressFilter(new EtcdDiscoveryOptions { Instances = [$"{address}:80"], AllowedNetworks = ["10.0.0.0/8"] }).Allows(ip));
+    }
+
+    [Theory]
     [InlineData(5000, true)]
     [InlineData(8000, true)]
     [InlineData(8999, true)]

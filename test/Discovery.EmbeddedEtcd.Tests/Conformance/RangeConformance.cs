@@ -1,6 +1,6 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd.Protocol;
 using Discovery.Etcd;
+using Discovery.Etcd.Protocol;
 using Google.Protobuf;
 using Grpc.Core;
 using static Discovery.Etcd.Protocol.RangeRequest.Types;

@@ -16,6 +16,8 @@ public sealed class SlowEtcdTests : IAsyncLifetime
     private readonly List<ScriptedServer> _servers = [];
     private readonly List<TcpProxy> _proxies = [];
 
+    private int _begun;
+
     private int Puts => _servers.Sum(s => s.Calls.Count(c => c == EtcdMethods.Put));
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -49,9 +51,9 @@ public sealed class SlowEtcdTests : IAsyncLifetime
 
         await using var client = Connect(TimeSpan.FromSeconds(requestTimeout));
         var call = client.PutAsync("a", default);
-        await Eventually.IsTrue(() => Puts == 1);
+        await Eventually.IsTrue(() => _begun == 1);
         _clock.Advance(TimeSpan.FromSeconds(1));
-        await Eventually.IsTrue(() => Puts == 2);
+        await Eventually.IsTrue(() => _begun == 2);
         _clock.Advance(TimeSpan.FromMilliseconds(latency - 1000));
 
         Assert.Equal(3, await call.WaitAsync(Patience));
@@ -164,7 +166,9 @@ public sealed class SlowEtcdTests : IAsyncLifetime
 
     private async Task AnswerAfterAsync(HttpContext http, TimeSpan latency)
     {
-        await Task.Delay(latency, _clock, http.RequestAborted);
+        var answer = Task.Delay(latency, _clock, http.RequestAborted);
+        Interlocked.Increment(ref _begun);
+        await answer;
         await ScriptedServer.AnswerAsync(http, Done);
     }
 

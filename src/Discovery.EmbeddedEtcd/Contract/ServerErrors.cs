@@ -1,6 +1,6 @@
 using Grpc.Core;
 
-namespace Discovery.EmbeddedEtcd.Server;
+namespace Discovery.EmbeddedEtcd.Contract;
 
 /// <summary>The errors of etcd, with its codes and texts: clients compare both.</summary>
 internal static class ServerErrors
@@ -35,6 +35,9 @@ internal static class ServerErrors
     public static RpcException LeaseExists() => Error(StatusCode.FailedPrecondition, "etcdserver: lease already exists");
 
     public static RpcException LeaseTtlTooLarge() => Error(StatusCode.OutOfRange, "etcdserver: too large lease TTL");
+
+    /// <summary>The words of etcd's lock service, without a code of its own.</summary>
+    public static RpcException SessionExpired() => Error(StatusCode.Unknown, "mutex: session is expired");
 
     public static RpcException AuthNotEnabled() => Error(StatusCode.FailedPrecondition, "etcdserver: authentication is not enabled");
 

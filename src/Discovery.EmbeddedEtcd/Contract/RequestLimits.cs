@@ -1,4 +1,4 @@
-namespace Discovery.EmbeddedEtcd.Server;
+namespace Discovery.EmbeddedEtcd.Contract;
 
 /// <summary>etcd's default limits.</summary>
 internal static class RequestLimits
