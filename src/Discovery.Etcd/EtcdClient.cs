@@ -1,3 +1,4 @@
+using System.Net;
 using Discovery.Etcd.Auth;
 using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
@@ -15,7 +16,7 @@ namespace Discovery.Etcd;
 /// A client of one etcd cluster: thread-safe, meant to be shared and to live as long as the process. Operations are tried at one
 /// endpoint after another until the total time limit; all of them are safe to be sent twice. Failures are <see cref="EtcdException"/>.
 /// </summary>
-public sealed class EtcdClient : IAsyncDisposable
+public sealed partial class EtcdClient : IAsyncDisposable
 {
     private readonly CancellationTokenSource _shutdown = new();
     private readonly TimeProvider _time;
@@ -27,7 +28,7 @@ public sealed class EtcdClient : IAsyncDisposable
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
     private readonly WatchMultiplexer _watches;
-    private readonly KeeperSet _keepers = new();
+    private readonly LeaseKeepers _keepers = new();
 
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
     /// <param name="options">How to reach the cluster.</param>
@@ -45,19 +46,26 @@ public sealed class EtcdClient : IAsyncDisposable
         _time = timeProvider ?? TimeProvider.System;
         _loggers = loggerFactory ?? NullLoggerFactory.Instance;
         Endpoints = options.ParseEndpoints([]);
-        var connections = new ConnectionFactory(options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()));
-        _pool = new EndpointPool([.. Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time))]);
-        _failover = new Failover(options, _pool, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        if (!string.IsNullOrEmpty(options.Password) && Endpoints.FirstOrDefault(e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
+        {
+            Log.PasswordInClear(_loggers.CreateLogger<EtcdClient>(), insecure);
+        }
+
+        var connections = new ConnectionFactory(
+            options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()), new Dialer(Dns.GetHostAddressesAsync, _time));
+        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
+        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>());
+        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
         var keyValues = new KV.KVClient(invoker);
         var latest = new LatestRevision();
         _keyValues = new KeyValueClient(keyValues, latest);
-        _lists = new PagedList(keyValues, latest);
+        _lists = new PagedList(keyValues, latest, _time);
         _leases = new LeaseClient(new Lease.LeaseClient(invoker), _failover, _tokens);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -123,6 +131,16 @@ public sealed class EtcdClient : IAsyncDisposable
         return _watches.Add(prefix, KeyRange.Prefix(prefix), startRevision, clusterId);
     }
 
+    /// <summary>Watches one key or a range. All watches of a client share one stream.</summary>
+    /// <param name="options">What to watch.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The start revision is negative.</exception>
+    public EtcdWatch Watch(EtcdWatchOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.StartRevision);
+        return _watches.Add(WatchTarget.From(options), options.StartRevision, options.ClusterId);
+    }
+
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {
@@ -157,7 +175,7 @@ public sealed class EtcdClient : IAsyncDisposable
     /// </para>
     /// <para>
     /// Streams are opened once, at one endpoint; whoever uses them opens another when one breaks, which then goes to a member that works. Read
-    /// them to the end or dispose them. <see cref="Watch"/> and <see cref="KeepLease"/> survive breaks by themselves.
+    /// them to the end or dispose them. <see cref="Watch(EtcdWatchOptions)"/> and <see cref="KeepLease"/> survive breaks by themselves.
     /// </para>
     /// <para>
     /// The auth token is sent with each call, and fetched anew after etcd refused it; headers of the call's options are sent too, and a
@@ -169,7 +187,7 @@ public sealed class EtcdClient : IAsyncDisposable
     public Grpc.Core.CallInvoker CreateCallInvoker()
     {
         ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
-        return new UserCallInvoker(_failover, _pool, _tokens, _time);
+        return new UserCallInvoker(_failover, _tokens);
     }
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>
@@ -185,5 +203,11 @@ public sealed class EtcdClient : IAsyncDisposable
         await _watches.DisposeAsync().ConfigureAwait(false);
         _leases.Dispose();
         _pool.Dispose();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
+        public static partial void PasswordInClear(ILogger logger, Uri endpoint);
     }
 }

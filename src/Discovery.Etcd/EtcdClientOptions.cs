@@ -8,7 +8,9 @@ public sealed class EtcdClientOptions
     /// <summary>
     /// The client URLs of the cluster's members, e.g. <c>http://10.0.0.1:2379</c>. An entry may hold several, separated by commas;
     /// one without a scheme (<c>10.0.0.1:2379</c>) is taken as <c>http</c>, or as <c>https</c> when <see cref="Tls"/> is set up.
-    /// At least one is required; they are never replaced by what the cluster advertises.
+    /// At least one is required; they are never replaced by what the cluster advertises. All must belong to one cluster: only that of the first
+    /// endpoint that answers is used. In configuration, a variable such as <c>Etcd__Endpoints__0</c> replaces one entry of a list from
+    /// <c>appsettings.json</c> and leaves the others; one text in <c>Etcd__Endpoints</c> replaces the whole list.
     /// </summary>
     public IList<string> Endpoints { get; set; } = [];
 
@@ -22,8 +24,9 @@ public sealed class EtcdClientOptions
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// The time limit of one attempt at one endpoint, after which the next endpoint is tried. Default: 1 s, because a call that waits
-    /// on a member whose leader died hangs until that member notices, while a fresh attempt elsewhere sees the new leader.
+    /// How long an operation may be unanswered at one endpoint before it is sent a second time, elsewhere if there are several endpoints;
+    /// also the time limit of making a connection. Default: 1 s. The first attempt is not ended, for etcd may only be slow: the first answer
+    /// counts, and no more than these two are sent unless the members elected a leader meanwhile.
     /// </summary>
     public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(1);
 

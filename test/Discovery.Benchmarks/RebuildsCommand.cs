@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -46,7 +47,17 @@ internal static class RebuildsCommand
         var options = new EtcdDiscoveryOptions { Policy = policy, Zone = zone };
         var records = Enumerable.Range(0, count).Select(i => Record(i, version: 0)).ToImmutableDictionary(static r => r.Address, StringComparer.Ordinal);
         service.Publish(records);
-        using var pool = new ServicePool("bench", options, service, new PolicyCatalog([]).Get(policy, "Policy"), [], clock, NullLogger.Instance, clock);
+        var filter = new AddressFilter(options);
+        using var pool = new ServicePool(
+            "bench",
+            options,
+            service,
+            new PolicyCatalog([]).Get(policy, "Policy"),
+            filter,
+            new TransportFactory(options, filter, [], clock, NullLogger.Instance, meters: null),
+            clock,
+            NullLogger.Instance,
+            clock);
         var needs = new CallNeeds("http", InstanceProtocols.Http2, Version: null);
         var before = Process.GetCurrentProcess().TotalProcessorTime;
         var allocated = GC.GetTotalAllocatedBytes();
@@ -98,7 +109,7 @@ internal static class RebuildsCommand
             return snapshot;
         }
 
-        public ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken) => new(Feed.Current!);
+        public ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken) => new(Feed.Current!);
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

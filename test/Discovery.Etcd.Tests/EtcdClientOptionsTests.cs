@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Discovery.Etcd.Tests;
 
 public sealed class EtcdClientOptionsTests
@@ -60,4 +62,20 @@ public sealed class EtcdClientOptionsTests
     [Fact]
     public void All_wrong_settings_are_named_together() =>
         Assert.Equal(3, new EtcdClientOptions { Endpoints = ["x", "y"], RequestTimeout = TimeSpan.Zero }.Validate().Count);
+
+    [Theory]
+    [InlineData("http://10.0.0.1:2379", "geheim", 1)]
+    [InlineData("https://10.0.0.1:2379", "geheim", 0)]
+    [InlineData("http://10.0.0.1:2379", null, 0)]
+    public async Task A_password_that_goes_unencrypted_is_warned_of_once(string endpoint, string? password, int warnings)
+    {
+        using var log = new LogRecorder();
+        using var loggers = LoggerFactory.Create(l => l.AddProvider(log));
+
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [endpoint, endpoint + "0"], Username = password is null ? null : "app", Password = password }, loggers);
+
+        Assert.Equal(warnings, log.At(LogLevel.Warning).Count);
+        Assert.All(log.Lines, l => Assert.DoesNotContain("geheim", l, StringComparison.Ordinal));
+    }
 }

@@ -10,7 +10,10 @@ internal sealed class ScriptedWatch(HttpContext http)
     private readonly GrpcFrameReader _reader = new(http.Request.Body);
 
     /// <summary>Serves a stream: creates are granted, progress is answered, and the test sees each request.</summary>
-    public static async Task ServeAsync(HttpContext http, Action<WatchRequest> onRequest, long revision = 10)
+    public static Task ServeAsync(HttpContext http, Action<WatchRequest> onRequest, long revision = 10) => ServeAsync(http, onRequest, Header(revision));
+
+    /// <summary>Serves a stream with this header on all answers.</summary>
+    public static async Task ServeAsync(HttpContext http, Action<WatchRequest> onRequest, ResponseHeader header)
     {
         var watch = new ScriptedWatch(http);
         while (await watch.ReadAsync() is { } request)
@@ -18,11 +21,11 @@ internal sealed class ScriptedWatch(HttpContext http)
             onRequest(request);
             if (request.CreateRequest is { } create)
             {
-                await watch.SendAsync(new WatchResponse { Header = Header(revision), Created = true, WatchId = create.WatchId });
+                await watch.SendAsync(new WatchResponse { Header = header, Created = true, WatchId = create.WatchId });
             }
             else if (request.ProgressRequest is not null)
             {
-                await watch.SendAsync(new WatchResponse { Header = Header(revision), WatchId = -1 });
+                await watch.SendAsync(new WatchResponse { Header = header, WatchId = -1 });
             }
         }
     }

@@ -27,6 +27,8 @@ public static class Etcdctl
             start.ArgumentList.Add(argument);
         }
 
+        // etcdctl warns of variables that start like its own and that it does not know.
+        start.Environment.Remove("ETCDCTL_BIN");
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();

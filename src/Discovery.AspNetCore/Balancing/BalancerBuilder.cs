@@ -23,7 +23,9 @@ internal static class BalancerBuilder
         context.Ejections.Report(health.Ejected, health.Spared, health.Limit, context);
 
         var zones = ZoneSplit.Of(health.Healthy, context);
-        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. health.Ejected], [.. outside], [.. draining]];
+
+        // A call that cannot connect stays within the subset, or a fault of the network would have each client dial everybody.
+        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. health.Ejected], .. outside.Count == 0 ? [[.. draining]] : Array.Empty<InstanceState[]>()];
         return new Balancer(
             PickerOf(zones.SameZone, policy),
             PickerOf(zones.OtherZones, policy),

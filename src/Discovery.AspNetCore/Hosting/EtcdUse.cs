@@ -46,8 +46,8 @@ internal sealed class EtcdUse(IServiceCollection services)
         }
         catch (OptionsValidationException)
         {
-            // Reported where these options are validated.
-            return true;
+            // Reported when the client's pool is made, at start too; a complaint about etcd would hide it.
+            return false;
         }
     }
 }

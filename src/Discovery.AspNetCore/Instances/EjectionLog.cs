@@ -67,7 +67,7 @@ internal sealed partial class EjectionLog(ILogger logger)
         [LoggerMessage(2201, LogLevel.Warning, "Service '{Service}': {Count} failing instances are ejected: {Instances}.")]
         public static partial void Ejected(ILogger logger, string service, int count, string instances);
 
-        [LoggerMessage(2202, LogLevel.Warning, "Service '{Service}': {Count} failing instances are called nevertheless, as {Limit}: {Instances}.")]
+        [LoggerMessage(2203, LogLevel.Warning, "Service '{Service}': {Count} failing instances are called nevertheless, as {Limit}: {Instances}.")]
         public static partial void Spared(ILogger logger, string service, int count, string limit, string instances);
     }
 }

@@ -11,7 +11,7 @@ internal interface IServiceSource
     /// <summary>See <see cref="EtcdClient.ListAsync"/>.</summary>
     Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken);
 
-    /// <summary>See <see cref="EtcdClient.Watch"/>.</summary>
+    /// <summary>See <see cref="EtcdClient.Watch(string, long, ulong)"/>.</summary>
     IServiceWatch Watch(string prefix, long startRevision, ulong clusterId);
 }
 

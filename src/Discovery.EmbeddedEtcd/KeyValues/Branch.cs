@@ -1,5 +1,5 @@
+using Discovery.EmbeddedEtcd.Contract;
 using Discovery.EmbeddedEtcd.Leases;
-using Discovery.EmbeddedEtcd.Server;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
 using Grpc.Core;

@@ -1,4 +1,4 @@
-using Discovery.EmbeddedEtcd.Server;
+using Discovery.EmbeddedEtcd.Contract;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;

@@ -1,4 +1,4 @@
-using Discovery.EmbeddedEtcd.Server;
+using Discovery.EmbeddedEtcd.Contract;
 using Google.Protobuf;
 
 namespace Discovery.EmbeddedEtcd.Leases;

@@ -1,3 +1,4 @@
+using Discovery.EmbeddedEtcd.Contract;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Core.Interceptors;

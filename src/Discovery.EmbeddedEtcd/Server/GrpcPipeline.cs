@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Discovery.EmbeddedEtcd.Contract;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;

@@ -1,4 +1,4 @@
-using Discovery.EmbeddedEtcd.Server;
+using Discovery.EmbeddedEtcd.Contract;
 using Discovery.Etcd.Protocol;
 
 namespace Discovery.EmbeddedEtcd.Watches;

@@ -1,5 +1,5 @@
 using System.Threading.Channels;
-using Discovery.EmbeddedEtcd.Server;
+using Discovery.EmbeddedEtcd.Contract;
 using Discovery.EmbeddedEtcd.Store;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;

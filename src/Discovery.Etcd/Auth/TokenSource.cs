@@ -31,7 +31,7 @@ internal sealed class TokenSource(
 
         lock (_gate)
         {
-            if (_fetch is null || (_fetch.IsFaulted && time.GetElapsedTime(_fetchedAt) >= RefusalMemory))
+            if (_fetch is null || (_fetch is { IsCompleted: true, IsCompletedSuccessfully: false } && time.GetElapsedTime(_fetchedAt) >= RefusalMemory))
             {
                 _fetchedAt = time.GetTimestamp();
 

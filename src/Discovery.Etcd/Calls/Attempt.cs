@@ -1,4 +1,5 @@
 using Discovery.Etcd.Connections;
+using Discovery.Etcd.Protocol;
 
 namespace Discovery.Etcd.Calls;
 
@@ -8,30 +9,57 @@ namespace Discovery.Etcd.Calls;
 /// <param name="limit">How long the endpoint may be silent.</param>
 /// <param name="time">The clock.</param>
 /// <param name="total">Ends the operation.</param>
-internal sealed class Attempt(
-    EtcdEndpoint endpoint, string? token, TimeSpan limit, TimeProvider time, CancellationToken total) : IDisposable
+internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan limit, TimeProvider time, CancellationToken total) : IDisposable
 {
-    private readonly CancellationTokenSource _silence = new(limit, time);
-    private CancellationTokenSource? _linked;
+    private readonly CancellationTokenSource _end = CancellationTokenSource.CreateLinkedTokenSource(total);
+    private readonly long _startedAt = time.GetTimestamp();
+    private TimeSpan _limit = limit;
 
     public EtcdEndpoint Endpoint => endpoint;
 
     public string? Token => token;
 
-    public TimeSpan Limit => limit;
+    /// <summary>Whether it takes another connection, for one attempt on the first is unanswered.</summary>
+    public bool UsesSecondConnection { get; init; }
 
-    /// <summary>Whether the endpoint did not begin to answer within the limit.</summary>
-    public bool WasSilent => _silence.IsCancellationRequested;
+    public TimeSpan Elapsed => time.GetElapsedTime(_startedAt);
+
+    /// <summary>Whether the endpoint has begun to answer. The rest may take what is left of the operation's total: it may be large.</summary>
+    public bool IsAnswering { get; private set; }
+
+    /// <summary>Whether the endpoint had all the time it should need, and did not begin to answer.</summary>
+    public bool IsSilent => !IsAnswering && Elapsed >= _limit;
+
+    /// <summary>The header of the response, once there is one.</summary>
+    public ResponseHeader? Header { get; private set; }
+
+    /// <summary>What the attempt says of its connection.</summary>
+    public CallOutcome Outcome => IsAnswering ? CallOutcome.Answered : IsSilent ? CallOutcome.Silent : CallOutcome.Unknown;
 
     /// <summary>Ends the attempt.</summary>
-    public CancellationToken CancellationToken => (_linked ??= CancellationTokenSource.CreateLinkedTokenSource(_silence.Token, total)).Token;
+    public CancellationToken CancellationToken => _end.Token;
 
-    /// <summary>The endpoint has begun to answer: the rest may take what is left of the operation's total.</summary>
-    public void Answering() => _silence.CancelAfter(Timeout.InfiniteTimeSpan);
+    /// <summary>The endpoint has begun to answer.</summary>
+    public void Answering() => IsAnswering = true;
 
-    public void Dispose()
+    /// <summary>The endpoint answered.</summary>
+    public void Answered(object response)
     {
-        _linked?.Dispose();
-        _silence.Dispose();
+        IsAnswering = true;
+        Header = (response as IHeadedResponse)?.Header;
     }
+
+    /// <summary>Nobody waits for it any more, because another one was answered.</summary>
+    /// <param name="needed">How long that took: who had not clearly more time is not silent.</param>
+    public void Abandon(TimeSpan needed)
+    {
+        if (_limit < 2 * needed)
+        {
+            _limit = 2 * needed;
+        }
+
+        _end.Cancel();
+    }
+
+    public void Dispose() => _end.Dispose();
 }

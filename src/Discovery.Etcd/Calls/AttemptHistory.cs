@@ -13,26 +13,20 @@ internal sealed class AttemptHistory
 
     public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures => _failures;
 
-    /// <summary>Whether an attempt got no answer.</summary>
-    public bool HasSilence { get; private set; }
-
     /// <summary>How many times all endpoints failed in turn.</summary>
     public int Rounds { get; private set; }
 
     /// <summary>Adds a failure.</summary>
-    /// <returns>Whether it completed a round.</returns>
-    public bool Add(EtcdEndpoint endpoint, CallFailedException failure, int endpoints)
+    public void Add(EtcdEndpoint endpoint, CallFailedException failure)
     {
         _failures.Add((endpoint, failure));
         _tried.Add(endpoint);
-        HasSilence |= failure.Kind == CallFailureKind.Silence;
-        if (_tried.Count < endpoints)
-        {
-            return false;
-        }
+    }
 
+    /// <summary>All endpoints were tried; they count again.</summary>
+    public void EndRound()
+    {
         _tried.Clear();
         Rounds++;
-        return true;
     }
 }

@@ -17,27 +17,32 @@ internal sealed class AttemptInvoker(Attempt attempt) : UnaryCallInvoker
         where TRequest : class
         where TResponse : class
     {
-        var connection = attempt.Endpoint.Calls.Rent();
+        var connection = attempt.UsesSecondConnection ? attempt.Endpoint.Calls.RentSecond() : attempt.Endpoint.Calls.Rent();
         try
         {
             using var call = connection.Invoker.AsyncUnaryCall(
                 method, null, options.WithHeaders(CallHeaders.Of(attempt.Token, options.Headers)).WithCancellationToken(attempt.CancellationToken), request);
             var headers = await call.ResponseHeadersAsync.ConfigureAwait(false);
-
-            // From its first byte on an answer may take longer than the limit: it may be large.
             attempt.Answering();
             var response = await call.ResponseAsync.ConfigureAwait(false);
+            attempt.Answered(response);
             onAnswered?.Invoke(call, headers);
             return response;
         }
         catch (RpcException e)
         {
             attempt.CancellationToken.ThrowIfCancellationRequested();
-            throw CallFailedException.From(e);
+            var failure = CallFailedException.From(e);
+            if (failure.Kind is CallFailureKind.Status or CallFailureKind.Malformed)
+            {
+                attempt.Answering();
+            }
+
+            throw failure;
         }
         finally
         {
-            attempt.Endpoint.Calls.Return(connection, attempt.WasSilent);
+            attempt.Endpoint.Calls.Return(connection, attempt.Outcome);
         }
     }
 

@@ -27,6 +27,9 @@ internal enum CallFailureKind
 
     /// <summary>We ended it ourselves, to open another.</summary>
     Planned,
+
+    /// <summary>The endpoint belongs to another cluster.</summary>
+    OtherCluster,
 }
 
 /// <summary>One attempt of one call failed. Callers outside see it as an <see cref="EtcdException"/>.</summary>

@@ -5,8 +5,11 @@ using Grpc.Core;
 namespace Discovery.Etcd.Calls;
 
 /// <summary>What users' own stubs of etcd's services call through; see <see cref="EtcdClient.CreateCallInvoker"/>.</summary>
-internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, TokenSource tokens, TimeProvider time) : CallInvoker
+internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : CallInvoker
 {
+    // What timers take.
+    private static readonly TimeSpan LongestLimit = TimeSpan.FromDays(40);
+
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
@@ -15,7 +18,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
             Name = method.Name,
             Tokens = tokens,
             IsRepeatable = RepeatableMethods.Contains(method),
-            Limit = options.Deadline is { } deadline ? TimeLeft(deadline) : null,
+            Limit = TimeLeft(options.Deadline),
         };
         return new UserCall<TResponse>(
             (attempt, onAnswered) => new AttemptInvoker(attempt).CallAsync(method, request, WithoutLimits(options), onAnswered),
@@ -30,7 +33,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     public override AsyncServerStreamingCall<TResponse> AsyncServerStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
-        var stream = new UserStream(pool.Choose([]), tokens, options);
+        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
         var call = stream.Invoker.AsyncServerStreamingCall(method, null, stream.Options, request);
         stream.Observe(call.ResponseHeadersAsync);
         return new AsyncServerStreamingCall<TResponse>(
@@ -40,7 +43,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     public override AsyncClientStreamingCall<TRequest, TResponse> AsyncClientStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
-        var stream = new UserStream(pool.Choose([]), tokens, options);
+        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
         var call = stream.Invoker.AsyncClientStreamingCall(method, null, stream.Options);
         stream.Observe(call.ResponseAsync, isEnd: true);
         return new AsyncClientStreamingCall<TRequest, TResponse>(
@@ -50,7 +53,7 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     public override AsyncDuplexStreamingCall<TRequest, TResponse> AsyncDuplexStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
-        var stream = new UserStream(pool.Choose([]), tokens, options);
+        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
         var call = stream.Invoker.AsyncDuplexStreamingCall(method, null, stream.Options);
         stream.Observe(call.ResponseHeadersAsync);
         return new AsyncDuplexStreamingCall<TRequest, TResponse>(
@@ -61,14 +64,14 @@ internal sealed class UserCallInvoker(Failover failover, EndpointPool pool, Toke
     private static CallOptions WithoutLimits(CallOptions options) =>
         new(options.Headers, deadline: null, CancellationToken.None, options.WriteOptions, propagationToken: null, options.Credentials);
 
-    private TimeSpan TimeLeft(DateTime deadline)
+    private TimeSpan? TimeLeft(DateTime? deadline)
     {
-        if (deadline == DateTime.MaxValue)
+        if (deadline is not { } at || at == DateTime.MaxValue)
         {
-            return Timeout.InfiniteTimeSpan;
+            return null;
         }
 
-        var left = deadline.ToUniversalTime() - time.GetUtcNow().UtcDateTime;
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        var left = at.ToUniversalTime() - failover.Time.GetUtcNow().UtcDateTime;
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestLimit ? left : LongestLimit;
     }
 }

@@ -81,7 +81,7 @@ internal sealed class UserStream
             return;
         }
 
-        _endpoint.Streams.Return(_connection, silent: false);
+        _endpoint.Streams.Return(_connection, CallOutcome.Unknown);
         if (error is null || _cancellationToken.IsCancellationRequested)
         {
             return;
@@ -95,7 +95,7 @@ internal sealed class UserStream
         }
         else if (failure.IsTransient)
         {
-            _endpoint.Failed();
+            _endpoint.StreamHealth.Failed();
         }
     }
 

@@ -7,7 +7,7 @@ using Grpc.Net.Client;
 namespace Discovery.Etcd.Connections;
 
 /// <summary>Makes channels to an endpoint. Each holds at most one HTTP/2 connection and dials again when it is lost.</summary>
-internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls)
+internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls, Dialer dialer)
 {
     // A large window lets a page of a list arrive at the network's speed from its first byte.
     private const int StreamWindow = 1024 * 1024;
@@ -54,17 +54,14 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls)
 
     private async ValueTask<Stream> DialAsync(Uri endpoint, DnsEndPoint address, CancellationToken cancellationToken)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
-            var network = new NetworkStream(socket, ownsSocket: true);
+            var network = new NetworkStream(await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false), ownsSocket: true);
             return endpoint.Scheme == Uri.UriSchemeHttps ? await SecureAsync(network, endpoint, cancellationToken).ConfigureAwait(false) : network;
         }
         catch (Exception e)
         {
             // Whatever it was, a cancellation included: that nothing was sent is what callers need to know.
-            socket.Dispose();
             throw new DialException($"No connection to {endpoint.Authority}.", e);
         }
     }
@@ -74,7 +71,7 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls)
         var secure = new SslStream(network);
         try
         {
-            await secure.AuthenticateAsClientAsync(tls.CreateOptions(endpoint.Host), cancellationToken).ConfigureAwait(false);
+            await secure.AuthenticateAsClientAsync(await tls.GetOptionsAsync(endpoint.Host, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             return secure;
         }
         catch

@@ -16,13 +16,29 @@ internal sealed class EtcdConnection(GrpcChannel channel)
     public CallInvoker Invoker { get; } = channel.CreateCallInvoker();
 
     /// <summary>How many calls in a row got no answer on it.</summary>
-    public int Silences { get; set; }
+    public int Silences { get; private set; }
+
+    /// <summary>How many calls were answered on it.</summary>
+    public long Answers { get; private set; }
+
+    public bool IsUsed => _users > 0;
 
     public void AddUser() => _users++;
 
-    public void RemoveUser()
+    public void RemoveUser(CallOutcome outcome)
     {
         _users--;
+        switch (outcome)
+        {
+            case CallOutcome.Answered:
+                Answers++;
+                Silences = 0;
+                break;
+            case CallOutcome.Silent:
+                Silences++;
+                break;
+        }
+
         CloseIfUnused();
     }
 
@@ -42,4 +58,17 @@ internal sealed class EtcdConnection(GrpcChannel channel)
             Close();
         }
     }
+}
+
+/// <summary>What a call says of its connection.</summary>
+internal enum CallOutcome
+{
+    /// <summary>Nothing: it was given up early, or lost with the connection.</summary>
+    Unknown,
+
+    /// <summary>The peer answered on it, whatever it said.</summary>
+    Answered,
+
+    /// <summary>The peer had all the time it should need, and did not answer on it.</summary>
+    Silent,
 }

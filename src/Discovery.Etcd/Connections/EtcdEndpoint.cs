@@ -3,29 +3,21 @@ using Grpc.Net.Client;
 namespace Discovery.Etcd.Connections;
 
 /// <summary>
-/// One configured endpoint: its two connections and how it fared lately. Streams have their own connection, so that a watch or a lease
-/// renewal never waits behind a large list.
+/// One configured endpoint. Unary calls and streams have connections and health of their own: a watch or a lease renewal never waits behind
+/// a large list, and a proxy that serves calls but breaks streams is not chosen for streams because a call succeeded.
 /// </summary>
 internal sealed class EtcdEndpoint : IDisposable
 {
-    // A failed endpoint is left alone for 250 ms, then ever longer, up to 15 s: short enough to find a restarted member
-    // soon, long enough not to spend an attempt's limit on a dead one at each call.
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
-
-    private readonly TimeProvider _time;
-    private readonly Lock _gate = new();
-    private int _failures;
-    private long _failedAt;
-    private TimeSpan _pause;
+    private long _term;
 
     public EtcdEndpoint(Uri address, Func<GrpcChannel> connect, TimeProvider time)
     {
         Address = address;
         Name = address.GetLeftPart(UriPartial.Authority);
-        Calls = new ReplaceableConnection(connect);
-        Streams = new ReplaceableConnection(connect);
-        _time = time;
+        Calls = new ReplaceableConnection(connect, time);
+        Streams = new ReplaceableConnection(connect, time);
+        CallHealth = new EndpointHealth(time);
+        StreamHealth = new EndpointHealth(time);
     }
 
     public Uri Address { get; }
@@ -39,54 +31,43 @@ internal sealed class EtcdEndpoint : IDisposable
     /// <summary>The connection of streams.</summary>
     public ReplaceableConnection Streams { get; }
 
-    /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
-    public TimeSpan PauseLeft
-    {
-        get
-        {
-            lock (_gate)
-            {
-                if (_failures == 0)
-                {
-                    return TimeSpan.Zero;
-                }
+    public EndpointHealth CallHealth { get; }
 
-                var left = _pause - _time.GetElapsedTime(_failedAt);
-                return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-            }
+    public EndpointHealth StreamHealth { get; }
+
+    /// <summary>Which cluster it belongs to.</summary>
+    public EndpointCluster Cluster { get; } = new();
+
+    /// <summary>The latest raft term in which the member there had a leader; 0 while none is known.</summary>
+    public ulong Term => (ulong)Interlocked.Read(ref _term);
+
+    /// <summary>The member had a leader in a term.</summary>
+    public void ObserveTerm(ulong term)
+    {
+        var known = Interlocked.Read(ref _term);
+        while ((ulong)known < term)
+        {
+            known = Interlocked.CompareExchange(ref _term, (long)term, known);
         }
     }
 
-    /// <summary>It answered.</summary>
-    public void Succeeded()
-    {
-        lock (_gate)
-        {
-            _failures = 0;
-        }
-    }
+    public EndpointHealth HealthOf(CallKind kind) => kind == CallKind.Stream ? StreamHealth : CallHealth;
 
-    /// <summary>It did not answer, or not as a working member does.</summary>
-    public void Failed()
-    {
-        lock (_gate)
-        {
-            // Calls that run together fail together: that is one failure, not several.
-            var since = _time.GetElapsedTime(_failedAt);
-            if (_failures > 0 && since < _pause)
-            {
-                return;
-            }
-
-            _failures = Math.Min(_failures + 1, 16);
-            _failedAt = _time.GetTimestamp();
-            _pause = Jitter.Spread(Jitter.Grow(FirstPause, _failures, LongestPause));
-        }
-    }
+    public ReplaceableConnection ConnectionOf(CallKind kind) => kind == CallKind.Stream ? Streams : Calls;
 
     public void Dispose()
     {
         Calls.Dispose();
         Streams.Dispose();
     }
+}
+
+/// <summary>The kinds of calls that an endpoint keeps apart.</summary>
+internal enum CallKind
+{
+    /// <summary>One request, one response.</summary>
+    Unary,
+
+    /// <summary>A watch, or renewals of leases.</summary>
+    Stream,
 }

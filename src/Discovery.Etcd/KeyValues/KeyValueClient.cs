@@ -26,7 +26,9 @@ internal sealed class KeyValueClient(KV.KVClient stub, LatestRevision latest)
     public async Task<bool> DeleteAsync(string key, CancellationToken cancellationToken)
     {
         var request = new DeleteRangeRequest { Key = ByteString.CopyFromUtf8(key) };
-        return (await stub.DeleteRangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false)).Deleted > 0;
+        var response = await stub.DeleteRangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+        latest.Observe(response.Header);
+        return response.Deleted > 0;
     }
 
     public async Task<EtcdTransactionResult> ExecuteAsync(EtcdTransaction transaction, CancellationToken cancellationToken)

@@ -8,12 +8,15 @@ namespace Discovery.Etcd.KeyValues;
 /// Lists a range in pages. The first page sets the revision that all others are read at, so a list is never torn, however much is
 /// written meanwhile.
 /// </summary>
-internal sealed class PagedList(KV.KVClient stub, LatestRevision latest)
+internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimeProvider time)
 {
     private const int FirstPageSize = 2_000;
 
     // A list starts over when its revision was compacted before the last page, or a member does not have it yet.
     private const int MaxStarts = 5;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
     public async Task<EtcdListing> ReadAsync(KeyRange range, bool serializable, CancellationToken cancellationToken)
     {
@@ -30,6 +33,19 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest)
             {
                 // The next start takes a new revision.
             }
+
+            if (start == MaxStarts)
+            {
+                const string What = "the pages of a list came from different clusters";
+                throw new EtcdException(
+                    $"The list failed: {What}, {MaxStarts} times in a row: several clusters answer behind one of the addresses in Etcd:Endpoints. Name the client "
+                    + "URLs of one cluster's members there.",
+                    new Status(StatusCode.FailedPrecondition, What),
+                    nameof(KV.KVClient.Range),
+                    []);
+            }
+
+            await Task.Delay(Jitter.Spread(Jitter.Grow(FirstPause, start, LongestPause)), time, cancellationToken).ConfigureAwait(false);
         }
     }
 

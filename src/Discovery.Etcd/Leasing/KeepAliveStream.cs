@@ -13,13 +13,18 @@ internal sealed class KeepAliveStream : IDisposable
     private readonly CancellationTokenSource _disposed = new();
     private readonly EtcdConnection _connection;
     private readonly DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
+    private CallOutcome _outcome;
     private bool _ended;
     private Exception? _end;
 
-    public KeepAliveStream(EtcdEndpoint endpoint, string? token)
+    /// <summary>Opens the stream.</summary>
+    /// <param name="endpoint">Where.</param>
+    /// <param name="token">etcd's auth token, if any.</param>
+    /// <param name="onSecondConnection">Whether another stream there does not answer.</param>
+    public KeepAliveStream(EtcdEndpoint endpoint, string? token, bool onSecondConnection = false)
     {
         Endpoint = endpoint;
-        _connection = endpoint.Streams.Rent();
+        _connection = onSecondConnection ? endpoint.Streams.RentSecond() : endpoint.Streams.Rent();
         _call = new(new Lease.LeaseClient(_connection.Invoker).LeaseKeepAlive(CallHeaders.OfStream(token)));
         _ = ReadAllAsync();
     }
@@ -62,23 +67,25 @@ internal sealed class KeepAliveStream : IDisposable
     }
 
     /// <summary>Ends the stream.</summary>
-    /// <param name="silent">Whether it did not answer: its connection is then not used again.</param>
-    public void End(bool silent)
+    /// <param name="outcome">What it says of its connection.</param>
+    public void End(CallOutcome outcome)
     {
-        if (silent)
-        {
-            Endpoint.Streams.Replace(_connection);
-        }
-
         lock (_gate)
         {
+            if (_ended)
+            {
+                return;
+            }
+
             _ended = true;
+            _outcome = outcome;
         }
 
-        _disposed.Cancel();
+        // Whoever ends it must not run the continuations of those who wait.
+        _ = _disposed.CancelAsync();
     }
 
-    public void Dispose() => End(silent: false);
+    public void Dispose() => End(CallOutcome.Unknown);
 
     private async Task ReadAllAsync()
     {
@@ -96,7 +103,7 @@ internal sealed class KeepAliveStream : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // Ended by us: whoever still waits is told that the stream ended.
+            end = CallFailedException.Planned("the stream of lease renewals is opened anew");
         }
 
         Close(end);
@@ -106,6 +113,7 @@ internal sealed class KeepAliveStream : IDisposable
     {
         lock (_gate)
         {
+            _outcome = CallOutcome.Answered;
             if (_waiting.TryGetValue(response.ID, out var queue))
             {
                 queue.Dequeue().TrySetResult(response);
@@ -135,6 +143,6 @@ internal sealed class KeepAliveStream : IDisposable
         }
 
         _call.Dispose();
-        Endpoint.Streams.Return(_connection, silent: false);
+        Endpoint.Streams.Return(_connection, _outcome);
     }
 }

@@ -51,7 +51,7 @@ internal sealed class LeaseClient : IDisposable
         try
         {
             var response = await _failover.RunAsync(
-                new Operation { Name = OperationNames.LeaseKeepAlive, Tokens = _tokens, Preferred = OpenAt },
+                new Operation { Name = OperationNames.LeaseKeepAlive, Tokens = _tokens, Kind = CallKind.Stream, Preferred = OpenAt },
                 attempt => RenewOnceAsync(leaseId, attempt),
                 cancellationToken).ConfigureAwait(false);
             return response.TTL > 0 ? new EtcdLease { Id = leaseId, TimeToLive = TimeSpan.FromSeconds(response.TTL) } : null;
@@ -92,38 +92,75 @@ internal sealed class LeaseClient : IDisposable
         var stream = OpenStream(attempt);
         try
         {
-            return await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
+            var response = await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
+            attempt.Answered(response);
+            Use(stream);
+            return response;
         }
         catch
         {
-            if (attempt.WasSilent)
+            if (attempt.IsSilent || IsSpare(stream))
             {
-                stream.End(silent: true);
+                stream.End(attempt.Outcome);
             }
 
             throw;
         }
     }
 
-    // The stream stays where it is while it works, even when other calls moved to another endpoint.
+    // The stream stays where it is while it works, even when other calls moved to another endpoint; for some time.
     private EtcdEndpoint? OpenAt()
     {
         lock (_gate)
         {
+            if (_stream is { IsOpen: true } && _failover.Pool.IsReturnDue(_stream.Endpoint))
+            {
+                _stream.Dispose();
+            }
+
             return _stream is { IsOpen: true } ? _stream.Endpoint : null;
         }
     }
 
+    // While a renewal is unanswered, a second one goes over a stream of its own.
     private KeepAliveStream OpenStream(Attempt attempt)
     {
         lock (_gate)
         {
-            if (_stream is not { IsOpen: true })
+            var isOpen = _stream is { IsOpen: true };
+            if (isOpen && _stream!.Endpoint == attempt.Endpoint && !attempt.UsesSecondConnection)
             {
-                _stream = new KeepAliveStream(attempt.Endpoint, attempt.Token);
+                return _stream;
             }
 
-            return _stream;
+            var stream = new KeepAliveStream(attempt.Endpoint, attempt.Token, attempt.UsesSecondConnection);
+            if (!isOpen)
+            {
+                _stream = stream;
+            }
+
+            return stream;
+        }
+    }
+
+    // The stream that answers is the one to use.
+    private void Use(KeepAliveStream stream)
+    {
+        lock (_gate)
+        {
+            if (stream != _stream)
+            {
+                _stream?.Dispose();
+                _stream = stream;
+            }
+        }
+    }
+
+    private bool IsSpare(KeepAliveStream stream)
+    {
+        lock (_gate)
+        {
+            return stream != _stream;
         }
     }
 

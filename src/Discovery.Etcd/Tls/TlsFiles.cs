@@ -6,23 +6,26 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.Etcd.Tls;
 
 /// <summary>
-/// The TLS settings of new connections. The files are read for each of them: connections are rare, and so a renewed certificate is
-/// used without any watching of files, which links and mounted secrets defeat.
+/// The TLS settings of new connections. The files are looked at for each of them: connections are rare, and so a renewed certificate is
+/// used without any watching of files, which links and mounted secrets defeat. What they hold is decoded once.
 /// </summary>
 internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
 {
     private readonly Lock _gate = new();
+    private byte[]? _hash;
     private SslStreamCertificateContext? _certificate;
     private X509Certificate2Collection? _authorities;
-    private bool _isRead;
 
     /// <summary>What a handshake with an endpoint needs.</summary>
     /// <param name="host">The endpoint's host.</param>
-    public SslClientAuthenticationOptions CreateOptions(string host)
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <exception cref="TlsFilesException">The files cannot be read, and never could.</exception>
+    public async Task<SslClientAuthenticationOptions> GetOptionsAsync(string host, CancellationToken cancellationToken)
     {
+        var hash = await TryHashAsync(cancellationToken).ConfigureAwait(false);
         lock (_gate)
         {
-            Read();
+            UpdateLockHeld(hash);
             return new SslClientAuthenticationOptions
             {
                 TargetHost = string.IsNullOrEmpty(options.ServerName) ? host.Trim('[', ']') : options.ServerName,
@@ -46,18 +49,24 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
         return policy;
     }
 
-    private void Read()
+    private void UpdateLockHeld(byte[]? hash)
     {
+        if (hash is not null && _hash is not null && hash.AsSpan().SequenceEqual(_hash))
+        {
+            return;
+        }
+
         try
         {
+            // Those before are not disposed: a handshake may be using them.
             var authorities = CertificateLoader.LoadAuthorities(options);
             var certificate = CertificateLoader.LoadCertificate(options);
-            (_authorities, _certificate, _isRead) = (authorities, certificate, true);
+            (_authorities, _certificate, _hash) = (authorities, certificate, hash ?? []);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        catch (Exception e) when (IsOfTheFiles(e))
         {
             // Files that are being replaced are half there for a moment; what was read before still serves.
-            if (!_isRead)
+            if (_hash is null)
             {
                 throw new TlsFilesException($"the files of Etcd:Tls cannot be read: {e.Message}", e);
             }
@@ -65,6 +74,30 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
             Log.KeptOldFiles(logger, e);
         }
     }
+
+    // Null where a file cannot be read: why is said by what decodes it.
+    private async Task<byte[]?> TryHashAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            foreach (var file in (string?[])[options.CaFile, options.CertificateFile, options.KeyFile])
+            {
+                if (!string.IsNullOrEmpty(file))
+                {
+                    hash.AppendData(await File.ReadAllBytesAsync(file, cancellationToken).ConfigureAwait(false));
+                }
+            }
+
+            return hash.GetHashAndReset();
+        }
+        catch (Exception e) when (IsOfTheFiles(e))
+        {
+            return null;
+        }
+    }
+
+    private static bool IsOfTheFiles(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
     private static partial class Log
     {

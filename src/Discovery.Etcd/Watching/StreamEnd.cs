@@ -38,6 +38,9 @@ internal sealed record StreamEnd(StreamEndKind Kind, string Detail, EtcdExceptio
     public static StreamEnd CutOff(string endpoint) => Of(
         StreamEndKind.Unavailable, endpoint, "the member is cut off: it lags behind the cluster", StatusCode.Unavailable);
 
+    public static StreamEnd OtherCluster(string endpoint, ulong clusterId) => Of(
+        StreamEndKind.Unavailable, endpoint, $"it belongs to another cluster ({clusterId:x})", StatusCode.FailedPrecondition);
+
     public static StreamEnd Failed(string endpoint, Exception failure) => Of(
         StreamEndKind.Broken, endpoint, failure.Message, StatusCode.Internal, failure);
 

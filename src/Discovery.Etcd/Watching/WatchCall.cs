@@ -5,19 +5,6 @@ using Grpc.Core;
 
 namespace Discovery.Etcd.Watching;
 
-/// <summary>What becomes of the connection when a call on it ends.</summary>
-internal enum ConnectionOutcome
-{
-    /// <summary>It is used on.</summary>
-    Keep,
-
-    /// <summary>The call stayed unanswered on it; with a second such call in a row it is replaced.</summary>
-    Silent,
-
-    /// <summary>The next call dials anew: another member may answer behind the same address.</summary>
-    Replace,
-}
-
 /// <summary>The wire under a watch stream: one call on the endpoint's connection for streams.</summary>
 internal sealed class WatchCall : IDisposable
 {
@@ -78,7 +65,9 @@ internal sealed class WatchCall : IDisposable
     }
 
     /// <summary>Ends the call and gives its connection back.</summary>
-    public void Close(ConnectionOutcome outcome)
+    /// <param name="outcome">What the call says of the connection.</param>
+    /// <param name="replacesConnection">Whether the next call dials anew: another member may answer behind the same address.</param>
+    public void Close(CallOutcome outcome, bool replacesConnection = false)
     {
         if (_isClosed)
         {
@@ -89,15 +78,15 @@ internal sealed class WatchCall : IDisposable
         _closing.Cancel();
         _closing.Dispose();
         _call.Dispose();
-        if (outcome == ConnectionOutcome.Replace)
+        if (replacesConnection)
         {
             Endpoint.Streams.Replace(_connection);
         }
 
-        Endpoint.Streams.Return(_connection, silent: outcome == ConnectionOutcome.Silent);
+        Endpoint.Streams.Return(_connection, outcome);
     }
 
-    public void Dispose() => Close(ConnectionOutcome.Keep);
+    public void Dispose() => Close(CallOutcome.Unknown);
 
     private StreamEnd Ended(CallFailedException e) => new(KindOf(e), e.Detail, EtcdErrors.StreamEnded(Operation, Endpoint.Name, e, _options));
 

@@ -9,6 +9,7 @@ namespace Discovery.Etcd.Watching;
 internal sealed class WatchConnector(
     EtcdClientOptions options,
     EndpointPool pool,
+    ClusterIdentity cluster,
     TokenSource tokens,
     LatestRevision latest,
     KV.KVClient keyValues)
@@ -33,15 +34,15 @@ internal sealed class WatchConnector(
     public void InvalidateToken(string? token) => tokens.Invalidate(token);
 
     /// <summary>Chooses the endpoint of the next stream.</summary>
-    /// <param name="last">That of the last one, which is avoided while it is left alone for a failure.</param>
-    public EtcdEndpoint Choose(EtcdEndpoint? last) => pool.Choose(last is { PauseLeft.Ticks: > 0 } ? [last] : []);
+    public EtcdEndpoint Choose() => pool.Choose([], CallKind.Stream);
 
-    /// <summary>Any of the endpoints in good order, so that the streams of many clients spread evenly.</summary>
-    public EtcdEndpoint ChooseAtRandom(EtcdEndpoint current)
-    {
-        var healthy = pool.All.Where(e => e.PauseLeft == TimeSpan.Zero).ToList();
-        return healthy.Count == 0 ? current : healthy[Random.Shared.Next(healthy.Count)];
-    }
+    /// <summary>Whether a stream fled from a member that has been well again for long enough.</summary>
+    public bool IsReturnDue(EtcdEndpoint endpoint) => pool.IsReturnDue(endpoint);
+
+    /// <summary>Whether an endpoint belongs to the client's cluster; if not, it is not chosen again for a while.</summary>
+    /// <param name="endpoint">The endpoint.</param>
+    /// <param name="clusterId">The cluster id of its answer.</param>
+    public bool Accepts(EtcdEndpoint endpoint, ulong clusterId) => cluster.Accept(endpoint, clusterId);
 
     public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, options);
 

@@ -18,9 +18,18 @@ internal sealed partial class WatchDiagnosis(
     /// <summary>Whether a raft term is earlier than one known before. A grpc-proxy may leave it out.</summary>
     public static bool IsEarlier(ulong term, ulong known) => term != 0 && term < known;
 
-    /// <summary>Whether the answer comes from the cluster the watch belongs to; if not, the watch has to list again.</summary>
+    /// <summary>
+    /// Whether the answer comes from the cluster the watch belongs to; if not, the watch has to list again. Where only this endpoint belongs
+    /// to another cluster, the stream is opened elsewhere.
+    /// </summary>
     public bool IsSameCluster(WatchStream stream, WatchSubscription watch, ResponseHeader header)
     {
+        if (!connector.Accepts(stream.Call.Endpoint, header.ClusterId))
+        {
+            endStream(stream, StreamEnd.OtherCluster(stream.Endpoint, header.ClusterId));
+            return false;
+        }
+
         // A grpc-proxy may leave the id out.
         if (header.ClusterId == 0 || watch.ClusterId == 0 || header.ClusterId == watch.ClusterId)
         {
@@ -33,7 +42,7 @@ internal sealed partial class WatchDiagnosis(
 
     /// <summary>The events from where the watch stands were compacted.</summary>
     public void Compacted(WatchStream stream, WatchSubscription watch, long compactRevision) =>
-        ListAgain(stream, watch, StatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}");
+        ListAgain(stream, watch, StatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}", compactRevision);
 
     /// <summary>
     /// The server knows an older revision, or an earlier raft term, than the watch has seen: it is behind, or the cluster was restored from
@@ -52,7 +61,7 @@ internal sealed partial class WatchDiagnosis(
         watch.Refused();
         if (EtcdMessages.ReasonOf(reason) == EtcdErrorReason.PermissionDenied || EtcdMessages.IsTokenError(reason) || reason.Length == 0)
         {
-            _ = CheckPermissionAsync(stream, watch, reason);
+            _ = CheckPermissionAsync(stream, watch, watch.RequestedId, reason);
         }
         else
         {
@@ -129,12 +138,13 @@ internal sealed partial class WatchDiagnosis(
         });
     }
 
-    private async Task CheckPermissionAsync(WatchStream stream, WatchSubscription watch, string reason)
+    private async Task CheckPermissionAsync(WatchStream stream, WatchSubscription watch, long opening, string reason)
     {
         var (_, refusal) = await Task.Run(() => connector.ProbeAsync(watch.Range, shutdown)).ConfigureAwait(false);
         loop.Post(() =>
         {
-            if (watch.Phase != WatchPhase.Checking)
+            // On another stream it may have been refused again, which is checked again.
+            if (watch.Phase != WatchPhase.Checking || watch.RequestedId != opening)
             {
                 return;
             }
@@ -156,11 +166,11 @@ internal sealed partial class WatchDiagnosis(
         ListAgain(stream, watch, StatusCode.OutOfRange, what);
     }
 
-    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string what)
+    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string what, long compactRevision = 0)
     {
         var error = Error(stream, code, what);
         Log.ListAgain(logger, watch.Prefix, error.Message);
-        watch.ListAgain(error);
+        watch.ListAgain(error, compactRevision);
     }
 
     private void Reject(WatchStream stream, WatchSubscription watch, EtcdException error)

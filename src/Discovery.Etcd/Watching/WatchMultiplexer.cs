@@ -28,7 +28,6 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     private WatchStream? _stream;
     private ITimer? _ticks;
     private EtcdEndpoint? _lastEndpoint;
-    private EtcdEndpoint? _nextEndpoint;
     private bool _isOpening;
     private bool _isClosed;
 
@@ -49,9 +48,12 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
 
     /// <summary>Starts a watch.</summary>
     /// <exception cref="ObjectDisposedException">The client was disposed.</exception>
-    public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId)
+    public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId) => Add(new WatchTarget(name, range), startRevision, clusterId);
+
+    /// <inheritdoc cref="Add(string, KeyRange, long, ulong)" />
+    public EtcdWatch Add(WatchTarget target, long startRevision, ulong clusterId)
     {
-        var watch = new WatchSubscription(name, range, startRevision, clusterId, _unread);
+        var watch = new WatchSubscription(target, startRevision, clusterId, _unread);
         ObjectDisposedException.ThrowIf(!_loop.Post(() => Added(watch)), typeof(EtcdClient));
         return new EtcdWatch(this, watch);
     }
@@ -148,7 +150,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             var token = await _connector.GetTokenAsync(_shutdown.Token).ConfigureAwait(false);
             _loop.Post(() => Open(token));
         }
-        catch (OperationCanceledException) when (_shutdown.IsCancellationRequested)
+        catch (Exception) when (_shutdown.IsCancellationRequested)
         {
             // The client was disposed.
         }
@@ -170,8 +172,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             return;
         }
 
-        _lastEndpoint = _nextEndpoint ?? _connector.Choose(_lastEndpoint);
-        _nextEndpoint = null;
+        _lastEndpoint = _connector.Choose();
         var stream = new WatchStream(_connector.Open(_lastEndpoint, token), _connector, _diagnosis, _policy.OpenLimit, _time);
         _stream = stream;
         foreach (var watch in _watches.Where(w => w.NeedsStream))
@@ -237,6 +238,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             if (IsSettled(stream))
             {
                 _policy.Settled();
+                stream.Call.Endpoint.StreamHealth.Succeeded();
                 _outage.Over(stream.Endpoint, stream.OpenedAt!.Value);
             }
 
@@ -251,33 +253,20 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     // Ends a stream that has lived long enough, or whose token is stale, so that another one begins. Nobody is told.
     private void ReplaceOld(WatchStream stream)
     {
-        if (!stream.IsOld)
-        {
-            return;
-        }
-
-        if (stream.HasStaleToken)
+        if (stream is { IsOld: true, HasStaleToken: true })
         {
             // Where nobody else renewed the token meanwhile, this does.
             _connector.InvalidateToken(stream.Call.Token);
             End(stream, StreamEnd.Planned("its token is not valid any more"));
-            return;
         }
-
-        var endpoint = _connector.ChooseAtRandom(stream.Call.Endpoint);
-        if (endpoint != stream.Call.Endpoint)
+        else if (_connector.IsReturnDue(stream.Call.Endpoint))
         {
-            _nextEndpoint = endpoint;
-            End(stream, StreamEnd.Planned("streams are spread over the endpoints"));
+            End(stream, StreamEnd.Planned("it returns to the endpoint that it fled from"));
         }
-        else if (_connector.HasOneEndpoint)
+        else if (stream.IsOld && _connector.HasOneEndpoint)
         {
             // Several members may stand behind it.
-            End(stream, StreamEnd.Planned("connections are spread over the members"), ConnectionOutcome.Replace);
-        }
-        else
-        {
-            stream.LiveOn();
+            End(stream, StreamEnd.Planned("connections are spread over the members"), replacesConnection: true);
         }
     }
 
@@ -290,9 +279,9 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         }
     }
 
-    private void End(WatchStream stream, StreamEnd end) => End(stream, end, ConnectionOutcome.Keep);
+    private void End(WatchStream stream, StreamEnd end) => End(stream, end, replacesConnection: false);
 
-    private void End(WatchStream stream, StreamEnd end, ConnectionOutcome outcome)
+    private void End(WatchStream stream, StreamEnd end, bool replacesConnection)
     {
         if (stream != _stream)
         {
@@ -302,23 +291,15 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         _stream = null;
         _ticks?.Dispose();
         _policy.Ended(end.Kind, IsSettled(stream));
-        if (end.Kind == StreamEndKind.Silent)
-        {
-            outcome = ConnectionOutcome.Silent;
-        }
-        else if (end.Kind == StreamEndKind.Unavailable && _connector.HasOneEndpoint && _policy.WantsFreshConnection)
-        {
-            outcome = ConnectionOutcome.Replace;
-        }
-
-        stream.Call.Close(outcome);
-        if (end.Kind == StreamEndKind.TokenInvalid)
+        var outcome = end.Kind == StreamEndKind.Silent ? CallOutcome.Silent : stream.OpenedAt is null ? CallOutcome.Unknown : CallOutcome.Answered;
+        stream.Close(outcome, replacesConnection || (_connector.HasOneEndpoint && _policy.WantsFreshConnection));
+        if (end.Kind == StreamEndKind.TokenInvalid || (end.Kind == StreamEndKind.Silent && _policy.WantsFreshToken))
         {
             _connector.InvalidateToken(stream.Call.Token);
         }
         else if (end.Kind != StreamEndKind.Planned)
         {
-            stream.Call.Endpoint.Failed();
+            stream.Call.Endpoint.StreamHealth.Failed();
         }
 
         if (end.Error is null)

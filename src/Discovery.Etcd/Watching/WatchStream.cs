@@ -1,4 +1,5 @@
 using Discovery.Etcd.Calls;
+using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
 
@@ -28,6 +29,7 @@ internal sealed class WatchStream
     private readonly List<WatchSubscription> _delayed = [];
     private PendingCreate? _pending;
     private bool _isProxied;
+    private bool _isClosed;
     private long _replaceAt;
     private long _latestRevision;
     private long _revisionBefore;
@@ -39,7 +41,7 @@ internal sealed class WatchStream
         _diagnosis = diagnosis;
         _watchdog = new StreamWatchdog(openLimit);
         _time = time;
-        LiveOn();
+        _replaceAt = After(Jitter.Spread(WatchTimings.Lifetime));
     }
 
     public WatchCall Call => _call;
@@ -54,9 +56,6 @@ internal sealed class WatchStream
 
     /// <summary>Whether it has lived long enough.</summary>
     public bool IsOld => _time.GetTimestamp() >= _replaceAt;
-
-    /// <summary>Gives it another lifetime.</summary>
-    public void LiveOn() => _replaceAt = After(Jitter.Spread(WatchTimings.Lifetime));
 
     /// <summary>Takes a watch that is to be created.</summary>
     public void Add(WatchSubscription watch)
@@ -81,11 +80,12 @@ internal sealed class WatchStream
             _delayed.RemoveAll(w => w.RetryAt <= now);
         }
 
-        while (_pending is null && _waiting.TryDequeue(out var watch))
+        // A stream that ended must take no watch any more: nobody would put it back.
+        while (!_isClosed && _pending is null && _waiting.TryDequeue(out var watch))
         {
             if (watch.Phase == WatchPhase.Waiting)
             {
-                watch.Creating(SendCreate(watch, watch.Range.Start, watch.Range.End, watch.Next));
+                watch.Creating(SendCreate(watch, watch.Target.CreateRequest(watch.Next)));
             }
         }
     }
@@ -138,6 +138,15 @@ internal sealed class WatchStream
 
         SendNext();
         return null;
+    }
+
+    /// <summary>Ends it. Its watches are another stream's from here on.</summary>
+    /// <param name="outcome">What it says of its connection.</param>
+    /// <param name="replacesConnection">Whether the next stream dials anew.</param>
+    public void Close(CallOutcome outcome, bool replacesConnection)
+    {
+        _isClosed = true;
+        _call.Close(outcome, replacesConnection);
     }
 
     private void HandleCreated(WatchResponse response)
@@ -207,11 +216,11 @@ internal sealed class WatchStream
         (_revisionBefore, _latestRevision) = (_latestRevision, _connector.LatestRevision);
         if (!_isProxied)
         {
-            SendCreate(null, Nothing, Nothing, revision: 0);
+            SendCreate(null, new WatchCreateRequest { Key = Nothing, RangeEnd = Nothing });
         }
         else if (_open.Values.FirstOrDefault() is { } watch)
         {
-            SendCreate(null, watch.Range.Start, watch.Range.End, watch.Next);
+            SendCreate(null, watch.Target.CreateRequest(watch.Next));
         }
     }
 
@@ -237,23 +246,15 @@ internal sealed class WatchStream
         }
     }
 
-    private long SendCreate(WatchSubscription? watch, ByteString start, ByteString end, long revision)
+    private long SendCreate(WatchSubscription? watch, WatchCreateRequest request)
     {
         var id = Interlocked.Increment(ref _lastId);
         _pending = new PendingCreate(watch);
         _watchdog.Asked();
-        _call.Send(new WatchRequest
-        {
-            CreateRequest = new WatchCreateRequest
-            {
-                Key = start,
-                RangeEnd = end,
-                StartRevision = revision,
-                WatchId = id,
-                ProgressNotify = true,
-                Fragment = true,
-            },
-        });
+        request.WatchId = id;
+        request.ProgressNotify = true;
+        request.Fragment = true;
+        _call.Send(new WatchRequest { CreateRequest = request });
         return id;
     }
 

@@ -19,8 +19,8 @@ internal static class WatchTimings
     public static readonly TimeSpan Outage = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// About how long a stream is kept. Streams flee from a member that is restarted and would stay where they fled to; re-opened at a random
-    /// endpoint they spread over all members again.
+    /// About how long a stream is kept at the only endpoint. Connections flee from a member that is restarted, and would stay where they fled
+    /// to; those to one address in front of several members spread over them again only when they are made anew.
     /// </summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
 

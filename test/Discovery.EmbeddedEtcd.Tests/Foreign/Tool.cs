@@ -17,6 +17,8 @@ internal static class Tool
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        // etcdctl warns of variables that start like its own and that it does not know.
+        start.Environment.Remove("ETCDCTL_BIN");
         foreach (var (name, value) in environment ?? new Dictionary<string, string>())
         {
             start.Environment[name] = value;

@@ -63,6 +63,19 @@ public sealed class TokenSourceTests
     }
 
     [Fact]
+    public async Task A_fetch_that_was_cancelled_is_not_remembered_for_ever()
+    {
+        var tokens = Create(() => _fetches == 1
+            ? Task.FromCanceled<AuthenticateResponse>(new CancellationToken(canceled: true))
+            : Task.FromResult(new AuthenticateResponse { Token = "t2" }));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tokens.GetAsync(default));
+
+        _clock.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal("t2", await tokens.GetAsync(default));
+    }
+
+    [Fact]
     public async Task A_cluster_without_authentication_needs_no_token()
     {
         var tokens = Create(() => Task.FromException<AuthenticateResponse>(

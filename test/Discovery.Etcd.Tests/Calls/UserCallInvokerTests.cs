@@ -245,14 +245,15 @@ public sealed class UserCallInvokerTests : IAsyncLifetime
             }
         });
         using var endpoint = new EtcdEndpoint(new Uri(_one.Endpoint), () => GrpcChannel.ForAddress(_one.Endpoint), TimeProvider.System);
-        using var pool = new EndpointPool([endpoint]);
+        using var pool = new EndpointPool([endpoint], TimeProvider.System);
         var options = new EtcdClientOptions();
         var tokens = new TokenSource(options, (_, _) => throw new InvalidOperationException(), TimeProvider.System);
-        var failover = new Failover(options, pool, TimeProvider.System, NullLogger.Instance, CancellationToken.None);
-        var invoker = new UserCallInvoker(failover, pool, tokens, TimeProvider.System);
+        var failover = new Failover(
+            options, pool, new ClusterIdentity(pool, TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+        var invoker = new UserCallInvoker(failover, tokens);
         var lane = kind == "unary" ? endpoint.Calls : endpoint.Streams;
         var connection = lane.Rent();
-        lane.Return(connection, silent: false);
+        lane.Return(connection, CallOutcome.Answered);
 
         if (kind == "unary")
         {

@@ -18,7 +18,7 @@ public sealed class EndpointPoolTests
     [Fact]
     public void A_failed_endpoint_is_left_alone_for_a_growing_while_and_then_tried_again()
     {
-        using var endpoint = Create(1).All[0];
+        var endpoint = new EndpointHealth(_clock);
         var pauses = new List<TimeSpan>();
         for (var i = 0; i < 12; i++)
         {
@@ -39,7 +39,7 @@ public sealed class EndpointPoolTests
     [Fact]
     public void Calls_that_fail_together_count_as_one_failure()
     {
-        using var endpoint = Create(1).All[0];
+        var endpoint = new EndpointHealth(_clock);
         for (var i = 0; i < 100; i++)
         {
             endpoint.Failed();
@@ -52,7 +52,7 @@ public sealed class EndpointPoolTests
     public void The_next_endpoint_is_used_while_one_is_left_alone_and_stays_in_use_afterwards()
     {
         using var pool = Create(3);
-        pool.Choose([]).Failed();
+        pool.Choose([]).CallHealth.Failed();
 
         Assert.Equal(pool.All[1], pool.Choose([]));
         _clock.Advance(TimeSpan.FromMinutes(1));
@@ -68,8 +68,8 @@ public sealed class EndpointPoolTests
             // The more failures, the longer the pause; jitter does not reach from one of these to the next.
             for (var i = 1; i <= failures; i++)
             {
-                _clock.Advance(pool.All[index].PauseLeft);
-                pool.All[index].Failed();
+                _clock.Advance(pool.All[index].CallHealth.PauseLeft);
+                pool.All[index].CallHealth.Failed();
             }
         }
 
@@ -79,7 +79,59 @@ public sealed class EndpointPoolTests
         Assert.NotNull(pool.Choose(pool.All));
     }
 
-    private EndpointPool Create(int count) => new(
-        [.. Enumerable.Range(1, count).Select(i => new EtcdEndpoint(new Uri($"http://m{i}:2379"), () => GrpcChannel.ForAddress("http://localhost"), _clock))],
-        start: 0);
+    [Fact]
+    public void A_client_returns_to_its_first_endpoint_some_time_later()
+    {
+        using var pool = Create(3);
+        pool.Choose([]).CallHealth.Failed();
+        pool.All[0].StreamHealth.Failed();
+        Assert.Equal((pool.All[1], pool.All[1]), (pool.Choose([]), pool.Choose([], CallKind.Stream)));
+
+        _clock.Advance(TimeSpan.FromMinutes(30));
+        Assert.Equal((pool.All[1], pool.All[1]), (pool.Choose([]), pool.Choose([], CallKind.Stream)));
+        Assert.False(pool.IsReturnDue(pool.All[1]));
+        _clock.Advance(TimeSpan.FromMinutes(30));
+        Assert.True(pool.IsReturnDue(pool.All[1]));
+        Assert.Equal((pool.All[0], pool.All[0]), (pool.Choose([]), pool.Choose([], CallKind.Stream)));
+        Assert.False(pool.IsReturnDue(pool.All[0]));
+    }
+
+    [Fact]
+    public void Clients_of_a_dead_member_spread_over_the_others_and_come_back()
+    {
+        var random = new Random(5);
+        var pools = Enumerable.Range(0, 300).Select(_ => Create(3, random)).ToList();
+        var before = Spread(pools);
+        Assert.All(before, share => Assert.InRange(share, 80, 120));
+        foreach (var pool in pools)
+        {
+            pool.All.First(e => e.Name == "http://m1:2379").StreamHealth.Failed();
+        }
+
+        var during = Spread(pools);
+        Assert.Equal(0, during[0]);
+        Assert.All(during[1..], share => Assert.InRange(share, 135, 165));
+        _clock.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(before, Spread(pools));
+
+        static int[] Spread(IEnumerable<EndpointPool> pools) =>
+            [.. pools.GroupBy(p => p.Choose([], CallKind.Stream).Name).ToDictionary(g => g.Key, g => g.Count()) is var counts
+                ? Enumerable.Range(1, 3).Select(i => counts.GetValueOrDefault($"http://m{i}:2379"))
+                : []];
+    }
+
+    [Fact]
+    public void Streams_and_calls_fail_apart()
+    {
+        using var pool = Create(2);
+        pool.All[0].StreamHealth.Failed();
+        pool.All[0].CallHealth.Succeeded();
+
+        Assert.Equal((pool.All[0], pool.All[1]), (pool.Choose([]), pool.Choose([], CallKind.Stream)));
+    }
+
+    private EndpointPool Create(int count, Random? random = null) => new(
+        Enumerable.Range(1, count).Select(i => new EtcdEndpoint(new Uri($"http://m{i}:2379"), () => GrpcChannel.ForAddress("http://localhost"), _clock)),
+        _clock,
+        random);
 }

@@ -1,9 +1,7 @@
 using System.Collections.Concurrent;
-using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
 using Discovery.Etcd.Watching;
 using Grpc.Core;
-using Grpc.Net.Client;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -68,19 +66,73 @@ public sealed class StreamLifeTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Streams_are_opened_at_random_endpoints_that_are_in_good_order()
+    public async Task A_stream_that_fled_returns_within_the_hour_and_nobody_notices()
     {
-        var endpoints = Enumerable.Range(1, 4)
-            .Select(i => new EtcdEndpoint(new Uri($"http://127.0.0.1:{i}"), () => GrpcChannel.ForAddress("http://127.0.0.1:1"), _clock)).ToList();
-        using var pool = new EndpointPool(endpoints);
-        var connector = new WatchConnector(new EtcdClientOptions(), pool, null!, null!, null!);
-        endpoints[1].Failed();
+        await using var other = await ScriptedServer.StartAsync();
+        var streams = new ConcurrentQueue<ScriptedServer>();
+        ScriptedServer? down = null;
+        var failing = new TaskCompletionSource();
+        foreach (var server in (ScriptedServer[])[_server, other])
+        {
+            server.On("Watch", http =>
+            {
+                streams.Enqueue(server);
+                _ = failing.Task.ContinueWith(_ => http.Abort(), TaskScheduler.Default);
+                return server == Volatile.Read(ref down) ? ScriptedServer.RefuseAsync(http, StatusCode.Unavailable, "etcdserver: no leader") : ServeQuietlyAsync(http);
+            });
+        }
 
-        var counts = Enumerable.Range(0, 900).Select(_ => connector.ChooseAtRandom(endpoints[0])).CountBy(e => e).ToDictionary();
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [_server.Endpoint, other.Endpoint], AttemptTimeout = TimeSpan.FromMinutes(1) }, _loggers, _clock);
+        await using var watch = client.Watch("quiet/", 11);
+        _ = FollowAsync(watch);
+        await LiveAsync(TimeSpan.FromSeconds(9));
+        var home = streams.Single();
+        Volatile.Write(ref down, home);
+        failing.SetResult();
+        failing = new TaskCompletionSource();
+        await PassTimeUntil(() => _updates.Count(u => u.Kind == EtcdWatchUpdateKind.Opened) == 2);
+        Volatile.Write(ref down, null);
+        var before = streams.Count;
+        Assert.NotSame(home, streams.Last());
 
-        Assert.False(counts.ContainsKey(endpoints[1]));
-        Assert.Equal(3, counts.Count);
-        Assert.All(counts.Values, c => Assert.InRange(c, 200, 400));
+        await LiveAsync(TimeSpan.FromMinutes(58));
+
+        Assert.Same(home, Assert.Single(streams.Skip(before)));
+        Assert.Equal(1, _updates.Count(u => u.Kind == EtcdWatchUpdateKind.Interrupted));
+        Assert.DoesNotContain(_log.Lines, l => !l.StartsWith("Debug: ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_stream_at_an_endpoint_of_another_cluster_goes_to_the_clients_own()
+    {
+        await using var other = await ScriptedServer.StartAsync();
+        foreach (var (server, cluster) in (ReadOnlySpan<(ScriptedServer, ulong)>)[(_server, 1UL), (other, 2UL)])
+        {
+            var header = new ResponseHeader { Revision = 10, ClusterId = cluster };
+            server.On("Range", () => new RangeResponse { Header = header });
+            server.On("Status", () => new StatusResponse { Header = header });
+            server.On("Watch", http => ScriptedWatch.ServeAsync(http, _ => { }, header));
+        }
+
+        for (var i = 0; i < 6; i++)
+        {
+            await using var client = new EtcdClient(
+                new EtcdClientOptions { Endpoints = [_server.Endpoint, other.Endpoint], AttemptTimeout = TimeSpan.FromMinutes(1) }, _loggers, _clock);
+            var listing = await client.ListAsync("a");
+            await using var watch = client.Watch("a", listing.Revision + 1, listing.ClusterId);
+            var kinds = new ConcurrentQueue<EtcdWatchUpdateKind>();
+            _ = Task.Run(async () =>
+            {
+                await foreach (var update in watch.ReadAllAsync())
+                {
+                    kinds.Enqueue(update.Kind);
+                }
+            });
+
+            await PassTimeUntil(() => kinds.Contains(EtcdWatchUpdateKind.Opened));
+            Assert.DoesNotContain(EtcdWatchUpdateKind.ListAgain, kinds);
+        }
     }
 
     [Fact]

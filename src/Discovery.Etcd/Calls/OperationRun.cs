@@ -1,0 +1,232 @@
+using Discovery.Etcd.Connections;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.Etcd.Calls;
+
+/// <summary>
+/// One operation under way. An attempt that fails is followed by another one, elsewhere. One that is not answered in time is not ended: etcd
+/// may be slow, and all it has done so far would be lost; a second one is made elsewhere, and the first good answer counts.
+/// </summary>
+internal sealed partial class OperationRun<T>(Failover failover, Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken total)
+    : IDisposable
+{
+    // Several, because each change of users or roles makes all tokens old; more than that is an error to report.
+    private const int MaxTokenRenewals = 3;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
+
+    private readonly AttemptHistory _history = new();
+    private readonly List<RunningAttempt> _running = [];
+    private readonly HedgePolicy _hedging = new(failover);
+    private readonly long _startedAt = failover.Time.GetTimestamp();
+    private int _renewals;
+    private TimeSpan _pause;
+    private EtcdEndpoint? _afterElection;
+
+    private IEnumerable<EtcdEndpoint> InFlight => _running.Select(r => r.Attempt.Endpoint);
+
+    /// <summary>What failed so far, and what is unanswered.</summary>
+    public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures() =>
+        [.. _history.Failures, .. _running.Where(r => r.Attempt.IsSilent).Select(r => (r.Attempt.Endpoint, Silence(r.Attempt)))];
+
+    /// <summary>Makes attempts until one is answered.</summary>
+    /// <exception cref="EtcdException">etcd refused, or an attempt failed that may not be repeated.</exception>
+    /// <exception cref="OperationCanceledException">The time is up.</exception>
+    public async Task<T> RunAsync()
+    {
+        while (true)
+        {
+            total.ThrowIfCancellationRequested();
+            if (_running.Count < _hedging.Allowed && _pause == TimeSpan.Zero)
+            {
+                await StartAsync().ConfigureAwait(false);
+            }
+
+            await WaitAsync().ConfigureAwait(false);
+            if (_running.Find(r => r.Task.IsCompleted) is { } ended)
+            {
+                _running.Remove(ended);
+                if (await TryEndAsync(ended).ConfigureAwait(false) is (true, var result))
+                {
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// <summary>Ends what is still running.</summary>
+    public void Dispose() => _running.ForEach(r => r.Abandon(TimeSpan.Zero));
+
+    private async Task StartAsync()
+    {
+        var token = operation.Tokens is null ? null : await operation.Tokens.GetAsync(total).ConfigureAwait(false);
+        var endpoint = _afterElection ?? Choose();
+        var limit = operation.IsRepeatable ? failover.Options.AttemptTimeout : TimeSpan.MaxValue;
+        var attempt = new Attempt(endpoint, token, limit, failover.Time, total)
+        {
+            UsesSecondConnection = _afterElection is null && InFlight.Contains(endpoint),
+        };
+        _afterElection = null;
+        _running.Add(new RunningAttempt(attempt, AttemptAsync(attempt), failover.Pool.Term));
+    }
+
+    private EtcdEndpoint Choose() =>
+        _running.Count == 0 && operation.Preferred?.Invoke() is { } preferred
+            ? preferred
+            : failover.Pool.Choose([.. _history.Tried, .. InFlight], operation.Kind);
+
+    private async Task<T> AttemptAsync(Attempt attempt)
+    {
+        await failover.ClusterCheck.BeforeAsync(attempt).ConfigureAwait(false);
+        var result = await runAsync(attempt).ConfigureAwait(false);
+        failover.ClusterCheck.After(attempt);
+        return result;
+    }
+
+    // Until an attempt ends, or it is time to make another one.
+    private async Task WaitAsync()
+    {
+        if (_running.Exists(r => r.Task.IsCompleted))
+        {
+            return;
+        }
+
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(total);
+        List<Task> awaited = [.. _running.Select(r => r.Task)];
+        if (_hedging.IsOverdue)
+        {
+            awaited.Add(failover.Budget.Changed.Next);
+            awaited.Add(failover.Elections.Answered.Next);
+        }
+
+        var wait = _pause > TimeSpan.Zero ? _pause : operation.IsRepeatable ? _hedging.NextLook(_running) : Timeout.InfiniteTimeSpan;
+        var timer = Task.Delay(wait, failover.Time, enough.Token);
+        awaited.Add(timer);
+        var first = await Task.WhenAny(awaited).ConfigureAwait(false);
+        enough.Cancel();
+        total.ThrowIfCancellationRequested();
+        if (_pause > TimeSpan.Zero)
+        {
+            _pause = first == timer ? TimeSpan.Zero : _pause;
+        }
+        else if (!_running.Exists(r => r.Task == first))
+        {
+            Hedge();
+        }
+    }
+
+    private void Hedge()
+    {
+        foreach (var running in _running.Where(r => r.IsNewlySilent()))
+        {
+            // Others are not to wait for it too. When it answers in the end, it is in good order again.
+            running.Attempt.Endpoint.HealthOf(operation.Kind).Failed();
+            Log.Unanswered(failover.Logger, operation.Name, running.Attempt.Endpoint.Name, running.Attempt.Elapsed.TotalSeconds);
+        }
+
+        _afterElection = _hedging.Look(_running)?.Attempt.Endpoint;
+    }
+
+    private async ValueTask<(bool, T)> TryEndAsync(RunningAttempt ended)
+    {
+        using var attempt = ended.Attempt;
+        var endpoint = attempt.Endpoint;
+        var health = endpoint.HealthOf(operation.Kind);
+        try
+        {
+            var result = await ((Task<T>)ended.Task).ConfigureAwait(false);
+            health.Succeeded();
+            Won(ended);
+            return (true, result);
+        }
+        catch (CallFailedException e) when (e.WantsNewToken && operation.Tokens is { IsEnabled: true } tokens && _renewals < MaxTokenRenewals)
+        {
+            _renewals++;
+            tokens.Invalidate(attempt.Token);
+        }
+        catch (CallFailedException e) when (e.Kind == CallFailureKind.Planned)
+        {
+            // Ended by us, to be opened again: nobody's fault.
+        }
+        catch (CallFailedException e) when (e.IsTransient)
+        {
+            Failed(endpoint, health, e);
+            if (!MayRepeat(e))
+            {
+                throw EtcdErrors.NotRepeated(operation.Name, endpoint.Name, e);
+            }
+        }
+        catch (CallFailedException e)
+        {
+            health.Succeeded();
+            throw EtcdErrors.Refused(operation.Name, endpoint.Name, e, failover.Options);
+        }
+
+        return default;
+    }
+
+    private void Won(RunningAttempt winner)
+    {
+        failover.Budget.Succeeded(isHedgeWon: _running.Exists(r => r.Number < winner.Number));
+
+        // Who had clearly more time than the winner needed is silent, and not only slow.
+        _running.ForEach(r => r.Abandon(winner.Attempt.Elapsed));
+        _running.Clear();
+    }
+
+    private void Failed(EtcdEndpoint endpoint, EndpointHealth health, CallFailedException failure)
+    {
+        health.Failed();
+        Log.AttemptFailed(failover.Logger, operation.Name, endpoint.Name, failure.Detail);
+        if (failure is { Kind: CallFailureKind.Status, Code: StatusCode.Unavailable } && failover.Pool.All.Count == 1)
+        {
+            DialAnew(endpoint, health.Refused(), failure);
+        }
+
+        _history.Add(endpoint, failure);
+        if (failover.Pool.AreAllAmong([.. _history.Tried, .. InFlight]))
+        {
+            _history.EndRound();
+            _pause = Jitter.Spread(Jitter.Grow(FirstPause, _history.Rounds, LongestPause));
+        }
+    }
+
+    // The member at the other end of the connection cannot serve, being a learner or cut off, and will not soon; another one may stand
+    // behind the same address. With every doubling of the refusals, so that an outage does not become a storm of connections.
+    private void DialAnew(EtcdEndpoint endpoint, int refusals, CallFailedException failure)
+    {
+        if (refusals < 2 || !(int.IsPow2(refusals) || refusals % 32 == 0))
+        {
+            return;
+        }
+
+        endpoint.ConnectionOf(operation.Kind).Replace();
+        if (refusals == 2)
+        {
+            Log.OneAddress(failover.Logger, endpoint.Name, failure.Detail);
+        }
+    }
+
+    // What is not safe to be sent twice is tried again only while it was surely not carried out, and not for ever.
+    private bool MayRepeat(CallFailedException failure) =>
+        operation.IsRepeatable
+        || (failure.Kind is (CallFailureKind.NotConnected or CallFailureKind.OtherCluster)
+            && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
+
+    private static CallFailedException Silence(Attempt attempt) => CallFailedException.Silent($"no answer within {attempt.Elapsed.TotalSeconds:0.###} s");
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Debug, "{Operation} failed at {Endpoint}: {Reason}")]
+        public static partial void AttemptFailed(ILogger logger, string operation, string endpoint, string reason);
+
+        [LoggerMessage(2, LogLevel.Debug, "{Operation} at {Endpoint} has not been answered for {Seconds} s.")]
+        public static partial void Unanswered(ILogger logger, string operation, string endpoint, double seconds);
+
+        [LoggerMessage(3, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
+            + "an address in front of several members, it hides them from the client: name the members' own URLs in Etcd:Endpoints.")]
+        public static partial void OneAddress(ILogger logger, string endpoint, string reason);
+    }
+}

@@ -1,0 +1,87 @@
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.Etcd.Connections;
+
+/// <summary>
+/// Which cluster the client belongs to: that of the first endpoint that answered. Endpoints of another one are not used; mixed clusters would
+/// give a lease here and its keys there.
+/// </summary>
+internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider time, ILogger logger)
+{
+    // A person may have corrected it: by moving the member, for the settings are read once.
+    private static readonly TimeSpan RecheckAfter = TimeSpan.FromMinutes(1);
+
+    private readonly Lock _gate = new();
+    private readonly HashSet<(EtcdEndpoint, ulong)> _reported = [];
+    private EtcdEndpoint? _first;
+    private ulong _id;
+
+    /// <summary>Whether an endpoint is to be asked for its cluster before anything is done there.</summary>
+    public bool IsUnknown(EtcdEndpoint endpoint)
+    {
+        lock (_gate)
+        {
+            return _id != 0 && endpoint.Cluster.Id != _id;
+        }
+    }
+
+    /// <summary>Takes in the cluster id of an endpoint's answer.</summary>
+    /// <param name="endpoint">The endpoint.</param>
+    /// <param name="id">The id; 0 where a proxy left it out.</param>
+    /// <returns>Whether it is the client's cluster.</returns>
+    public bool Accept(EtcdEndpoint endpoint, ulong id)
+    {
+        lock (_gate)
+        {
+            if (id == 0 || id == endpoint.Cluster.Id && id == _id)
+            {
+                return true;
+            }
+
+            if (_id == 0 || id == _id)
+            {
+                _first ??= endpoint;
+                _id = id;
+                endpoint.Cluster.Belongs(id);
+                return true;
+            }
+
+            if (endpoint.Cluster.Id == _id)
+            {
+                // It belonged to our cluster and belongs to another one now: the cluster was replaced. The others have to show where they belong.
+                if (_reported.Add((endpoint, id)))
+                {
+                    Log.Replaced(logger, endpoint.Name, _id, id);
+                }
+
+                foreach (var other in pool.All)
+                {
+                    other.Cluster.Forget();
+                }
+
+                (_first, _id) = (endpoint, id);
+                endpoint.Cluster.Belongs(id);
+                return true;
+            }
+
+            endpoint.Cluster.BelongsElsewhere(id, time.GetTimestamp() + (long)(RecheckAfter.TotalSeconds * time.TimestampFrequency));
+            if (_reported.Add((endpoint, id)))
+            {
+                Log.Mixed(logger, _first!.Name, _id, endpoint.Name, id);
+            }
+
+            return false;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Error, "The endpoints of Etcd:Endpoints belong to different clusters: {First} to cluster {FirstId:x}, {Other} to "
+            + "cluster {OtherId:x}, which is not used. A variable such as Etcd__Endpoints__0 replaces one entry of a list from appsettings.json and "
+            + "leaves the others; to replace the whole list, set Etcd__Endpoints to one text with all URLs, separated by commas.")]
+        public static partial void Mixed(ILogger logger, string first, ulong firstId, string other, ulong otherId);
+
+        [LoggerMessage(2, LogLevel.Warning, "Another cluster answers at {Endpoint}: it was {FormerId:x} and is {Id:x}.")]
+        public static partial void Replaced(ILogger logger, string endpoint, ulong formerId, ulong id);
+    }
+}

@@ -1,0 +1,72 @@
+namespace Discovery.Etcd.Connections;
+
+/// <summary>How an endpoint fared lately with one kind of call, and how long it is left alone for it.</summary>
+internal sealed class EndpointHealth(TimeProvider time)
+{
+    // A failed endpoint is left alone for 250 ms, then ever longer, up to 15 s: short enough to find a restarted member
+    // soon, long enough not to spend an attempt's limit on a dead one at each call.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+
+    private readonly Lock _gate = new();
+    private int _failures;
+    private int _refusals;
+    private long _failedAt;
+    private TimeSpan _pause;
+
+    /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
+    public TimeSpan PauseLeft
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_failures == 0)
+                {
+                    return TimeSpan.Zero;
+                }
+
+                var left = _pause - time.GetElapsedTime(_failedAt);
+                return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <summary>It answered.</summary>
+    public void Succeeded()
+    {
+        lock (_gate)
+        {
+            _failures = 0;
+            _refusals = 0;
+        }
+    }
+
+    /// <summary>It did not answer, or not as a working member does.</summary>
+    public void Failed()
+    {
+        lock (_gate)
+        {
+            // Calls that run together fail together: that is one failure, not several.
+            var since = time.GetElapsedTime(_failedAt);
+            if (_failures > 0 && since < _pause)
+            {
+                return;
+            }
+
+            _failures = Math.Min(_failures + 1, 16);
+            _failedAt = time.GetTimestamp();
+            _pause = Jitter.Spread(Jitter.Grow(FirstPause, _failures, LongestPause));
+        }
+    }
+
+    /// <summary>The member at the other end answered that it cannot serve now.</summary>
+    /// <returns>How many times in a row.</returns>
+    public int Refused()
+    {
+        lock (_gate)
+        {
+            return ++_refusals;
+        }
+    }
+}

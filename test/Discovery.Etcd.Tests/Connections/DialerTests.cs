@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Sockets;
+using Discovery.Etcd.Connections;
+
+namespace Discovery.Etcd.Tests.Connections;
+
+public sealed class DialerTests : IDisposable
+{
+    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly List<string> _resolved = [];
+
+    public DialerTests()
+    {
+        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _listener.Listen();
+    }
+
+    private int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
+
+    public void Dispose() => _listener.Dispose();
+
+    [Theory]
+    [InlineData("127.0.0.2", "127.0.0.1")]
+    [InlineData("127.0.0.1", "127.0.0.2")]
+    public async Task A_dead_address_of_a_name_costs_a_moment(params string[] addresses)
+    {
+        using var dead = new DeadEnd(new IPEndPoint(IPAddress.Parse("127.0.0.2"), Port));
+
+        using var socket = await ConnectAsync(addresses);
+
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, Port), socket.RemoteEndPoint);
+        Assert.Equal(["etcd"], _resolved);
+    }
+
+    [Fact]
+    public async Task An_address_that_refuses_is_followed_by_the_next_one_at_once()
+    {
+        var clock = new FakeTimeProvider();
+
+        using var socket = await ConnectAsync(["127.0.0.3", "127.0.0.4", "127.0.0.1"], clock);
+
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, Port), socket.RemoteEndPoint);
+    }
+
+    [Fact]
+    public async Task The_families_take_turns()
+    {
+        // Nothing listens at the discard prefix; whether it is refused or unreachable, the next one is of the other family.
+        using var socket = await ConnectAsync(["100::1", "100::2", "100::3", "100::4", "100::5", "127.0.0.1"], new FakeTimeProvider(), TimeSpan.FromSeconds(20));
+
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, Port), socket.RemoteEndPoint);
+    }
+
+    [Fact]
+    public async Task Without_an_address_that_answers_the_failure_is_that_of_the_last_one()
+    {
+        var error = await Assert.ThrowsAsync<SocketException>(() => ConnectAsync(["127.0.0.3", "127.0.0.4"]));
+        Assert.Equal(SocketError.ConnectionRefused, error.SocketErrorCode);
+        Assert.Equal(SocketError.HostNotFound, (await Assert.ThrowsAsync<SocketException>(() => ConnectAsync([]))).SocketErrorCode);
+    }
+
+    [Fact]
+    public async Task An_address_is_not_resolved()
+    {
+        using var socket = await new Dialer((_, _) => throw new InvalidOperationException(), TimeProvider.System)
+            .ConnectAsync(new DnsEndPoint("127.0.0.1", Port), CancellationToken.None);
+
+        Assert.True(socket.Connected);
+    }
+
+    [Fact]
+    public async Task The_caller_ends_it()
+    {
+        using var dead = new DeadEnd(new IPEndPoint(IPAddress.Parse("127.0.0.2"), Port));
+        using var cancelled = new CancellationTokenSource();
+        var connecting = new Dialer((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2")]), TimeProvider.System)
+            .ConnectAsync(new DnsEndPoint("etcd", Port), cancelled.Token);
+
+        await cancelled.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+    }
+
+    private async Task<Socket> ConnectAsync(string[] addresses, TimeProvider? clock = null, TimeSpan? limit = null)
+    {
+        var dialer = new Dialer(
+            (name, _) =>
+            {
+                _resolved.Add(name);
+                return Task.FromResult<IPAddress[]>([.. addresses.Select(IPAddress.Parse)]);
+            },
+            clock ?? TimeProvider.System);
+        var connecting = dialer.ConnectAsync(new DnsEndPoint("etcd", Port), CancellationToken.None);
+        if (clock is FakeTimeProvider fake && limit is not null)
+        {
+            await Eventually.IsTrue(() =>
+            {
+                fake.Advance(TimeSpan.FromMilliseconds(200));
+                return connecting.IsCompleted;
+            });
+        }
+
+        return await connecting.WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    /// <summary>Listens, and lets connections wait for ever: its queue is full and nobody takes from it.</summary>
+    private sealed class DeadEnd : IDisposable
+    {
+        private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        private readonly List<Socket> _waiting = [];
+
+        public DeadEnd(IPEndPoint address)
+        {
+            _socket.Bind(address);
+            _socket.Listen(0);
+            Task connecting;
+            do
+            {
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                _waiting.Add(socket);
+                connecting = socket.ConnectAsync(address);
+            }
+            while (connecting.Wait(TimeSpan.FromMilliseconds(500)));
+            _ = connecting.ContinueWith(static t => _ = t.Exception, TaskScheduler.Default);
+        }
+
+        public void Dispose()
+        {
+            _waiting.ForEach(w => w.Dispose());
+            _socket.Dispose();
+        }
+    }
+}
