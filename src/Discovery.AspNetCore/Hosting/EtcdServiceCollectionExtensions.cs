@@ -105,7 +105,9 @@ public static class EtcdServiceCollectionExtensions
     {
         _ = EtcdUse.Of(services);
         services.AddLogging();
-        services.TryAddSingleton(TimeProvider.System);
+
+        // An application's own clock may stand still or travel, in a test or in staging; leases and timeouts must not follow it unasked.
+        services.TryAddKeyedSingleton(EtcdServiceKeys.TimeProvider, TimeProvider.System);
 
         // A bare service collection, as in a tool or a test, has no configuration; code then sets everything.
         services.TryAddSingleton<IConfiguration>(static _ => new ConfigurationBuilder().Build());
@@ -115,7 +117,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(static s => new EtcdClient(
             s.GetRequiredService<IOptions<EtcdClientOptions>>().Value,
             s.GetRequiredService<ILoggerFactory>(),
-            s.GetRequiredService<TimeProvider>()));
+            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider)));
         services.TryAddSingleton<LayoutCatalog>();
     }
 

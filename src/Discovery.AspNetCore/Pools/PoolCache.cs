@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -12,7 +13,7 @@ internal sealed class PoolCache(
     IServiceDirectory directory,
     PolicyCatalog policies,
     IOptionsMonitor<EtcdDiscoveryOptions> options,
-    TimeProvider time,
+    [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     ILoggerFactory loggers) : IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);

@@ -1,6 +1,7 @@
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -18,7 +19,7 @@ internal sealed partial class RegistrationService(
     RegistrationPlanner planner,
     LayoutCatalog layouts,
     HealthMonitor health,
-    TimeProvider time,
+    [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     ILogger<IServiceRegistration> logger,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {

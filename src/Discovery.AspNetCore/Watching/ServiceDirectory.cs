@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Discovery.AspNetCore.Layouts;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -22,7 +23,7 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         IServiceSource source,
         IOptionsMonitor<EtcdDiscoveryOptions> options,
         LayoutCatalog layouts,
-        TimeProvider time,
+        [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
         ILogger<IServiceDirectory> logger)
     {
         _source = source;

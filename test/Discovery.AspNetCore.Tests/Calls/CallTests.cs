@@ -159,7 +159,7 @@ public sealed class CallTests
     {
         var more = new TaskCompletionSource();
         var clock = new FakeTimeProvider();
-        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddSingleton<TimeProvider>(s, clock));
+        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddKeyedSingleton<TimeProvider>(s, EtcdServiceKeys.TimeProvider, clock));
         var leaver = await harness.StartServerAsync(async c =>
         {
             await c.Response.WriteAsync("first ");
