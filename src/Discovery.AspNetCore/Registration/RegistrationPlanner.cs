@@ -13,7 +13,7 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed partial class RegistrationPlanner(
     IServiceProvider services,
     IConfiguration configuration,
-    EtcdClient client,
+    Lazy<EtcdClient> client,
     LocalAddresses addresses,
     ILogger<IServiceRegistration> logger)
 {
@@ -40,7 +40,7 @@ internal sealed partial class RegistrationPlanner(
         }
 
         var bound = BoundAddresses();
-        var resolver = new EndpointResolver(addresses, client.Endpoints, new EndpointNames(configuration), _problems);
+        var resolver = new EndpointResolver(addresses, client.Value.Endpoints, new EndpointNames(configuration), _problems);
         DesiredRegistration desired;
         try
         {

@@ -13,7 +13,7 @@ namespace Discovery.AspNetCore.Registration;
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
 internal sealed partial class RegistrationService(
-    EtcdClient client,
+    Lazy<EtcdClient> client,
     IOptions<EtcdClientOptions> clientOptions,
     RegistrationSettings settings,
     RegistrationPlanner planner,
@@ -35,10 +35,15 @@ internal sealed partial class RegistrationService(
     private volatile Registrar? _registrar;
     private IDisposable? _reload;
     private Task _background = Task.CompletedTask;
+    private volatile bool _isWithoutEtcd;
     private int _disposed;
 
     public ServiceRegistrationStatus Status
-        => _registrar?.Status ?? new ServiceRegistrationStatus { State = ServiceRegistrationState.NotStarted, InstanceId = "" };
+        => _registrar?.Status ?? new ServiceRegistrationStatus
+        {
+            State = _isWithoutEtcd ? ServiceRegistrationState.Disabled : ServiceRegistrationState.NotStarted,
+            InstanceId = "",
+        };
 
     public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default)
     {
@@ -115,6 +120,14 @@ internal sealed partial class RegistrationService(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
+        if (!options.Enabled && clientOptions.Value.Endpoints.Count == 0)
+        {
+            // There is no etcd that it could be switched on with while the application runs.
+            _isWithoutEtcd = true;
+            Log.SwitchedOff(logger);
+            return;
+        }
+
         var desired = await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
         Announce(desired);
 
@@ -122,7 +135,7 @@ internal sealed partial class RegistrationService(
         _overrides.IsUnhealthy = options.Enabled
             ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
             : health.HasChecks(options.Health);
-        var registrar = new Registrar(client, desired, layouts, InstanceIdGenerator.Get(options), _overrides, time, logger);
+        var registrar = new Registrar(client.Value, desired, layouts, InstanceIdGenerator.Get(options), _overrides, time, logger);
         _registrar = registrar;
         _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
         await registrar.ReconcileAsync().ConfigureAwait(false);
@@ -170,7 +183,7 @@ internal sealed partial class RegistrationService(
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
-                await client.GetStatusAsync(either.Token).ConfigureAwait(false);
+                await client.Value.GetStatusAsync(either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -184,7 +197,7 @@ internal sealed partial class RegistrationService(
                     cause);
             }
 
-            Log.KeepsTrying(logger, string.Join(", ", client.Endpoints), cause.Message);
+            Log.KeepsTrying(logger, string.Join(", ", client.Value.Endpoints), cause.Message);
         }
     }
 
@@ -199,7 +212,7 @@ internal sealed partial class RegistrationService(
         try
         {
             await registrar.FlushAsync(_stop.Token).ConfigureAwait(false);
-            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token).ConfigureAwait(false);
+            await DuplicateIdCheck.RunAsync(client.Value, registrar, time, _stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
