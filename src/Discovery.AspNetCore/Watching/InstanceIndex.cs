@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Watching;
@@ -90,7 +91,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         {
             // The layout may be the application's own. Its fault costs this record only.
             instance = null;
-            problem = $"the layout {layout.Name} failed: {e.Message}";
+            problem = $"the layout {layout.Name} failed: {ForeignText.Show(e.Message)}";
             return false;
         }
     }

@@ -1,3 +1,5 @@
+using System.Text;
+using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -12,6 +14,8 @@ internal sealed partial class ServiceState(
 {
     /// <summary>How many keys that are no instances are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedKeys = 100;
+
+    private const int MaxProblemLength = 200;
 
     private readonly InstanceIndex _index = new(serviceName, layout);
     private readonly HeldInstances _held = new(holdDuration, time);
@@ -60,7 +64,7 @@ internal sealed partial class ServiceState(
         ClusterId = listing.ClusterId;
         Interlocked.Exchange(ref _revision, listing.Revision);
         Volatile.Write(ref _skipped, _index.Skipped);
-        if (feed.Current is null || !ReferenceEquals(before, _index.Instances))
+        if (feed.Current is not { } current || !ReferenceEquals(before, _index.Instances) || IsUnconfirmed(current.Reason))
         {
             Publish(reason);
         }
@@ -113,15 +117,28 @@ internal sealed partial class ServiceState(
         }
     }
 
+    /// <summary>Whether what was published did not come from the cluster, which a list of the same content makes it do.</summary>
+    private static bool IsUnconfirmed(ServiceChangeReason reason)
+        => reason is ServiceChangeReason.ReadFromDisk or ServiceChangeReason.ListedWithoutQuorum;
+
     /// <summary>Whether etcd's history goes on from what was known, as far as can be told. A proxy may leave the cluster's id out.</summary>
     private bool Continues(EtcdListing listing)
         => listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
 
     private void LogIfSkipped(EtcdKeyValue record, string? problem)
     {
-        if (problem is not null && _loggedKeys.Count < MaxLoggedKeys && _loggedKeys.Add(record.Key))
+        if (problem is null || _loggedKeys.Count >= MaxLoggedKeys || !_loggedKeys.Add(record.Key))
         {
-            Log.RecordSkipped(logger, record.Key, problem);
+            return;
+        }
+
+        // A layout may be the application's own, and its words may quote the record.
+        Log.RecordSkipped(
+            logger, ForeignText.Show(record.Key), ForeignText.Show(problem, MaxProblemLength),
+            ForeignText.Show(Encoding.UTF8.GetString(record.Value.Span[..Math.Min(record.Value.Length, MaxProblemLength)])));
+        if (_loggedKeys.Count == MaxLoggedKeys)
+        {
+            Log.MoreSkipped(logger, MaxLoggedKeys, ForeignText.Show(serviceName));
         }
     }
 
@@ -167,8 +184,12 @@ internal sealed partial class ServiceState(
         [LoggerMessage(2101, LogLevel.Debug, "Service '{Service}' has {Count} instances at revision {Revision} ({Reason}).")]
         public static partial void Published(ILogger logger, string service, int count, long revision, ServiceChangeReason reason);
 
-        [LoggerMessage(2102, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}.")]
-        public static partial void RecordSkipped(ILogger logger, string key, string problem);
+        [LoggerMessage(2102, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}. Its value begins: {Value}")]
+        public static partial void RecordSkipped(ILogger logger, string key, string problem, string value);
+
+        [LoggerMessage(2107, LogLevel.Warning, "{Count} records that are no instances were logged for service '{Service}'; others are only counted "
+            + "(IServiceDirectory.GetStatus, SkippedRecords).")]
+        public static partial void MoreSkipped(ILogger logger, int count, string service);
 
         [LoggerMessage(EventId = 2103, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
             + "are left). They are still called for up to {Duration}: check what happened to their keys and leases.")]

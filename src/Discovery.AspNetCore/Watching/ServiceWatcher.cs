@@ -1,3 +1,4 @@
+using System.Globalization;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -121,6 +122,10 @@ internal sealed partial class ServiceWatcher : IWatchedService
         _stop.Dispose();
     }
 
+    private static string Describe(TimeSpan age) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{(age.TotalDays >= 2 ? $"{age.TotalDays:0} days" : age.TotalHours >= 2 ? $"{age.TotalHours:0} h" : $"{age.TotalMinutes:0} min")}");
+
     private static TimeSpan? Shorter(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
 
     private async Task RunAsync(CancellationToken stop)
@@ -177,9 +182,10 @@ internal sealed partial class ServiceWatcher : IWatchedService
             Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError);
             Apply(own, ServiceChangeReason.ListedWithoutQuorum);
         }
-        else if (_file is not null && _file.TryRead(out var saved))
+        else if (_file is not null && _file.TryRead(out var saved, out var writtenAt))
         {
-            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, "the snapshot on disk", _lastError);
+            var origin = writtenAt is { } at ? $"the snapshot on disk, which is {Describe(_time.GetUtcNow() - at)} old" : "the snapshot on disk";
+            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, origin, _lastError);
             _state.Apply(saved, ServiceChangeReason.ReadFromDisk);
             _saved = Feed.Current;
         }

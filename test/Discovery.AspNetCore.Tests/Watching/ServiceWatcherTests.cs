@@ -198,6 +198,46 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_hostile_record_gets_one_short_line_and_a_prefix_full_of_them_a_summary()
+    {
+        _etcd.Put("services/svc/a\nb", Encoding.UTF8.GetBytes($$"""{"Addr":"{{new string('x', 1_000_000)}}"}"""));
+        _etcd.Put("services/svc/c", Encoding.UTF8.GetBytes("""{"Addr":"x\nwarn: forged"}"""));
+        for (var i = 0; i < 150; i++)
+        {
+            _etcd.Put($"services/svc/bad{i}", [(byte)'\n', 0xff]);
+        }
+
+        var watcher = Watch();
+        await Eventually.IsTrue(() => watcher.Status.SkippedRecords == 152);
+
+        var lines = _log.At(LogLevel.Warning).ToList();
+        Assert.Equal(101, lines.Count);
+        Assert.All(lines, static l => Assert.InRange(l.Length, 1, 500));
+        Assert.DoesNotContain(lines, static l => l.Contains('\n', StringComparison.Ordinal));
+        Assert.Contains(lines, static l => l.Contains("services/svc/a\\u000ab", StringComparison.Ordinal));
+        Assert.Single(lines, static l => l.Contains("others are only counted", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_was_read_from_disk_is_published_again_when_the_cluster_confirms_it()
+    {
+        Put("10.0.0.1:80");
+        var first = Watch();
+        await Eventually.IsTrue(() => first.Status.IsConnected);
+        await first.DisposeAsync();
+        _etcd.IsDown = true;
+        var second = Watch();
+        await AdvanceUntilAsync(() => second.Feed.Current is not null);
+        Assert.Equal(ServiceChangeReason.ReadFromDisk, second.Feed.Current!.Reason);
+        Assert.True(_log.Has(LogLevel.Warning, "the snapshot on disk, which is 0 min old"));
+
+        _etcd.IsDown = false;
+        await AdvanceUntilAsync(() => second.Status.IsConnected);
+
+        Assert.Equal((ServiceChangeReason.Reconciled, 1), (second.Feed.Current!.Reason, second.Feed.Current.Count));
+    }
+
+    [Fact]
     public void A_change_costs_work_for_itself_not_for_the_size_of_the_service()
     {
         const int Changes = 1000;
