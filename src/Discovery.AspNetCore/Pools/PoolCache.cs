@@ -62,7 +62,8 @@ internal sealed class PoolCache(
     }
 
     private ServicePool Get(string optionsName, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
-        => _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
+    {
+        var pool = _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
         {
             var poolOptions = options.Get(name);
             return new ServicePool(
@@ -73,5 +74,16 @@ internal sealed class PoolCache(
                 transport,
                 time,
                 loggers.CreateLogger<InstanceState>());
-        })).Value;
+        }));
+        try
+        {
+            return pool.Value;
+        }
+        catch
+        {
+            // Or a setting that was wrong at the first use would stay wrong until a restart.
+            _pools.TryRemove(new KeyValuePair<string, Lazy<ServicePool>>(optionsName, pool));
+            throw;
+        }
+    }
 }

@@ -46,10 +46,27 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     public string? PutListed(EtcdKeyValue record)
         => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record) ? null : Set(record, known);
 
-    /// <summary>Whether exactly these records are known.</summary>
-    public bool Has(IReadOnlyCollection<EtcdKeyValue> records)
-        => records.Count == _byKey.Count
-            && records.All(record => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record));
+    /// <summary>Whether exactly these records are known, apart from some keys.</summary>
+    public bool Has(IReadOnlyCollection<EtcdKeyValue> records, IReadOnlySet<string> except)
+    {
+        var listed = 0;
+        foreach (var record in records)
+        {
+            if (except.Contains(record.Key))
+            {
+                continue;
+            }
+
+            if (!_byKey.TryGetValue(record.Key, out var known) || !AreSame(known.Record, record))
+            {
+                return false;
+            }
+
+            listed++;
+        }
+
+        return listed == _byKey.Count - except.Count(_byKey.ContainsKey);
+    }
 
     /// <summary>Removes a key.</summary>
     public void Remove(string key)

@@ -21,6 +21,7 @@ internal sealed partial class ServiceState(
     private readonly HeldInstances _held = new(holdDuration, time);
     private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
     private readonly string _prefix = layout.GetPrefix(serviceName);
+    private HashSet<string>? _touched;
     private long _revision;
     private int _skipped;
 
@@ -38,13 +39,23 @@ internal sealed partial class ServiceState(
     /// <summary>All records as etcd has them.</summary>
     public EtcdListing ToListing() => new() { Items = [.. _index.Records], Revision = _revision, ClusterId = ClusterId };
 
-    /// <summary>Whether a list says nothing that is not known already.</summary>
-    public bool Confirms(EtcdListing listing) => Continues(listing) && _index.Has(listing.Items);
+    /// <summary>Begins to remember what events touch, because a list is under way that may be older or newer than they.</summary>
+    public void BeginTracking() => _touched = new HashSet<string>(StringComparer.Ordinal);
+
+    /// <summary>The list is done with.</summary>
+    public void EndTracking() => _touched = null;
+
+    /// <summary>Whether a list says what is known, as far as events did not touch it since <see cref="BeginTracking"/>.</summary>
+    public bool AgreesWith(EtcdListing listing) => _index.Has(listing.Items, _touched ?? []);
+
+    /// <summary>Whether etcd's history goes on from a revision, as far as can be told. A proxy may leave the cluster's id out.</summary>
+    public bool Continues(EtcdListing listing, long revision)
+        => listing.Revision >= revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
 
     /// <summary>Takes a list as the truth.</summary>
     public void Apply(EtcdListing listing, ServiceChangeReason reason)
     {
-        if (!Continues(listing))
+        if (!Continues(listing, _revision))
         {
             Log.HistoryChanged(logger, serviceName, _revision, listing.Revision);
         }
@@ -80,6 +91,8 @@ internal sealed partial class ServiceState(
             {
                 continue;
             }
+
+            _touched?.Add(change.Record.Key);
 
             if (change.Deleted)
             {
@@ -120,10 +133,6 @@ internal sealed partial class ServiceState(
     /// <summary>Whether what was published did not come from the cluster, which a list of the same content makes it do.</summary>
     private static bool IsUnconfirmed(ServiceChangeReason reason)
         => reason is ServiceChangeReason.ReadFromDisk or ServiceChangeReason.ListedWithoutQuorum;
-
-    /// <summary>Whether etcd's history goes on from what was known, as far as can be told. A proxy may leave the cluster's id out.</summary>
-    private bool Continues(EtcdListing listing)
-        => listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
 
     private void LogIfSkipped(EtcdKeyValue record, string? problem)
     {
