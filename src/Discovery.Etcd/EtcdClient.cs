@@ -28,7 +28,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
     private readonly WatchMultiplexer _watches;
-    private readonly KeeperSet _keepers = new();
+    private readonly LeaseKeepers _keepers = new();
 
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
     /// <param name="options">How to reach the cluster.</param>
@@ -131,6 +131,16 @@ public sealed partial class EtcdClient : IAsyncDisposable
         return _watches.Add(prefix, KeyRange.Prefix(prefix), startRevision, clusterId);
     }
 
+    /// <summary>Watches one key or a range. All watches of a client share one stream.</summary>
+    /// <param name="options">What to watch.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The start revision is negative.</exception>
+    public EtcdWatch Watch(EtcdWatchOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.StartRevision);
+        return _watches.Add(WatchTarget.From(options), options.StartRevision, options.ClusterId);
+    }
+
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {
@@ -165,7 +175,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     /// </para>
     /// <para>
     /// Streams are opened once, at one endpoint; whoever uses them opens another when one breaks, which then goes to a member that works. Read
-    /// them to the end or dispose them. <see cref="Watch"/> and <see cref="KeepLease"/> survive breaks by themselves.
+    /// them to the end or dispose them. <see cref="Watch(EtcdWatchOptions)"/> and <see cref="KeepLease"/> survive breaks by themselves.
     /// </para>
     /// <para>
     /// The auth token is sent with each call, and fetched anew after etcd refused it; headers of the call's options are sent too, and a

@@ -6,20 +6,23 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.Etcd;
 
 /// <summary>
-/// Holds one lease and a set of keys on it, for as long as it lives: what was put stands in etcd again after the lease was lost, the
-/// process was paused, or somebody deleted a key. Nothing throws because etcd is away; it converges when etcd is back.
+/// Holds one lease and a set of keys on it: what was put stands in etcd again after the lease was lost, the process was paused, or
+/// somebody deleted a key. Nothing throws because etcd is away; it converges when etcd is back. The lease is asked for with the first key,
+/// and let go within a third of its time to live after the last key was removed. Thread-safe.
 /// </summary>
 public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _gate = new();
+    private readonly DesiredKeys _keys = new();
     private readonly LeaseClient _leases;
     private readonly KeyValueClient _client;
-    private readonly WantedKeys _keys = new();
-    private readonly LeaseStatusBoard _status;
-    private readonly LeaseLoop _loop;
+    private readonly LeaseStatusPublisher _status;
+    private readonly LeaseHolder _holder;
+    private readonly KeyReconciler _reconciler;
     private readonly ILogger _logger;
     private Task? _running;
+    private Task? _ending;
 
     internal EtcdLeaseKeeper(
         TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchMultiplexer watches, TimeProvider time, ILogger logger)
@@ -27,8 +30,11 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         _leases = leases;
         _client = client;
         _logger = logger;
-        _status = new LeaseStatusBoard(_keys, logger);
-        _loop = new LeaseLoop(timeToLive, leases, client, watches, _keys, _status, OnTaken, time, logger);
+        var failures = new KeeperFailures(time, logger);
+        _status = new LeaseStatusPublisher(_keys, failures, logger);
+        _holder = new LeaseHolder(timeToLive, leases, _keys, failures, _status, time, logger);
+        var watcher = new OwnKeyWatcher(watches, client, _keys, failures, OnConflict, time);
+        _reconciler = new KeyReconciler(_keys, client, leases, watcher, failures, _status, OnConflict, time, logger);
     }
 
     /// <summary>The lease's present state.</summary>
@@ -41,78 +47,119 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         remove => _status.Changed -= value;
     }
 
-    /// <summary>Raised when a key of ours was found in other hands: it hangs on another lease. It is left alone until it is gone or put again.</summary>
-    public event Action<EtcdKeyValue>? KeyTaken;
+    /// <summary>
+    /// Raised when another process owns a key of ours: it hangs on a lease that is not ours. It is left alone until it is gone or put
+    /// again. Handlers must be quick and not throw.
+    /// </summary>
+    public event Action<EtcdKeyValue>? KeyConflict;
 
-    /// <summary>Wants a key to stand in etcd with this value, on the lease, whoever holds it now. Returns at once.</summary>
+    /// <summary>
+    /// Desires a key to stand in etcd with this value, on the lease, and takes it over from whoever holds it when etcd is first asked. A
+    /// later owner is never overwritten, unless the key is put again. Returns at once.
+    /// </summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed.</exception>
     public void Put(string key, ReadOnlyMemory<byte> value)
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            ObjectDisposedException.ThrowIf(_ending is not null, this);
             _keys.Put(key, value.ToArray());
-            _running ??= Task.Run(() => _loop.RunAsync(_ended.Token));
+            _running ??= Task.Run(() => Task.WhenAll(_holder.RunAsync(_ended.Token), _reconciler.RunAsync(_ended.Token)));
         }
     }
 
-    /// <summary>Wants another value for a key that was put before, unless it is in other hands meanwhile. Returns at once.</summary>
+    /// <summary>Desires another value for a key that was put before, unless another process owns it meanwhile. Returns at once.</summary>
     /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
     /// <param name="value">The value.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed.</exception>
     public void Update(string key, ReadOnlyMemory<byte> value)
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            ObjectDisposedException.ThrowIf(_ending is not null, this);
             _keys.Update(key, value.ToArray());
         }
     }
 
-    /// <summary>Wants a key of ours to be gone. It is deleted only if it still hangs on our lease. Returns at once.</summary>
+    /// <summary>
+    /// Desires a key of ours to be gone. It is deleted only if it still hangs on a lease of ours; where etcd does not let us see that, the
+    /// lease is revoked if it holds nothing else, or the key is deleted. Returns at once.
+    /// </summary>
     /// <param name="key">The key.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed.</exception>
     public void Remove(string key)
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, this);
+            ObjectDisposedException.ThrowIf(_ending is not null, this);
             _keys.Remove(key);
         }
     }
 
-    /// <summary>Waits until etcd holds what is wanted at the time of the call.</summary>
+    /// <summary>Waits until etcd holds what is desired at the time of the call. Keys that another process owns are not waited for.</summary>
     /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed meanwhile.</exception>
     public Task FlushAsync(CancellationToken cancellationToken = default) => _keys.FlushAsync(cancellationToken);
 
-    /// <summary>Deletes what is ours, revokes the lease and ends. Fails with <see cref="EtcdException"/> when etcd is away: the lease then expires.</summary>
+    /// <summary>Ends, and revokes the lease, which deletes all keys that are still ours.</summary>
     /// <param name="cancellationToken">Bounds the attempt.</param>
+    /// <exception cref="EtcdException">etcd is away, or refused: what could not be deleted goes when the lease expires.</exception>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
-        await EndAsync();
+        await EndAsync().ConfigureAwait(false);
 
         // What we hold for lost may still live at the server, so earlier leases are ended too: a revocation takes only the keys of that lease.
-        var leases = _keys.Leases();
-        foreach (var key in leases.Count > 0 ? _keys.All() : [])
-        {
-            await _client.ExecuteAsync(
-                new EtcdTransaction { When = [EtcdCompare.Lease(key.Key, leases[0])], Then = [EtcdOperation.Delete(key.Key)] }, cancellationToken);
-        }
+        await Task.WhenAll(_keys.LeaseIds.Select(lease => RevokeAsync(lease, cancellationToken))).ConfigureAwait(false);
+    }
 
-        foreach (var lease in leases)
+    /// <summary>Ends and leaves the lease to run out by itself, with its keys. Call <see cref="StopAsync"/> first for a clean end.</summary>
+    public ValueTask DisposeAsync() => new(EndAsync());
+
+    // etcd revokes a lease only for who may write all of its keys. One that may not be written any more must not keep the others there.
+    private async Task RevokeAsync(long lease, CancellationToken cancellationToken)
+    {
+        try
         {
-            await _leases.RevokeAsync(lease, cancellationToken);
+            await _leases.RevokeAsync(lease, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EtcdException e) when (KeeperErrors.IsPermissionDenied(e))
+        {
+            foreach (var key in _keys.All)
+            {
+                try
+                {
+                    await DeleteAsync(key, lease, cancellationToken).ConfigureAwait(false);
+                }
+                catch (EtcdException refusal) when (KeeperErrors.IsPermissionDenied(refusal))
+                {
+                    // It stays until the lease expires, which the caller is told.
+                }
+            }
+
+            throw;
         }
     }
 
-    /// <summary>Ends without a goodbye: the lease runs out by itself. Call <see cref="StopAsync"/> first for a clean end.</summary>
-    public ValueTask DisposeAsync() => new(EndAsync());
-
-    private void OnTaken(EtcdKeyValue record)
+    private async Task DeleteAsync(DesiredKey key, long lease, CancellationToken cancellationToken)
     {
-        Log.KeyTaken(_logger, record.Key, record.LeaseId);
+        if (key.ReadError is not null)
+        {
+            await _client.DeleteAsync(key.Name, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var transaction = new EtcdTransaction { When = [EtcdCompare.Lease(key.Name, lease)], Then = [EtcdOperation.Delete(key.Name)] };
+        await _client.ExecuteAsync(transaction, cancellationToken).ConfigureAwait(false);
+    }
+
+    private void OnConflict(EtcdKeyValue record)
+    {
+        Log.KeyConflict(_logger, record.Key, record.LeaseId);
         try
         {
-            KeyTaken?.Invoke(record);
+            KeyConflict?.Invoke(record);
         }
         catch (Exception e)
         {
@@ -121,36 +168,28 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         }
     }
 
-    private async Task EndAsync()
+    private Task EndAsync()
     {
-        Task? running;
         lock (_gate)
         {
-            if (_ended.IsCancellationRequested)
-            {
-                return;
-            }
-
-            _ended.Cancel();
-            running = _running;
+            return _ending ??= EndOnceAsync(_running ?? Task.CompletedTask);
         }
+    }
 
-        await (running ?? Task.CompletedTask);
-        foreach (var key in _keys.All())
-        {
-            await KeyGuard.UnwatchAsync(key);
-        }
-
-        _status.Stopped();
+    private async Task EndOnceAsync(Task running)
+    {
+        await _ended.CancelAsync().ConfigureAwait(false);
+        await running.ConfigureAwait(false);
+        _status.Set(EtcdLeaseState.Stopped);
         _keys.Close(new ObjectDisposedException(nameof(EtcdLeaseKeeper)));
     }
 
     private static partial class Log
     {
-        [LoggerMessage(10, LogLevel.Warning, "The key '{Key}' was taken over by somebody else's lease {LeaseId:x}; it is left alone.")]
-        public static partial void KeyTaken(ILogger logger, string key, long leaseId);
+        [LoggerMessage(1105, LogLevel.Warning, "Another process owns the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
+        public static partial void KeyConflict(ILogger logger, string key, long leaseId);
 
-        [LoggerMessage(11, LogLevel.Error, "A handler of KeyTaken failed.")]
+        [LoggerMessage(1120, LogLevel.Error, "A handler of KeyConflict failed.")]
         public static partial void HandlerFailed(ILogger logger, Exception exception);
     }
 }

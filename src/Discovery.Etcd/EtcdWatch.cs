@@ -4,7 +4,7 @@ using Discovery.Etcd.Watching;
 namespace Discovery.Etcd;
 
 /// <summary>
-/// A watch on all keys with a prefix. It ends only when it is disposed: broken streams, lost members, expired tokens and refusals are
+/// A watch on all keys with a prefix, on one key, or on a range. It ends only when it is disposed: broken streams, lost members, expired tokens and refusals are
 /// survived and reported as updates.
 /// </summary>
 public sealed class EtcdWatch : IAsyncDisposable
@@ -25,7 +25,7 @@ public sealed class EtcdWatch : IAsyncDisposable
         _watch = watch;
     }
 
-    /// <summary>The watched prefix.</summary>
+    /// <summary>The watched prefix, or the first key watched.</summary>
     public string Prefix => _watch.Prefix;
 
     /// <summary>

@@ -50,6 +50,14 @@ public sealed record EtcdWatchUpdate
     /// <see cref="EtcdWatchUpdateKind.ListAgain"/> and <see cref="EtcdWatchUpdateKind.Rejected"/>.
     /// </summary>
     public EtcdException? Error { get; init; }
+
+    /// <summary>The cluster that the watch follows; 0 while none has answered.</summary>
+    public ulong ClusterId { get; init; }
+
+    /// <summary>
+    /// For <see cref="EtcdWatchUpdateKind.ListAgain"/> after a compaction: the revision where the history begins now. 0 otherwise.
+    /// </summary>
+    public long CompactRevision { get; init; }
 }
 
 /// <summary>One change of one key.</summary>
@@ -60,4 +68,10 @@ public readonly record struct EtcdWatchEvent
 
     /// <summary>The record as it now stands; for a deletion key and mod revision only.</summary>
     public required EtcdKeyValue Record { get; init; }
+
+    /// <summary>
+    /// The record as it stood before; <see langword="null"/> where there was none, where it was compacted, and unless
+    /// <see cref="EtcdWatchOptions.WithPrevious"/> asked for it.
+    /// </summary>
+    public EtcdKeyValue? Previous { get; init; }
 }

@@ -10,6 +10,7 @@ public sealed class TcpProxy : IAsyncDisposable
     private readonly HashSet<TcpProxyConnection> _connections = [];
     private readonly CancellationTokenSource _ended = new();
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly List<byte> _recorded = [];
     private readonly int _target;
     private readonly Task _accepting;
 
@@ -53,6 +54,21 @@ public sealed class TcpProxy : IAsyncDisposable
     /// <summary>Nothing goes from the server to the client while this is set; what was held back goes on afterwards.</summary>
     public bool BlackholesResponses { get; set; }
 
+    /// <summary>Whether what clients send is kept in <see cref="RecordedRequests"/>.</summary>
+    public bool RecordsRequests { get; set; }
+
+    /// <summary>What clients sent, over all connections, as it went over the wire.</summary>
+    public byte[] RecordedRequests
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _recorded];
+            }
+        }
+    }
+
     /// <summary>Starts a proxy to a local port.</summary>
     public static TcpProxy Start(int target) => new(target);
 
@@ -91,6 +107,17 @@ public sealed class TcpProxy : IAsyncDisposable
         await _accepting;
         CutAll();
         _ended.Dispose();
+    }
+
+    internal void Record(ReadOnlySpan<byte> sent)
+    {
+        if (RecordsRequests)
+        {
+            lock (_gate)
+            {
+                _recorded.AddRange(sent);
+            }
+        }
     }
 
     private TcpProxyConnection[] Snapshot()

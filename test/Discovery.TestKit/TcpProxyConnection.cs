@@ -60,6 +60,11 @@ internal sealed class TcpProxyConnection(TcpProxy proxy, Socket client) : IDispo
                     await Task.Delay(Step, cancellationToken);
                 }
 
+                if (!isResponse)
+                {
+                    proxy.Record(buffer.AsSpan(0, read));
+                }
+
                 var allowed = isResponse ? Math.Min(read, Allowed()) : read;
                 await to.SendAsync(buffer.AsMemory(0, allowed), cancellationToken);
                 if (allowed < read)

@@ -35,7 +35,8 @@ internal static class BalancerBuilder
             rebuildAfter = Sooner(rebuildAfter, ZoneSplit.ReviewInterval);
         }
 
-        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. ejected], [.. outside], [.. draining]];
+        // A call that cannot connect stays within the subset, or a fault of the network would have each client dial everybody.
+        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. ejected], .. outside.Count == 0 ? [[.. draining]] : Array.Empty<InstanceState[]>()];
         return new Balancer(PickerOf(zones.SameZone, policy), PickerOf(zones.OtherZones, policy), zones.SameZoneShare, tiers, rebuildAfter);
     }
 

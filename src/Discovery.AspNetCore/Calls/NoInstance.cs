@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using Discovery.AspNetCore.Pools;
@@ -9,13 +10,15 @@ internal static class NoInstance
 {
     public const string GrpcMediaType = "application/grpc";
 
-    /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
-    public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
+    public static bool IsGrpc(HttpRequestMessage request)
+        => request.Content?.Headers.ContentType?.MediaType is { } type && type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The answer to a call that was not sent.</summary>
+    public static Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, string reason, Exception? cause)
     {
-        if (request.Content?.Headers.ContentType?.MediaType is not { } type
-            || !type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase))
+        if (!IsGrpc(request))
         {
-            throw new HttpRequestException(HttpRequestError.ConnectionError, reason, cause);
+            return Task.FromException<HttpResponseMessage>(new HttpRequestException(HttpRequestError.ConnectionError, reason, cause));
         }
 
         var response = new HttpResponseMessage(HttpStatusCode.OK)
@@ -26,14 +29,14 @@ internal static class NoInstance
         };
         response.Headers.TryAddWithoutValidation("grpc-status", "14");
         response.Headers.TryAddWithoutValidation("grpc-message", Uri.EscapeDataString(reason));
-        return response;
+        return Task.FromResult(response);
     }
 
     /// <summary>Why no instance could be chosen.</summary>
-    public static string Explain(ServicePool pool, PoolSnapshot current, string scheme, CallSteering steering)
+    public static string Explain(ServicePool pool, PoolSnapshot current, string scheme, CallSteering? steering)
     {
         var service = pool.ServiceName;
-        if (steering.Instance is { } instance)
+        if (steering?.Instance is { } instance)
         {
             return current.Has(instance)
                 ? $"Instance '{instance}' of service '{service}' (discovery-instance) supports no {scheme} calls."
@@ -57,7 +60,7 @@ internal static class NoInstance
 
         if (current.Refused == count)
         {
-            return $"Service '{service}' has {Count(count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts): "
+            return $"Service '{service}' has {Count(count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts, AllowLoopback): "
                 + $"{string.Join(", ", current.Snapshot.Instances.Take(3))}.";
         }
 
@@ -77,9 +80,21 @@ internal static class NoInstance
     }
 
     /// <summary>Why the chosen instances were of no use.</summary>
-    public static string Explain(string service, List<InstanceState> tried, Exception last)
-        => $"No connection to service '{service}': {Count(tried.Count)} tried ({string.Join(", ", tried.Take(5))}"
-            + $"{(tried.Count > 5 ? ", …" : "")}). {last.GetBaseException().Message}";
+    public static string Explain(string service, ConnectFailures failures)
+        => $"No connection to service '{service}': {Count(failures.Instances.Count)} tried ({string.Join(", ", failures.Instances.Take(5))}"
+            + $"{(failures.Instances.Count > 5 ? ", …" : "")}). {failures.Last!.Message}";
+
+    /// <summary>Why a request to another host is not sent.</summary>
+    public static string ExplainOtherHost(string service, string host)
+        => $"The request is for host '{host}', but this client sends everything to service '{service}', with all headers. Use another client "
+            + $"for other hosts. If '{host}' is meant to be the service, set the client's base address to it where AddHttpClient is called, "
+            + "or Etcd:Discovery:AllowOtherHosts to true.";
+
+    /// <summary>Why a further attempt is not made.</summary>
+    public static string ExplainBudget(ServicePool pool)
+        => string.Create(
+            CultureInfo.InvariantCulture,
+            $"A further attempt at service '{pool.ServiceName}' was not made: retries are limited to {pool.Options.RetryBudgetPercent} % of the calls (Etcd:Discovery:RetryBudgetPercent).");
 
     private static string Count(int instances) => instances == 1 ? "1 instance" : $"{instances} instances";
 }

@@ -42,18 +42,4 @@ internal static class OutcomeRules
         HttpRequestException or IOException => CallOutcome.Failure,
         _ => CallOutcome.Cancelled,
     };
-
-    /// <summary>
-    /// Whether a failure happened before anything was sent, so that the call can go to another instance. A connection that does not
-    /// come about in time is reported as a cancellation that nobody asked for; connections that were closed because their instance left
-    /// just before, as a disposed object (as a request's disposed content is, which is another matter).
-    /// </summary>
-    public static bool IsConnectFailure(Exception exception, CancellationToken cancellationToken) => exception switch
-    {
-        HttpRequestException e => e.HttpRequestError
-            is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError,
-        ObjectDisposedException e => e.ObjectName == typeof(HttpMessageInvoker).FullName || e.ObjectName == typeof(SocketsHttpHandler).FullName,
-        OperationCanceledException { InnerException: TimeoutException } => !cancellationToken.IsCancellationRequested,
-        _ => false,
-    };
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
@@ -44,6 +45,12 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
             Problem(options.Scheme is not ("http" or "https"), $"{section}:Scheme is '{options.Scheme}'; it must be http or https."),
             TooShort(section, nameof(options.ReadyTimeout), options.ReadyTimeout, "00:00:05"),
             TooShort(section, nameof(options.ConnectTimeout), options.ConnectTimeout, "00:00:02"),
+            Problem(
+                options.MaxConnectAttempts is < 1 or > 100,
+                $"{section}:MaxConnectAttempts is '{options.MaxConnectAttempts}'; it must be from 1 to 100, e.g. 3."),
+            Problem(
+                options.RetryBudgetPercent is not (>= 0 and <= 1000),
+                string.Create(CultureInfo.InvariantCulture, $"{section}:RetryBudgetPercent is '{options.RetryBudgetPercent}'; it must be from 0, which sets no limit, to 1000, e.g. 20.")),
             TooShort(section, nameof(options.RelistInterval), options.RelistInterval, "00:05:00"),
             Problem(
                 options.HoldDuration < TimeSpan.Zero || options.HoldDuration > TimeSpan.FromDays(1),

@@ -62,7 +62,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
         else if (connectInRow >= _options.ConsecutiveConnectFailures)
         {
-            Eject($"{connectInRow} failures in a row to connect");
+            Eject($"{connectInRow} failures in a row to connect, the last: {instance.Transport?.LastFailure}");
         }
         else if (inRow >= _options.ConsecutiveFailures)
         {

@@ -16,7 +16,7 @@ internal sealed partial class ServicePool : IDisposable
     private const int MaxLoggedRefusals = 100;
 
     private readonly IWatchedService _service;
-    private readonly IBalancingPolicy _policy;
+    private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
     private readonly TransportFactory _transports;
     private readonly AddressFilter _filter;
@@ -37,7 +37,8 @@ internal sealed partial class ServicePool : IDisposable
         EtcdDiscoveryOptions options,
         IWatchedService service,
         IBalancingPolicy policy,
-        IReadOnlyList<Action<SocketsHttpHandler>> configure,
+        AddressFilter filter,
+        TransportFactory transports,
         TimeProvider time,
         ILogger logger)
     {
@@ -45,11 +46,14 @@ internal sealed partial class ServicePool : IDisposable
         Options = options;
         _service = service;
         _policy = policy;
-        _filter = new AddressFilter(options);
-        _transports = new TransportFactory(options, _filter, configure, time);
+        _filter = filter;
+        _transports = transports;
+        Time = time;
+        Failures = new RecentFailures(time);
+        Retries = RetryBudget.Of(options);
         _logger = logger;
         _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild };
-        _retired = new RetiredInstances(time);
+        _retired = new RetiredInstances(time, logger);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _service.Feed.Published += OnPublished;
         if (_service.Feed.Current is not null)
@@ -62,29 +66,57 @@ internal sealed partial class ServicePool : IDisposable
 
     public EtcdDiscoveryOptions Options { get; }
 
+    public TimeProvider Time { get; }
+
+    /// <summary>What a retry by a gRPC client goes by.</summary>
+    public RecentFailures Failures { get; }
+
+    /// <summary>The limit of further attempts; null if there is none.</summary>
+    public RetryBudget? Retries { get; }
+
+    public FirstInstance FirstInstance { get; } = new();
+
     /// <summary>How many records of the service are no instances.</summary>
     public int SkippedRecords => _service.Status.SkippedRecords;
 
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolSnapshot? Current => _current;
 
-    /// <summary>Waits for the first snapshot.</summary>
-    /// <exception cref="ServiceDiscoveryException">There was none in time.</exception>
-    public async ValueTask<PoolSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
+    /// <summary>Waits for the first instance, at most for this client's own <see cref="EtcdDiscoveryOptions.ReadyTimeout"/>.</summary>
+    /// <exception cref="ServiceDiscoveryException">The service could not be listed in time.</exception>
+    public async ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
     {
-        await _service.WaitForReadyAsync(cancellationToken).ConfigureAwait(false);
-        if (_current is null)
+        RebuildIfListed();
+        var startedAt = Time.GetTimestamp();
+        if (_current is null && (FirstInstance.IsAwaited || _service.HasOwnLimit))
         {
-            // The snapshot is there, and the pool's own turn with it may be a moment away.
-            Rebuild();
+            await WaitForListAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        return _current ?? throw new ObjectDisposedException(nameof(ServicePool));
+        if (FirstInstance.IsAwaited)
+        {
+            var left = Options.ReadyTimeout - Time.GetElapsedTime(startedAt);
+            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, Time, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_current is null)
+        {
+            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(nameof(ServicePool));
+        }
+    }
+
+    /// <summary>Takes over what of changed options may change while the application runs.</summary>
+    public void Apply(EtcdDiscoveryOptions changed, IBalancingPolicy policy)
+    {
+        Options.Adopt(changed);
+        _policy = policy;
+        RequestRebuild();
     }
 
     public void Dispose()
     {
         _service.Feed.Published -= OnPublished;
+        FirstInstance.Close();
         lock (_gate)
         {
             _disposed = true;
@@ -96,6 +128,29 @@ internal sealed partial class ServicePool : IDisposable
             }
 
             _instances.Clear();
+        }
+    }
+
+    /// <summary>The snapshot may be there, and the pool's own turn with it a moment away, or it failed, and says so again.</summary>
+    private void RebuildIfListed()
+    {
+        if (_current is null && _service.Feed.Current is not null)
+        {
+            Rebuild();
+        }
+    }
+
+    private async ValueTask WaitForListAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _service.WaitForReadyAsync(Options.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+            RebuildIfListed();
+        }
+        catch (ServiceDiscoveryException e)
+        {
+            FirstInstance.GiveUp(e);
+            throw;
         }
     }
 
@@ -154,7 +209,14 @@ internal sealed partial class ServicePool : IDisposable
             var (callable, retryIn) = LeaveOutUnreachable(snapshot);
             var http = Build(callable, Uri.UriSchemeHttp);
             var https = callable.TrueForAll(static e => e.Record.Scheme is null) ? http : Build(callable, Uri.UriSchemeHttps);
+            var isChanged = snapshot != _current?.Snapshot;
             _current = new PoolSnapshot(snapshot, callable, _refused, http, https);
+            _transports.HasOneInstance = callable.Count == 1;
+            if (isChanged)
+            {
+                FirstInstance.OnChanged(snapshot.Count > 0);
+            }
+
             var next = Sooner(Sooner(http?.RebuildAfter, https?.RebuildAfter), retryIn);
             _rebuildTimer.Change(next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
@@ -243,7 +305,7 @@ internal sealed partial class ServicePool : IDisposable
     private static partial class Log
     {
         [LoggerMessage(2301, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
-            + "AllowedPorts); it is not called.")]
+            + "AllowedPorts, AllowLoopback); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
 
         [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]

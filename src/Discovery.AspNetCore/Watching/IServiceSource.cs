@@ -15,7 +15,7 @@ internal interface IServiceSource
     /// <returns>Why none does within the limit, or null when one does or it cannot be told.</returns>
     Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken) => Task.FromResult<EtcdException?>(null);
 
-    /// <summary>See <see cref="EtcdClient.Watch"/>.</summary>
+    /// <summary>See <see cref="EtcdClient.Watch(string, long, ulong)"/>.</summary>
     IServiceWatch Watch(string prefix, long startRevision, ulong clusterId);
 }
 

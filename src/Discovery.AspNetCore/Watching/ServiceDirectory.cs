@@ -68,7 +68,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         var entry = Acquire(serviceName, null);
         try
         {
-            return await entry.Service.WaitForReadyAsync(cancellationToken).ConfigureAwait(false);
+            return await entry.Service.WaitForReadyAsync(_options.Get(serviceName).ReadyTimeout, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -36,6 +36,9 @@ internal static class ServerErrors
 
     public static RpcException LeaseTtlTooLarge() => Error(StatusCode.OutOfRange, "etcdserver: too large lease TTL");
 
+    /// <summary>The words of etcd's lock service, without a code of its own.</summary>
+    public static RpcException SessionExpired() => Error(StatusCode.Unknown, "mutex: session is expired");
+
     public static RpcException AuthNotEnabled() => Error(StatusCode.FailedPrecondition, "etcdserver: authentication is not enabled");
 
     public static RpcException Stopped() => Error(StatusCode.Unavailable, "etcdserver: server stopped");

@@ -1,6 +1,7 @@
 using Discovery.EmbeddedEtcd.Administration;
 using Discovery.EmbeddedEtcd.KeyValues;
 using Discovery.EmbeddedEtcd.Leases;
+using Discovery.EmbeddedEtcd.Locks;
 using Discovery.EmbeddedEtcd.Watches;
 using Discovery.Etcd.Protocol;
 using Grpc.Core;
@@ -22,5 +23,6 @@ internal static class EtcdServices
         Cluster.BindService(new ClusterService(engine, endpoint)),
         Maintenance.BindService(new MaintenanceService(engine)),
         Auth.BindService(new AuthService(engine)),
+        Protocol.Lock.BindService(new LockService(engine, stopping)),
     ];
 }

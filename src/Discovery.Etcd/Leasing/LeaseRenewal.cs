@@ -2,76 +2,105 @@ using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Leasing;
 
-/// <summary>Renews one lease until it is lost.</summary>
-internal sealed partial class LeaseRenewal(
-    LeaseClient leases, long leaseId, LeaseClock clock, LeaseStatusBoard status, TimeProvider time, ILogger logger)
+/// <summary>Renews a lease until it is lost, or until it is due and there is no key to hold.</summary>
+internal sealed partial class LeaseRenewal(LeaseClient leases, DesiredKeys keys, KeeperFailures failures, TimeProvider time, ILogger logger)
 {
     // A machine that slept must be back in the registry within a second, so its sleep has to be noticed sooner than a renewal is due.
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(500);
+    private static readonly FailureCause Cause = new(FailureArea.Lease);
 
-    /// <summary>Renews until the lease is lost: etcd does not know it any more, or it ran out by our account.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    private enum Outcome
     {
-        var failedBefore = false;
-        while (clock.Remaining > TimeSpan.Zero)
+        Renewed,
+        Unknown,
+        Gone,
+    }
+
+    /// <summary>Renews until etcd does not know the lease any more, it ran out by our account, or it was given up.</summary>
+    /// <returns>Whether the lease was given up, for want of keys; <see langword="false"/>: it is lost.</returns>
+    public async Task<bool> RunAsync(HeldLease lease, CancellationToken cancellationToken)
+    {
+        var last = Outcome.Renewed;
+        while (lease.Clock.Remaining > TimeSpan.Zero)
         {
-            var paused = clock.WasPaused();
-            if (paused)
+            var wasPaused = lease.Clock.WasPaused();
+            if (wasPaused)
             {
-                Log.Paused(logger, leaseId);
+                Log.Paused(logger, lease.Id);
             }
 
-            if (paused || failedBefore || clock.IsRenewalDue)
+            if (wasPaused || last == Outcome.Unknown || lease.Clock.IsRenewalDue)
             {
-                switch (await RenewAsync(cancellationToken))
+                if (keys.TryRetire(lease))
                 {
-                    case false:
-                        return;
-                    case var outcome:
-                        failedBefore = outcome is null;
-                        break;
+                    await RevokeAsync(lease, cancellationToken).ConfigureAwait(false);
+                    return true;
+                }
+
+                last = await RenewAsync(lease, cancellationToken).ConfigureAwait(false);
+                if (last == Outcome.Gone)
+                {
+                    return false;
                 }
             }
 
-            await Task.Delay(Tick, time, cancellationToken);
+            await Task.Delay(Tick, time, cancellationToken).ConfigureAwait(false);
         }
+
+        return false;
     }
 
-    // True: renewed. False: gone. Null: not known, for etcd did not answer.
-    private async Task<bool?> RenewAsync(CancellationToken cancellationToken)
+    private async Task<Outcome> RenewAsync(HeldLease lease, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(clock.Remaining, time);
+        using var limit = new CancellationTokenSource(lease.Clock.Remaining, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var sentAt = time.GetTimestamp();
         try
         {
-            if (await leases.RenewAsync(leaseId, either.Token) is not { } lease)
+            if (await leases.RenewAsync(lease.Id, either.Token).ConfigureAwait(false) is not { } renewed)
             {
-                return false;
+                return Outcome.Gone;
             }
 
-            clock.Renewed(sentAt, lease.TimeToLive);
-            status.Renewed();
-            return true;
+            lease.Clock.Renewed(sentAt, renewed.TimeToLive);
+            failures.Succeeded(Cause);
+            return Outcome.Renewed;
         }
         catch (EtcdException e)
         {
-            Log.RenewalFailed(logger, leaseId, clock.Remaining, e.Message);
-            status.Failed(e);
-            return null;
+            failures.Failed(Cause, e);
+            return Outcome.Unknown;
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            return false;
+            failures.Failed(Cause, new TimeoutException($"etcd did not answer the renewal of lease {lease.Id:x} before it ran out."));
+            return Outcome.Gone;
+        }
+    }
+
+    private async Task RevokeAsync(HeldLease lease, CancellationToken cancellationToken)
+    {
+        Log.Unused(logger, lease.Id);
+        try
+        {
+            await leases.RevokeAsync(lease.Id, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EtcdException e)
+        {
+            // Nothing hangs on it: it may as well run out.
+            Log.RevocationFailed(logger, lease.Id, e.Message);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "The process was paused; lease {LeaseId:x} is renewed now.")]
+        [LoggerMessage(1106, LogLevel.Information, "The process was paused; lease {LeaseId:x} is renewed now.")]
         public static partial void Paused(ILogger logger, long leaseId);
 
-        [LoggerMessage(2, LogLevel.Warning, "Lease {LeaseId:x} could not be renewed; it lasts for another {Remaining}. {Reason}")]
-        public static partial void RenewalFailed(ILogger logger, long leaseId, TimeSpan remaining, string reason);
+        [LoggerMessage(1107, LogLevel.Debug, "No key is kept on lease {LeaseId:x} any more; it is revoked instead of renewed.")]
+        public static partial void Unused(ILogger logger, long leaseId);
+
+        [LoggerMessage(1108, LogLevel.Debug, "Lease {LeaseId:x} could not be revoked; it runs out by itself. {Reason}")]
+        public static partial void RevocationFailed(ILogger logger, long leaseId, string reason);
     }
 }

@@ -35,6 +35,12 @@ internal sealed class ReopenPolicy(TimeSpan attemptTimeout)
     /// </summary>
     public bool WantsFreshConnection => _unavailable >= 2 && (int.IsPow2(_unavailable) || _unavailable % 32 == 0);
 
+    /// <summary>
+    /// Whether the token itself may be why nobody answers: etcd's simple tokens hold a raft index, and a member that is behind it, as after a
+    /// restore from a backup, waits for it before it looks at the token.
+    /// </summary>
+    public bool WantsFreshToken => _silences >= 2 && int.IsPow2(_silences);
+
     /// <summary>A stream works.</summary>
     public void Settled() => (_failures, _silences, _rejections, _unavailable) = (0, 0, 0, 0);
 

@@ -98,7 +98,9 @@ internal sealed class UpdateQueue(UnreadBudget budget)
     }
 
     private static long SizeOf(EtcdWatchUpdate update) =>
-        Overhead + (update.Error is null ? 0 : ErrorSize) + update.Events.Sum(e => (long)Overhead + (3 * e.Record.KeyBytes.Length) + e.Record.Value.Length);
+        Overhead + (update.Error is null ? 0 : ErrorSize) + update.Events.Sum(e => SizeOf(e.Record) + (e.Previous is null ? 0 : SizeOf(e.Previous)));
+
+    private static long SizeOf(EtcdKeyValue record) => Overhead + (3 * record.KeyBytes.Length) + record.Value.Length;
 
     private bool TryTake([NotNullWhen(true)] out EtcdWatchUpdate? update, out bool isComplete)
     {

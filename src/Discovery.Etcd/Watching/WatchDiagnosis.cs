@@ -42,7 +42,7 @@ internal sealed partial class WatchDiagnosis(
 
     /// <summary>The events from where the watch stands were compacted.</summary>
     public void Compacted(WatchStream stream, WatchSubscription watch, long compactRevision) =>
-        ListAgain(stream, watch, StatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}");
+        ListAgain(stream, watch, StatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}", compactRevision);
 
     /// <summary>
     /// The server knows an older revision, or an earlier raft term, than the watch has seen: it is behind, or the cluster was restored from
@@ -166,11 +166,11 @@ internal sealed partial class WatchDiagnosis(
         ListAgain(stream, watch, StatusCode.OutOfRange, what);
     }
 
-    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string what)
+    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string what, long compactRevision = 0)
     {
         var error = Error(stream, code, what);
         Log.ListAgain(logger, watch.Prefix, error.Message);
-        watch.ListAgain(error);
+        watch.ListAgain(error, compactRevision);
     }
 
     private void Reject(WatchStream stream, WatchSubscription watch, EtcdException error)

@@ -48,9 +48,12 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
 
     /// <summary>Starts a watch.</summary>
     /// <exception cref="ObjectDisposedException">The client was disposed.</exception>
-    public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId)
+    public EtcdWatch Add(string name, KeyRange range, long startRevision, ulong clusterId) => Add(new WatchTarget(name, range), startRevision, clusterId);
+
+    /// <inheritdoc cref="Add(string, KeyRange, long, ulong)" />
+    public EtcdWatch Add(WatchTarget target, long startRevision, ulong clusterId)
     {
-        var watch = new WatchSubscription(name, range, startRevision, clusterId, _unread);
+        var watch = new WatchSubscription(target, startRevision, clusterId, _unread);
         ObjectDisposedException.ThrowIf(!_loop.Post(() => Added(watch)), typeof(EtcdClient));
         return new EtcdWatch(this, watch);
     }
@@ -290,7 +293,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         _policy.Ended(end.Kind, IsSettled(stream));
         var outcome = end.Kind == StreamEndKind.Silent ? CallOutcome.Silent : stream.OpenedAt is null ? CallOutcome.Unknown : CallOutcome.Answered;
         stream.Close(outcome, replacesConnection || (_connector.HasOneEndpoint && _policy.WantsFreshConnection));
-        if (end.Kind == StreamEndKind.TokenInvalid)
+        if (end.Kind == StreamEndKind.TokenInvalid || (end.Kind == StreamEndKind.Silent && _policy.WantsFreshToken))
         {
             _connector.InvalidateToken(stream.Call.Token);
         }

@@ -85,7 +85,7 @@ internal sealed class WatchStream
         {
             if (watch.Phase == WatchPhase.Waiting)
             {
-                watch.Creating(SendCreate(watch, watch.Range.Start, watch.Range.End, watch.Next));
+                watch.Creating(SendCreate(watch, watch.Target.CreateRequest(watch.Next)));
             }
         }
     }
@@ -216,11 +216,11 @@ internal sealed class WatchStream
         (_revisionBefore, _latestRevision) = (_latestRevision, _connector.LatestRevision);
         if (!_isProxied)
         {
-            SendCreate(null, Nothing, Nothing, revision: 0);
+            SendCreate(null, new WatchCreateRequest { Key = Nothing, RangeEnd = Nothing });
         }
         else if (_open.Values.FirstOrDefault() is { } watch)
         {
-            SendCreate(null, watch.Range.Start, watch.Range.End, watch.Next);
+            SendCreate(null, watch.Target.CreateRequest(watch.Next));
         }
     }
 
@@ -246,23 +246,15 @@ internal sealed class WatchStream
         }
     }
 
-    private long SendCreate(WatchSubscription? watch, ByteString start, ByteString end, long revision)
+    private long SendCreate(WatchSubscription? watch, WatchCreateRequest request)
     {
         var id = Interlocked.Increment(ref _lastId);
         _pending = new PendingCreate(watch);
         _watchdog.Asked();
-        _call.Send(new WatchRequest
-        {
-            CreateRequest = new WatchCreateRequest
-            {
-                Key = start,
-                RangeEnd = end,
-                StartRevision = revision,
-                WatchId = id,
-                ProgressNotify = true,
-                Fragment = true,
-            },
-        });
+        request.WatchId = id;
+        request.ProgressNotify = true;
+        request.Fragment = true;
+        _call.Send(new WatchRequest { CreateRequest = request });
         return id;
     }
 

@@ -28,7 +28,7 @@ internal enum WatchPhase
 }
 
 /// <summary>One watch: what it is for, how far it has seen, and where its updates go. Used on the event loop, but for its updates.</summary>
-internal sealed class WatchSubscription(string prefix, KeyRange range, long startRevision, ulong clusterId, UnreadBudget budget)
+internal sealed class WatchSubscription(WatchTarget target, long startRevision, ulong clusterId, UnreadBudget budget)
 {
     private RepeatedField<Event>? _fragments;
     private bool _isInterrupted;
@@ -36,9 +36,11 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
     private StatusCode? _loggedRefusal;
     private long _loggedRefusalAt;
 
-    public string Prefix => prefix;
+    public WatchTarget Target => target;
 
-    public KeyRange Range => range;
+    public string Prefix => target.Name;
+
+    public KeyRange Range => target.Range;
 
     public UpdateQueue Updates { get; } = new(budget);
 
@@ -192,11 +194,11 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
     }
 
     /// <summary>The events from here on cannot be had: the reader has to list.</summary>
-    public void ListAgain(EtcdException error)
+    public void ListAgain(EtcdException error, long compactRevision = 0)
     {
         Phase = WatchPhase.Idle;
         _fragments = null;
-        Publish(EtcdWatchUpdateKind.ListAgain, error);
+        Publish(EtcdWatchUpdateKind.ListAgain, error, compactRevision);
     }
 
     /// <summary>Drops what the reader has not read; it has to list.</summary>
@@ -253,13 +255,18 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
             var changes = new List<EtcdWatchEvent>();
             for (; i < count && events[i].Kv.ModRevision == revision; i++)
             {
-                changes.Add(new EtcdWatchEvent { Deleted = events[i].Type == Event.Types.EventType.Delete, Record = Records.From(events[i].Kv) });
+                changes.Add(new EtcdWatchEvent
+                {
+                    Deleted = events[i].Type == Event.Types.EventType.Delete,
+                    Record = Records.From(events[i].Kv),
+                    Previous = events[i].PrevKv is { } previous ? Records.From(previous) : null,
+                });
             }
 
             if (revision >= Next)
             {
                 Next = revision + 1;
-                Updates.Add(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = revision, Events = changes });
+                Updates.Add(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = revision, Events = changes, ClusterId = ClusterId });
             }
         }
     }
@@ -273,5 +280,6 @@ internal sealed class WatchSubscription(string prefix, KeyRange range, long star
         }
     }
 
-    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null) => Updates.Add(new EtcdWatchUpdate { Kind = kind, Revision = Seen, Error = error });
+    private void Publish(EtcdWatchUpdateKind kind, EtcdException? error = null, long compactRevision = 0) => Updates.Add(
+        new EtcdWatchUpdate { Kind = kind, Revision = Seen, Error = error, ClusterId = ClusterId, CompactRevision = compactRevision });
 }

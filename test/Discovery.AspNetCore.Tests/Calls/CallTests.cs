@@ -186,6 +186,26 @@ public sealed class CallTests
     }
 
     [Fact]
+    public async Task A_call_that_never_ends_is_cut_half_an_hour_after_its_endpoint_left()
+    {
+        var clock = new FakeTimeProvider();
+        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddKeyedSingleton<TimeProvider>(s, EtcdServiceKeys.TimeProvider, clock));
+        var leaver = await harness.StartServerAsync(EndlessAsync);
+        using var client = harness.Client();
+        using var response = await client.GetAsync("x", HttpCompletionOption.ResponseHeadersRead);
+        harness.Etcd.Put($"services/svc/{leaver.Address}", System.Text.Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{leaver.Address}}}","Metadata":{"draining":true}}"""));
+        harness.Deregister(leaver.Address);
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 0);
+
+        clock.Advance(TimeSpan.FromMinutes(29));
+        Assert.Equal(1, leaver.Connections);
+        clock.Advance(TimeSpan.FromMinutes(2));
+
+        await Eventually.IsTrue(() => leaver.Connections == 0);
+        Assert.True(harness.Log.Has(Microsoft.Extensions.Logging.LogLevel.Warning, "1 calls", leaver.Address));
+    }
+
+    [Fact]
     public async Task A_process_that_was_restarted_at_its_address_starts_with_a_clean_record()
     {
         await using var harness = new Harness();

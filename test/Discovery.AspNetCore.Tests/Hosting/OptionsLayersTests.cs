@@ -1,9 +1,12 @@
+using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Watching;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Tests.Hosting;
@@ -76,6 +79,29 @@ public sealed class OptionsLayersTests
         await using var provider = _services.BuildServiceProvider();
 
         Assert.Equal(["http://code:1"], provider.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Fact]
+    public async Task A_changed_configuration_is_followed_and_a_wrong_one_is_not()
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Policy", "Random")]).Build();
+        using var log = new LogRecorder();
+        _services.AddLogging(l => l.AddProvider(log)).AddSingleton<IConfiguration>(configuration);
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders", o => o.SubsetSize = 3);
+        await using var provider = _services.BuildServiceProvider();
+        await provider.GetServices<IHostedService>().OfType<PoolWarmup>().Single().StartAsync(CancellationToken.None);
+        var pool = provider.GetRequiredService<PoolCache>().OfClient("c");
+
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "RoundRobin";
+        configuration["Etcd:Discovery:Ejection:ConsecutiveFailures"] = "9";
+        configuration["Etcd:Discovery:SubsetSize"] = "4";
+        configuration.Reload();
+        Assert.Equal(("RoundRobin", 9, 3), (pool.Options.Policy, pool.Options.Ejection.ConsecutiveFailures, pool.Options.SubsetSize));
+
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "Roundest";
+        configuration.Reload();
+        Assert.Equal("RoundRobin", pool.Options.Policy);
+        Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'orders' are not used", "Roundest"));
     }
 
     private static (string Policy, string? Zone, int SubsetSize) Of(ServiceProvider provider, string client)

@@ -118,7 +118,8 @@ public sealed class SettingsTests : IDisposable
 
         await host.StartAsync();
 
-        Assert.Equal(ServiceRegistrationState.Disabled, host.Services.GetRequiredService<IServiceRegistration>().Status.State);
+        var registration = host.Services.GetRequiredService<IServiceRegistration>();
+        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
     }
 
     public void Dispose() => _log.Dispose();

@@ -151,7 +151,7 @@ internal sealed class ModelRun : IAsyncDisposable
     private static SortedDictionary<string, string> Expected(ImmutableSortedDictionary<string, EtcdKeyValue> records)
     {
         var result = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        var revisions = new Dictionary<string, long>(StringComparer.Ordinal);
+        var precedences = new Dictionary<string, (bool Serves, long Revision)>(StringComparer.Ordinal);
         foreach (var record in records.Values)
         {
             var text = Encoding.Latin1.GetString(record.Value.Span);
@@ -162,15 +162,18 @@ internal sealed class ModelRun : IAsyncDisposable
 
             var address = text[(text.IndexOf("10.", StringComparison.Ordinal))..(text.IndexOf(":80", StringComparison.Ordinal) + 3)];
 
-            // Of several keys for one address the latest counts; of those of one revision, any.
-            if (revisions.TryGetValue(address, out var revision) && revision == record.ModRevision)
+            var isDraining = text.Contains("draining", StringComparison.Ordinal);
+
+            // Of several keys for one address one that does not drain counts, else the latest; of those of one revision, any.
+            var own = (Serves: !isDraining, Revision: record.ModRevision);
+            if (precedences.TryGetValue(address, out var best) && best == own)
             {
-                result[address] = "*";
+                result[address] = isDraining ? "draining" : "*";
             }
-            else if (revision <= record.ModRevision)
+            else if (own.CompareTo(best) > 0)
             {
-                revisions[address] = record.ModRevision;
-                result[address] = text.Contains("draining", StringComparison.Ordinal) ? "draining" : text[^4].ToString();
+                precedences[address] = own;
+                result[address] = isDraining ? "draining" : text[^4].ToString();
             }
         }
 

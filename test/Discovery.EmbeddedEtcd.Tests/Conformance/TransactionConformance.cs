@@ -1,6 +1,5 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
 using Discovery.Etcd.Protocol;
-using Discovery.Etcd;
 using Google.Protobuf;
 using Grpc.Core;
 using static Discovery.Etcd.Protocol.Compare.Types;

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using Discovery.EmbeddedEtcd.Tests.Support;
-using dotnet_etcd;
 using Etcdserverpb;
 using Mvccpb;
+using dotnet_etcd;
 
 namespace Discovery.EmbeddedEtcd.Tests.Foreign;
 

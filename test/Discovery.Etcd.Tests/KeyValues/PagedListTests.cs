@@ -17,7 +17,7 @@ public sealed class PagedListTests
             Kvs = { new KeyValue { Key = ByteString.CopyFromUtf8("a") } },
             More = true,
         });
-        var clock = new FakeTimeProvider();
+        var clock = new ObservedTimeProvider();
         await using var client = new EtcdClient(
             new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = TimeSpan.FromHours(1), RequestTimeout = TimeSpan.FromHours(1) }, timeProvider: clock);
         var list = client.ListAsync("a");

@@ -16,7 +16,8 @@ public sealed class QuickLossTests
             Interlocked.Increment(ref grants);
             return ScriptedServer.AnswerAsync(http, new LeaseGrantResponse { ID = 7, TTL = 30 });
         });
-        server.On(EtcdMethods.Put, http => ScriptedServer.RefuseAsync(http, StatusCode.NotFound, "etcdserver: requested lease not found"));
+        server.On(EtcdMethods.Range, () => new RangeResponse { Header = ScriptedWatch.Header(10) });
+        server.On(EtcdMethods.Txn, http => ScriptedServer.RefuseAsync(http, StatusCode.NotFound, "etcdserver: requested lease not found"));
         await using var client = new EtcdClient(
             new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = TimeSpan.FromMinutes(1), RequestTimeout = TimeSpan.FromMinutes(2) },
             timeProvider: clock);

@@ -84,7 +84,7 @@ public sealed class UnreadBudgetTests
 
     private WatchSubscription NewWatch()
     {
-        var watch = new WatchSubscription("a", KeyRange.Prefix("a"), 1, 0, _budget);
+        var watch = new WatchSubscription(new WatchTarget("a", KeyRange.Prefix("a")), 1, 0, _budget);
         _watches.Add(watch);
         return watch;
     }

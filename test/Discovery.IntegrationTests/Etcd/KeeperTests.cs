@@ -67,7 +67,7 @@ public sealed class KeeperTests(OneNode node, ITestOutputHelper output) : IClass
         var log = WatchLog.Follow(watch);
         await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
         var taken = new TaskCompletionSource<EtcdKeyValue>();
-        old.KeyTaken += r => taken.TrySetResult(r);
+        old.KeyConflict += r => taken.TrySetResult(r);
         old.Put(key, Bytes("old"));
         await old.FlushAsync();
 

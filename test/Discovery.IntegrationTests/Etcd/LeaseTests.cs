@@ -34,7 +34,7 @@ public sealed class LeaseTests(OneNode node) : IClassFixture<OneNode>
         keeper.Put(prefix + "b", Bytes("2"));
         await keeper.FlushAsync();
 
-        Assert.Equal((EtcdLeaseState.Held, 2, 2), (keeper.Status.State, keeper.Status.KeysStored, keeper.Status.KeysWanted));
+        Assert.Equal((EtcdLeaseState.Held, 2, 2), (keeper.Status.State, keeper.Status.KeysStored, keeper.Status.KeysDesired));
         var leaseId = keeper.Status.LeaseId;
         var since = TimeProvider.System.GetTimestamp();
         await Eventually.IsTrue(() => TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(6));

@@ -1,0 +1,94 @@
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.Etcd.Leasing;
+
+/// <summary>What a keeper shows of itself. Changes are announced one at a time.</summary>
+internal sealed partial class LeaseStatusPublisher
+{
+    private readonly Lock _gate = new();
+    private readonly DesiredKeys _keys;
+    private readonly KeeperFailures _failures;
+    private readonly ILogger _logger;
+    private EtcdLeaseState _state;
+    private HeldLease? _lease;
+    private (int Stored, int Desired) _announced;
+
+    public LeaseStatusPublisher(DesiredKeys keys, KeeperFailures failures, ILogger logger)
+    {
+        (_keys, _failures, _logger) = (keys, failures, logger);
+        failures.Changed += Announce;
+    }
+
+    public event Action<EtcdLeaseStatus>? Changed;
+
+    public EtcdLeaseStatus Current
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return new EtcdLeaseStatus
+                {
+                    State = _state,
+                    LeaseId = _lease?.Id ?? 0,
+                    TimeToLive = _lease?.Clock.TimeToLive ?? TimeSpan.Zero,
+                    Remaining = _lease?.Clock.Remaining ?? TimeSpan.Zero,
+                    KeysStored = _keys.Stored,
+                    KeysDesired = _keys.Desired,
+                    LastError = _failures.LastError,
+                    ReadError = _failures.ReadError,
+                };
+            }
+        }
+    }
+
+    public void Set(EtcdLeaseState state, HeldLease? lease = null)
+    {
+        lock (_gate)
+        {
+            if (_state == EtcdLeaseState.Stopped || (_state == state && _lease == lease))
+            {
+                return;
+            }
+
+            (_state, _lease) = (state, lease);
+            Announce();
+        }
+    }
+
+    /// <summary>Announces the numbers of keys, if they changed.</summary>
+    public void Refresh()
+    {
+        lock (_gate)
+        {
+            if (_announced != (_keys.Stored, _keys.Desired))
+            {
+                Announce();
+            }
+        }
+    }
+
+    private void Announce()
+    {
+        lock (_gate)
+        {
+            var current = Current;
+            _announced = (current.KeysStored, current.KeysDesired);
+            try
+            {
+                Changed?.Invoke(current);
+            }
+            catch (Exception e)
+            {
+                // A handler's mistake must not cost the lease.
+                Log.HandlerFailed(_logger, e);
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1121, LogLevel.Error, "A handler of StatusChanged failed.")]
+        public static partial void HandlerFailed(ILogger logger, Exception exception);
+    }
+}
