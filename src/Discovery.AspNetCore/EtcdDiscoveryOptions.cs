@@ -117,6 +117,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
         SubsetSize = changed.SubsetSize;
         ClientId = changed.ClientId;
         HashBound = changed.HashBound;
+        Select = changed.Select;
+        Split = changed.Split;
         ReadyTimeout = changed.ReadyTimeout;
         ConnectTimeout = changed.ConnectTimeout;
         MaxConnectAttempts = changed.MaxConnectAttempts;
