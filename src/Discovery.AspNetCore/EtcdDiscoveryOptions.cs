@@ -21,7 +21,10 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// </summary>
     public IList<string> Instances { get; set; } = [];
 
-    /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
+    /// <summary>
+    /// The scheme of typed gRPC clients and of HttpClients without a base address: <c>http</c> (for gRPC HTTP/2 without TLS; the default) or
+    /// <c>https</c>.
+    /// </summary>
     public string Scheme { get; set; } = Uri.UriSchemeHttp;
 
     /// <summary>

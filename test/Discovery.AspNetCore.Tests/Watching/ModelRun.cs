@@ -151,7 +151,7 @@ internal sealed class ModelRun : IAsyncDisposable
     private static SortedDictionary<string, string> Expected(ImmutableSortedDictionary<string, EtcdKeyValue> records)
     {
         var result = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        var precedences = new Dictionary<string, (bool Serves, long Revision)>(StringComparer.Ordinal);
+        var ranks = new Dictionary<string, (bool Serves, long Revision)>(StringComparer.Ordinal);
         foreach (var record in records.Values)
         {
             var text = Encoding.Latin1.GetString(record.Value.Span);
@@ -163,16 +163,17 @@ internal sealed class ModelRun : IAsyncDisposable
             var address = text[(text.IndexOf("10.", StringComparison.Ordinal))..(text.IndexOf(":80", StringComparison.Ordinal) + 3)];
 
             var isDraining = text.Contains("draining", StringComparison.Ordinal);
+            var rank = (Serves: !isDraining, record.ModRevision);
 
-            // Of several keys for one address one that does not drain counts, else the latest; of those of one revision, any.
-            var own = (Serves: !isDraining, Revision: record.ModRevision);
-            if (precedences.TryGetValue(address, out var best) && best == own)
+            // Of several keys for one address the latest of those that do not drain counts, else the latest; of those of one revision, any.
+            var isKnown = ranks.TryGetValue(address, out var known);
+            if (isKnown && known == rank)
             {
                 result[address] = isDraining ? "draining" : "*";
             }
-            else if (own.CompareTo(best) > 0)
+            else if (!isKnown || known.CompareTo(rank) < 0)
             {
-                precedences[address] = own;
+                ranks[address] = rank;
                 result[address] = isDraining ? "draining" : text[^4].ToString();
             }
         }
