@@ -1,7 +1,9 @@
 var builder = WebApplication.CreateBuilder(args);
 
 builder.Services.AddControllers();
-builder.Services.AddEtcdGrpcClient<Helloworld.Greeter.GreeterClient>("greeter");
+builder.Services.AddEtcdGrpcClient<Helloworld.Greeter.GreeterClient>("greeter")
+    // Tries again what failed on its way, which does no harm as greeting twice does none. Each attempt picks its own instance.
+    .AddStandardResilienceHandler();
 
 var app = builder.Build();
 

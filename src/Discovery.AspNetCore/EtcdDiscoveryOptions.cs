@@ -22,6 +22,18 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     public IList<string> Instances { get; set; } = [];
 
     /// <summary>
+    /// Which instances are called, by version, tags and metadata. Where none fits, calls fail and say so. Default: all.
+    /// </summary>
+    public SelectOptions Select { get; set; } = new();
+
+    /// <summary>
+    /// The share of calls, in percent, that goes to instances of a version, e.g. 5 for <c>v2</c>; the rest goes to all other versions. Calls
+    /// with one hash key go to one version. A version without an instance leaves its share to the rest, and the other way round. Calls that
+    /// name a version are not split. Default: none.
+    /// </summary>
+    public IDictionary<string, double> Split { get; set; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
+    /// <summary>
     /// The scheme of typed gRPC clients and of HttpClients without a base address: <c>http</c> (for gRPC HTTP/2 without TLS; the default) or
     /// <c>https</c>.
     /// </summary>
@@ -112,6 +124,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
         ConnectTimeout = changed.ConnectTimeout;
         MaxConnectAttempts = changed.MaxConnectAttempts;
         AllowOtherHosts = changed.AllowOtherHosts;
+        Select = changed.Select;
+        Split = changed.Split;
         Ejection.Adopt(changed.Ejection);
     }
 }

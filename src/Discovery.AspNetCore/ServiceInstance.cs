@@ -27,6 +27,12 @@ public sealed record ServiceInstance
     /// </summary>
     public string? Scheme { get; init; }
 
+    /// <summary>
+    /// The versions of HTTP that the instance speaks, which decide what calls it gets. Default: <see cref="InstanceProtocols.Unspecified"/>,
+    /// the record does not say, as those of most Go services.
+    /// </summary>
+    public InstanceProtocols Protocols { get; init; }
+
     /// <summary>The id of the process behind the address, or <see langword="null"/> when the record does not say.</summary>
     public string? InstanceId { get; init; }
 

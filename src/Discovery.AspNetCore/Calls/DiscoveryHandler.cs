@@ -77,12 +77,12 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         ServicePool pool, HttpRequestMessage request, CallSteering? steering, CancellationToken cancellationToken)
     {
         var current = pool.Current!;
-        var scheme = request.RequestUri!.Scheme;
+        var needs = CallNeeds.Of(request, steering?.Version);
         var instance = steering is null
-            ? current.For(scheme)?.Pick(default)
+            ? current.For(needs, hashKey: null)?.Pick(default)
             : Choose(pool, current, request, steering, failures: null);
         return instance is null
-            ? NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, scheme, steering), cause: null)
+            ? NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null)
             : SendAsync(pool, instance, request, steering, cancellationToken);
     }
 
@@ -102,7 +102,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         {
             if (instance.Transport!.FindFailure(e) is not { } connectFailure)
             {
-                instance.OnCallEnded(new CallProgress(startedAt, HasHeaders: false), OutcomeRules.Of(e));
+                var call = new CallProgress(startedAt, HasHeaders: false);
+                instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call));
                 CallTrace.OnFailed(pool, request, instance);
                 throw;
             }
@@ -148,7 +149,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             {
                 if (instance.Transport!.FindFailure(e) is not { } connectFailure)
                 {
-                    instance.OnCallEnded(call, OutcomeRules.Of(e));
+                    instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call));
                     CallTrace.OnFailed(pool, request, instance);
                     throw;
                 }
@@ -165,13 +166,12 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static InstanceState? Choose(
         ServicePool pool, PoolSnapshot current, HttpRequestMessage request, CallSteering? steering, IReadOnlyList<InstanceState>? failures)
     {
-        var scheme = request.RequestUri!.Scheme;
         if (steering?.Instance is { } pinned)
         {
-            return failures is null ? current.Find(pinned, scheme) : null;
+            return failures is null ? current.Find(pinned, request.RequestUri!.Scheme) : null;
         }
 
-        if (current.For(scheme) is not { } balancer)
+        if (current.For(CallNeeds.Of(request, steering?.Version), steering?.HashKey) is not { } balancer)
         {
             return null;
         }
@@ -180,7 +180,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? []];
         if (steering?.PreviousAttempts > 0)
         {
-            avoided = [.. avoided, .. pool.Failures.Find(request.RequestUri)];
+            avoided = [.. avoided, .. pool.Failures.Find(request.RequestUri!)];
         }
 
         return PickExcept(balancer, steering?.HashKey, avoided)
@@ -201,10 +201,15 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static HttpResponseMessage Track(
         ServicePool pool, HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallProgress call)
     {
+        ProtocolRefusals.Learn(response, instance);
         var outcome = OutcomeRules.Of(response);
         if (outcome == CallOutcome.Success)
         {
             call = instance.OnHeaders(call);
+        }
+
+        if (outcome is CallOutcome.Success or CallOutcome.Refused or CallOutcome.NotFound)
+        {
             CallTrace.OnAnswered(request, instance);
         }
         else

@@ -19,9 +19,9 @@ internal static class MessageParts
     public static HttpRequestHeaders? HeadersOf(HttpRequestMessage request) => AreReadable ? HeadersField(request) : request.Headers;
 
     /// <summary>Gives a content the headers of the one that it stands for.</summary>
-    public static void ShareHeaders(HttpContent from, HttpContent to)
+    public static void SetHeaders(HttpContent to, HttpContent from, bool mayShare)
     {
-        if (AreReadable)
+        if (mayShare && AreReadable)
         {
             HeadersField(to) = from.Headers;
             return;

@@ -10,8 +10,11 @@ internal static class NoInstance
 {
     public const string GrpcMediaType = "application/grpc";
 
+    /// <summary>Whether a request is a gRPC call.</summary>
     public static bool IsGrpc(HttpRequestMessage request)
-        => request.Content?.Headers.ContentType?.MediaType is { } type && type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+        => request.Content is { } content
+            && content.Headers.NonValidated.TryGetValues("Content-Type", out var values)
+            && values.ToString().StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The answer to a call that was not sent.</summary>
     public static Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, string reason, Exception? cause)
@@ -33,9 +36,10 @@ internal static class NoInstance
     }
 
     /// <summary>Why no instance could be chosen.</summary>
-    public static string Explain(ServicePool pool, PoolSnapshot current, string scheme, CallSteering? steering)
+    public static string Explain(ServicePool pool, PoolSnapshot current, in CallNeeds needs, CallSteering? steering)
     {
         var service = pool.ServiceName;
+        var scheme = needs.Scheme;
         if (steering?.Instance is { } instance)
         {
             return current.Has(instance)
@@ -69,10 +73,29 @@ internal static class NoInstance
             return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
         }
 
-        if (current.For(scheme) is not null)
+        if (current.Balancers.Count == 0)
+        {
+            return $"Service '{service}' has {Count(count)}, but none of them fits Etcd:Discovery:Services:{service}:Select ({pool.Options.Select}).";
+        }
+
+        if (needs.Version is { } version && !current.Balancers.Versions.Contains(version, StringComparer.Ordinal))
+        {
+            string[] versions = [.. current.Balancers.Versions.Order(StringComparer.Ordinal).Take(5)];
+            return $"Service '{service}' has {Count(count)}, but none of version '{version}' (discovery-version); "
+                + (versions.Length == 0 ? "their records name no version." : $"there are the versions {string.Join(", ", versions)}.");
+        }
+
+        if (current.For(needs, hashKey: null) is not null)
         {
             return $"Service '{service}' has {Count(count)}, and all that support {scheme} calls are ejected because they failed. "
                 + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.";
+        }
+
+        if (current.For(needs with { Protocol = InstanceProtocols.Unspecified }, hashKey: null) is not null)
+        {
+            var spoken = needs.Protocol == InstanceProtocols.Http2 ? "HTTP/2" : "HTTP/1.1";
+            return $"Service '{service}' has {Count(count)}, but none of them speaks {spoken} at its {scheme} address, as their records say (protocols). "
+                + "A gRPC call needs HTTP/2; an HttpClient asks for it by DefaultRequestVersion and DefaultVersionPolicy.";
         }
 
         return $"Service '{service}' has {Count(count)}, but none of them supports {scheme} calls. Set Etcd:Discovery:Scheme, or the "

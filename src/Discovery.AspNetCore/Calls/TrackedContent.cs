@@ -24,9 +24,12 @@ internal sealed class TrackedContent : HttpContent
         _instance = instance;
         _call = call;
         _outcome = outcome;
-        MessageParts.ShareHeaders(_inner, this);
-        _isGrpc = _inner.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+        var headers = _inner.Headers.NonValidated;
+        _isGrpc = headers.TryGetValues("Content-Type", out var type)
             && type.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+
+        // Headers without a length tell that of their content once it is buffered, so they must be this one's own.
+        MessageParts.SetHeaders(this, _inner, mayShare: _isGrpc || headers.Contains("Content-Length"));
     }
 
     /// <summary>

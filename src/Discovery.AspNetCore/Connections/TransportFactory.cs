@@ -14,9 +14,6 @@ internal sealed class TransportFactory(
     ILogger logger,
     IMeterFactory? meters)
 {
-    /// <summary>The metadata that our own registration writes; an ASP.NET Core server then answers as many pings as it gets.</summary>
-    private const string OwnMark = "protocols";
-
     /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
 
@@ -64,7 +61,7 @@ internal sealed class TransportFactory(
         };
 
         // Servers of other origin close a connection at the third ping within 5 minutes, and all its calls with it.
-        if (instance.Metadata.ContainsKey(OwnMark))
+        if (instance.Protocols != InstanceProtocols.Unspecified)
         {
             (handler.KeepAlivePingDelay, handler.KeepAlivePingTimeout) = (PingDelay, PingTimeout);
         }

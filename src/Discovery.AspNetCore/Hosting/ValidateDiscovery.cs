@@ -63,6 +63,11 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
                 $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. /var/lib/myapp/discovery."),
         ];
         return problems.OfType<string>()
+            .Concat(options.Split.Where(static s => s.Value is not (>= 0 and <= 100))
+                .Select(s => string.Create(CultureInfo.InvariantCulture, $"{section}:Split:{s.Key} is '{s.Value}'; it must be a share in percent, from 0 to 100, e.g. 5.")))
+            .Concat(options.Split.Values.Where(static s => s >= 0).Sum() is > 100 and var sum
+                ? [string.Create(CultureInfo.InvariantCulture, $"{section}:Split gives away {sum} percent of the calls; it must be 100 at most, e.g. 5 for v2, and the rest goes to the other versions.")]
+                : [])
             .Concat(options.AllowedNetworks.Where(static n => !IPNetwork.TryParse(n, out _))
                 .Select(n => $"{section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
             .Concat(options.AllowedPorts.Where(static p => !AddressFilter.TryParsePorts(p, out _))

@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Watching;
@@ -15,6 +16,9 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
+    /// <summary>Ten times a second is soon enough for a change, and seldom enough for a service of thousands.</summary>
+    private static readonly TimeSpan MinRebuildInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly IWatchedService _service;
     private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
@@ -23,13 +27,17 @@ internal sealed partial class ServicePool : IDisposable
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly ITimer _rebuildTimer;
+    private readonly TimeProvider _debounceClock;
+    private readonly ITimer _debounceTimer;
     private readonly Dictionary<string, InstanceState> _instances = new(StringComparer.Ordinal);
     private readonly RetiredInstances _retired;
     private readonly HashSet<string> _loggedRefusals = new(StringComparer.Ordinal);
 
     private volatile PoolSnapshot? _current;
     private int _refused;
+    private int _generation;
     private int _rebuildPending;
+    private long _rebuiltAt;
     private bool _disposed;
 
     public ServicePool(
@@ -40,7 +48,8 @@ internal sealed partial class ServicePool : IDisposable
         AddressFilter filter,
         TransportFactory transports,
         TimeProvider time,
-        ILogger logger)
+        ILogger logger,
+        TimeProvider? debounceClock = null)
     {
         ServiceName = serviceName;
         Options = options;
@@ -52,9 +61,15 @@ internal sealed partial class ServicePool : IDisposable
         Failures = new RecentFailures(time);
         Retries = RetryBudget.Of(options);
         _logger = logger;
-        _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild };
+        _context = new InstanceContext(time, options, logger) { Changed = OnInstanceChanged };
         _retired = new RetiredInstances(time, logger);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+        // What it spares is real time, whatever clock the application goes by.
+        _debounceClock = debounceClock ?? TimeProvider.System;
+        _debounceTimer = _debounceClock.CreateTimer(
+            static p => ((ServicePool)p!).RebuildAsRequested(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _rebuiltAt = _debounceClock.GetTimestamp() - _debounceClock.TimestampFrequency;
         _service.Feed.Published += OnPublished;
         if (_service.Feed.Current is not null)
         {
@@ -110,7 +125,7 @@ internal sealed partial class ServicePool : IDisposable
     {
         Options.Adopt(changed);
         _policy = policy;
-        RequestRebuild();
+        RequestRebuild(isUrgent: true);
     }
 
     public void Dispose()
@@ -121,6 +136,7 @@ internal sealed partial class ServicePool : IDisposable
         {
             _disposed = true;
             _rebuildTimer.Dispose();
+            _debounceTimer.Dispose();
             _retired.Dispose();
             foreach (var instance in _instances.Values)
             {
@@ -154,17 +170,25 @@ internal sealed partial class ServicePool : IDisposable
         }
     }
 
-    private void OnPublished(ServiceSnapshot snapshot) => RequestRebuild();
+    private void OnPublished(ServiceSnapshot snapshot) => RequestRebuild(isUrgent: false);
+
+    private void OnInstanceChanged(bool isUrgent) => RequestRebuild(isUrgent);
 
     /// <summary>
     /// Has the snapshot built anew on another thread: a failing call whose instance was ejected must not pay for it, nor must the directory.
-    /// While one request waits others join it, so a burst of changes costs few rebuilds.
+    /// The first change counts at once; after that others are collected, so that however stormy the cluster, little is built.
     /// </summary>
-    private void RequestRebuild()
+    private void RequestRebuild(bool isUrgent)
     {
-        if (Interlocked.Exchange(ref _rebuildPending, 1) == 0)
+        var isFirst = Interlocked.Exchange(ref _rebuildPending, 1) == 0;
+        var wait = MinRebuildInterval - _debounceClock.GetElapsedTime(Volatile.Read(ref _rebuiltAt));
+        if (isUrgent || (isFirst && wait <= TimeSpan.Zero))
         {
             ThreadPool.UnsafeQueueUserWorkItem(static pool => pool.RebuildAsRequested(), this, preferLocal: false);
+        }
+        else if (isFirst)
+        {
+            _debounceTimer.Change(wait, Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -206,92 +230,117 @@ internal sealed partial class ServicePool : IDisposable
                 Follow(snapshot);
             }
 
-            var (callable, retryIn) = LeaveOutUnreachable(snapshot);
-            var http = Build(callable, Uri.UriSchemeHttp);
-            var https = callable.TrueForAll(static e => e.Record.Scheme is null) ? http : Build(callable, Uri.UriSchemeHttps);
+            var callable = LeaveOutUnreachable(snapshot);
+            _context.Instances = callable;
             var isChanged = snapshot != _current?.Snapshot;
-            _current = new PoolSnapshot(snapshot, callable, _refused, http, https);
+            _current = new PoolSnapshot(snapshot, callable, _refused, new BalancerSet(callable, Options, Build, _current?.Balancers));
+            Volatile.Write(ref _rebuiltAt, _debounceClock.GetTimestamp());
             _transports.HasOneInstance = callable.Count == 1;
             if (isChanged)
             {
                 FirstInstance.OnChanged(snapshot.Count > 0);
             }
 
-            var next = Sooner(Sooner(http?.RebuildAfter, https?.RebuildAfter), retryIn);
+            var next = HealthFilter.NextChange(_instances.Values, _context, _context.ReadClock());
             _rebuildTimer.Change(next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 
-    private static TimeSpan? Sooner(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
+    /// <summary>Builds a balancer that the first call of its kind asks for, between two rebuilds.</summary>
+    private Balancer Build(IReadOnlyList<InstanceState> instances)
+    {
+        lock (_gate)
+        {
+            return BalancerBuilder.Build(instances, _context, _policy);
+        }
+    }
 
     /// <summary>
     /// An instance that is held though etcd has it no longer is left out while it is ejected, even where the balancer would spare it:
-    /// nothing says that it is still there. It gets another chance after each ejection.
+    /// nothing says that it is still there. It gets another chance after each ejection, but none once somebody else answered at its address.
     /// </summary>
-    private (List<InstanceState> Callable, TimeSpan? RetryIn) LeaveOutUnreachable(ServiceSnapshot snapshot)
+    private List<InstanceState> LeaveOutUnreachable(ServiceSnapshot snapshot)
     {
         if (snapshot.Held.IsEmpty)
         {
-            return ([.. _instances.Values], null);
+            return [.. _instances.Values];
         }
 
         var now = _context.ReadClock();
         var callable = new List<InstanceState>(_instances.Count);
-        TimeSpan? retryIn = null;
-        foreach (var (address, instance) in _instances)
+        List<InstanceState> leftOut = [];
+        foreach (var instance in _instances.Values)
         {
-            if (snapshot.Held.ContainsKey(address) && instance.Health.WantsEjection(now))
+            if (instance.IsHeld && instance.Health.WantsEjection(now))
             {
-                retryIn = Sooner(retryIn, _context.ToTime(instance.Health.EjectedUntil - now + 1));
+                leftOut.Add(instance);
             }
-            else
+            else if (!instance.IsGivenUp)
             {
                 callable.Add(instance);
             }
         }
 
-        return (callable, retryIn);
-    }
-
-    private Balancer? Build(List<InstanceState> callable, string scheme)
-    {
-        List<InstanceState> fitting = [.. callable.Where(e => e.Record.Supports(scheme))];
-        return fitting.Count == 0 ? null : BalancerBuilder.Build(fitting, _context, _policy);
+        _context.Ejections.Report(leftOut, [], "", _context);
+        return callable;
     }
 
     private void Follow(ServiceSnapshot snapshot)
     {
+        _refused = 0;
+        _generation++;
+        foreach (var (address, record) in snapshot.ByAddress)
+        {
+            if (_instances.TryGetValue(address, out var known) && !IsAnotherProcess(known.Record, record))
+            {
+                if (!ReferenceEquals(known.Record, record))
+                {
+                    known.Update(record);
+                }
+
+                known.IsHeld = !snapshot.Held.IsEmpty && snapshot.Held.ContainsKey(address);
+                known.Generation = _generation;
+                continue;
+            }
+
+            if (known is not null)
+            {
+                _instances.Remove(address);
+                _retired.Add(known);
+            }
+
+            if (_filter.Allows(record))
+            {
+                _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
+                {
+                    Transport = _transports.Create(record),
+                    Generation = _generation,
+                    IsHeld = snapshot.Held.ContainsKey(address),
+                };
+            }
+            else
+            {
+                Refuse(address, record);
+            }
+        }
+
+        // Cheaper than to look each of them up in the snapshot.
         foreach (var (address, instance) in _instances)
         {
-            if (snapshot.Find(address) is not { } record || IsAnotherProcess(instance.Record, record))
+            if (instance.Generation != _generation)
             {
                 _instances.Remove(address);
                 _retired.Add(instance);
             }
         }
+    }
 
-        _refused = 0;
-        foreach (var (address, record) in snapshot.ByAddress)
+    private void Refuse(string address, ServiceInstance record)
+    {
+        _refused++;
+        if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
         {
-            if (_instances.TryGetValue(address, out var known))
-            {
-                known.Update(record);
-            }
-            else if (_filter.Allows(record))
-            {
-                _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
-                {
-                    Transport = _transports.Create(record),
-                };
-            }
-            else
-            {
-                _refused++;
-                if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
-                {
-                    Log.Refused(_logger, record.Key, address);
-                }
-            }
+            Log.Refused(_logger, record.Key, address);
         }
     }
 

@@ -53,6 +53,32 @@ public sealed class CallTests
         Assert.Equal(0, instance.FailureRate);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Headers_of_a_body_are_as_without_discovery(bool isChunked)
+    {
+        await using var harness = new Harness();
+        var server = await harness.StartServerAsync(async c =>
+        {
+            c.Response.ContentType = "text/plain; charset=utf-8";
+            c.Response.Headers.ContentLanguage = new string[] { "de", "en" };
+            c.Response.ContentLength = isChunked ? null : 5;
+            await c.Response.WriteAsync("hello");
+        });
+        using var client = harness.Client();
+        using var plain = new HttpClient { BaseAddress = new Uri($"http://{server.Address}/") };
+        foreach (var completion in new[] { HttpCompletionOption.ResponseContentRead, HttpCompletionOption.ResponseHeadersRead })
+        {
+            using var response = await client.GetAsync("x", completion);
+            using var expected = await plain.GetAsync("x", completion);
+
+            Assert.Equal(expected.Content.Headers.ContentLength, response.Content.Headers.ContentLength);
+            Assert.Equal(expected.Content.Headers.ToString(), response.Content.Headers.ToString());
+            Assert.Equal("hello", await response.Content.ReadAsStringAsync());
+        }
+    }
+
     [Fact]
     public async Task A_body_given_up_ends_the_call_and_says_nothing_against_the_endpoint()
     {

@@ -139,7 +139,10 @@ public sealed class SteeringTests
     public async Task The_version_is_not_sent()
     {
         await using var harness = new Harness();
-        await harness.StartServerAsync(static c => c.Response.WriteAsync(string.Join(',', c.Request.Headers.Keys)));
+        var server = await harness.StartServerAsync(static c => c.Response.WriteAsync(string.Join(',', c.Request.Headers.Keys)));
+        harness.Etcd.Put(
+            $"services/{Harness.Service}/{server.Address}",
+            System.Text.Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{server.Address}}}","Metadata":{"version":"2"}}"""));
         using var client = harness.Client();
         using var request = new HttpRequestMessage(HttpMethod.Get, "x") { Headers = { { EtcdCallMetadata.Version, "2" }, { "X-Other", "y" } } };
 
