@@ -123,7 +123,7 @@ internal static class InstanceMetadata
             protocols |= name.ToLowerInvariant() switch
             {
                 "h1" => InstanceProtocols.Http1,
-                "h2" => InstanceProtocols.Http2,
+                "h2" or "h2c" => InstanceProtocols.Http2,
                 _ => InstanceProtocols.Unspecified,
             };
         }
