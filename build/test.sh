@@ -5,13 +5,14 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 # The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests.
 facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
+Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
 Discovery.IntegrationTests FullyQualifiedName!~.Interop."
 
 usage() {
     cat <<'USAGE'
 Usage: build/test.sh [--etcd 3.4|3.5|both] [ARGUMENT ...]
 
-Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js for the peers in another language), builds the
+Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js, Go and grpc-go for the peers in other languages), builds the
 solution, runs all tests, and ends with the line "N passed, N failed, N skipped". What is missing is fetched or installed
 from Debian's packages; where that cannot be it says what to install.
 
@@ -57,6 +58,8 @@ esac
 use $first
 "$root/build/need.sh" node nodejs
 "$root/build/need.sh" npm npm
+"$root/build/need.sh" go golang-go
+"$root/build/need.sh" /usr/share/gocode/src/google.golang.org/grpc golang-google-grpc-dev
 
 cd "$root"
 results=artifacts/test-results

@@ -11,7 +11,7 @@ builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0
 builder.Configuration["Etcd:Registration:ServiceName"] = "greeter";
 builder.AddEmbeddedEtcd(etcd => etcd.AllowOutsideDevelopment = true);
 builder.Services.AddGrpc();
-builder.Services.AddEtcdRegistration();
+builder.Services.AddEtcdRegistration(options => options.FailFast = true);
 builder.Services.AddEtcdGrpcClient<Greeter.GreeterClient>("greeter");
 builder.Services.AddHttpClient("greeter", client =>
 {

@@ -26,7 +26,9 @@ internal sealed class GreeterInstance : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(static kestrel =>
             kestrel.Listen(IPAddress.Loopback, 0, static endpoint => endpoint.Protocols = HttpProtocols.Http2));
         builder.Services.AddGrpc();
-        builder.Services.AddEtcdRegistration();
+
+        // The tour shows the keys as soon as the instance has started.
+        builder.Services.AddEtcdRegistration(static options => options.FailFast = true);
 
         var app = builder.Build();
         app.MapGrpcService<GreeterService>();

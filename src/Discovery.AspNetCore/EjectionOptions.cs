@@ -7,8 +7,9 @@ public sealed class EjectionOptions
     public bool Enabled { get; set; } = true;
 
     /// <summary>
-    /// How many failures in a row (5xx, gRPC UNAVAILABLE and the like) eject an instance; 1 to 1000. Default: 5, as in Envoy. After an
-    /// ejection one failure is enough until a call succeeds.
+    /// How many failures in a row (5xx, gRPC UNAVAILABLE and the like, an answer that is not gRPC to a gRPC call) eject an instance; 1 to 1000.
+    /// After an ejection one failure is enough until a call succeeds. UNIMPLEMENTED counts if other instances serve meanwhile, UNKNOWN a tenth;
+    /// RESOURCE_EXHAUSTED and what is the caller's fault do not. Default: 5, as in Envoy.
     /// </summary>
     public int ConsecutiveFailures { get; set; } = 5;
 
@@ -17,6 +18,14 @@ public sealed class EjectionOptions
     /// unharmed, so there is little to lose.
     /// </summary>
     public int ConsecutiveConnectFailures { get; set; } = 2;
+
+    /// <summary>
+    /// How many calls in a row must have run out of time without any answer for an instance to be ejected, while nothing else came from it; 1 to
+    /// 1000. At least one of them must have begun after another had ended, so that a pause of the server, which strikes all calls under way, is
+    /// not enough. The deadline of a gRPC call counts, and a request by HttpClient that was cancelled after ten times the usual latency; what a
+    /// caller cancels sooner never does. Default: 5.
+    /// </summary>
+    public int ConsecutiveTimeouts { get; set; } = 5;
 
     /// <summary>
     /// The share of failed calls, in percent, smoothed over about the last 20, at which an instance is ejected though some calls succeed;

@@ -21,14 +21,51 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// </summary>
     public IList<string> Instances { get; set; } = [];
 
+    /// <summary>
+    /// Which instances are called, by version, tags and metadata. Where none fits, calls fail and say so. Default: all.
+    /// </summary>
+    public SelectOptions Select { get; set; } = new();
+
+    /// <summary>
+    /// The share of calls, in percent, that goes to instances of a version, e.g. 5 for <c>v2</c>; the rest goes to all other versions. Calls
+    /// with one hash key go to one version. A version without an instance leaves its share to the rest, and the other way round. Calls that
+    /// name a version are not split. Default: none.
+    /// </summary>
+    public IDictionary<string, double> Split { get; set; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
     /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
     public string Scheme { get; set; } = Uri.UriSchemeHttp;
 
-    /// <summary>How long a first call waits for the service to be listed. Default: 5 s.</summary>
+    /// <summary>
+    /// How long a call waits for a service that was never seen with an instance: for the service to be listed, and for its first instance.
+    /// After one call waited in vain the others fail at once until something changes. Default: 5 s.
+    /// </summary>
     public TimeSpan ReadyTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>The time limit of one attempt to connect to an instance, after which another is tried. Default: 2 s.</summary>
+    /// <summary>
+    /// The time limit of one attempt to connect to an instance, TLS included, after which another is tried. A call that spent twice this
+    /// time on connecting tries no further instance. Default: 2 s.
+    /// </summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// How many instances a call tries at most while none can be connected to, so that a fault of the network does not become a storm
+    /// of connects. Default: 3.
+    /// </summary>
+    public int MaxConnectAttempts { get; set; } = 3;
+
+    /// <summary>
+    /// How many further attempts of retries and hedges may be made, in percent of the calls; what is beyond fails at once, so that
+    /// retries do not multiply the load of a service that fails already. Default: 0, which sets no limit.
+    /// </summary>
+    public double RetryBudgetPercent { get; set; }
+
+    /// <summary>
+    /// Whether a request to another host than the service's is sent to the service's instances nevertheless, with all its headers. By
+    /// default it fails, because credentials for somebody else would go astray. Hosts of the service are its name and that of the
+    /// client's base address. Default: <see langword="false"/>.
+    /// </summary>
+    public bool AllowOtherHosts { get; set; }
 
     /// <summary>
     /// How often the service is listed anew although nothing happened, with jitter of a fifth, so that an event that etcd lost heals
@@ -49,16 +86,24 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
 
     /// <summary>
     /// The networks that instances may be in, e.g. <c>10.0.0.0/8</c>; others are never dialled. Default: none, which allows all but
-    /// link-local addresses, those of cloud metadata services, and multicast.
+    /// link-local addresses, those of cloud metadata services, multicast, and loopback as <see cref="AllowLoopback"/> says. An IPv4 address
+    /// within an IPv6 address (NAT64, 6to4) is judged as well.
     /// </summary>
     public IList<string> AllowedNetworks { get; set; } = [];
+
+    /// <summary>
+    /// Whether records with a loopback address are dialled though etcd is on another machine. Always so where etcd is reached by a
+    /// loopback address itself. Default: <see langword="false"/>.
+    /// </summary>
+    public bool AllowLoopback { get; set; }
 
     /// <summary>The ports that instances may have, e.g. <c>5000</c> or <c>8000-8999</c>. Default: none, which allows all.</summary>
     public IList<string> AllowedPorts { get; set; } = [];
 
     /// <summary>
     /// The name that an https instance's certificate must bear and that is sent as SNI: <c>service</c> for the name in the request's
-    /// URI (the default), <c>endpoint</c> for the host of the instance's record, or else the name itself, e.g. <c>greeter.example.com</c>.
+    /// URI (the default; never that of a <c>Host</c> header), <c>endpoint</c> for the host of the instance's record, so that whoever writes
+    /// records chooses the name, or else the name itself, e.g. <c>greeter.example.com</c>.
     /// </summary>
     public string TlsTargetHost { get; set; } = TlsHandshake.Service;
 }

@@ -37,6 +37,7 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>
     /// The URLs by which others reach this application, e.g. <c>http://10.0.0.1:5000</c>, instead of the addresses Kestrel is bound to.
+    /// Replicas behind one proxy may have the same: each has its own key, and clients see one instance.
     /// In configuration an array, or one text with commas.
     /// </summary>
     public IList<string> AdvertisedUrls { get; } = [];
@@ -49,7 +50,8 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>
     /// Networks as <c>10.0.0.0/8</c>: an endpoint that is bound to all addresses is advertised by the machine's first address in the
-    /// first of them. Default: none, and the address of the route towards etcd is advertised.
+    /// first of them. Default: none, and the address of the route towards etcd is advertised, or of the default route where etcd is on
+    /// loopback.
     /// </summary>
     public IList<string> PreferredNetworks { get; } = [];
 
@@ -62,7 +64,9 @@ public sealed class EtcdRegistrationOptions
     public IDictionary<string, RegisteredEndpointOptions> Endpoints { get; } =
         new Dictionary<string, RegisteredEndpointOptions>(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The share of calls relative to the other instances, 1 to 1,000,000. Default: 10.</summary>
+    /// <summary>
+    /// The share of calls relative to the other instances, 1 to 1,000,000; 0 asks for no new calls while others are there. Default: 10.
+    /// </summary>
     public int Weight { get; set; } = ServiceInstance.DefaultWeight;
 
     /// <summary>The availability zone; clients prefer their own. Default: none.</summary>
@@ -76,6 +80,18 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>Further metadata; the names that the other settings use (<c>id</c>, <c>weight</c>, …) are reserved. Default: none.</summary>
     public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Whether the application starts out of service, to warm up for example, until <see cref="IServiceRegistration.RestoreAsync"/>.
+    /// Default: <see langword="false"/>.
+    /// </summary>
+    public bool StartWithdrawn { get; set; }
+
+    /// <summary>
+    /// Whether the application serves on for <see cref="DrainDelay"/> and <see cref="LeaveDelay"/> when it stops. Default:
+    /// <see langword="true"/>; tests set it to <see langword="false"/>, and their applications stop at once.
+    /// </summary>
+    public bool GracefulStop { get; set; } = true;
 
     /// <summary>
     /// How long the application serves on after it has said that it drains, so that clients turn away before it leaves.
@@ -97,7 +113,8 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>
     /// Whether the application fails to start when it cannot be registered within <see cref="Discovery.Etcd.EtcdClientOptions.RequestTimeout"/>.
-    /// Default: <see langword="false"/>: it starts, serves, and keeps trying.
+    /// Default: <see langword="false"/>: it starts at once, serves, and keeps trying. If <see langword="true"/>, it is registered when its
+    /// start is over.
     /// </summary>
     public bool FailFast { get; set; }
 

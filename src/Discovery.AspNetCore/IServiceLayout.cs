@@ -18,6 +18,12 @@ public interface IServiceLayout
     bool SupportsDraining { get; }
 
     /// <summary>
+    /// Whether a record has room for what an instance says of itself, such as the protocols that it speaks. Without it, only the endpoints
+    /// that speak HTTP/2 are registered where a service has some, and replicas with one URL share one key. Default: <see langword="true"/>.
+    /// </summary>
+    bool SupportsMetadata => true;
+
+    /// <summary>
     /// The same layout below another root: what stands after a colon in the setting, as in <c>EtcdNaming:openim/</c>.
     /// </summary>
     /// <param name="root">The root, as the setting has it; may be empty.</param>

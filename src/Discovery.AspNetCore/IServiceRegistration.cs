@@ -10,10 +10,17 @@ public interface IServiceRegistration
     ServiceRegistrationStatus Status { get; }
 
     /// <summary>Changes the weight of all services of this application; the keys are put again.</summary>
-    /// <param name="weight">The weight, 1 to 1,000,000. It holds until the next call or the process's end, whatever the settings say.</param>
+    /// <param name="weight">
+    /// The weight, 1 to 1,000,000, or 0 for no new calls while others are there. It holds until the next call, until
+    /// <see cref="ResetWeightAsync"/>, or to the process's end, whatever the settings say.
+    /// </param>
     /// <param name="cancellationToken">Ends the waiting for etcd; the change is made all the same.</param>
     /// <exception cref="ArgumentOutOfRangeException">The weight is out of range.</exception>
     Task SetWeightAsync(int weight, CancellationToken cancellationToken = default);
+
+    /// <summary>Undoes <see cref="SetWeightAsync"/>: the weights are again what the settings say.</summary>
+    /// <param name="cancellationToken">Ends the waiting for etcd; the change is made all the same.</param>
+    Task ResetWeightAsync(CancellationToken cancellationToken = default);
 
     /// <summary>
     /// Takes the application out of service while it runs on: its keys say that it drains, then they are deleted. Called before the

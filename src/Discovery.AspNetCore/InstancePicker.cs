@@ -6,4 +6,7 @@ public abstract class InstancePicker
     /// <summary>Chooses an instance for a call.</summary>
     /// <param name="arguments">What is known of the call.</param>
     public abstract InstanceState Pick(in PickArguments arguments);
+
+    /// <summary>Whether a pick goes by the load of instances, in which slow start is counted.</summary>
+    internal virtual bool GoesByLoad(in PickArguments arguments) => false;
 }

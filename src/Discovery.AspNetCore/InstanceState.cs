@@ -19,8 +19,12 @@ public sealed class InstanceState
     private volatile ServiceInstance _record;
     private long _calls;
     private LatencyEstimate _latency = new();
+    private int _refusedProtocols;
+    private bool _isHeld;
+    private volatile bool _isGivenUp;
     private double _weight;
     private double _perWeight;
+    private double _startPart = 1;
 
     /// <summary>
     /// Creates the live state of an instance that no client calls. For tests and infrastructure, such as a test of an
@@ -41,6 +45,7 @@ public sealed class InstanceState
         _record = record;
         _context = context;
         _health = new InstanceHealth(this, context);
+        KeyHash = StableHash.Of(record.Key);
         SetWeight(Math.Max(1, record.Weight));
         JoinedAt = isJoining ? context.ReadClock() : null;
     }
@@ -55,7 +60,10 @@ public sealed class InstanceState
         init => _calls = value * OneCall;
     }
 
-    /// <summary>The record's weight, reduced while the instance starts slowly. More than 0.</summary>
+    /// <summary>
+    /// The record's weight. More than 0. That an instance starts slowly is no matter of policies: some of the calls that they would give it go
+    /// to others.
+    /// </summary>
     public double Weight
     {
         get => Volatile.Read(ref _weight);
@@ -90,25 +98,74 @@ public sealed class InstanceState
 
     internal InstanceHealth Health => _health;
 
+    /// <summary>The hash of the record's key.</summary>
+    internal ulong KeyHash { get; private set; }
+
     /// <summary>
     /// When the instance joined a running client, as a timestamp of the clock; <see langword="null"/> if it was there at start.
     /// </summary>
     internal long? JoinedAt { get; }
 
+    /// <summary>The part of its weight that counts where load is compared: less than 1 while it starts slowly.</summary>
+    internal double StartPart
+    {
+        get => _startPart;
+        set
+        {
+            if (_startPart != value)
+            {
+                _startPart = value;
+                SetWeight(Weight);
+            }
+        }
+    }
+
     /// <summary>Whether the instance joined a running client and was not called yet.</summary>
     internal bool IsUntried => JoinedAt is not null && _latency.IsUntried;
+
+    /// <summary>The number of the snapshot that the instance was in last. The pool's own.</summary>
+    internal int Generation { get; set; }
+
+    /// <summary>What the instance said that it does not speak; counts only where the record says nothing.</summary>
+    internal InstanceProtocols RefusedProtocols => (InstanceProtocols)Volatile.Read(ref _refusedProtocols);
+
+    /// <summary>Whether the record is no longer in etcd and the instance is called in the hope that it is still there. Set by the pool.</summary>
+    internal bool IsHeld
+    {
+        get => Volatile.Read(ref _isHeld);
+        set
+        {
+            Volatile.Write(ref _isHeld, value);
+            if (!value)
+            {
+                _isGivenUp = false;
+            }
+        }
+    }
+
+    /// <summary>Whether somebody else answers at the address of an instance that is held.</summary>
+    internal bool IsGivenUp => _isHeld && _isGivenUp;
 
     private int AwaitingHeaders => (int)(Volatile.Read(ref _calls) >> 32);
 
     /// <inheritdoc />
     public override string ToString() => _record.ToString();
 
-    internal void Update(ServiceInstance record) => _record = record;
+    internal void Update(ServiceInstance record)
+    {
+        if (record.Key != _record.Key)
+        {
+            KeyHash = StableHash.Of(record.Key);
+        }
 
-    internal void SetWeight(double weight)
+        _record = record;
+        SetWeight(Math.Max(1, record.Weight));
+    }
+
+    private void SetWeight(double weight)
     {
         Volatile.Write(ref _weight, weight);
-        Volatile.Write(ref _perWeight, 1 / weight);
+        Volatile.Write(ref _perWeight, 1 / (weight * _startPart));
     }
 
     /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
@@ -143,40 +200,95 @@ public sealed class InstanceState
         var (startedAt, hasHeaders) = call;
         switch (outcome)
         {
-            case CallOutcome.Success when !hasHeaders:
-                _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+            case CallOutcome.Success:
+                if (!hasHeaders)
+                {
+                    _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+                }
+
                 _health.OnSuccess(startedAt);
                 break;
-            case CallOutcome.Success:
+            case CallOutcome.Refused or CallOutcome.NotFound:
+                _latency.OnRefusal(_context.ReadClock());
                 _health.OnSuccess(startedAt);
+                break;
+            case CallOutcome.Unimplemented:
+                _latency.OnRefusal(_context.ReadClock());
+                _health.OnUnimplemented(startedAt);
+                break;
+            case CallOutcome.Overloaded:
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                break;
+            case CallOutcome.UnknownError:
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _health.OnUnknownError(startedAt);
+                break;
+            case CallOutcome.Failure or CallOutcome.ConnectFailure or CallOutcome.WrongServer:
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _health.OnFailure(startedAt, outcome);
+                break;
+            case CallOutcome.TimedOut when !hasHeaders:
+                _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                _health.OnTimeout(startedAt);
                 break;
             case CallOutcome.Cancelled when !hasHeaders:
                 _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
                 break;
-            case CallOutcome.Failure or CallOutcome.ConnectFailure:
-                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
-                _health.OnFailure(startedAt, outcome == CallOutcome.ConnectFailure);
-                break;
+        }
+
+        if (outcome is CallOutcome.NotFound or CallOutcome.Unimplemented or CallOutcome.WrongServer
+            && IsHeld)
+        {
+            GiveUp();
         }
 
         Interlocked.Add(ref _calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
     }
 
+    /// <summary>How long a call has been under way.</summary>
+    internal TimeSpan WaitOf(CallProgress call) => _context.ToTime(_context.ReadClock() - call.StartedAt);
+
+    /// <summary>Whether a call was answered, or failed, since a time.</summary>
+    internal bool AnsweredSince(long time) => _latency.IsUpdatedSince(time);
+
+    /// <summary>The latency that was learnt last, in ticks, however long ago.</summary>
+    internal double LearntLatency => _latency.Learnt;
+
+    /// <summary>The latency that a call sent now is expected to have, in ticks.</summary>
+    internal double LatencyAt(long now) => _latency.At(now, AwaitingHeaders, _context);
+
     /// <summary>What a further call is expected to cost here, per weight: the wait of one call for each that is already there.</summary>
-    internal double Load(long now)
-    {
-        var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * (_latency.At(now, (int)(calls >> 32), _context) + _context.NoiseTicks) * _perWeight;
-    }
+    /// <param name="latency">The result of <see cref="LatencyAt"/>.</param>
+    /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
+    internal double Load(double latency, double equalBelow) => (InFlight + 1) * Math.Max(latency, equalBelow) * _perWeight;
 
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
     /// <param name="now">The time.</param>
     /// <param name="recentFrom">What recently means.</param>
-    /// <param name="noise"><see cref="InstanceContext.NoiseTicks"/>, read once for all instances.</param>
+    /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
-    internal double RecentLoad(long now, long recentFrom, double noise, ref long isStale)
+    internal double RecentLoad(long now, long recentFrom, double equalBelow, ref long isStale)
     {
         var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * (_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale) + noise) * _perWeight;
+        return ((int)calls + 1) * double.MaxNative(_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale), equalBelow) * _perWeight;
+    }
+
+    /// <summary>The instance refused a call for its protocol: it gets no more of them while another instance is there.</summary>
+    internal void OnRefused(InstanceProtocols protocol)
+    {
+        var before = (InstanceProtocols)Interlocked.Or(ref _refusedProtocols, (int)protocol);
+        if (!before.HasFlag(protocol))
+        {
+            _context.OnChanged(isUrgent: true);
+        }
+    }
+
+    private void GiveUp()
+    {
+        if (!_isGivenUp)
+        {
+            _isGivenUp = true;
+            _context.OnChanged(isUrgent: true);
+        }
     }
 }

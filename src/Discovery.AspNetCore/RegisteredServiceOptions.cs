@@ -6,7 +6,10 @@ public sealed class RegisteredServiceOptions
     /// <summary>The wire formats, as <see cref="EtcdRegistrationOptions.Layout"/>.</summary>
     public string? Layout { get; set; }
 
-    /// <summary>The names of the endpoints that serve it. Default: all.</summary>
+    /// <summary>
+    /// The names of the endpoints that serve it. Default: all but those with names like <c>Admin</c> or <c>Metrics</c> that
+    /// <see cref="EtcdRegistrationOptions.Endpoints"/> does not name. Two of one scheme and protocol have to be chosen between, here or there.
+    /// </summary>
     public IList<string> Endpoints { get; } = [];
 
     /// <summary>The weight, as <see cref="EtcdRegistrationOptions.Weight"/>.</summary>

@@ -26,4 +26,10 @@ public sealed class RegistrationHealthOptions
 
     /// <summary>How many runs in a row must succeed before it comes back. Default: 2.</summary>
     public int HealthyThreshold { get; set; } = 2;
+
+    /// <summary>
+    /// How many other instances of each of its services must be left for the application to withdraw; with fewer it stays, or comes back,
+    /// although it is unhealthy. Needs the right to read the services' keys. Default: 0.
+    /// </summary>
+    public int MinimumInstances { get; set; }
 }

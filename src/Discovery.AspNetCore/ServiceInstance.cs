@@ -8,7 +8,8 @@ public sealed record ServiceInstance
     /// <summary>The weight of an instance that says none: 10, as Kitex has it, so that both kinds of server share evenly.</summary>
     public const int DefaultWeight = 10;
 
-    /// <summary>The etcd key of the record; where several keys lead to one address, that of the record written last.</summary>
+    /// <summary>The etcd key of the record; where several keys lead to one address, that of the record written last
+    /// whose instance does not drain.</summary>
     public required string Key { get; init; }
 
     /// <summary>The service's name, exact and case-sensitive.</summary>
@@ -25,6 +26,12 @@ public sealed record ServiceInstance
     /// instance supports both schemes.
     /// </summary>
     public string? Scheme { get; init; }
+
+    /// <summary>
+    /// The versions of HTTP that the instance speaks, which decide what calls it gets. Default: <see cref="InstanceProtocols.Unspecified"/>,
+    /// the record does not say, as those of most Go services.
+    /// </summary>
+    public InstanceProtocols Protocols { get; init; }
 
     /// <summary>The id of the process behind the address, or <see langword="null"/> when the record does not say.</summary>
     public string? InstanceId { get; init; }

@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Discovery.AspNetCore;
 
-/// <summary>What a registration is doing.</summary>
+/// <summary>What a registration is doing. In JSON its name.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ServiceRegistrationState>))]
 public enum ServiceRegistrationState
 {
     /// <summary>The application has not started yet.</summary>
@@ -14,6 +17,12 @@ public enum ServiceRegistrationState
     /// says why and which setting helps.
     /// </summary>
     NoAddress,
+
+    /// <summary>
+    /// There is nothing to register: the settings name endpoints that the server does not have, or do not choose between endpoints that a
+    /// client could not tell apart. <see cref="ServiceRegistrationStatus.LastError"/> says which.
+    /// </summary>
+    NoEndpoint,
 
     /// <summary>The keys are being put, for the first time or after etcd was away or the lease was lost.</summary>
     Registering,

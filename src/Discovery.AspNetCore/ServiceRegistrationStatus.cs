@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Discovery.AspNetCore;
 
 /// <summary>A registration at a moment.</summary>
@@ -16,5 +18,12 @@ public sealed record ServiceRegistrationStatus
     public long LeaseId { get; init; }
 
     /// <summary>The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</summary>
-    public Exception? LastError { get; init; }
+    public string? LastError { get; init; }
+
+    /// <summary>State, id, keys, lease and error in one line.</summary>
+    public override string ToString()
+    {
+        var lease = LeaseId == 0 ? "no lease" : string.Create(CultureInfo.InvariantCulture, $"lease {LeaseId:x}");
+        return $"{State} ({InstanceId}, {lease}), keys: {(Keys.Count == 0 ? "none" : string.Join(", ", Keys))}. {LastError}".TrimEnd();
+    }
 }

@@ -28,7 +28,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly PagedList _lists;
     private readonly LeaseClient _leases;
     private readonly WatchMultiplexer _watches;
-    private readonly KeeperSet _keepers = new();
+    private readonly LeaseKeepers _keepers = new();
 
     /// <summary>Creates a client. Nothing is dialled before the first operation.</summary>
     /// <param name="options">How to reach the cluster.</param>

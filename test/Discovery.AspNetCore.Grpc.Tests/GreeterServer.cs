@@ -28,6 +28,7 @@ internal sealed class GreeterServer : IAsyncDisposable
         builder.Services.AddEtcdRegistration(o =>
         {
             o.ServiceName = serviceName;
+            o.FailFast = true;
             o.DrainDelay = TimeSpan.Zero;
             o.LeaveDelay = TimeSpan.Zero;
         });

@@ -35,6 +35,7 @@ internal sealed class InteropServer : IAsyncDisposable
             builder.Services.AddEtcdRegistration(o =>
             {
                 o.ServiceName = ServiceName;
+                o.FailFast = true;
                 o.DrainDelay = TimeSpan.Zero;
                 o.LeaveDelay = TimeSpan.Zero;
             });

@@ -38,7 +38,7 @@ internal static class HandlerCommand
         using var ours = new HttpMessageInvoker(new DiscoveryHandler(() => harness.Pool));
         var uri = new Uri($"http://{server.Address}/");
         await CallAsync(ours, uri, version, 1000);
-        var bare = harness.Pool.Current!.Instances[0].Transport!;
+        var bare = harness.Pool.Current!.Instances[0].Transport!.Invoker;
         await CallAsync(bare, uri, version, 1000);
 
         var (bareBytes, bareTime, ourBytes, ourTime) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());

@@ -6,6 +6,7 @@ using Discovery.Benchmarks.Simulation;
 [
     ("simulate", SimulateCommand.Help, SimulateCommand.Run),
     ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
+    ("rebuilds", "measures what a rolling restart of a service costs a client: [INSTANCES]", RebuildsCommand.Run),
     ("handler", "measures what a call through the handler costs beyond a bare one: [CALLS]", HandlerCommand.Run),
     ("embedded", "measures the embedded etcd, or another one: [URL]", EmbeddedEtcdBenchmark.Run),
     ("model", "drives the directory through random histories against a model: [--steps N] [--seed N]", ModelCommand.Run),

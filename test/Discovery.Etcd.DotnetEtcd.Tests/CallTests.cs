@@ -1,4 +1,5 @@
 using System.Text;
+using Discovery.EmbeddedEtcd;
 using Discovery.Etcd.DotnetEtcd.Tests.Support;
 using Etcdserverpb;
 using Google.Protobuf;
@@ -151,27 +152,48 @@ public sealed class CallsOnEtcd(SecureBackend backend) : CallTests(backend), ICl
     }
 
     [Fact]
-    public async Task Nothing_of_the_password_goes_over_the_wire_in_clear()
+    public async Task The_password_goes_over_TLS_alone()
     {
-        var port = new Uri(backend.Endpoint).Port;
-        await using var forAlone = TcpProxy.Start(port);
-        await using var forOurs = TcpProxy.Start(port);
-        (forAlone.RecordsRequests, forOurs.RecordsRequests) = (true, true);
-
-        using (var alone = new dotnet_etcd.EtcdClient($"https://127.0.0.1:{forAlone.Port}", Backend.User, Backend.Password))
-        {
-            await Assert.ThrowsAnyAsync<Exception>(() => alone.PutAsync(Prefix + "a", "1", deadline: DateTime.UtcNow.AddSeconds(5)));
-        }
-
-        var (etcd, client) = backend.Connect($"https://127.0.0.1:{forOurs.Port}");
+        await using var secure = Record(new Uri(backend.Endpoint).Port);
+        var (etcd, client) = backend.Connect($"https://127.0.0.1:{secure.Port}");
         await using (etcd)
         {
             await client.PutAsync(Prefix + "a", "1");
         }
 
+        Assert.NotEmpty(secure.RecordedRequests);
+        Assert.False(Holds(secure, Backend.Password));
+    }
+
+    [Fact]
+    public async Task An_https_endpoint_gets_no_password_in_clear()
+    {
+        // A server without TLS takes whatever comes.
+        await using var server = await EmbeddedEtcdServer.StartAsync();
+        await using var forAlone = Record(new Uri(server.Endpoint).Port);
+        await using var forOurs = Record(new Uri(server.Endpoint).Port);
+
+        using (var alone = new dotnet_etcd.EtcdClient($"https://127.0.0.1:{forAlone.Port}", Backend.User, Backend.Password))
+        {
+            await Xunit.Record.ExceptionAsync(() => alone.PutAsync(Prefix + "a", "1"));
+        }
+
+        var (etcd, client) = backend.Connect($"https://127.0.0.1:{forOurs.Port}");
+        await using (etcd)
+        {
+            await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync(Prefix + "a"));
+        }
+
         Assert.True(Holds(forAlone, Backend.Password));
-        Assert.True(forOurs.RecordedRequests.Length > 0);
+        Assert.NotEmpty(forOurs.RecordedRequests);
         Assert.False(Holds(forOurs, Backend.Password));
+    }
+
+    private static TcpProxy Record(int target)
+    {
+        var proxy = TcpProxy.Start(target);
+        proxy.RecordsRequests = true;
+        return proxy;
     }
 
     private static bool Holds(TcpProxy proxy, string text) => proxy.RecordedRequests.AsSpan().IndexOf(Encoding.UTF8.GetBytes(text)) >= 0;

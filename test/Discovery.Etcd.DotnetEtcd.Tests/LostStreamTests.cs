@@ -217,6 +217,32 @@ public sealed class LostStreamsOnEtcd(SecureBackend backend) : LostStreamTests(b
     }
 
     [Fact]
+    public async Task A_refusal_is_told_once_and_tried_on()
+    {
+        await using var ours = await Side.OursAsync(backend);
+        await ours.WatchAsync(_prefix);
+        await backend.PermitAsync(isAllowed: false);
+        try
+        {
+            await ours.Relay.EndWatchesAsync(StreamEnding.Unavailable);
+            await Eventually.IsTrue(() => ours.Responses.Any(r => r.Canceled));
+            await Eventually.IsTrue(() => ours.Log.Lines.Count(l => l.Contains("refused", StringComparison.Ordinal)) > 0);
+        }
+        finally
+        {
+            await backend.PermitAsync(isAllowed: true);
+        }
+
+        await backend.PutAsync(_prefix + "a", "1");
+
+        await ours.SeesAsync("put a=1");
+        var refusal = Assert.Single(ours.Responses, r => r.Canceled);
+        Assert.Contains("permission denied", refusal.CancelReason, StringComparison.Ordinal);
+        Assert.Equal(0, refusal.CompactRevision);
+        Assert.Equal([true, false, true, false], ours.Responses.Select(r => r.Created));
+    }
+
+    [Fact]
     public async Task A_token_of_the_callers_own_is_refused_rather_than_dropped()
     {
         await using var ours = await Side.OursAsync(backend);

@@ -183,6 +183,35 @@ public sealed class WatchTests(EmbeddedBackend backend) : IClassFixture<Embedded
     }
 
     [Fact]
+    public async Task A_callback_that_stands_still_misses_nothing_that_still_exists()
+    {
+        using var goOn = new ManualResetEventSlim();
+        var responses = new ConcurrentQueue<WatchResponse>();
+        await WatchAsync(_ => { }, response =>
+        {
+            responses.Enqueue(response);
+            goOn.Wait();
+        });
+
+        // More than is kept unread.
+        var value = new string('x', 1024 * 1024);
+        for (var i = 0; i < 70; i++)
+        {
+            await PutAsync($"a{i}", value);
+        }
+
+        await Eventually.IsTrue(() => _log.Has(LogLevel.Warning, "left unread"));
+        await _client.DeleteAsync(_prefix + "a0");
+        goOn.Set();
+        await Eventually.IsTrue(() => responses.Any(r => r.Canceled));
+        await PutAsync("last", "1");
+
+        await Eventually.IsTrue(() => KeysOf(responses).Contains("last"));
+        Assert.Equal(71, KeysOf(responses).Distinct().Count());
+        Assert.Contains("unread", responses.First(r => r.Canceled).CancelReason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_disposed_client_watches_no_more()
     {
         await Watches.WatchRangeAsync(_prefix, See);
@@ -241,6 +270,9 @@ public sealed class WatchTests(EmbeddedBackend backend) : IClassFixture<Embedded
             }
         }));
     }
+
+    private IEnumerable<string> KeysOf(IEnumerable<WatchResponse> responses) =>
+        responses.SelectMany(static r => r.Events).Select(e => e.Kv.Key.ToStringUtf8()[_prefix.Length..]);
 
     private void See(WatchEvent change) => _seen.Enqueue($"{change.Type} {change.Key[_prefix.Length..]}={change.Value}");
 

@@ -28,12 +28,13 @@ public sealed class BackendServer : IAsyncDisposable
     public int Requests => Volatile.Read(ref _requests);
 
     /// <summary>Starts it. It answers with its address unless told otherwise.</summary>
-    public static async Task<BackendServer> StartAsync(RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null)
+    public static async Task<BackendServer> StartAsync(
+        RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null, IPEndPoint? address = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         BackendServer? server = null;
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, endpoint =>
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(address ?? new IPEndPoint(IPAddress.Loopback, 0), endpoint =>
         {
             endpoint.Protocols = protocols;
             endpoint.Use(next => async connection =>

@@ -13,8 +13,11 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
 {
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
 
+    private volatile bool _disposed;
+
     public GrpcChannel GetChannel(string serviceName)
     {
+        ObjectDisposedException.ThrowIf(_disposed, typeof(IEtcdGrpcChannels));
         if (ServiceNames.GetProblem(serviceName) is { } problem)
         {
             throw new ArgumentException(problem, nameof(serviceName));
@@ -35,6 +38,7 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
 
     public void Dispose()
     {
+        _disposed = true;
         foreach (var channel in _channels.Values.Where(static c => c.IsValueCreated))
         {
             channel.Value.Dispose();

@@ -37,7 +37,7 @@ public static class EtcdGrpcServiceCollectionExtensions
             var client = provider.GetRequiredService<ClientCatalog>().Find(name)!;
             options.Address = ServiceAuthority.BaseAddress(discovery.Get(client.OptionsName).Scheme, serviceName);
         });
-        EtcdHttpClientBuilderExtensions.AddClient(builder, serviceName, configure);
+        EtcdHttpClientBuilderExtensions.AddClient(builder, serviceName, configure).HasAnyHost = true;
         return builder;
     }
 

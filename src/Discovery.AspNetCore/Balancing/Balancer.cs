@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Balancing;
@@ -12,21 +13,29 @@ internal sealed class Balancer
 
     private readonly InstancePicker? _picker;
     private readonly InstancePicker? _otherZones;
-    private readonly double _sameZoneShare;
+    private readonly ZoneSplit? _zones;
+    private readonly SlowStart? _slowStart;
     private readonly InstanceState[][] _tiers;
 
     /// <summary>Puts the parts together.</summary>
     /// <param name="picker">Chooses among the instances in use, or those of the own zone; <see langword="null"/> if there are none.</param>
     /// <param name="otherZones">Chooses among those of the other zones, if some calls go there.</param>
-    /// <param name="sameZoneShare">The share of calls that stay with <paramref name="picker"/>.</param>
+    /// <param name="zones">What part of the calls goes there.</param>
+    /// <param name="slowStart">What spares instances that start; <see langword="null"/> if none does.</param>
     /// <param name="tiers">All instances, those to be preferred first: where a failover looks for one that was not tried.</param>
     /// <param name="rebuildAfter">See <see cref="RebuildAfter"/>.</param>
     public Balancer(
-        InstancePicker? picker, InstancePicker? otherZones, double sameZoneShare, InstanceState[][] tiers, TimeSpan? rebuildAfter)
+        InstancePicker? picker,
+        InstancePicker? otherZones,
+        ZoneSplit? zones,
+        SlowStart? slowStart,
+        InstanceState[][] tiers,
+        TimeSpan? rebuildAfter)
     {
         _picker = picker;
         _otherZones = otherZones;
-        _sameZoneShare = sameZoneShare;
+        _zones = zones;
+        _slowStart = slowStart;
         _tiers = tiers;
         RebuildAfter = rebuildAfter;
     }
@@ -38,9 +47,15 @@ internal sealed class Balancer
     public IReadOnlyList<InstanceState> InUse => _tiers.Length == 0 ? [] : _tiers[0];
 
     /// <summary>Chooses an instance, or null if there is none at all.</summary>
-    public InstanceState? Pick(in PickArguments arguments)
+    public InstanceState? Pick(in PickArguments arguments) => _slowStart is null ? PickByPolicy(arguments) : _slowStart.Pick(this, arguments);
+
+    /// <summary>Whether the policy goes by the load of instances, and so spares those that start.</summary>
+    public bool GoesByLoad(in PickArguments arguments) => _picker?.GoesByLoad(arguments) == true;
+
+    /// <summary>Chooses without regard to slow start.</summary>
+    public InstanceState? PickByPolicy(in PickArguments arguments)
     {
-        if (_otherZones is not null && PositionOf(arguments) >= _sameZoneShare)
+        if (_otherZones is not null && PositionOf(arguments) >= _zones!.SameZoneShare)
         {
             return _otherZones.Pick(arguments);
         }

@@ -4,12 +4,12 @@ using Discovery.AspNetCore.Instances;
 namespace Discovery.AspNetCore.Balancing;
 
 /// <summary>
-/// Puts the balancer of a service together: who is not draining, this client's subset of them, the healthy among these, their weights,
-/// own zone first, and the policy's picker on top.
+/// Puts the balancer of a service together: who is not draining, this client's subset of them, the healthy among these, own zone first, the
+/// policy's picker on top, and slow start around it.
 /// </summary>
 internal static class BalancerBuilder
 {
-    /// <summary>Builds a balancer from the instances' state at this moment, and sets their weights.</summary>
+    /// <summary>Builds a balancer from the instances' state at this moment, and reports who is ejected by it.</summary>
     /// <param name="all">The instances that may be called at all.</param>
     /// <param name="context">What the instances share.</param>
     /// <param name="policy">See <see cref="PolicyCatalog"/>.</param>
@@ -17,30 +17,39 @@ internal static class BalancerBuilder
     {
         var options = context.Options;
         var now = context.ReadClock();
-        List<InstanceState> staying = [.. all.Where(i => !i.Record.IsDraining)];
-        List<InstanceState> draining = [.. all.Where(i => i.Record.IsDraining)];
-        if (staying.Count == 0)
-        {
-            // Those about to stop still answer, which is better than no answer.
-            (staying, draining) = (draining, staying);
-        }
-
+        var (staying, draining) = SplitByDraining(all);
         var (subset, outside) = Subset.Choose(staying, options.SubsetSize, options.ClientId ?? Environment.MachineName);
-        var (healthy, ejected) = HealthFilter.Split(subset, options.Ejection, now);
-        var rebuildAfter = Sooner(SlowStart.Apply(subset, context, now), HealthFilter.NextChange(subset, context, now));
+        var health = HealthFilter.Split(subset, options.Ejection, now);
+        context.Ejections.Report(health.Ejected, health.Spared, health.Limit, context);
 
-        var zones = ZoneSplit.Of(healthy, options);
-        if (zones.DependsOnLatency)
-        {
-            rebuildAfter = Sooner(rebuildAfter, ZoneSplit.ReviewInterval);
-        }
+        var zones = ZoneSplit.Of(health.Healthy, context);
 
-        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. ejected], [.. outside], [.. draining]];
-        return new Balancer(PickerOf(zones.SameZone, policy), PickerOf(zones.OtherZones, policy), zones.SameZoneShare, tiers, rebuildAfter);
+        // A call that cannot connect stays within the subset, or a fault of the network would have each client dial everybody.
+        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. health.Ejected], .. outside.Count == 0 ? [[.. draining]] : Array.Empty<InstanceState[]>()];
+        return new Balancer(
+            PickerOf(zones.SameZone, policy),
+            PickerOf(zones.OtherZones, policy),
+            zones,
+            SlowStart.Of(health.Healthy, context, now),
+            tiers,
+            HealthFilter.NextChange(subset, context, now));
     }
 
-    private static InstancePicker? PickerOf(List<InstanceState> instances, IBalancingPolicy policy)
-        => instances.Count == 0 ? null : policy.CreatePicker(instances);
+    private static (IReadOnlyList<InstanceState> Staying, IReadOnlyList<InstanceState> Draining) SplitByDraining(IReadOnlyList<InstanceState> all)
+    {
+        List<InstanceState> draining = [];
+        foreach (var instance in all)
+        {
+            if (instance.Record.IsDraining)
+            {
+                draining.Add(instance);
+            }
+        }
 
-    private static TimeSpan? Sooner(TimeSpan? a, TimeSpan? b) => a is null || b < a ? b : a;
+        // Those about to stop still answer, which is better than no answer.
+        return draining.Count == 0 || draining.Count == all.Count ? (all, []) : ([.. all.Where(static i => !i.Record.IsDraining)], draining);
+    }
+
+    private static InstancePicker? PickerOf(IReadOnlyList<InstanceState> instances, IBalancingPolicy policy)
+        => instances.Count == 0 ? null : policy.CreatePicker(instances);
 }

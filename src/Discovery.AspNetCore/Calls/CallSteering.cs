@@ -1,43 +1,101 @@
+using System.Globalization;
 using System.Net.Http.Headers;
 
 namespace Discovery.AspNetCore.Calls;
 
-/// <summary>The metadata by which one call is steered. It is for the balancer, and never sent.</summary>
-internal readonly record struct CallSteering(string? HashKey, string? Instance)
+/// <summary>What one request says to the balancer, by headers or options. Most say nothing, and then there is no such object.</summary>
+internal sealed class CallSteering
 {
-    private const string HashKeyHeader = "discovery-hash-key";
-    private const string InstanceHeader = "discovery-instance";
+    private const string PreviousAttemptsHeader = "grpc-previous-rpc-attempts";
 
-    /// <summary>Whether the call has none.</summary>
-    public bool IsNone => HashKey is null && Instance is null;
+    private (string Name, string Value)[] _removed = [];
 
-    /// <summary>Removes the steering from a request's headers.</summary>
-    public static CallSteering TakeFrom(HttpRequestHeaders headers) => new(Take(headers, HashKeyHeader), Take(headers, InstanceHeader));
+    public string? HashKey { get; private set; }
 
-    /// <summary>Restores it when the attempt is over: a handler above that tries again sends the same request.</summary>
-    public void PutBack(HttpRequestHeaders headers)
+    public string? Instance { get; private set; }
+
+    public string? Version { get; private set; }
+
+    /// <summary>Where the attempts of the call say which instances they were sent to; null if nobody above makes several.</summary>
+    public TriedInstances? Tried { get; private set; }
+
+    /// <summary>How many attempts a gRPC client made before this one; each of them is a request of its own.</summary>
+    public int PreviousAttempts { get; private set; }
+
+    /// <summary>Whether something above tries again.</summary>
+    public bool IsRetry => PreviousAttempts > 0 || Tried?.All.Length > 0;
+
+    /// <summary>Reads what a request says, and removes it from its headers.</summary>
+    /// <returns>What it says, or null if it says nothing.</returns>
+    public static CallSteering? TakeFrom(HttpRequestMessage request)
     {
-        Put(headers, HashKeyHeader, HashKey);
-        Put(headers, InstanceHeader, Instance);
-    }
-
-    private static string? Take(HttpRequestHeaders headers, string name)
-    {
-        if (!headers.NonValidated.TryGetValues(name, out var values))
+        CallSteering? steering = null;
+        foreach (var header in MessageParts.HeadersOf(request)?.NonValidated ?? default)
         {
-            return null;
+            switch (header.Key)
+            {
+                case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version:
+                    steering ??= new CallSteering();
+                    steering._removed = [.. steering._removed, (header.Key, header.Value.ToString())];
+                    break;
+                case PreviousAttemptsHeader:
+                    _ = int.TryParse(header.Value.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var attempts);
+                    (steering ??= new CallSteering()).PreviousAttempts = attempts;
+                    break;
+            }
         }
 
-        var value = values.ToString();
-        headers.Remove(name);
-        return value;
+        if (MessageParts.OptionsOf(request) is { } options)
+        {
+            steering = ReadOptions(options, steering);
+        }
+
+        foreach (var (name, value) in steering?._removed ?? [])
+        {
+            request.Headers.Remove(name);
+            steering!.Set(name, value);
+        }
+
+        return steering;
     }
 
-    private static void Put(HttpRequestHeaders headers, string name, string? value)
+    /// <summary>Restores the headers when the attempt is over: a handler above that tries again may send the same request.</summary>
+    public void PutBack(HttpRequestHeaders headers)
     {
-        if (value is not null)
+        foreach (var (name, value) in _removed)
         {
             headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    private static CallSteering? ReadOptions(HttpRequestOptions options, CallSteering? steering)
+    {
+        options.TryGetValue(EtcdRequestOptions.HashKey, out var hashKey);
+        options.TryGetValue(EtcdRequestOptions.Instance, out var instance);
+        options.TryGetValue(EtcdRequestOptions.Version, out var version);
+        options.TryGetValue(TriedInstances.Key, out var tried);
+        if ((hashKey, instance, version, tried) is not (null, null, null, null))
+        {
+            steering ??= new CallSteering();
+            (steering.HashKey, steering.Instance, steering.Version, steering.Tried) = (hashKey, instance, version, tried);
+        }
+
+        return steering;
+    }
+
+    private void Set(string name, string value)
+    {
+        switch (name)
+        {
+            case EtcdCallMetadata.HashKey:
+                HashKey = value;
+                break;
+            case EtcdCallMetadata.Instance:
+                Instance = value;
+                break;
+            default:
+                Version = value;
+                break;
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using Discovery.AspNetCore.Pools;
@@ -9,13 +10,18 @@ internal static class NoInstance
 {
     public const string GrpcMediaType = "application/grpc";
 
-    /// <exception cref="HttpRequestException">The request is not a gRPC call.</exception>
-    public static HttpResponseMessage Answer(HttpRequestMessage request, string reason, Exception? cause)
+    /// <summary>Whether a request is a gRPC call.</summary>
+    public static bool IsGrpc(HttpRequestMessage request)
+        => request.Content is { } content
+            && content.Headers.NonValidated.TryGetValues("Content-Type", out var values)
+            && values.ToString().StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The answer to a call that was not sent.</summary>
+    public static Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, string reason, Exception? cause)
     {
-        if (request.Content?.Headers.ContentType?.MediaType is not { } type
-            || !type.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase))
+        if (!IsGrpc(request))
         {
-            throw new HttpRequestException(HttpRequestError.ConnectionError, reason, cause);
+            return Task.FromException<HttpResponseMessage>(new HttpRequestException(HttpRequestError.ConnectionError, reason, cause));
         }
 
         var response = new HttpResponseMessage(HttpStatusCode.OK)
@@ -26,14 +32,15 @@ internal static class NoInstance
         };
         response.Headers.TryAddWithoutValidation("grpc-status", "14");
         response.Headers.TryAddWithoutValidation("grpc-message", Uri.EscapeDataString(reason));
-        return response;
+        return Task.FromResult(response);
     }
 
     /// <summary>Why no instance could be chosen.</summary>
-    public static string Explain(ServicePool pool, PoolSnapshot current, string scheme, CallSteering steering)
+    public static string Explain(ServicePool pool, PoolSnapshot current, in CallNeeds needs, CallSteering? steering)
     {
         var service = pool.ServiceName;
-        if (steering.Instance is { } instance)
+        var scheme = needs.Scheme;
+        if (steering?.Instance is { } instance)
         {
             return current.Has(instance)
                 ? $"Instance '{instance}' of service '{service}' (discovery-instance) supports no {scheme} calls."
@@ -57,7 +64,7 @@ internal static class NoInstance
 
         if (current.Refused == count)
         {
-            return $"Service '{service}' has {Count(count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts): "
+            return $"Service '{service}' has {Count(count)}, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts, AllowLoopback): "
                 + $"{string.Join(", ", current.Snapshot.Instances.Take(3))}.";
         }
 
@@ -66,10 +73,29 @@ internal static class NoInstance
             return $"Service '{service}' has {Count(count)}, which vanished from etcd at once and cannot be connected to any longer.";
         }
 
-        if (current.For(scheme) is not null)
+        if (current.Balancers.Count == 0)
+        {
+            return $"Service '{service}' has {Count(count)}, but none of them fits Etcd:Discovery:Services:{service}:Select ({pool.Options.Select}).";
+        }
+
+        if (needs.Version is { } version && !current.Balancers.Versions.Contains(version, StringComparer.Ordinal))
+        {
+            string[] versions = [.. current.Balancers.Versions.Order(StringComparer.Ordinal).Take(5)];
+            return $"Service '{service}' has {Count(count)}, but none of version '{version}' (discovery-version); "
+                + (versions.Length == 0 ? "their records name no version." : $"there are the versions {string.Join(", ", versions)}.");
+        }
+
+        if (current.For(needs, hashKey: null) is not null)
         {
             return $"Service '{service}' has {Count(count)}, and all that support {scheme} calls are ejected because they failed. "
                 + "Etcd:Discovery:Ejection:PanicThresholdPercent (default: 30) above 0 calls them nevertheless when nearly all are.";
+        }
+
+        if (current.For(needs with { Protocol = InstanceProtocols.Unspecified }, hashKey: null) is not null)
+        {
+            var spoken = needs.Protocol == InstanceProtocols.Http2 ? "HTTP/2" : "HTTP/1.1";
+            return $"Service '{service}' has {Count(count)}, but none of them speaks {spoken} at its {scheme} address, as their records say (protocols). "
+                + "A gRPC call needs HTTP/2; an HttpClient asks for it by DefaultRequestVersion and DefaultVersionPolicy.";
         }
 
         return $"Service '{service}' has {Count(count)}, but none of them supports {scheme} calls. Set Etcd:Discovery:Scheme, or the "
@@ -77,9 +103,21 @@ internal static class NoInstance
     }
 
     /// <summary>Why the chosen instances were of no use.</summary>
-    public static string Explain(string service, List<InstanceState> tried, Exception last)
-        => $"No connection to service '{service}': {Count(tried.Count)} tried ({string.Join(", ", tried.Take(5))}"
-            + $"{(tried.Count > 5 ? ", …" : "")}). {last.GetBaseException().Message}";
+    public static string Explain(string service, ConnectFailures failures)
+        => $"No connection to service '{service}': {Count(failures.Instances.Count)} tried ({string.Join(", ", failures.Instances.Take(5))}"
+            + $"{(failures.Instances.Count > 5 ? ", …" : "")}). {failures.Last!.Message}";
+
+    /// <summary>Why a request to another host is not sent.</summary>
+    public static string ExplainOtherHost(string service, string host)
+        => $"The request is for host '{host}', but this client sends everything to service '{service}', with all headers. Use another client "
+            + $"for other hosts. If '{host}' is meant to be the service, set the client's base address to it where AddHttpClient is called, "
+            + "or Etcd:Discovery:AllowOtherHosts to true.";
+
+    /// <summary>Why a further attempt is not made.</summary>
+    public static string ExplainBudget(ServicePool pool)
+        => string.Create(
+            CultureInfo.InvariantCulture,
+            $"A further attempt at service '{pool.ServiceName}' was not made: retries are limited to {pool.Options.RetryBudgetPercent} % of the calls (Etcd:Discovery:RetryBudgetPercent).");
 
     private static string Count(int instances) => instances == 1 ? "1 instance" : $"{instances} instances";
 }

@@ -4,16 +4,14 @@ using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Calls;
 
-/// <summary>Tells what a response says of the instance that gave it.</summary>
+/// <summary>Tells what a response, or its absence, says of the instance that was called.</summary>
 internal static class OutcomeRules
 {
     private const string GrpcStatusHeader = "grpc-status";
 
     /// <summary>The outcome as far as the response's headers tell.</summary>
     public static CallOutcome Of(HttpResponseMessage response)
-        => response.StatusCode is >= HttpStatusCode.InternalServerError and not HttpStatusCode.NotImplemented
-            ? CallOutcome.Failure
-            : OfGrpcStatus(response.Headers);
+        => response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfGrpc(response) : OfHttp(response);
 
     /// <summary>The outcome by the gRPC status in headers or trailers; a success if there is none.</summary>
     public static CallOutcome OfGrpcStatus(HttpResponseHeaders headers)
@@ -23,12 +21,16 @@ internal static class OutcomeRules
             return CallOutcome.Success;
         }
 
-        // UNKNOWN is what servers make of an unhandled exception. INVALID_ARGUMENT, NOT_FOUND and the like are the caller's.
         return values.ToString() switch
         {
-            "2" or "8" or "13" or "14" or "15" => CallOutcome.Failure, // UNKNOWN, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
-            "1" or "4" => CallOutcome.Cancelled, // CANCELLED, DEADLINE_EXCEEDED
-            _ => CallOutcome.Success,
+            "0" => CallOutcome.Success,
+            "1" => CallOutcome.Cancelled, // CANCELLED
+            "2" => CallOutcome.UnknownError, // UNKNOWN is what servers make of an unhandled exception.
+            "4" => CallOutcome.TimedOut, // DEADLINE_EXCEEDED
+            "8" => CallOutcome.Overloaded, // RESOURCE_EXHAUSTED, also for a message that is too large
+            "12" => CallOutcome.Unimplemented, // UNIMPLEMENTED
+            "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
+            _ => CallOutcome.Refused, // INVALID_ARGUMENT, NOT_FOUND and the like are the caller's.
         };
     }
 
@@ -43,17 +45,50 @@ internal static class OutcomeRules
         _ => CallOutcome.Cancelled,
     };
 
-    /// <summary>
-    /// Whether a failure happened before anything was sent, so that the call can go to another instance. A connection that does not
-    /// come about in time is reported as a cancellation that nobody asked for; connections that were closed because their instance left
-    /// just before, as a disposed object (as a request's disposed content is, which is another matter).
-    /// </summary>
-    public static bool IsConnectFailure(Exception exception, CancellationToken cancellationToken) => exception switch
+    /// <summary>The same before response headers came, where a passed deadline is told from a caller that gave up.</summary>
+    /// <param name="exception">How the call failed.</param>
+    /// <param name="request">The request, which may tell its deadline.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="call">The call.</param>
+    public static CallOutcome Of(Exception exception, HttpRequestMessage request, InstanceState instance, CallProgress call)
     {
-        HttpRequestException e => e.HttpRequestError
-            is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError,
-        ObjectDisposedException e => e.ObjectName == typeof(HttpMessageInvoker).FullName || e.ObjectName == typeof(SocketsHttpHandler).FullName,
-        OperationCanceledException { InnerException: TimeoutException } => !cancellationToken.IsCancellationRequested,
-        _ => false,
+        if (ProtocolRefusals.Learn(exception, instance))
+        {
+            return CallOutcome.Cancelled;
+        }
+
+        var outcome = Of(exception);
+        return outcome == CallOutcome.Cancelled && exception is OperationCanceledException && CallDeadline.HasPassed(request, instance, call)
+            ? CallOutcome.TimedOut
+            : outcome;
+    }
+
+    private static CallOutcome OfHttp(HttpResponseMessage response) => response.StatusCode switch
+    {
+        HttpStatusCode.NotFound => CallOutcome.NotFound,
+        HttpStatusCode.MisdirectedRequest => CallOutcome.WrongServer,
+        HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
+        HttpStatusCode.NotImplemented => CallOutcome.Unimplemented,
+        >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
+        >= HttpStatusCode.BadRequest => CallOutcome.Refused,
+        _ => OfGrpcStatus(response.Headers),
     };
+
+    /// <summary>
+    /// A gRPC server answers 200 and application/grpc whatever happens. Another answer comes from a stranger or a proxy, but for a server's
+    /// authentication, which is in front of gRPC and speaks of the caller.
+    /// </summary>
+    private static CallOutcome OfGrpc(HttpResponseMessage response) => response.StatusCode switch
+    {
+        HttpStatusCode.OK => IsGrpcContent(response.Content.Headers) ? OfGrpcStatus(response.Headers) : CallOutcome.WrongServer,
+        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => CallOutcome.Refused,
+        HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
+        HttpStatusCode.NotImplemented => CallOutcome.WrongServer,
+        >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
+        _ => CallOutcome.WrongServer,
+    };
+
+    private static bool IsGrpcContent(HttpContentHeaders headers)
+        => headers.NonValidated.TryGetValues("Content-Type", out var values)
+            && values.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 }

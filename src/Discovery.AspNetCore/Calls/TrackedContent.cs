@@ -24,19 +24,23 @@ internal sealed class TrackedContent : HttpContent
         _instance = instance;
         _call = call;
         _outcome = outcome;
-        foreach (var (name, values) in _inner.Headers.NonValidated)
+        var headers = _inner.Headers.NonValidated;
+        _isGrpc = headers.TryGetValues("Content-Type", out var type)
+            && type.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+
+        // Headers without a length tell that of their content once it is buffered, so they must be this one's own.
+        MessageParts.SetHeaders(this, _inner, mayShare: _isGrpc || headers.Contains("Content-Length"));
+    }
+
+    /// <summary>
+    /// Runs for a response that nobody disposed and nobody holds any longer: its call must not count as in flight for ever. Off the
+    /// finalizer's thread, for the health of an instance is written to the log.
+    /// </summary>
+    ~TrackedContent()
+    {
+        if (_ended == 0)
         {
-            if (values.Count == 1)
-            {
-                var value = values.ToString();
-                Headers.TryAddWithoutValidation(name, value);
-                _isGrpc |= name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
-                    && value.StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
-            }
-            else
-            {
-                Headers.TryAddWithoutValidation(name, values);
-            }
+            ThreadPool.UnsafeQueueUserWorkItem(static content => content.OnGivenUp(), this, preferLocal: false);
         }
     }
 
@@ -58,50 +62,30 @@ internal sealed class TrackedContent : HttpContent
     /// <summary>The caller had enough before the end, which says nothing against the instance.</summary>
     public void OnGivenUp() => End(_outcome);
 
+    // Copied by reads of the tracked stream, which tell a body that breaks off from a target that cannot be written to.
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        try
-        {
-            _inner.CopyTo(stream, context, cancellationToken);
-        }
-        catch (Exception e)
-        {
-            OnFailed(e);
-            throw;
-        }
-
-        OnCompleted();
+        using var body = CreateContentReadStream(cancellationToken);
+        body.CopyTo(stream);
     }
 
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        => await SerializeToStreamAsync(stream, context, CancellationToken.None).ConfigureAwait(false);
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        => SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        try
+        var body = CreateContentReadStream(cancellationToken);
+        await using (body.ConfigureAwait(false))
         {
-            await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
+            await body.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e)
-        {
-            OnFailed(e);
-            throw;
-        }
-
-        OnCompleted();
     }
 
     protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
         => new TrackedStream(_inner.ReadAsStream(cancellationToken), this);
 
-    protected override Task<Stream> CreateContentReadStreamAsync()
-    {
-        // The body of a response that was just received is at hand as a stream.
-        var stream = _inner.ReadAsStreamAsync();
-        return stream.IsCompletedSuccessfully ? Task.FromResult<Stream>(new TrackedStream(stream.Result, this)) : Wrap(stream);
-
-        async Task<Stream> Wrap(Task<Stream> pending) => new TrackedStream(await pending.ConfigureAwait(false), this);
-    }
+    // The body of a response that was just received is at hand as a stream, and a task of its own would be for nothing.
+    protected override Task<Stream> CreateContentReadStreamAsync() => Task.FromResult(CreateContentReadStream(CancellationToken.None));
 
     protected override bool TryComputeLength(out long length)
     {
@@ -125,6 +109,7 @@ internal sealed class TrackedContent : HttpContent
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
+            GC.SuppressFinalize(this);
             _instance.OnCallEnded(_call, outcome);
         }
     }

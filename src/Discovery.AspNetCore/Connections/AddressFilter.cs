@@ -31,10 +31,17 @@ internal sealed class AddressFilter
     private readonly bool _isTrusted;
     private readonly IPNetwork[] _networks;
     private readonly (int Least, int Most)[] _ports;
+    private readonly bool _allowsLoopback;
 
     /// <summary>Reads the settings, which must be valid.</summary>
-    public AddressFilter(EtcdDiscoveryOptions options)
+    /// <param name="options">The settings.</param>
+    /// <param name="isSourceLocal">
+    /// Whether the records come from this machine. A loopback address is another machine for each reader, so a record with one is either
+    /// an accident or an attempt to reach what listens here for nobody else, unless all are on one machine.
+    /// </param>
+    public AddressFilter(EtcdDiscoveryOptions options, bool isSourceLocal = false)
     {
+        _allowsLoopback = options.AllowLoopback || isSourceLocal;
         // Whoever writes the settings may write any address; the lists below are for addresses that others wrote.
         _isTrusted = options.Instances.Count > 0;
         _networks = [.. options.AllowedNetworks.Select(IPNetwork.Parse)];
@@ -50,7 +57,7 @@ internal sealed class AddressFilter
         var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         return _networks.Length > 0
             ? Array.Exists(_networks, network => network.Contains(plain))
-            : _isTrusted || !Array.Exists(Refused, network => network.Contains(plain));
+            : _isTrusted || (!IsRefused(plain) && (EmbeddedAddress.Of(plain) is not { } embedded || !IsRefused(embedded)));
     }
 
     /// <summary>Whether an instance may be dialled, as far as its record tells; the addresses of a name are checked when it is dialled.</summary>
@@ -76,6 +83,9 @@ internal sealed class AddressFilter
         range = (least, most);
         return least <= most;
     }
+
+    private bool IsRefused(IPAddress address)
+        => IPAddress.IsLoopback(address) ? !_allowsLoopback : Array.Exists(Refused, network => network.Contains(address));
 
     private static bool TryParsePort(string text, out int port)
         => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is >= 1 and <= ushort.MaxValue;

@@ -1,63 +1,99 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Connections;
 
-/// <summary>Opens connections to one instance, whatever the request's URI says.</summary>
-internal sealed class InstanceDialer(ServiceInstance instance, AddressFilter filter, TimeSpan connectTimeout, TimeProvider time)
+/// <summary>
+/// Opens connections to one instance, whatever the request's URI says, TLS included. All that can go wrong until a request can be sent
+/// goes wrong here, and is thrown as <see cref="InstanceConnectException"/>.
+/// </summary>
+internal sealed partial class InstanceDialer(
+    InstanceTransport transport, AddressFilter filter, TlsHandshake tls, TimeSpan connectTimeout, TransportFactory factory)
 {
     private const long Never = long.MinValue;
 
+    /// <summary>Long enough for all calls that waited for the connection that failed.</summary>
+    private static readonly TimeSpan QueueTime = TimeSpan.FromMilliseconds(100);
+
+    private readonly ServiceInstance _instance = transport.Instance;
     private long _timedOutAt = Never;
-
-    /// <summary>Set when the instance's certificate is to bear another name than that in the request's URI.</summary>
-    public TlsHandshake? Tls { get; set; }
-
-    /// <summary>
-    /// Fails fast for one connect timeout after a timeout. <see cref="SocketsHttpHandler"/> queues HTTP/2 calls behind one connect and
-    /// would start another connect for each of them in turn.
-    /// </summary>
-    public void OnTimedOut() => Interlocked.Exchange(ref _timedOutAt, time.GetTimestamp());
 
     public async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        var timedOutAt = Interlocked.Read(ref _timedOutAt);
-        if (timedOutAt != Never && time.GetElapsedTime(timedOutAt) < connectTimeout)
+        FailFastAfterTimeout();
+        using var limit = new CancellationTokenSource(connectTimeout);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
         {
-            throw new IOException($"A connection to {instance.Address} did not come about within {connectTimeout.TotalSeconds:0.###} s just before.");
+            var stream = await ConnectAsync(context.InitialRequestMessage, either.Token).ConfigureAwait(false);
+            transport.OnConnected(stream);
+            return stream;
         }
+        catch (OperationCanceledException e) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            Interlocked.Exchange(ref _timedOutAt, factory.Time.GetTimestamp());
+            throw Failed($"no connection within {connectTimeout.TotalSeconds:0.###} s (Etcd:Discovery:ConnectTimeout)", e);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw Failed(e.Message, e);
+        }
+    }
 
-        var addresses = IPAddress.TryParse(instance.Host, out var address)
+    /// <summary>
+    /// Fails fast for one connect timeout after a timeout. <see cref="SocketsHttpHandler"/> queues HTTP/2 calls behind one connect and
+    /// would start another connect for each of them in turn. Where there is no other instance to go to, only those that waited fail.
+    /// </summary>
+    private void FailFastAfterTimeout()
+    {
+        var timedOutAt = Interlocked.Read(ref _timedOutAt);
+        var duration = factory.HasOneInstance && QueueTime < connectTimeout ? QueueTime : connectTimeout;
+        if (timedOutAt != Never && factory.Time.GetElapsedTime(timedOutAt) < duration)
+        {
+            throw Failed($"no connection within {connectTimeout.TotalSeconds:0.###} s just before (Etcd:Discovery:ConnectTimeout)", cause: null);
+        }
+    }
+
+    private async Task<Stream> ConnectAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var addresses = IPAddress.TryParse(_instance.Host, out var address)
             ? [address]
-            : await Dns.GetHostAddressesAsync(instance.Host, cancellationToken).ConfigureAwait(false);
+            : await Dns.GetHostAddressesAsync(_instance.Host, cancellationToken).ConfigureAwait(false);
         var allowed = Array.FindAll(addresses, filter.Allows);
         if (allowed.Length == 0)
         {
-            // An IOException becomes a connection error of the request, so the call goes to another instance.
-            throw new IOException($"No address of '{instance.Host}' may be dialled (Etcd:Discovery:AllowedNetworks).");
+            throw new IOException($"no address of '{_instance.Host}' may be dialled (Etcd:Discovery:AllowedNetworks, AllowLoopback)");
         }
 
-        var started = time.GetTimestamp();
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(allowed, instance.Port, cancellationToken).ConfigureAwait(false);
-            var stream = new NetworkStream(socket, ownsSocket: true);
-            return Tls is not null && context.InitialRequestMessage.RequestUri?.Scheme == Uri.UriSchemeHttps
-                ? await Tls.HandshakeAsync(stream, context.InitialRequestMessage, cancellationToken).ConfigureAwait(false)
-                : stream;
-        }
-        catch (Exception e)
-        {
-            socket.Dispose();
+        var socket = await AddressRace.ConnectAsync(allowed, _instance.Port, cancellationToken).ConfigureAwait(false);
+        var stream = new NetworkStream(socket, ownsSocket: true);
+        return request.RequestUri!.Scheme == Uri.UriSchemeHttps
+            ? await tls.HandshakeAsync(stream, request, cancellationToken).ConfigureAwait(false)
+            : stream;
+    }
 
-            // An attempt is given up, too, when no call waits for it any more.
-            if (e is OperationCanceledException && time.GetElapsedTime(started) >= connectTimeout * 0.9)
+    private InstanceConnectException Failed(string reason, Exception? cause)
+    {
+        if (transport.OnFailed(reason))
+        {
+            Log.ConnectFailed(factory.Logger, _instance.Address, _instance.ServiceName, reason);
+        }
+
+        return new InstanceConnectException(transport, $"{_instance.Address}: {reason}", cause)
+        {
+            IsLocal = cause is SocketException
             {
-                OnTimedOut();
-            }
+                SocketErrorCode: SocketError.AddressNotAvailable or SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable,
+            },
+        };
+    }
 
-            throw;
-        }
+    private static partial class Log
+    {
+        [LoggerMessage(2601, LogLevel.Information, "No connection to {Address} of service '{Service}': {Reason}. The same reason is not logged again.")]
+        public static partial void ConnectFailed(ILogger logger, string address, string service, string reason);
     }
 }

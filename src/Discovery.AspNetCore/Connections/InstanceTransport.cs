@@ -1,8 +1,91 @@
+using System.Runtime.CompilerServices;
+
 namespace Discovery.AspNetCore.Connections;
 
-/// <summary>What carries the calls of one instance: a connection pool of its own.</summary>
-internal sealed class InstanceTransport(SocketsHttpHandler handler, InstanceDialer dialer) : HttpMessageInvoker(handler, disposeHandler: true)
+/// <summary>
+/// What carries the calls of one instance: a connection pool of its own, made by the first call. Of thousands of instances a client may
+/// call few, and the application's certificates and settings would be read for each.
+/// </summary>
+internal sealed class InstanceTransport(ServiceInstance instance, TransportFactory factory) : IDisposable
 {
-    /// <summary>No connection came about in time, be it that nobody answered or that the TLS handshake did not end.</summary>
-    public void OnConnectTimeout() => dialer.OnTimedOut();
+    private readonly Lock _gate = new();
+
+    // Weak, for a connection whose response was forgotten is closed by the garbage collector alone.
+    private readonly ConditionalWeakTable<Stream, InstanceTransport> _connections = [];
+    private volatile HttpMessageInvoker? _invoker;
+    private volatile string? _lastFailure;
+    private volatile bool _disposed;
+
+    public ServiceInstance Instance => instance;
+
+    /// <summary>Why the latest attempt to connect failed; null when it did not.</summary>
+    public string? LastFailure => _lastFailure;
+
+    /// <summary>What sends the requests.</summary>
+    /// <exception cref="InvalidOperationException">The application's settings of the transport are wrong.</exception>
+    public HttpMessageInvoker Invoker => _invoker ?? Open();
+
+    /// <summary>Sends a request. What it throws is for <see cref="FindFailure"/>.</summary>
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Invoker.SendAsync(request, cancellationToken);
+        }
+        catch (ObjectDisposedException e) when (_disposed)
+        {
+            // Thrown here and now, not by the task: the call had picked the instance just before it left, and nothing was sent.
+            throw new InstanceConnectException(this, $"The connections to {instance.Address} were closed because it left.", e);
+        }
+    }
+
+    /// <summary>The failure to connect that an exception of <see cref="SendAsync"/> is about, or null when it is about anything else.</summary>
+    public InstanceConnectException? FindFailure(Exception exception)
+    {
+        var failure = exception as InstanceConnectException ?? (exception as HttpRequestException)?.InnerException as InstanceConnectException;
+        return failure?.Transport == this ? failure : null;
+    }
+
+    public void OnConnected(Stream connection)
+    {
+        _lastFailure = null;
+        _connections.Add(connection, this);
+    }
+
+    /// <summary>Keeps the reason of a failure to connect.</summary>
+    /// <returns>Whether it is news: the first after a success, or another reason.</returns>
+    public bool OnFailed(string reason)
+    {
+        var isNews = _lastFailure != reason;
+        _lastFailure = reason;
+        return isNews;
+    }
+
+    /// <summary>Closes all connections, also those with calls, which <see cref="Dispose"/> lets finish.</summary>
+    public void Abort()
+    {
+        Dispose();
+        foreach (var (connection, _) in _connections)
+        {
+            connection.Dispose();
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            _invoker?.Dispose();
+        }
+    }
+
+    private HttpMessageInvoker Open()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _invoker ??= new HttpMessageInvoker(factory.CreateHandler(this), disposeHandler: true);
+        }
+    }
 }

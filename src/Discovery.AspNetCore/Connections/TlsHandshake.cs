@@ -1,15 +1,16 @@
 using System.Net;
 using System.Net.Security;
+using System.Security.Authentication;
 
 namespace Discovery.AspNetCore.Connections;
 
 /// <summary>
-/// Connects with TLS to an instance whose certificate bears another name than that in the request's URI. <see cref="SocketsHttpHandler"/>
-/// overwrites <see cref="SslClientAuthenticationOptions.TargetHost"/> by the URI's host, but takes a stream that has TLS already.
+/// Connects with TLS. <see cref="SocketsHttpHandler"/> would do it too, but expects the name in the request's <c>Host</c> header, which
+/// an application may have from its own caller, and its failures cannot be told from those of a request that was sent.
 /// </summary>
-/// <param name="host">The name to expect, and to send as SNI.</param>
+/// <param name="host">The name to expect, and to send as SNI; null for the host of the request's URI.</param>
 /// <param name="options">The application's options; a target host among them wins.</param>
-internal sealed class TlsHandshake(string host, SslClientAuthenticationOptions options)
+internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions options)
 {
     public const string Service = "service";
     public const string Endpoint = "endpoint";
@@ -20,18 +21,26 @@ internal sealed class TlsHandshake(string host, SslClientAuthenticationOptions o
             : setting.Equals(Endpoint, StringComparison.OrdinalIgnoreCase) ? instanceHost
             : setting;
 
-    public async ValueTask<Stream> HandshakeAsync(Stream stream, HttpRequestMessage request, CancellationToken cancellationToken)
+    /// <exception cref="AuthenticationException">The certificate is not accepted, or it is no TLS; names what was expected.</exception>
+    public async Task<Stream> HandshakeAsync(Stream stream, HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        var copy = OptionsFor(request);
         var tls = new SslStream(stream, leaveInnerStreamOpen: false);
         try
         {
-            await tls.AuthenticateAsClientAsync(OptionsFor(request), cancellationToken).ConfigureAwait(false);
+            await tls.AuthenticateAsClientAsync(copy, cancellationToken).ConfigureAwait(false);
             return tls;
         }
-        catch
+        catch (Exception e)
         {
             await tls.DisposeAsync().ConfigureAwait(false);
-            throw;
+            if (e is OperationCanceledException)
+            {
+                throw;
+            }
+
+            throw new AuthenticationException(
+                $"TLS failed; the certificate must be trusted and bear the name '{copy.TargetHost}' (Etcd:Discovery:TlsTargetHost): {e.Message}", e);
         }
     }
 
@@ -50,7 +59,7 @@ internal sealed class TlsHandshake(string host, SslClientAuthenticationOptions o
     {
         var copy = new SslClientAuthenticationOptions
         {
-            TargetHost = string.IsNullOrEmpty(options.TargetHost) ? host : options.TargetHost,
+            TargetHost = string.IsNullOrEmpty(options.TargetHost) ? host ?? request.RequestUri!.IdnHost : options.TargetHost,
             ApplicationProtocols = ProtocolsFor(request),
             AllowRenegotiation = options.AllowRenegotiation,
             AllowTlsResume = options.AllowTlsResume,

@@ -1,20 +1,51 @@
+using System.Diagnostics.Metrics;
+using System.Net;
+using Discovery.AspNetCore.Instances;
+using Microsoft.Extensions.Logging;
+
 namespace Discovery.AspNetCore.Connections;
 
 /// <summary>Makes the transport of each instance.</summary>
 internal sealed class TransportFactory(
-    EtcdDiscoveryOptions options, AddressFilter filter, IReadOnlyList<Action<SocketsHttpHandler>> configure, TimeProvider time)
+    EtcdDiscoveryOptions options,
+    AddressFilter filter,
+    IReadOnlyList<Action<SocketsHttpHandler>> configure,
+    TimeProvider time,
+    ILogger logger,
+    IMeterFactory? meters)
 {
     /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
 
-    /// <summary>A connection that died without a word is noticed within 30 s of a call on it, not after the system's 15 min.</summary>
+    /// <summary>A frozen process, whose system still answers, is noticed within 30 s of a call on it.</summary>
     private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(20);
 
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
 
-    public InstanceTransport Create(ServiceInstance instance)
+    /// <summary>After this long a name is resolved again, with jitter, or all would do so at once.</summary>
+    private static readonly TimeSpan NameLifetime = TimeSpan.FromMinutes(4);
+
+    private volatile bool _hasOneInstance;
+
+    public TimeProvider Time => time;
+
+    public ILogger Logger => logger;
+
+    /// <summary>Whether calls have no other instance to go to.</summary>
+    public bool HasOneInstance
     {
-        var dialer = new InstanceDialer(instance, filter, options.ConnectTimeout, time);
+        get => _hasOneInstance;
+        set => _hasOneInstance = value;
+    }
+
+    /// <summary>A transport that connects to nothing before its first call.</summary>
+    public InstanceTransport Create(ServiceInstance instance) => new(instance, this);
+
+    /// <summary>Makes the handler of an instance's transport.</summary>
+    /// <exception cref="InvalidOperationException">The application's settings replace what gets calls to the instance.</exception>
+    public SocketsHttpHandler CreateHandler(InstanceTransport transport)
+    {
+        var instance = transport.Instance;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -23,30 +54,36 @@ internal sealed class TransportFactory(
             EnableMultipleHttp2Connections = true,
             ConnectTimeout = options.ConnectTimeout,
             PooledConnectionIdleTimeout = IdleTimeout,
-            KeepAlivePingDelay = PingDelay,
-            KeepAlivePingTimeout = PingTimeout,
+            PooledConnectionLifetime = IPAddress.TryParse(instance.Host, out _) ? Timeout.InfiniteTimeSpan : NameLifetime * (0.75 + (0.5 * FastRandom.Fraction())),
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            ConnectCallback = dialer.DialAsync,
+            MeterFactory = meters,
+            ConnectCallback = static (_, _) => throw new InvalidOperationException("The transport is not ready yet."),
         };
-        var dial = handler.ConnectCallback;
+
+        // Servers of other origin close a connection at the third ping within 5 minutes, and all its calls with it.
+        if (instance.Protocols != InstanceProtocols.Unspecified)
+        {
+            (handler.KeepAlivePingDelay, handler.KeepAlivePingTimeout) = (PingDelay, PingTimeout);
+        }
+
+        var untouched = handler.ConnectCallback;
         foreach (var action in configure)
         {
             action(handler);
         }
 
-        if (handler.ConnectCallback != dial)
+        if (handler.ConnectCallback != untouched)
         {
             handler.Dispose();
             throw new InvalidOperationException(
                 $"ConfigureEtcdTransport of service '{instance.ServiceName}' sets ConnectCallback, which is how calls get to the instance; leave it alone.");
         }
 
-        if (TlsHandshake.HostOf(options.TlsTargetHost, instance.Host) is { } host)
-        {
-            // After the application's turn, which may have put options of its own in place.
-            dialer.Tls = new TlsHandshake(host, handler.SslOptions);
-        }
-
-        return new InstanceTransport(handler, dialer);
+        // After the application's turn, which may have put options of its own in place. The dialler keeps the time limit itself, for
+        // its failures are to be told from others.
+        var tls = new TlsHandshake(TlsHandshake.HostOf(options.TlsTargetHost, instance.Host), handler.SslOptions);
+        handler.ConnectCallback = new InstanceDialer(transport, filter, tls, handler.ConnectTimeout, this).DialAsync;
+        handler.ConnectTimeout = Timeout.InfiniteTimeSpan;
+        return handler;
     }
 }

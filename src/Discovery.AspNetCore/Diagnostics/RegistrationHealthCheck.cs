@@ -27,8 +27,7 @@ internal sealed class RegistrationHealthCheck(IServiceRegistration registration)
         var isWell = status.State is ServiceRegistrationState.Registered or ServiceRegistrationState.Disabled;
         return Task.FromResult(new HealthCheckResult(
             isWell ? HealthStatus.Healthy : context.Registration.FailureStatus,
-            isWell ? null : $"Registration in etcd: {status.State}. {status.LastError?.Message}".TrimEnd(),
-            isWell ? null : status.LastError,
-            data));
+            isWell ? null : $"Registration in etcd: {status.State}. {status.LastError}".TrimEnd(),
+            data: data));
     }
 }

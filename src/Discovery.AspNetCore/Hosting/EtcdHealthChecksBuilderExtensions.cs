@@ -15,7 +15,7 @@ public static class EtcdHealthChecksBuilderExtensions
     /// <param name="failureStatus">What it says while the application is not registered. Default: <see cref="HealthStatus.Degraded"/>.</param>
     /// <param name="tags">The check's tags. Default: none.</param>
     /// <returns>The builder.</returns>
-    public static IHealthChecksBuilder AddEtcdRegistration(
+    public static IHealthChecksBuilder AddEtcdRegistrationCheck(
         this IHealthChecksBuilder builder,
         string name = "etcd-registration",
         HealthStatus? failureStatus = null,

@@ -3,6 +3,7 @@ using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -23,6 +24,10 @@ public static class EtcdHttpClientBuilderExtensions
         this IHttpClientBuilder builder, string? serviceName = null, Action<EtcdDiscoveryOptions>? configure = null)
     {
         var client = AddClient(builder, serviceName, configure);
+
+        // After all that the application does to the client, whose base address may name the service otherwise.
+        builder.Services.PostConfigure<HttpClientFactoryOptions>(
+            builder.Name, options => options.HttpClientActions.Add(http => client.AddHost(http.BaseAddress)));
         return builder.ConfigureHttpClient((services, http) =>
             http.BaseAddress ??= ServiceAuthority.BaseAddress(
                 services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get(client.OptionsName).Scheme, client.ServiceName));
@@ -30,10 +35,11 @@ public static class EtcdHttpClientBuilderExtensions
 
     /// <summary>
     /// Changes the transport of each of the service's instances: certificates, buffers, idle times. The client then has connections of
-    /// its own. The connect callback is the discovery's and must stay.
+    /// its own. The connect callback is the discovery's and must stay. It stands in place of <c>ConfigurePrimaryHttpMessageHandler</c>
+    /// and <c>UseSocketsHttpHandler</c>, which would replace discovery.
     /// </summary>
     /// <param name="builder">The builder of a client with <c>AddEtcdDiscovery</c> or <c>AddEtcdGrpcClient</c>.</param>
-    /// <param name="configure">Called once for each instance.</param>
+    /// <param name="configure">Called before the first call to each instance.</param>
     /// <returns>The builder.</returns>
     /// <exception cref="InvalidOperationException">The client does not discover a service.</exception>
     public static IHttpClientBuilder ConfigureEtcdTransport(this IHttpClientBuilder builder, Action<SocketsHttpHandler> configure)
@@ -57,6 +63,7 @@ public static class EtcdHttpClientBuilderExtensions
 
         builder.Services.AddEtcdDiscovery();
         var client = ClientCatalog.Of(builder.Services).GetOrAdd(builder.Name, serviceName);
+        client.AddHost(ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName));
         if (configure is not null)
         {
             client.IsCustomised = true;
@@ -66,7 +73,7 @@ public static class EtcdHttpClientBuilderExtensions
         builder.ConfigurePrimaryHttpMessageHandler(services =>
         {
             var pools = services.GetRequiredService<PoolCache>();
-            return new DiscoveryHandler(() => pools.OfClient(client.Name));
+            return new DiscoveryHandler(() => pools.OfClient(client.Name), client);
         });
         return client;
     }

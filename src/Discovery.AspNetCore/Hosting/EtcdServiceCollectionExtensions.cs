@@ -11,6 +11,7 @@ using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -91,6 +92,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton<ServiceDirectory>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());
         services.TryAddSingleton<PoolCache>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
         if (configure is not null)
         {

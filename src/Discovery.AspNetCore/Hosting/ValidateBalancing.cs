@@ -24,6 +24,7 @@ internal static class ValidateBalancing
             Range($"{section}:HashBound", options.HashBound, 1, 100, "1.25"),
             Range($"{section}:Ejection:ConsecutiveFailures", ejection.ConsecutiveFailures, 1, 1000, "5"),
             Range($"{section}:Ejection:ConsecutiveConnectFailures", ejection.ConsecutiveConnectFailures, 1, 1000, "2"),
+            Range($"{section}:Ejection:ConsecutiveTimeouts", ejection.ConsecutiveTimeouts, 1, 1000, "5"),
             Range($"{section}:Ejection:FailureRatePercent", ejection.FailureRatePercent, 1, 100, "50"),
             Range($"{section}:Ejection:BaseDuration", ejection.BaseDuration, shortest, TimeSpan.FromHours(1), "00:00:05"),
             Range($"{section}:Ejection:MaxDuration", ejection.MaxDuration, ejection.BaseDuration, TimeSpan.FromDays(1), "00:05:00"),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
@@ -44,6 +45,12 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
             Problem(options.Scheme is not ("http" or "https"), $"{section}:Scheme is '{options.Scheme}'; it must be http or https."),
             TooShort(section, nameof(options.ReadyTimeout), options.ReadyTimeout, "00:00:05"),
             TooShort(section, nameof(options.ConnectTimeout), options.ConnectTimeout, "00:00:02"),
+            Problem(
+                options.MaxConnectAttempts is < 1 or > 100,
+                $"{section}:MaxConnectAttempts is '{options.MaxConnectAttempts}'; it must be from 1 to 100, e.g. 3."),
+            Problem(
+                options.RetryBudgetPercent is not (>= 0 and <= 1000),
+                string.Create(CultureInfo.InvariantCulture, $"{section}:RetryBudgetPercent is '{options.RetryBudgetPercent}'; it must be from 0, which sets no limit, to 1000, e.g. 20.")),
             TooShort(section, nameof(options.RelistInterval), options.RelistInterval, "00:05:00"),
             Problem(
                 options.HoldDuration < TimeSpan.Zero || options.HoldDuration > TimeSpan.FromDays(1),
@@ -56,6 +63,11 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
                 $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. /var/lib/myapp/discovery."),
         ];
         return problems.OfType<string>()
+            .Concat(options.Split.Where(static s => s.Value is not (>= 0 and <= 100))
+                .Select(s => string.Create(CultureInfo.InvariantCulture, $"{section}:Split:{s.Key} is '{s.Value}'; it must be a share in percent, from 0 to 100, e.g. 5.")))
+            .Concat(options.Split.Values.Where(static s => s >= 0).Sum() is > 100 and var sum
+                ? [string.Create(CultureInfo.InvariantCulture, $"{section}:Split gives away {sum} percent of the calls; it must be 100 at most, e.g. 5 for v2, and the rest goes to the other versions.")]
+                : [])
             .Concat(options.AllowedNetworks.Where(static n => !IPNetwork.TryParse(n, out _))
                 .Select(n => $"{section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
             .Concat(options.AllowedPorts.Where(static p => !AddressFilter.TryParsePorts(p, out _))

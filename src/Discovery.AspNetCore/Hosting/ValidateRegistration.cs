@@ -69,9 +69,9 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
             .Prepend(($"{Section}:Weight", options.Weight));
         foreach (var (setting, weight) in weights)
         {
-            if (weight is < 1 or > 1_000_000)
+            if (weight is < 0 or > 1_000_000)
             {
-                yield return $"{setting} is '{weight}'; it must be from 1 to 1000000, e.g. {ServiceInstance.DefaultWeight}.";
+                yield return $"{setting} is '{weight}'; it must be from 0 to 1000000, e.g. {ServiceInstance.DefaultWeight}.";
             }
         }
 
@@ -138,6 +138,11 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
                 yield return $"{Section}:Health:{setting} is '{value}'; it must be at least 1, e.g. 2.";
             }
         }
+
+        if (health.MinimumInstances < 0)
+        {
+            yield return $"{Section}:Health:MinimumInstances is '{health.MinimumInstances}'; it must be 0 or more, e.g. 1.";
+        }
     }
 
     private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) && host[0] != '[' ? $"[{host}]" : host;
@@ -166,7 +171,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
         }
 
         var limit = host.Value.ShutdownTimeout;
-        if (areInRange && limit != Timeout.InfiniteTimeSpan && options.DrainDelay + options.LeaveDelay + (2 * options.StopTimeout) is var longest
+        if (areInRange && options.GracefulStop && limit != Timeout.InfiniteTimeSpan && options.DrainDelay + options.LeaveDelay + (2 * options.StopTimeout) is var longest
             && longest >= limit)
         {
             yield return $"Stopping may take {longest} ({Section}:DrainDelay '{options.DrainDelay}' + LeaveDelay '{options.LeaveDelay}' + twice "

@@ -1,9 +1,9 @@
 namespace Discovery.AspNetCore.Instances;
 
-/// <summary>How a call ended, as far as its instance's health is concerned.</summary>
+/// <summary>How a call ended, as far as its instance is concerned.</summary>
 internal enum CallOutcome
 {
-    /// <summary>The instance did its work; an error of the caller's making (404, NOT_FOUND) is a success here.</summary>
+    /// <summary>The instance did its work. The only outcome whose time is learnt as latency.</summary>
     Success,
 
     /// <summary>The instance failed: 5xx, gRPC UNAVAILABLE and the like, a reset stream.</summary>
@@ -13,8 +13,28 @@ internal enum CallOutcome
     ConnectFailure,
 
     /// <summary>
-    /// The caller gave up, or its time was over. Not held against the instance's health, but the time waited is a lower bound of its
-    /// latency.
+    /// The caller gave up. Not held against the instance's health, but the time waited is a lower bound of its latency.
     /// </summary>
     Cancelled,
+
+    /// <summary>A deadline passed before any answer. Enough of them in a row, with nothing else between, mean that the instance hangs.</summary>
+    TimedOut,
+
+    /// <summary>An error of the caller's making, such as 400 or INVALID_ARGUMENT. The instance works, but this is no measure of its speed.</summary>
+    Refused,
+
+    /// <summary>The same by HTTP 404, which is also what a stranger at the address of an instance that is gone answers.</summary>
+    NotFound,
+
+    /// <summary>The instance does not serve this method. Held against it if others serve.</summary>
+    Unimplemented,
+
+    /// <summary>Somebody else answered: not gRPC to a gRPC call, or 421. A failure.</summary>
+    WrongServer,
+
+    /// <summary>Too much for the instance, or for this caller's quota: RESOURCE_EXHAUSTED, 429. Counts as load and not as failure.</summary>
+    Overloaded,
+
+    /// <summary>UNKNOWN, an exception in the application's code. Counts as load; only a long row of them is held against the instance.</summary>
+    UnknownError,
 }

@@ -3,9 +3,23 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Instances;
 
 /// <summary>What the instances of one service share: the clock, the settings, the usual latency, and who is notified of an ejection. One per pool.</summary>
-internal sealed partial class InstanceContext
+internal sealed class InstanceContext
 {
+    private const double EqualFactor = 2.5;
+
+    private const double EqualSeconds = 0.005;
+
+    /// <summary>
+    /// A failed call costs as much as one that takes thirty times the usual. Far less, and a server that fails fast attracts calls; far
+    /// more, and errors that are nobody's fault push calls from one server to the next.
+    /// </summary>
+    private const double FailureCost = 30;
+
+    /// <summary>The same where calls are so quick that their latencies all count as equal.</summary>
+    private const double FailureFloor = 10;
+
     private readonly long _resolution;
+    private readonly double _equalTicks;
     private long _now;
     private long _sampledAt;
     private int _samples;
@@ -15,9 +29,10 @@ internal sealed partial class InstanceContext
     {
         Clock = clock;
         Options = options;
-        Logger = logger;
+        Ejections = new EjectionLog(logger);
         TicksPerSecond = clock.TimestampFrequency;
         _resolution = Math.Max(1, clock.TimestampFrequency / 1000);
+        _equalTicks = EqualSeconds * clock.TimestampFrequency;
         RecentTicks = clock.TimestampFrequency / 4;
         LongAgoTicks = (long)(10 * LatencyEstimate.ForgetSeconds * clock.TimestampFrequency);
         _now = clock.GetTimestamp();
@@ -25,10 +40,13 @@ internal sealed partial class InstanceContext
     }
 
     /// <summary>
-    /// Set by the pool: an instance was ejected, so the balancer must be built again. Called on the thread of the call that failed; must
-    /// return at once and may be called by several threads.
+    /// Set by the pool: an instance is to be ejected, so the balancer must be built again; urgently (true) if calls to it go wrong until then.
+    /// Called on the thread of the call that failed; must return at once and may be called by several threads.
     /// </summary>
-    public Action? Changed { get; set; }
+    public Action<bool>? Changed { get; set; }
+
+    /// <summary>Set by the pool: all instances that may be called.</summary>
+    public IReadOnlyList<InstanceState> Instances { get; set; } = [];
 
     public TimeProvider Clock { get; }
 
@@ -50,16 +68,14 @@ internal sealed partial class InstanceContext
     /// <summary>How old an estimate is of which nothing is left.</summary>
     public long LongAgoTicks { get; }
 
-    /// <summary>
-    /// A millisecond, added to every latency where instances are compared: smaller differences are the scheduler's noise, and would make one of
-    /// several fast and equal instances look twice as good as the others.
-    /// </summary>
-    public double NoiseTicks => _resolution;
+    /// <summary>What a failed call costs: more than any latency that counts as equal, or a server that fails at once would attract calls.</summary>
+    public double FailureTicks => Math.Max(FailureCost * UsualLatency, FailureFloor * _equalTicks);
 
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 
-    private ILogger Logger { get; }
+    /// <summary>What is said and counted of ejections.</summary>
+    public EjectionLog Ejections { get; }
 
     /// <summary>
     /// Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.
@@ -91,19 +107,29 @@ internal sealed partial class InstanceContext
         }
     }
 
+    /// <summary>
+    /// Up to where latencies count as equal to the least of those that are compared: two and a half times that and 5 ms. What differs less is the
+    /// noise of schedulers, compilers and queues. If it counted, one of several equal instances would win every comparison at a low rate of calls.
+    /// </summary>
+    public double EqualBelow(double least) => (EqualFactor * least) + _equalTicks;
+
     public long ToTicks(TimeSpan time) => (long)(time.TotalSeconds * TicksPerSecond);
 
     public TimeSpan ToTime(double ticks) => TimeSpan.FromSeconds(ticks / TicksPerSecond);
 
-    public void OnEjected(InstanceState instance, string reason, long ticks)
+    /// <summary>Whether another instance answered since a time, and its last calls were served.</summary>
+    public bool OthersServe(InstanceState instance, long since)
     {
-        Log.Ejected(Logger, instance.Record.ServiceName, instance.Record.Address, ToTime(ticks), reason);
-        Changed?.Invoke();
+        foreach (var other in Instances)
+        {
+            if (!ReferenceEquals(other, instance) && other.Health.Serves && other.AnsweredSince(since))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
-    private static partial class Log
-    {
-        [LoggerMessage(2201, LogLevel.Warning, "Instance {Address} of service {Service} is ejected for {Duration}: {Reason}.")]
-        public static partial void Ejected(ILogger logger, string service, string address, TimeSpan duration, string reason);
-    }
+    public void OnChanged(bool isUrgent) => Changed?.Invoke(isUrgent);
 }

@@ -11,20 +11,33 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
 
     private const double Negligible = 0.001;
 
+    /// <summary>How many unknown errors count as one failure: most are exceptions that a request causes wherever it goes.</summary>
+    private const int UnknownErrorsPerFailure = 10;
+
     private readonly EjectionOptions _options = context.Options.Ejection;
     private long _ejectedUntil = long.MinValue;
     private long _levelChangedAt;
+    private long _firstTimeoutAt;
+    private long _firstUnimplementedAt;
     private int _level;
     private int _failuresInRow;
     private int _connectFailuresInRow;
+    private int _timeoutsInRow;
+    private int _unimplementedInRow;
+    private int _unknownErrorsInRow;
     private double _failureRate;
     private bool _onProbation;
+    private bool _hasProblems;
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
     public double FailureRate
     {
         get => Volatile.Read(ref _failureRate);
-        set => Volatile.Write(ref _failureRate, value);
+        set
+        {
+            Volatile.Write(ref _failureRate, value);
+            _hasProblems = value > 0;
+        }
     }
 
     /// <summary>When the latest ejection ends or ended, as a timestamp of the clock.</summary>
@@ -34,45 +47,116 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         set => Volatile.Write(ref _ejectedUntil, value);
     }
 
+    /// <summary>Why the latest ejection is wanted.</summary>
+    public string Reason { get; private set; } = "";
+
+    /// <summary>The end of the latest ejection that was written to the log; set by whoever writes it, one at a time.</summary>
+    public long ReportedUntil { get; set; } = long.MinValue;
+
+    /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
+    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0;
+
     public bool WantsEjection(long now) => EjectedUntil > now;
 
     public void OnSuccess(long startedAt)
     {
-        if (_failureRate > 0)
+        if (_hasProblems)
         {
             Recover(startedAt);
         }
     }
 
-    public void OnFailure(long startedAt, bool isConnectFailure)
+    public void OnFailure(long startedAt, CallOutcome outcome)
     {
+        _hasProblems = true;
         var rate = _failureRate;
         Volatile.Write(ref _failureRate, rate + (Smoothing * (1 - rate)));
-        if (!_options.Enabled || startedAt < EjectedUntil)
+        if (!MayEject(startedAt))
         {
-            // A call that began before the ejection, or in spite of it, says nothing about the time after it.
             return;
         }
 
         var inRow = Interlocked.Increment(ref _failuresInRow);
-        var connectInRow = isConnectFailure ? Interlocked.Increment(ref _connectFailuresInRow) : 0;
+        var connectInRow = outcome == CallOutcome.ConnectFailure ? Interlocked.Increment(ref _connectFailuresInRow) : 0;
+        var last = outcome == CallOutcome.WrongServer ? ", the last an answer of somebody else" : "";
         if (_onProbation)
         {
-            Eject("it failed again after its last ejection");
+            Eject("it failed again after its last ejection" + last);
         }
         else if (connectInRow >= _options.ConsecutiveConnectFailures)
         {
-            Eject($"{connectInRow} failures in a row to connect");
+            Eject($"{connectInRow} failures in a row to connect, the last: {instance.Transport?.LastFailure}");
         }
         else if (inRow >= _options.ConsecutiveFailures)
         {
-            Eject($"{inRow} failures in a row");
+            Eject($"{inRow} failures in a row{last}");
         }
         else if (_failureRate * 100 >= _options.FailureRatePercent)
         {
-            Eject($"{_failureRate:P0} of its last calls failed");
+            Eject($"{_failureRate:P0} of its last calls failed{last}");
         }
     }
+
+    /// <summary>
+    /// A call ran out of time without any answer. Many that end at once may be one pause of the server; if one that began after another had
+    /// ended gets no answer either, the server hangs.
+    /// </summary>
+    public void OnTimeout(long startedAt)
+    {
+        _hasProblems = true;
+        if (!MayEject(startedAt))
+        {
+            return;
+        }
+
+        var inRow = Interlocked.Increment(ref _timeoutsInRow);
+        if (inRow == 1)
+        {
+            Volatile.Write(ref _firstTimeoutAt, context.ReadClock());
+        }
+
+        if (_onProbation)
+        {
+            Eject("it did not answer again after its last ejection");
+        }
+        else if (inRow >= _options.ConsecutiveTimeouts && (inRow == 1 || startedAt >= Volatile.Read(ref _firstTimeoutAt)))
+        {
+            Eject($"{inRow} calls in a row got no answer in time");
+        }
+    }
+
+    /// <summary>The instance does not serve a method. If others serve, it is the wrong server; else it is the caller who is wrong.</summary>
+    public void OnUnimplemented(long startedAt)
+    {
+        _hasProblems = true;
+        if (!MayEject(startedAt))
+        {
+            return;
+        }
+
+        var inRow = Interlocked.Increment(ref _unimplementedInRow);
+        if (inRow == 1)
+        {
+            Volatile.Write(ref _firstUnimplementedAt, startedAt);
+        }
+
+        if ((_onProbation || inRow >= _options.ConsecutiveFailures) && context.OthersServe(instance, Volatile.Read(ref _firstUnimplementedAt)))
+        {
+            Eject($"it does not serve what the last {(inRow == 1 ? "call" : $"{inRow} calls")} asked for, and others serve");
+        }
+    }
+
+    public void OnUnknownError(long startedAt)
+    {
+        _hasProblems = true;
+        if (MayEject(startedAt) && Interlocked.Increment(ref _unknownErrorsInRow) is var inRow && inRow >= UnknownErrorsPerFailure * _options.ConsecutiveFailures)
+        {
+            Eject($"{inRow} errors in a row with status UNKNOWN");
+        }
+    }
+
+    /// <summary>A call that began before the ejection, or in spite of it, says nothing about the time after it.</summary>
+    private bool MayEject(long startedAt) => _options.Enabled && startedAt >= EjectedUntil;
 
     private void Recover(long startedAt)
     {
@@ -83,15 +167,28 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
             return;
         }
 
-        _failuresInRow = 0;
-        _connectFailuresInRow = 0;
+        ResetRows();
         _onProbation = false;
-        if (_level > 0 && startedAt - _levelChangedAt >= context.ToTicks(_options.BaseDuration))
+        var changedAt = Volatile.Read(ref _levelChangedAt);
+        if (_level > 0
+            && startedAt - changedAt >= context.ToTicks(_options.BaseDuration)
+            && Interlocked.CompareExchange(ref _levelChangedAt, startedAt, changedAt) == changedAt)
         {
             // The back-off shrinks as slowly as it grew, so that an instance that comes and goes does not start from nothing each time.
-            _level--;
-            _levelChangedAt = startedAt;
+            Interlocked.Decrement(ref _level);
         }
+
+        // A failure that is counted just now is not lost: the next success finds its row, or the next failure sets this again.
+        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0;
+    }
+
+    private void ResetRows()
+    {
+        _failuresInRow = 0;
+        _connectFailuresInRow = 0;
+        _timeoutsInRow = 0;
+        _unimplementedInRow = 0;
+        _unknownErrorsInRow = 0;
     }
 
     private void Eject(string reason)
@@ -103,20 +200,20 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
             return;
         }
 
-        var factor = Math.ScaleB(1, Math.Min(_level, 30));
+        var factor = Math.ScaleB(1, Math.Clamp(_level, 0, 30));
         var longest = Math.Min(_options.BaseDuration.TotalSeconds * factor, _options.MaxDuration.TotalSeconds);
         var seconds = longest * (0.9 + (0.2 * FastRandom.Fraction()));
         var ticks = (long)(seconds * context.TicksPerSecond);
+        Reason = reason;
         if (Interlocked.CompareExchange(ref _ejectedUntil, now + ticks, before) != before)
         {
             return;
         }
 
-        _level++;
-        _levelChangedAt = now + ticks;
-        _failuresInRow = 0;
-        _connectFailuresInRow = 0;
+        Interlocked.Increment(ref _level);
+        Volatile.Write(ref _levelChangedAt, now + ticks);
+        ResetRows();
         _onProbation = true;
-        context.OnEjected(instance, reason, ticks);
+        context.OnChanged(isUrgent: false);
     }
 }

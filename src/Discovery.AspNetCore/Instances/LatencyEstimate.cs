@@ -12,12 +12,6 @@ namespace Discovery.AspNetCore.Instances;
 internal struct LatencyEstimate
 {
     /// <summary>
-    /// A failed call costs as much as one that takes thirty times the usual. Far less, and a server that fails fast attracts calls; far
-    /// more, and errors that are nobody's fault push calls from one server to the next.
-    /// </summary>
-    private const double FailureCost = 30;
-
-    /// <summary>
     /// How much one sample counts: more the longer the last one is ago, so that both busy and quiet instances look back a few seconds.
     /// </summary>
     private const double LeastGain = 0.02;
@@ -27,9 +21,10 @@ internal struct LatencyEstimate
     private const double LookBackSeconds = 3;
 
     /// <summary>
-    /// Without calls the estimate goes back to what is usual with this time constant: an instance that was slow gets another chance.
+    /// Without calls the estimate goes back to what is usual with this time constant: an instance that was slow gets another chance. One whose
+    /// first answers took a second is asked again after some 15 s; one that hangs costs a call as often, until it is ejected.
     /// </summary>
-    public const double ForgetSeconds = 20;
+    public const double ForgetSeconds = 3;
 
     private const long Never = -(1L << 60);
 
@@ -47,6 +42,9 @@ internal struct LatencyEstimate
 
     /// <summary>Whether no call was ever made.</summary>
     public readonly bool IsUntried => _progressAt == Never;
+
+    /// <summary>What was learnt last, however long ago; 0 if nothing was.</summary>
+    public readonly double Learnt => _ticks;
 
     /// <summary>Takes a latency as learnt just now.</summary>
     public void Set(long ticks, long now) => (_ticks, _updatedAt, _progressAt) = (ticks, now, now);
@@ -69,8 +67,14 @@ internal struct LatencyEstimate
         Sample(now - startedAt, now, context);
     }
 
+    /// <summary>An answer that is no measure of speed.</summary>
+    public void OnRefusal(long now) => _progressAt = now;
+
+    /// <summary>Whether anything was learnt since a time.</summary>
+    public readonly bool IsUpdatedSince(long time) => _updatedAt >= time;
+
     public void OnFailure(long startedAt, long now, InstanceContext context)
-        => Sample(Math.Max(now - startedAt, FailureCost * context.UsualLatency), now, context);
+        => Sample(Math.Max(now - startedAt, context.FailureTicks), now, context);
 
     /// <summary>
     /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once.
@@ -111,7 +115,7 @@ internal struct LatencyEstimate
         var age = now - _updatedAt;
         var before = Forgotten(age, context);
         var gain = Math.Clamp(age / (LookBackSeconds * context.TicksPerSecond), LeastGain, MostGain);
-        _ticks = before == 0 ? ticks : before + (gain * (ticks - before));
+        _ticks = before == 0 || _updatedAt == Never ? ticks : before + (gain * (ticks - before));
         _updatedAt = now;
     }
 

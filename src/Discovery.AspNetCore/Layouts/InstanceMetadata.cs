@@ -14,16 +14,18 @@ internal static class InstanceMetadata
     public const string Version = "version";
     public const string Tags = "tags";
     public const string Draining = "draining";
+    public const string Protocols = "protocols";
 
     /// <summary>The names that an application's own metadata cannot use.</summary>
     public static readonly FrozenSet<string> Reserved = FrozenSet.Create(
-        StringComparer.OrdinalIgnoreCase, Id, Scheme, Weight, Zone, Version, Tags, Draining);
+        StringComparer.OrdinalIgnoreCase, Id, Scheme, Weight, Zone, Version, Tags, Draining, Protocols);
 
     /// <summary>Writes the properties of an object that is open already. What has its default is left out.</summary>
     public static void Write(Utf8JsonWriter json, ServiceInstance instance)
     {
         WriteText(json, Id, instance.InstanceId);
         WriteText(json, Scheme, instance.Scheme);
+        WriteText(json, Protocols, AsText(instance.Protocols));
         if (instance.Weight != ServiceInstance.DefaultWeight)
         {
             json.WriteNumber(Weight, instance.Weight);
@@ -77,6 +79,9 @@ internal static class InstanceMetadata
                 case Weight:
                     instance = instance with { Weight = AsWeight(AsText(value)) };
                     break;
+                case Protocols when AsProtocols(AsText(value)) is var protocols and not InstanceProtocols.Unspecified:
+                    instance = instance with { Protocols = protocols };
+                    break;
                 case Zone when AsText(value) is { Length: > 0 } zone:
                     instance = instance with { Zone = zone };
                     break;
@@ -107,6 +112,31 @@ internal static class InstanceMetadata
         => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var weight) && weight > 0
             ? weight
             : ServiceInstance.DefaultWeight;
+
+    /// <summary>The protocols as somebody wrote them, e.g. <c>h1,h2</c>; names that are not known here say nothing.</summary>
+    private static InstanceProtocols AsProtocols(string? text)
+    {
+        var protocols = InstanceProtocols.Unspecified;
+        foreach (var name in (text ?? "").Split(',', StringSplitOptions.TrimEntries))
+        {
+            protocols |= name.ToLowerInvariant() switch
+            {
+                "h1" => InstanceProtocols.Http1,
+                "h2" => InstanceProtocols.Http2,
+                _ => InstanceProtocols.Unspecified,
+            };
+        }
+
+        return protocols;
+    }
+
+    private static string? AsText(InstanceProtocols protocols) => protocols switch
+    {
+        InstanceProtocols.Http1 => "h1",
+        InstanceProtocols.Http2 => "h2",
+        InstanceProtocols.Http1 | InstanceProtocols.Http2 => "h1,h2",
+        _ => null,
+    };
 
     private static string? AsText(JsonElement value) => value.ValueKind switch
     {

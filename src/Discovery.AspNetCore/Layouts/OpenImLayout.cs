@@ -19,6 +19,8 @@ internal sealed class OpenImLayout(string? root) : IServiceLayout
 
     public bool SupportsDraining => false;
 
+    public bool SupportsMetadata => false;
+
     public IServiceLayout WithRoot(string root) => new OpenImLayout(root);
 
     public string GetPrefix(string serviceName) => $"{_schema}:///{serviceName}/";

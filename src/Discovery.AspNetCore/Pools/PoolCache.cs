@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -12,8 +14,10 @@ internal sealed class PoolCache(
     IServiceDirectory directory,
     PolicyCatalog policies,
     IOptionsMonitor<EtcdDiscoveryOptions> options,
+    IServiceSource source,
     TimeProvider time,
-    ILoggerFactory loggers) : IDisposable
+    ILoggerFactory loggers,
+    IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
     private readonly ConcurrentBag<SubscribedService> _subscribed = [];
@@ -64,13 +68,20 @@ internal sealed class PoolCache(
         => _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
         {
             var poolOptions = options.Get(name);
+            var logger = loggers.CreateLogger<InstanceState>();
+            var service = GetService(serviceName, poolOptions);
+
+            // What the settings or the application's own directory say is not another's word.
+            var isLocal = service is not ServiceWatcher || source.Endpoints.Any(static e => e.IsLoopback);
+            var filter = new AddressFilter(poolOptions, isLocal);
             return new ServicePool(
                 serviceName,
                 poolOptions,
-                GetService(serviceName, poolOptions),
+                service,
                 policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy"),
-                transport,
+                filter,
+                new TransportFactory(poolOptions, filter, transport, time, logger, meters),
                 time,
-                loggers.CreateLogger<InstanceState>());
+                logger);
         })).Value;
 }

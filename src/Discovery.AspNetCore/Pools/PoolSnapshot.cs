@@ -6,17 +6,16 @@ namespace Discovery.AspNetCore.Pools;
 /// <param name="Snapshot">The service as the directory has it.</param>
 /// <param name="Instances">The instances that may be called.</param>
 /// <param name="Refused">How many instances may not be dialled.</param>
-/// <param name="Http">Chooses for http calls; null when no instance supports them.</param>
-/// <param name="Https">Chooses for https calls; null when no instance supports them.</param>
-internal sealed record PoolSnapshot(
-    ServiceSnapshot Snapshot, IReadOnlyList<InstanceState> Instances, int Refused, Balancer? Http, Balancer? Https)
+/// <param name="Balancers">Choose for each kind of call.</param>
+internal sealed record PoolSnapshot(ServiceSnapshot Snapshot, IReadOnlyList<InstanceState> Instances, int Refused, BalancerSet Balancers)
 {
     /// <summary>The instances by address and by instance id; made by the first call that asks for an instance, for few ever do.</summary>
     private ILookup<string, InstanceState> ByName => field ??= Instances
         .SelectMany(static e => e.Record.InstanceId is { } id ? [(id, e), (e.Record.Address, e)] : new[] { (Name: e.Record.Address, Instance: e) })
         .ToLookup(static e => e.Name, static e => e.Instance, StringComparer.Ordinal);
 
-    public Balancer? For(string scheme) => scheme == Uri.UriSchemeHttps ? Https : Http;
+    /// <summary>The balancer for a call; null if no instance meets its needs.</summary>
+    public Balancer? For(in CallNeeds needs, string? hashKey) => Balancers.For(needs, hashKey);
 
     /// <summary>Finds an instance by its id or its address that supports calls of a scheme.</summary>
     public InstanceState? Find(string instance, string scheme) => ByName[instance].FirstOrDefault(e => e.Record.Supports(scheme));

@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Watching;
@@ -15,6 +16,9 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
+    /// <summary>Ten times a second is soon enough for a change, and seldom enough for a service of thousands.</summary>
+    private static readonly TimeSpan MinRebuildInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly IWatchedService _service;
     private readonly IBalancingPolicy _policy;
     private readonly InstanceContext _context;
@@ -23,13 +27,17 @@ internal sealed partial class ServicePool : IDisposable
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly ITimer _rebuildTimer;
+    private readonly TimeProvider _debounceClock;
+    private readonly ITimer _debounceTimer;
     private readonly Dictionary<string, InstanceState> _instances = new(StringComparer.Ordinal);
     private readonly RetiredInstances _retired;
     private readonly HashSet<string> _loggedRefusals = new(StringComparer.Ordinal);
 
     private volatile PoolSnapshot? _current;
     private int _refused;
+    private int _generation;
     private int _rebuildPending;
+    private long _rebuiltAt;
     private bool _disposed;
 
     public ServicePool(
@@ -37,20 +45,31 @@ internal sealed partial class ServicePool : IDisposable
         EtcdDiscoveryOptions options,
         IWatchedService service,
         IBalancingPolicy policy,
-        IReadOnlyList<Action<SocketsHttpHandler>> configure,
+        AddressFilter filter,
+        TransportFactory transports,
         TimeProvider time,
-        ILogger logger)
+        ILogger logger,
+        TimeProvider? debounceClock = null)
     {
         ServiceName = serviceName;
         Options = options;
         _service = service;
         _policy = policy;
-        _filter = new AddressFilter(options);
-        _transports = new TransportFactory(options, _filter, configure, time);
+        _filter = filter;
+        _transports = transports;
+        Time = time;
+        Failures = new RecentFailures(time);
+        Retries = RetryBudget.Of(options);
         _logger = logger;
-        _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild };
-        _retired = new RetiredInstances(time);
+        _context = new InstanceContext(time, options, logger) { Changed = OnInstanceChanged };
+        _retired = new RetiredInstances(time, logger);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+        // What it spares is real time, whatever clock the application goes by.
+        _debounceClock = debounceClock ?? TimeProvider.System;
+        _debounceTimer = _debounceClock.CreateTimer(
+            static p => ((ServicePool)p!).RebuildAsRequested(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _rebuiltAt = _debounceClock.GetTimestamp() - _debounceClock.TimestampFrequency;
         _service.Feed.Published += OnPublished;
         if (_service.Feed.Current is not null)
         {
@@ -62,33 +81,54 @@ internal sealed partial class ServicePool : IDisposable
 
     public EtcdDiscoveryOptions Options { get; }
 
+    public TimeProvider Time { get; }
+
+    /// <summary>What a retry by a gRPC client goes by.</summary>
+    public RecentFailures Failures { get; }
+
+    /// <summary>The limit of further attempts; null if there is none.</summary>
+    public RetryBudget? Retries { get; }
+
+    public FirstInstance FirstInstance { get; } = new();
+
     /// <summary>How many records of the service are no instances.</summary>
     public int SkippedRecords => _service.Status.SkippedRecords;
 
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolSnapshot? Current => _current;
 
-    /// <summary>Waits for the first snapshot.</summary>
-    /// <exception cref="ServiceDiscoveryException">There was none in time.</exception>
-    public async ValueTask<PoolSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
+    /// <summary>Waits for the first instance, at most for this client's own <see cref="EtcdDiscoveryOptions.ReadyTimeout"/>.</summary>
+    /// <exception cref="ServiceDiscoveryException">The service could not be listed in time.</exception>
+    public async ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
     {
-        await _service.WaitForReadyAsync(cancellationToken).ConfigureAwait(false);
-        if (_current is null)
+        RebuildIfListed();
+        var startedAt = Time.GetTimestamp();
+        if (_current is null && (FirstInstance.IsAwaited || _service.HasOwnLimit))
         {
-            // The snapshot is there, and the pool's own turn with it may be a moment away.
-            Rebuild();
+            await WaitForListAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        return _current ?? throw new ObjectDisposedException(nameof(ServicePool));
+        if (FirstInstance.IsAwaited)
+        {
+            var left = Options.ReadyTimeout - Time.GetElapsedTime(startedAt);
+            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, Time, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_current is null)
+        {
+            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(nameof(ServicePool));
+        }
     }
 
     public void Dispose()
     {
         _service.Feed.Published -= OnPublished;
+        FirstInstance.Close();
         lock (_gate)
         {
             _disposed = true;
             _rebuildTimer.Dispose();
+            _debounceTimer.Dispose();
             _retired.Dispose();
             foreach (var instance in _instances.Values)
             {
@@ -99,17 +139,48 @@ internal sealed partial class ServicePool : IDisposable
         }
     }
 
-    private void OnPublished(ServiceSnapshot snapshot) => RequestRebuild();
+    /// <summary>The snapshot may be there, and the pool's own turn with it a moment away, or it failed, and says so again.</summary>
+    private void RebuildIfListed()
+    {
+        if (_current is null && _service.Feed.Current is not null)
+        {
+            Rebuild();
+        }
+    }
+
+    private async ValueTask WaitForListAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _service.WaitForReadyAsync(Options.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+            RebuildIfListed();
+        }
+        catch (ServiceDiscoveryException e)
+        {
+            FirstInstance.GiveUp(e);
+            throw;
+        }
+    }
+
+    private void OnPublished(ServiceSnapshot snapshot) => RequestRebuild(isUrgent: false);
+
+    private void OnInstanceChanged(bool isUrgent) => RequestRebuild(isUrgent);
 
     /// <summary>
     /// Has the snapshot built anew on another thread: a failing call whose instance was ejected must not pay for it, nor must the directory.
-    /// While one request waits others join it, so a burst of changes costs few rebuilds.
+    /// The first change counts at once; after that others are collected, so that however stormy the cluster, little is built.
     /// </summary>
-    private void RequestRebuild()
+    private void RequestRebuild(bool isUrgent)
     {
-        if (Interlocked.Exchange(ref _rebuildPending, 1) == 0)
+        var isFirst = Interlocked.Exchange(ref _rebuildPending, 1) == 0;
+        var wait = MinRebuildInterval - _debounceClock.GetElapsedTime(Volatile.Read(ref _rebuiltAt));
+        if (isUrgent || (isFirst && wait <= TimeSpan.Zero))
         {
             ThreadPool.UnsafeQueueUserWorkItem(static pool => pool.RebuildAsRequested(), this, preferLocal: false);
+        }
+        else if (isFirst)
+        {
+            _debounceTimer.Change(wait, Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -151,85 +222,117 @@ internal sealed partial class ServicePool : IDisposable
                 Follow(snapshot);
             }
 
-            var (callable, retryIn) = LeaveOutUnreachable(snapshot);
-            var http = Build(callable, Uri.UriSchemeHttp);
-            var https = callable.TrueForAll(static e => e.Record.Scheme is null) ? http : Build(callable, Uri.UriSchemeHttps);
-            _current = new PoolSnapshot(snapshot, callable, _refused, http, https);
-            var next = Sooner(Sooner(http?.RebuildAfter, https?.RebuildAfter), retryIn);
+            var callable = LeaveOutUnreachable(snapshot);
+            _context.Instances = callable;
+            var isChanged = snapshot != _current?.Snapshot;
+            _current = new PoolSnapshot(snapshot, callable, _refused, new BalancerSet(callable, Options, Build, _current?.Balancers));
+            Volatile.Write(ref _rebuiltAt, _debounceClock.GetTimestamp());
+            _transports.HasOneInstance = callable.Count == 1;
+            if (isChanged)
+            {
+                FirstInstance.OnChanged(snapshot.Count > 0);
+            }
+
+            var next = HealthFilter.NextChange(_instances.Values, _context, _context.ReadClock());
             _rebuildTimer.Change(next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 
-    private static TimeSpan? Sooner(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
+    /// <summary>Builds a balancer that the first call of its kind asks for, between two rebuilds.</summary>
+    private Balancer Build(IReadOnlyList<InstanceState> instances)
+    {
+        lock (_gate)
+        {
+            return BalancerBuilder.Build(instances, _context, _policy);
+        }
+    }
 
     /// <summary>
     /// An instance that is held though etcd has it no longer is left out while it is ejected, even where the balancer would spare it:
-    /// nothing says that it is still there. It gets another chance after each ejection.
+    /// nothing says that it is still there. It gets another chance after each ejection, but none once somebody else answered at its address.
     /// </summary>
-    private (List<InstanceState> Callable, TimeSpan? RetryIn) LeaveOutUnreachable(ServiceSnapshot snapshot)
+    private List<InstanceState> LeaveOutUnreachable(ServiceSnapshot snapshot)
     {
         if (snapshot.Held.IsEmpty)
         {
-            return ([.. _instances.Values], null);
+            return [.. _instances.Values];
         }
 
         var now = _context.ReadClock();
         var callable = new List<InstanceState>(_instances.Count);
-        TimeSpan? retryIn = null;
-        foreach (var (address, instance) in _instances)
+        List<InstanceState> leftOut = [];
+        foreach (var instance in _instances.Values)
         {
-            if (snapshot.Held.ContainsKey(address) && instance.Health.WantsEjection(now))
+            if (instance.IsHeld && instance.Health.WantsEjection(now))
             {
-                retryIn = Sooner(retryIn, _context.ToTime(instance.Health.EjectedUntil - now + 1));
+                leftOut.Add(instance);
             }
-            else
+            else if (!instance.IsGivenUp)
             {
                 callable.Add(instance);
             }
         }
 
-        return (callable, retryIn);
-    }
-
-    private Balancer? Build(List<InstanceState> callable, string scheme)
-    {
-        List<InstanceState> fitting = [.. callable.Where(e => e.Record.Supports(scheme))];
-        return fitting.Count == 0 ? null : BalancerBuilder.Build(fitting, _context, _policy);
+        _context.Ejections.Report(leftOut, [], "", _context);
+        return callable;
     }
 
     private void Follow(ServiceSnapshot snapshot)
     {
+        _refused = 0;
+        _generation++;
+        foreach (var (address, record) in snapshot.ByAddress)
+        {
+            if (_instances.TryGetValue(address, out var known) && !IsAnotherProcess(known.Record, record))
+            {
+                if (!ReferenceEquals(known.Record, record))
+                {
+                    known.Update(record);
+                }
+
+                known.IsHeld = !snapshot.Held.IsEmpty && snapshot.Held.ContainsKey(address);
+                known.Generation = _generation;
+                continue;
+            }
+
+            if (known is not null)
+            {
+                _instances.Remove(address);
+                _retired.Add(known);
+            }
+
+            if (_filter.Allows(record))
+            {
+                _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
+                {
+                    Transport = _transports.Create(record),
+                    Generation = _generation,
+                    IsHeld = snapshot.Held.ContainsKey(address),
+                };
+            }
+            else
+            {
+                Refuse(address, record);
+            }
+        }
+
+        // Cheaper than to look each of them up in the snapshot.
         foreach (var (address, instance) in _instances)
         {
-            if (snapshot.Find(address) is not { } record || IsAnotherProcess(instance.Record, record))
+            if (instance.Generation != _generation)
             {
                 _instances.Remove(address);
                 _retired.Add(instance);
             }
         }
+    }
 
-        _refused = 0;
-        foreach (var (address, record) in snapshot.ByAddress)
+    private void Refuse(string address, ServiceInstance record)
+    {
+        _refused++;
+        if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
         {
-            if (_instances.TryGetValue(address, out var known))
-            {
-                known.Update(record);
-            }
-            else if (_filter.Allows(record))
-            {
-                _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
-                {
-                    Transport = _transports.Create(record),
-                };
-            }
-            else
-            {
-                _refused++;
-                if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
-                {
-                    Log.Refused(_logger, record.Key, address);
-                }
-            }
+            Log.Refused(_logger, record.Key, address);
         }
     }
 
@@ -243,7 +346,7 @@ internal sealed partial class ServicePool : IDisposable
     private static partial class Log
     {
         [LoggerMessage(2301, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
-            + "AllowedPorts); it is not called.")]
+            + "AllowedPorts, AllowLoopback); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
 
         [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]

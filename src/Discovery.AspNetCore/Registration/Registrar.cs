@@ -44,7 +44,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         _time = time;
         _logger = logger;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
-        _report = new RegistrationReport(logger);
+        _report = new RegistrationReport(time, logger);
         _keeper.KeyConflict += _report.OnConflict;
         _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
     }
@@ -53,8 +53,14 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     public string InstanceId { get; }
 
+    /// <summary>Whether there is anything to advertise.</summary>
+    public bool HasEndpoints => _desired.Endpoints.Count > 0;
+
     /// <summary>The settings as they are in force.</summary>
     public EtcdRegistrationOptions Options => _desired.Options;
+
+    /// <summary>The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</summary>
+    public string? LastError => _keeper.Status.LastError?.Message ?? _desired.Problem?.Message ?? _report.Problem;
 
     public ServiceRegistrationStatus Status
     {
@@ -66,7 +72,7 @@ internal sealed partial class Registrar : IAsyncDisposable
                 : _stopping.IsCancellationRequested ? ServiceRegistrationState.Draining
                 : !_desired.Options.Enabled ? ServiceRegistrationState.Disabled
                 : _overrides.IsWithdrawn ? ServiceRegistrationState.Withdrawn
-                : _desired.Endpoints.Count == 0 ? ServiceRegistrationState.NoAddress
+                : _desired.Problem is { } problem ? problem.State
                 : _overrides.IsUnhealthy ? ServiceRegistrationState.Unhealthy
                 : RegistrationReport.AllStand(lease) ? ServiceRegistrationState.Registered
                 : ServiceRegistrationState.Registering;
@@ -76,7 +82,7 @@ internal sealed partial class Registrar : IAsyncDisposable
                 InstanceId = InstanceId,
                 Keys = [.. _written.Keys.Order(StringComparer.Ordinal)],
                 LeaseId = lease.LeaseId,
-                LastError = lease.LastError ?? _desired.Problem ?? _report.Problem,
+                LastError = LastError,
             };
         }
     }
@@ -154,8 +160,9 @@ internal sealed partial class Registrar : IAsyncDisposable
             var standing = Standing();
             if (standing.Count > 0 && await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false))
             {
-                Log.Draining(_logger, Options.DrainDelay);
-                await PauseAsync(Options.DrainDelay, cancellationToken).ConfigureAwait(false);
+                var delay = Options.GracefulStop ? Options.DrainDelay : TimeSpan.Zero;
+                Log.Draining(_logger, delay);
+                await PauseAsync(delay, cancellationToken).ConfigureAwait(false);
             }
 
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
@@ -163,7 +170,7 @@ internal sealed partial class Registrar : IAsyncDisposable
             if (hasLeft && stood)
             {
                 Log.Left(_logger, standing.Count);
-                await PauseAsync(Options.LeaveDelay, cancellationToken).ConfigureAwait(false);
+                await PauseAsync(Options.GracefulStop ? Options.LeaveDelay : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
@@ -343,7 +350,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         [LoggerMessage(2711, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
         public static partial void Draining(ILogger logger, TimeSpan delay);
 
-        [LoggerMessage(2712, LogLevel.Information, "This application left etcd ({Keys} keys).")]
+        [LoggerMessage(2712, LogLevel.Information, "This application left etcd, keys: {Keys}.")]
         public static partial void Left(ILogger logger, int keys);
 
         [LoggerMessage(2713, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]

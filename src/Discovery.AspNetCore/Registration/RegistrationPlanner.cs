@@ -1,11 +1,15 @@
+using System.Net;
+using System.Net.NetworkInformation;
 using Discovery.AspNetCore.Diagnostics;
 using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.Etcd;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Registration;
 
@@ -17,18 +21,24 @@ internal sealed partial class RegistrationPlanner(
     LocalAddresses addresses,
     ILogger<IServiceRegistration> logger)
 {
+    private static readonly RegistrationProblem NoAddresses = new(
+        ServiceRegistrationState.NoAddress,
+        LogLevel.Warning,
+        "Its server has no network addresses. Set Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.");
+
     private IReadOnlyList<string> _bound = [];
+    private IReadOnlyList<IPAddress> _chosen = [];
     private EtcdRegistrationOptions? _options;
     private DeduplicatingLogger _problems = new(logger);
 
-    /// <summary>Whether the last result was made without a route towards etcd, which decides on the address.</summary>
-    public bool IsProvisional { get; private set; }
+    /// <summary>Whether the last result has to be looked at again: there was no route towards etcd yet, or no address but loopback.</summary>
+    public bool IsProvisional { get; private set; } = true;
 
     /// <summary>
-    /// Whether another run may come to other addresses: the server has moved, as Kestrel does when its settings are edited, or there was
-    /// no route towards etcd yet.
+    /// Whether another run may come to other addresses: the server has moved, as Kestrel does when its settings are edited, the machine
+    /// has lost an address that was chosen for a wildcard, or there was nothing to choose from. A mere change of routes moves nothing.
     /// </summary>
-    public bool IsOutdated => IsProvisional || !_bound.SequenceEqual(BoundAddresses());
+    public bool IsOutdated => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !HasChosenAddresses();
 
     /// <summary>Makes the desired registration. One that has nothing to advertise says why. Not to be called twice at a time.</summary>
     public async Task<DesiredRegistration> PlanAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
@@ -40,7 +50,8 @@ internal sealed partial class RegistrationPlanner(
         }
 
         var bound = BoundAddresses();
-        var resolver = new EndpointResolver(addresses, client.Endpoints, new EndpointNames(configuration), _problems);
+        var resolver = new EndpointResolver(
+            addresses, client.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, KestrelOptions()), _problems);
         DesiredRegistration desired;
         try
         {
@@ -48,20 +59,38 @@ internal sealed partial class RegistrationPlanner(
             if (options.Enabled)
             {
                 endpoints = await resolver.ResolveAsync(options, bound, cancellationToken).ConfigureAwait(false);
-                WarnOfUnknownNames(options, endpoints);
             }
 
-            desired = new DesiredRegistration(options, endpoints);
+            desired = Choose(options, endpoints);
+            if (desired is { Problem: null, Endpoints.Count: > 0 })
+            {
+                WarnOfGrpc(resolver.Spoken);
+            }
         }
         catch (InvalidOperationException e)
         {
-            desired = new DesiredRegistration(options, [], e);
+            desired = new DesiredRegistration(
+                options, [], new RegistrationProblem(ServiceRegistrationState.NoAddress, LogLevel.Error, e.Message));
         }
 
         // Only now: where the system failed to tell its addresses, the next look has to come to this result.
         _bound = bound;
+        _chosen = resolver.Chosen;
         IsProvisional = resolver.IsProvisional;
         return desired;
+    }
+
+    private bool HasChosenAddresses()
+    {
+        try
+        {
+            return _chosen.Count == 0 || _chosen.All(addresses.All.ToHashSet().Contains);
+        }
+        catch (NetworkInformationException)
+        {
+            // The system does not tell; what was chosen stands.
+            return true;
+        }
     }
 
     // A generic host has no server, and the test server listens nowhere, though it repeats the URLs that the host was given: there only
@@ -71,22 +100,71 @@ internal sealed partial class RegistrationPlanner(
             ? []
             : [.. server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []];
 
-    private void WarnOfUnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
+    private IReadOnlyList<ListenOptions>? KestrelOptions()
+        => services.GetService<IServer>()?.GetType().Namespace?.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal) == true
+            && services.GetService<IOptions<KestrelServerOptions>>() is { } options
+                ? KestrelEndpoints.Read(options.Value)
+                : null;
+
+    private DesiredRegistration Choose(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
+    {
+        if (endpoints.Count == 0)
+        {
+            return new DesiredRegistration(options, [], options.Enabled ? NoAddresses : null);
+        }
+
+        var services = RegistrationRecord.ServicesOf(options).ToList();
+        if (services.Select(s => EndpointSelector.GetProblem(options, s.Name, s.Options, endpoints)).FirstOrDefault(static p => p is not null) is { } problem)
+        {
+            return new DesiredRegistration(options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, problem));
+        }
+
+        var unknown = UnknownNames(options, endpoints).ToList();
+        if (services.TrueForAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0))
+        {
+            return new DesiredRegistration(
+                options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));
+        }
+
+        unknown.ForEach(text => Log.UnknownEndpoint(_problems, text));
+        foreach (var endpoint in EndpointSelector.Private(options, endpoints))
+        {
+            Log.PrivateEndpoint(_problems, endpoint.ToString(), endpoint.Name);
+        }
+
+        return new DesiredRegistration(options, endpoints);
+    }
+
+    private void WarnOfGrpc(IReadOnlyList<(string Name, string? Protocols)> spoken)
+    {
+        if (spoken.Count > 0 && spoken.All(static s => s.Protocols is { } protocols && !EndpointProtocols.HasHttp2(protocols)) && GrpcServices.AreMapped(services))
+        {
+            Log.GrpcWithoutHttp2(_problems, string.Join(", ", spoken.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
+        }
+    }
+
+    private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
     {
         var known = endpoints.Select(static e => e.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        var missing = options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
+        return options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
             .Concat(options.Services.SelectMany(static s => s.Value.Endpoints.Select(e => ($"Etcd:Registration:Services:{s.Key}:Endpoints", e))))
-            .Where(setting => !known.Contains(setting.Item2));
-        foreach (var (setting, name) in missing)
-        {
-            Log.UnknownEndpoint(_problems, setting, name, string.Join(", ", known));
-        }
+            .Where(setting => !known.Contains(setting.Item2))
+            .Select(setting => $"{setting.Item1} names '{setting.Item2}', but the endpoints are: {string.Join(", ", known)}. An endpoint goes by "
+                + "its name in Kestrel:Endpoints, or else by its scheme.");
     }
 
     private static partial class Log
     {
-        [LoggerMessage(2741, LogLevel.Warning, "{Setting} names '{Endpoint}', but the endpoints are: {Known}. An endpoint goes by its name in "
-            + "Kestrel:Endpoints, or else by its scheme.")]
-        public static partial void UnknownEndpoint(ILogger logger, string setting, string endpoint, string known);
+        [LoggerMessage(2741, LogLevel.Warning, "{Problem}")]
+        public static partial void UnknownEndpoint(ILogger logger, string problem);
+
+        [LoggerMessage(2742, LogLevel.Information, "The endpoint {Endpoint} is taken for one that is not for clients, and is not registered. "
+            + "Set Etcd:Registration:Endpoints:{Name}:Enabled to true to register it, or to false to say that this is right.")]
+        public static partial void PrivateEndpoint(ILogger logger, string endpoint, string name);
+
+        [LoggerMessage(2743, LogLevel.Warning, "This application maps gRPC services, but none of its endpoints ({Endpoints}) speaks HTTP/2, so "
+            + "every gRPC call will fail. Without TLS Kestrel speaks HTTP/1.1 unless it is told to speak HTTP/2 alone: set "
+            + "Kestrel:EndpointDefaults:Protocols to Http2, or Kestrel:Endpoints:<name>:Protocols for one endpoint.")]
+        public static partial void GrpcWithoutHttp2(ILogger logger, string endpoints);
     }
 }

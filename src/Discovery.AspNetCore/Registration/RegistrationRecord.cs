@@ -1,5 +1,7 @@
+using System.Text;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Addresses;
+using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Registration;
 
@@ -34,13 +36,9 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
         foreach (var (name, service) in ServicesOf(options))
         {
             var written = layouts.Parse(service.Layout ?? options.Layout);
-            foreach (var endpoint in endpoints)
+            var chosen = EndpointSelector.Select(options, service, endpoints);
+            foreach (var endpoint in chosen)
             {
-                if (service.Endpoints.Count > 0 && !service.Endpoints.Contains(endpoint.Name, StringComparer.OrdinalIgnoreCase))
-                {
-                    continue;
-                }
-
                 var instance = new ServiceInstance
                 {
                     Key = "",
@@ -57,10 +55,16 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
                 };
                 foreach (var layout in written)
                 {
+                    // Who reads a record that does not say what its instance speaks takes it for a gRPC server.
+                    if (!layout.SupportsMetadata && !SpeaksHttp2(endpoint) && chosen.Any(SpeaksHttp2))
+                    {
+                        continue;
+                    }
+
                     // A layout that cannot write a serving instance cannot register one at all.
                     if (layout.Write(instance) is { } value)
                     {
-                        records[layout.GetKey(name, instance.Address)] =
+                        records[GetKey(layout, instance, value, endpoint.IsShared)] =
                             new RegistrationRecord(value, layout.Write(instance with { IsDraining = true }));
                     }
                 }
@@ -68,6 +72,38 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
         }
 
         return records;
+    }
+
+    private static bool SpeaksHttp2(AdvertisedEndpoint endpoint) => endpoint.Protocols is null || EndpointProtocols.HasHttp2(endpoint.Protocols);
+
+    /// <summary>
+    /// Replicas that advertise one URL each have their own key, below that of the address: one that stops takes nothing from the others.
+    /// </summary>
+    private static string GetKey(IServiceLayout layout, ServiceInstance instance, byte[] value, bool isShared)
+    {
+        var key = layout.GetKey(instance.ServiceName, instance.Address);
+        if (!isShared || !layout.SupportsMetadata)
+        {
+            return key;
+        }
+
+        // Not where the layout reads the address from the key.
+        var own = $"{key}/{instance.InstanceId}";
+        return CanBeRead(layout, instance, own, value) ? own : key;
+    }
+
+    private static bool CanBeRead(IServiceLayout layout, ServiceInstance instance, string key, byte[] value)
+    {
+        var record = new EtcdKeyValue { KeyBytes = Encoding.UTF8.GetBytes(key), Value = value, CreateRevision = 1, ModRevision = 1, Version = 1 };
+        try
+        {
+            return layout.TryRead(instance.ServiceName, record, out var read, out _) && read.Address == instance.Address;
+        }
+        catch (Exception)
+        {
+            // The layout may be the application's own, and did not expect such a key.
+            return false;
+        }
     }
 
     private static Dictionary<string, string> Merge(
@@ -78,6 +114,17 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
         foreach (var (name, value) in service.Metadata.Concat(ofEndpoint ?? Enumerable.Empty<KeyValuePair<string, string>>()))
         {
             merged[name] = value;
+        }
+
+        // What is set by hand for what stands in front of an endpoint wins.
+        if (endpoint.Protocols is { } protocols)
+        {
+            merged.TryAdd("protocols", protocols);
+        }
+
+        if (endpoint.Name != endpoint.Scheme)
+        {
+            merged.TryAdd("endpoint", endpoint.Name);
         }
 
         return merged;

@@ -4,14 +4,15 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Registration;
 
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
-internal sealed partial class RegistrationReport(ILogger logger)
+internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger)
 {
-    private volatile Exception? _conflict;
-    private volatile Exception? _duplicate;
+    private volatile string? _conflict;
+    private volatile string? _duplicate;
+    private long? _lostAt;
     private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
-    public Exception? Problem => _conflict ?? _duplicate;
+    public string? Problem => _conflict ?? _duplicate;
 
     public static bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored == lease.KeysDesired;
@@ -32,14 +33,25 @@ internal sealed partial class RegistrationReport(ILogger logger)
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
+            // While etcd is away one lease after the other may be lost; that is one outage.
             _announced = null;
-            Log.LeaseLost(logger, lease.LastError?.Message);
+            if (_lostAt is null)
+            {
+                _lostAt = time.GetTimestamp();
+                Log.LeaseLost(logger, lease.LastError?.Message);
+            }
         }
         else if (AllStand(lease))
         {
             _conflict = null;
             var all = string.Join(", ", keys);
-            if (all != _announced)
+            if (_lostAt is { } lostAt)
+            {
+                _lostAt = null;
+                _announced = all;
+                Log.RegisteredAgain(logger, time.GetElapsedTime(lostAt).TotalSeconds, all, lease.LeaseId, lease.TimeToLive);
+            }
+            else if (all != _announced)
             {
                 _announced = all;
                 Log.Registered(logger, all, lease.LeaseId, lease.TimeToLive);
@@ -47,10 +59,10 @@ internal sealed partial class RegistrationReport(ILogger logger)
         }
     }
 
-    private InvalidOperationException Report(string problem)
+    private string Report(string problem)
     {
         Log.Problem(logger, problem);
-        return new InvalidOperationException(problem);
+        return problem;
     }
 
     private static partial class Log
@@ -67,5 +79,9 @@ internal sealed partial class RegistrationReport(ILogger logger)
 
         [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
+
+        [LoggerMessage(2725, LogLevel.Information, "Registered in etcd again, {Seconds:0.0} s after the lease was lost: {Keys} (lease {Lease:x} "
+            + "for {TimeToLive}).")]
+        public static partial void RegisteredAgain(ILogger logger, double seconds, string keys, long lease, TimeSpan timeToLive);
     }
 }

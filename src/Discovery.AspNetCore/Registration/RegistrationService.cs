@@ -28,25 +28,41 @@ internal sealed partial class RegistrationService(
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
     private readonly RegistrationOverrides _overrides = new();
+    private readonly InstanceFloor _floor = new(client, time, logger);
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _reloading = new(1, 1);
+    private readonly TaskCompletionSource _reconciled = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private volatile string? _instanceId;
     private volatile Registrar? _registrar;
+    private volatile string? _lookProblem;
     private IDisposable? _reload;
+    private Task _starting = Task.CompletedTask;
     private Task _background = Task.CompletedTask;
     private int _disposed;
 
-    public ServiceRegistrationStatus Status
-        => _registrar?.Status ?? new ServiceRegistrationStatus { State = ServiceRegistrationState.NotStarted, InstanceId = "" };
+    public ServiceRegistrationStatus Status => _registrar?.Status ?? new ServiceRegistrationStatus
+    {
+        State = _stop.IsCancellationRequested ? ServiceRegistrationState.Stopped
+            : _instanceId is null ? ServiceRegistrationState.NotStarted
+            : ServiceRegistrationState.Registering,
+        InstanceId = _instanceId ?? "",
+    };
 
     public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default)
     {
-        if (weight is < 1 or > MaxWeight)
+        if (weight is < 0 or > MaxWeight)
         {
-            throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 1 to {MaxWeight}.");
+            throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 0 to {MaxWeight}.");
         }
 
         _overrides.Weight = weight;
+        return ApplyAsync(cancellationToken);
+    }
+
+    public Task ResetWeightAsync(CancellationToken cancellationToken = default)
+    {
+        _overrides.Weight = null;
         return ApplyAsync(cancellationToken);
     }
 
@@ -64,6 +80,16 @@ internal sealed partial class RegistrationService(
 
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
+        var options = settings.Current;
+        _overrides.StartWithdrawn(options.StartWithdrawn);
+        _instanceId = InstanceIdGenerator.Get(options);
+        if (!options.FailFast)
+        {
+            // Neither a slow name server nor a slow health check nor an etcd that is away delays the start.
+            _starting = Task.Run(RegisterInBackgroundAsync, CancellationToken.None);
+            return;
+        }
+
         try
         {
             await RegisterAsync(cancellationToken).ConfigureAwait(false);
@@ -72,18 +98,23 @@ internal sealed partial class RegistrationService(
         {
             // Told to stop before it was registered: that is no failure of its start, and the host goes on to its stop.
         }
+        finally
+        {
+            _reconciled.TrySetResult();
+        }
     }
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         // The registrar first: its stop ends what the background may be waiting for.
         await CancelBackgroundAsync().ConfigureAwait(false);
-        if (_registrar is { } registrar)
+        var registrar = _registrar;
+        await (registrar?.StopAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
+        await EndBackgroundAsync().ConfigureAwait(false);
+        if (registrar is null && _registrar is { } late)
         {
-            await registrar.StopAsync(cancellationToken).ConfigureAwait(false);
+            await late.StopAsync(cancellationToken).ConfigureAwait(false);
         }
-
-        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -103,38 +134,86 @@ internal sealed partial class RegistrationService(
         }
 
         await CancelBackgroundAsync().ConfigureAwait(false);
-        if (_registrar is { } registrar)
+        var registrar = _registrar;
+        await (registrar?.DisposeAsync() ?? default).ConfigureAwait(false);
+        await EndBackgroundAsync().ConfigureAwait(false);
+        if (registrar is null && _registrar is { } late)
         {
-            await registrar.DisposeAsync().ConfigureAwait(false);
+            await late.DisposeAsync().ConfigureAwait(false);
         }
+    }
 
-        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    private async Task RegisterInBackgroundAsync()
+    {
+        try
+        {
+            await RegisterAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // The application stops.
+        }
+        catch (Exception e)
+        {
+            // Nobody waits for this; nothing that is expected to fail gets here.
+            Log.Failed(logger, e);
+        }
+        finally
+        {
+            _reconciled.TrySetResult();
+        }
     }
 
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
-        var desired = await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
+        var desired = await PlanFirstAsync(options, cancellationToken).ConfigureAwait(false);
         Announce(desired);
 
         // Switched off, nobody waits for the checks; should it be switched on, they have been asked by then.
         _overrides.IsUnhealthy = options.Enabled
             ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
             : health.HasChecks(options.Health);
-        var registrar = new Registrar(client, desired, layouts, InstanceIdGenerator.Get(options), _overrides, time, logger);
+        cancellationToken.ThrowIfCancellationRequested();
+        var registrar = new Registrar(client, desired, layouts, _instanceId!, _overrides, time, logger);
         _registrar = registrar;
         _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
         await registrar.ReconcileAsync().ConfigureAwait(false);
+        _reconciled.TrySetResult();
+        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
         if (options.Enabled)
         {
             await WaitForEtcdAsync(registrar, options, cancellationToken).ConfigureAwait(false);
         }
-
-        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
     }
 
-    private Task ApplyAsync(CancellationToken cancellationToken)
-        => _registrar?.ApplyAsync(cancellationToken) ?? Task.CompletedTask;
+    private async Task<DesiredRegistration> PlanFirstAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A sandbox may not tell the machine's addresses; another look comes soon.
+            return new DesiredRegistration(options, [], new RegistrationProblem(
+                ServiceRegistrationState.NoAddress,
+                LogLevel.Error,
+                $"This machine's addresses could not be read. {e.Message} Set Etcd:Registration:AdvertisedHost to the address or name by which "
+                    + "others reach it, e.g. 10.0.0.1."));
+        }
+    }
+
+    private async Task ApplyAsync(CancellationToken cancellationToken)
+    {
+        if (_instanceId is null)
+        {
+            return;
+        }
+
+        await _reconciled.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await (_registrar?.ApplyAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
+    }
 
     private void Announce(DesiredRegistration desired)
     {
@@ -146,14 +225,10 @@ internal sealed partial class RegistrationService(
         {
             if (desired.Options.FailFast)
             {
-                throw problem;
+                throw new InvalidOperationException($"{problem.Message} Etcd:Registration:FailFast is true.");
             }
 
-            Log.NothingToAdvertise(logger, problem.Message);
-        }
-        else if (desired.Endpoints.Count == 0)
-        {
-            Log.NoAddresses(logger);
+            Log.NothingToAdvertise(logger, problem.Level, problem.Message);
         }
     }
 
@@ -174,16 +249,16 @@ internal sealed partial class RegistrationService(
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            var cause = registrar.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
+            var cause = registrar.LastError ?? (e is EtcdException ? e.Message : "etcd did not answer.");
             if (options.FailFast)
             {
                 throw new InvalidOperationException(
                     $"This application could not be registered within {timeout.TotalSeconds:0.###} s (Etcd:RequestTimeout), and "
-                    + $"Etcd:Registration:FailFast is true. {cause.Message}",
-                    cause);
+                    + $"Etcd:Registration:FailFast is true. {cause}",
+                    e);
             }
 
-            Log.KeepsTrying(logger, string.Join(", ", client.Endpoints), cause.Message);
+            Log.KeepsTrying(logger, string.Join(", ", client.Endpoints), cause);
         }
     }
 
@@ -209,10 +284,14 @@ internal sealed partial class RegistrationService(
     private Task WatchHealthAsync(Registrar registrar)
         => health.RunAsync(
             () => registrar.Options.Health,
-            healthy =>
+            async healthy =>
             {
-                _overrides.IsUnhealthy = !healthy;
-                return registrar.ReconcileAsync();
+                var isOut = await _floor.DecideAsync(registrar, healthy, _overrides.IsUnhealthy, _stop.Token).ConfigureAwait(false);
+                if (isOut != _overrides.IsUnhealthy)
+                {
+                    _overrides.IsUnhealthy = isOut;
+                    await registrar.ReconcileAsync().ConfigureAwait(false);
+                }
             },
             _stop.Token);
 
@@ -240,14 +319,21 @@ internal sealed partial class RegistrationService(
                 }
 
                 var desired = await planner.PlanAsync(settings.Current, _stop.Token).ConfigureAwait(false);
-                if (desired.Problem is { } problem)
+                _lookProblem = null;
+                if (desired.Problem is { } problem && registrar.HasEndpoints)
                 {
+                    // What is advertised may still be right, as when a network is away for a moment; nothing is better for sure.
                     if (!onlyIfMoved || !planner.IsProvisional)
                     {
                         Log.ReloadNotUsed(logger, problem.Message);
                     }
 
                     return;
+                }
+
+                if (desired.Problem is { } other && other.Message != registrar.LastError)
+                {
+                    Log.NothingToAdvertise(logger, other.Level, other.Message);
                 }
 
                 await registrar.ReconcileAsync(desired).ConfigureAwait(false);
@@ -264,15 +350,23 @@ internal sealed partial class RegistrationService(
         catch (Exception e)
         {
             // Nobody waits for this: what goes wrong, as when the system does not tell its addresses, has to be said here.
-            if (onlyIfMoved)
-            {
-                Log.LookFailed(logger, LookInterval, e.Message);
-            }
-            else
+            if (!onlyIfMoved)
             {
                 Log.ReloadNotUsed(logger, e.Message);
             }
+            else if (_lookProblem != e.Message)
+            {
+                _lookProblem = e.Message;
+                Log.LookFailed(logger, LookInterval, e.Message);
+            }
         }
+    }
+
+    private async Task EndBackgroundAsync()
+    {
+        await _starting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _reload?.Dispose();
+        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private Task CancelBackgroundAsync()
@@ -286,12 +380,11 @@ internal sealed partial class RegistrationService(
         [LoggerMessage(2701, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
         public static partial void SwitchedOff(ILogger logger);
 
-        [LoggerMessage(2702, LogLevel.Error, "This application is not registered: {Problem}")]
-        public static partial void NothingToAdvertise(ILogger logger, string problem);
+        [LoggerMessage(EventId = 2702, Message = "This application is not registered. {Problem}")]
+        public static partial void NothingToAdvertise(ILogger logger, LogLevel level, string problem);
 
-        [LoggerMessage(2703, LogLevel.Warning, "This application is not registered: its server has no network addresses. Set "
-            + "Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.")]
-        public static partial void NoAddresses(ILogger logger);
+        [LoggerMessage(2703, LogLevel.Error, "This application is not registered, for its registration failed.")]
+        public static partial void Failed(ILogger logger, Exception exception);
 
         [LoggerMessage(2704, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
@@ -303,7 +396,7 @@ internal sealed partial class RegistrationService(
         [LoggerMessage(2706, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void ReloadNotUsed(ILogger logger, string problem);
 
-        [LoggerMessage(2707, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}. {Problem}")]
+        [LoggerMessage(2707, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}, and so on until it can. {Problem}")]
         public static partial void LookFailed(ILogger logger, TimeSpan pause, string problem);
     }
 }

@@ -8,7 +8,10 @@ internal interface IWatchedService : IAsyncDisposable
 
     ServiceStatus Status { get; }
 
-    /// <summary>Waits for the first snapshot.</summary>
+    /// <summary>Whether <see cref="WaitForReadyAsync"/> is the application's own, which decides how long and how often is waited.</summary>
+    bool HasOwnLimit => false;
+
+    /// <summary>Waits for the first snapshot, at most for so long.</summary>
     /// <exception cref="ServiceDiscoveryException">There was none in time.</exception>
-    ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken);
+    ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken);
 }

@@ -95,6 +95,9 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         }
     }
 
+    /// <summary>Which of several records speaks for an address: one that does not drain, else the one written last.</summary>
+    private static (bool Serves, long Revision) Precedence(ServiceInstance instance) => (!instance.IsDraining, instance.Revision);
+
     private void Add(string key, ServiceInstance instance)
     {
         var address = instance.Address;
@@ -110,7 +113,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             keys.Add(key);
-            if (present.Revision > instance.Revision)
+            if (Precedence(present).CompareTo(Precedence(instance)) > 0)
             {
                 return;
             }
@@ -141,8 +144,8 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
                 _shared.Remove(address);
             }
 
-            // The address stays; of the keys left, the one written last speaks for it.
-            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].Instance!).MaxBy(static i => i.Revision)!);
+            // The address stays.
+            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].Instance!).MaxBy(Precedence)!);
         }
         else if (replacedBy?.Address != address)
         {

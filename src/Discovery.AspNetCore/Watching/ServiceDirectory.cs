@@ -41,7 +41,7 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
     public ServiceStatus GetStatus(string serviceName) => Get(serviceName).Status;
 
     public ValueTask<ServiceSnapshot> WaitForReadyAsync(string serviceName, CancellationToken cancellationToken = default)
-        => Get(serviceName).WaitForReadyAsync(cancellationToken);
+        => Get(serviceName).WaitForReadyAsync(_options.Get(serviceName).ReadyTimeout, cancellationToken);
 
     public IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default)
         => Get(serviceName).Feed.ReadAllAsync(cancellationToken);

@@ -79,29 +79,32 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private TimeSpan Now => _time.GetElapsedTime(0);
 
     /// <summary>Waits for the first snapshot.</summary>
-    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
+    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         if (Feed.Current is { } ready)
         {
             return ready;
         }
 
-        using var limit = new CancellationTokenSource(_options.ReadyTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var timeout = new CancellationTokenSource(limit, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
             return await Feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new ServiceDiscoveryException(
-                _serviceName,
-                $"Service '{_serviceName}' could not be listed under '{_prefix}' within {_options.ReadyTimeout.TotalSeconds:0.###} s "
-                + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
-                + (_lastError?.Message ?? "etcd did not answer yet."),
-                _lastError);
+            throw NotListed(limit);
         }
     }
+
+    private ServiceDiscoveryException NotListed(TimeSpan waited)
+        => new(
+            _serviceName,
+            $"Service '{_serviceName}' could not be listed under '{_prefix}' within {waited.TotalSeconds:0.###} s "
+            + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
+            + (_lastError?.Message ?? "etcd did not answer yet."),
+            _lastError);
 
     public async ValueTask DisposeAsync()
     {

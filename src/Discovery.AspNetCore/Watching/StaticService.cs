@@ -47,7 +47,7 @@ internal sealed class StaticService : IWatchedService
         return true;
     }
 
-    public ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken) => new(Feed.Current!);
+    public ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken) => new(Feed.Current!);
 
     public ValueTask DisposeAsync()
     {

@@ -23,9 +23,11 @@ internal sealed partial class SubscribedService : IWatchedService
 
     public SnapshotFeed Feed { get; } = new();
 
+    public bool HasOwnLimit => true;
+
     public ServiceStatus Status => _directory.GetStatus(_serviceName);
 
-    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(CancellationToken cancellationToken)
+    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken)
         => PublishFirst(await _directory.WaitForReadyAsync(_serviceName, cancellationToken).ConfigureAwait(false))!;
 
     public async ValueTask DisposeAsync()

@@ -20,18 +20,18 @@ internal sealed class RunningAttempt(Attempt attempt, Task task, ulong term)
     {
         get
         {
-            var term = attempt.Endpoint.Term;
+            var latest = attempt.Endpoint.Term;
             if (_term == 0)
             {
-                _term = term;
+                _term = latest;
             }
 
-            return term > _term;
+            return latest > _term;
         }
     }
 
     /// <summary>The elections up to this term are dealt with.</summary>
-    public void IgnoreElectionsUpTo(ulong term) => _term = Math.Max(_term, term);
+    public void IgnoreElectionsUpTo(ulong latest) => _term = Math.Max(_term, latest);
 
     /// <summary>Whether it is silent and this was not asked before.</summary>
     public bool IsNewlySilent()

@@ -33,12 +33,12 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
                     running.Add(ConnectAsync(address, target.Port, end.Token));
                 }
 
-                var ended = await NextAsync(running, left.Count > 0, end.Token).ConfigureAwait(false);
-                if (ended is null)
+                if (!await HasEndedAsync(running, left.Count > 0, end.Token).ConfigureAwait(false))
                 {
                     continue;
                 }
 
+                var ended = running.Find(r => r.IsCompleted)!;
                 running.Remove(ended);
                 try
                 {
@@ -87,15 +87,15 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
         }
     }
 
-    // The next that ended; null when it is the next address's turn.
-    private async Task<Task<Socket>?> NextAsync(List<Task<Socket>> running, bool hasMore, CancellationToken cancellationToken)
+    // Until one of them ended, or it is the next address's turn.
+    private async Task<bool> HasEndedAsync(List<Task<Socket>> running, bool hasMore, CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var turn = Task.Delay(hasMore ? HeadStart : Timeout.InfiniteTimeSpan, time, enough.Token);
         var first = await Task.WhenAny([turn, .. running]).ConfigureAwait(false);
-        enough.Cancel();
+        await enough.CancelAsync().ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
-        return first as Task<Socket>;
+        return first != turn;
     }
 
     private static async Task DisposeAsync(Task<Socket> late)

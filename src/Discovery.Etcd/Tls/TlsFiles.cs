@@ -11,7 +11,7 @@ namespace Discovery.Etcd.Tls;
 /// </summary>
 internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
 {
-    private readonly SemaphoreSlim _gate = new(1);
+    private readonly Lock _gate = new();
     private byte[]? _hash;
     private SslStreamCertificateContext? _certificate;
     private X509Certificate2Collection? _authorities;
@@ -22,10 +22,10 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
     /// <exception cref="TlsFilesException">The files cannot be read, and never could.</exception>
     public async Task<SslClientAuthenticationOptions> GetOptionsAsync(string host, CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        var hash = await TryHashAsync(cancellationToken).ConfigureAwait(false);
+        lock (_gate)
         {
-            await ReadAsync(cancellationToken).ConfigureAwait(false);
+            UpdateLockHeld(hash);
             return new SslClientAuthenticationOptions
             {
                 TargetHost = string.IsNullOrEmpty(options.ServerName) ? host.Trim('[', ']') : options.ServerName,
@@ -33,10 +33,6 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
                 ClientCertificateContext = _certificate,
                 CertificateChainPolicy = CreatePolicy(),
             };
-        }
-        finally
-        {
-            _gate.Release();
         }
     }
 
@@ -53,20 +49,21 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
         return policy;
     }
 
-    private async Task ReadAsync(CancellationToken cancellationToken)
+    private void UpdateLockHeld(byte[]? hash)
     {
+        if (hash is not null && _hash is not null && hash.AsSpan().SequenceEqual(_hash))
+        {
+            return;
+        }
+
         try
         {
-            var hash = await HashAsync(cancellationToken).ConfigureAwait(false);
-            if (_hash is null || !hash.AsSpan().SequenceEqual(_hash))
-            {
-                // Those before are not disposed: a handshake may be using them.
-                var authorities = CertificateLoader.LoadAuthorities(options);
-                var certificate = CertificateLoader.LoadCertificate(options);
-                (_authorities, _certificate, _hash) = (authorities, certificate, hash);
-            }
+            // Those before are not disposed: a handshake may be using them.
+            var authorities = CertificateLoader.LoadAuthorities(options);
+            var certificate = CertificateLoader.LoadCertificate(options);
+            (_authorities, _certificate, _hash) = (authorities, certificate, hash ?? []);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        catch (Exception e) when (IsOfTheFiles(e))
         {
             // Files that are being replaced are half there for a moment; what was read before still serves.
             if (_hash is null)
@@ -78,19 +75,29 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
         }
     }
 
-    private async Task<byte[]> HashAsync(CancellationToken cancellationToken)
+    // Null where a file cannot be read: why is said by what decodes it.
+    private async Task<byte[]?> TryHashAsync(CancellationToken cancellationToken)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var file in (string?[])[options.CaFile, options.CertificateFile, options.KeyFile])
+        try
         {
-            if (!string.IsNullOrEmpty(file))
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            foreach (var file in (string?[])[options.CaFile, options.CertificateFile, options.KeyFile])
             {
-                hash.AppendData(await File.ReadAllBytesAsync(file, cancellationToken).ConfigureAwait(false));
+                if (!string.IsNullOrEmpty(file))
+                {
+                    hash.AppendData(await File.ReadAllBytesAsync(file, cancellationToken).ConfigureAwait(false));
+                }
             }
-        }
 
-        return hash.GetHashAndReset();
+            return hash.GetHashAndReset();
+        }
+        catch (Exception e) when (IsOfTheFiles(e))
+        {
+            return null;
+        }
     }
+
+    private static bool IsOfTheFiles(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
     private static partial class Log
     {

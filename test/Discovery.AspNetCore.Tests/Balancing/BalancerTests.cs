@@ -11,7 +11,7 @@ public class BalancerTests
     [InlineData("Random")]
     [InlineData("ConsistentHash")]
     [InlineData("PickFirst")]
-    public void A_failover_reaches_every_instance_once_the_healthy_ones_first(string policy)
+    public void A_failover_reaches_every_instance_of_the_subset_once_the_healthy_ones_first(string policy)
     {
         var rig = new BalancingRig(12, o => o.SubsetSize = 8, (i, s) => s with { IsDraining = i == 0 });
         var balancer = rig.Build(policy);
@@ -26,10 +26,18 @@ public class BalancerTests
             tried.Add(next);
         }
 
-        Assert.Equal(12, tried.Count);
+        Assert.Equal(8, tried.Count);
         Assert.Equal(balancer.InUse.ToHashSet(), tried.Take(7).ToHashSet());
         Assert.Same(ejected, tried[7]);
-        Assert.Same(rig[0], tried[11]);
+    }
+
+    [Fact]
+    public void A_failover_ends_at_the_instances_that_drain()
+    {
+        var rig = new BalancingRig(3, shape: (i, s) => s with { IsDraining = i == 0 });
+        var balancer = rig.Build();
+
+        Assert.Same(rig[0], balancer.Pick(new PickArguments { Attempt = 2 }, [rig[1], rig[2]]));
     }
 
     [Fact]

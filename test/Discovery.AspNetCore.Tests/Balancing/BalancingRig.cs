@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Instances;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.AspNetCore.Tests.Balancing;
@@ -9,12 +10,12 @@ internal sealed class BalancingRig
 {
     private readonly InstanceContext _context;
 
-    public BalancingRig(int count, Action<BalancingOptions>? configure = null, Func<int, ServiceInstance, ServiceInstance>? shape = null)
+    public BalancingRig(int count, Action<BalancingOptions>? configure = null, Func<int, ServiceInstance, ServiceInstance>? shape = null, ILogger? log = null)
     {
         FastRandom.Seed(1);
         var options = new BalancingOptions { ClientId = "client-0" };
         configure?.Invoke(options);
-        _context = new InstanceContext(Clock, options, NullLogger.Instance) { Changed = () => Changes++ };
+        _context = new InstanceContext(Clock, options, log ?? NullLogger.Instance) { Changed = _ => Changes++, Instances = Instances };
         Instances.AddRange(Enumerable.Range(0, count).Select(i => Create(i, isJoining: false, shape)));
     }
 

@@ -53,6 +53,32 @@ public sealed class CallTests
         Assert.Equal(0, instance.FailureRate);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Headers_of_a_body_are_as_without_discovery(bool isChunked)
+    {
+        await using var harness = new Harness();
+        var server = await harness.StartServerAsync(async c =>
+        {
+            c.Response.ContentType = "text/plain; charset=utf-8";
+            c.Response.Headers.ContentLanguage = new string[] { "de", "en" };
+            c.Response.ContentLength = isChunked ? null : 5;
+            await c.Response.WriteAsync("hello");
+        });
+        using var client = harness.Client();
+        using var plain = new HttpClient { BaseAddress = new Uri($"http://{server.Address}/") };
+        foreach (var completion in new[] { HttpCompletionOption.ResponseContentRead, HttpCompletionOption.ResponseHeadersRead })
+        {
+            using var response = await client.GetAsync("x", completion);
+            using var expected = await plain.GetAsync("x", completion);
+
+            Assert.Equal(expected.Content.Headers.ContentLength, response.Content.Headers.ContentLength);
+            Assert.Equal(expected.Content.Headers.ToString(), response.Content.Headers.ToString());
+            Assert.Equal("hello", await response.Content.ReadAsStringAsync());
+        }
+    }
+
     [Fact]
     public async Task A_body_given_up_ends_the_call_and_says_nothing_against_the_endpoint()
     {
@@ -183,6 +209,26 @@ public sealed class CallTests
         clock.Advance(TimeSpan.FromSeconds(5));
         await Eventually.IsTrue(() => leaver.Connections == 0);
         Assert.Equal(stayer.Address, await client.GetStringAsync("x"));
+    }
+
+    [Fact]
+    public async Task A_call_that_never_ends_is_cut_half_an_hour_after_its_endpoint_left()
+    {
+        var clock = new FakeTimeProvider();
+        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddSingleton<TimeProvider>(s, clock));
+        var leaver = await harness.StartServerAsync(EndlessAsync);
+        using var client = harness.Client();
+        using var response = await client.GetAsync("x", HttpCompletionOption.ResponseHeadersRead);
+        harness.Etcd.Put($"services/svc/{leaver.Address}", System.Text.Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{leaver.Address}}}","Metadata":{"draining":true}}"""));
+        harness.Deregister(leaver.Address);
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 0);
+
+        clock.Advance(TimeSpan.FromMinutes(29));
+        Assert.Equal(1, leaver.Connections);
+        clock.Advance(TimeSpan.FromMinutes(2));
+
+        await Eventually.IsTrue(() => leaver.Connections == 0);
+        Assert.True(harness.Log.Has(Microsoft.Extensions.Logging.LogLevel.Warning, "1 calls", leaver.Address));
     }
 
     [Fact]

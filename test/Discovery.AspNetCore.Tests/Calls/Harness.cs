@@ -36,6 +36,7 @@ internal sealed class Harness : IAsyncDisposable
         builder.AddEtcdDiscovery(Service, o =>
         {
             o.Policy = "RoundRobin";
+            o.AllowLoopback = true;
             o.Ejection.Enabled = false;
             options?.Invoke(o);
         });

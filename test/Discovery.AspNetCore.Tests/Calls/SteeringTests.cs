@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore.Calls;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -110,6 +111,58 @@ public sealed class SteeringTests
             context.Response.StatusCode = 503;
             return Task.CompletedTask;
         }
+    }
+
+    [Fact]
+    public async Task Options_steer_as_metadata_does_and_metadata_wins()
+    {
+        await using var harness = new Harness();
+        foreach (var id in new[] { "a", "b" })
+        {
+            var server = await harness.StartServerAsync(c => c.Response.WriteAsync(id));
+            harness.Register(server.Address, id: id);
+        }
+
+        using var client = harness.Client();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "x");
+        request.Options.Set(EtcdRequestOptions.Instance, "a");
+        using var response = await client.SendAsync(request);
+        Assert.Equal("a", await response.Content.ReadAsStringAsync());
+
+        using var both = Pinned("b");
+        both.Options.Set(EtcdRequestOptions.Instance, "a");
+        using var other = await client.SendAsync(both);
+        Assert.Equal("b", await other.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task The_version_is_not_sent()
+    {
+        await using var harness = new Harness();
+        var server = await harness.StartServerAsync(static c => c.Response.WriteAsync(string.Join(',', c.Request.Headers.Keys)));
+        harness.Etcd.Put(
+            $"services/{Harness.Service}/{server.Address}",
+            System.Text.Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{server.Address}}}","Metadata":{"version":"2"}}"""));
+        using var client = harness.Client();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "x") { Headers = { { EtcdCallMetadata.Version, "2" }, { "X-Other", "y" } } };
+
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal("Host,X-Other", await response.Content.ReadAsStringAsync());
+        Assert.Equal("2", request.Headers.GetValues(EtcdCallMetadata.Version).Single());
+    }
+
+    [Fact]
+    public void To_look_for_options_and_headers_makes_none()
+    {
+        Assert.True(MessageParts.AreReadable);
+        using var request = new HttpRequestMessage();
+        Assert.Null(MessageParts.OptionsOf(request));
+        Assert.Null(MessageParts.HeadersOf(request));
+
+        request.Options.Set(EtcdRequestOptions.HashKey, "k");
+        Assert.Same(request.Options, MessageParts.OptionsOf(request));
+        Assert.Same(request.Headers, MessageParts.HeadersOf(request));
     }
 
     private static HttpRequestMessage Pinned(string instance) => new(HttpMethod.Get, "x") { Headers = { { "discovery-instance", instance } } };

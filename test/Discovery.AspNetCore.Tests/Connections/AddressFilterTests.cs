@@ -29,6 +29,36 @@ public sealed class AddressFilterTests
     }
 
     [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("127.8.8.8")]
+    [InlineData("::1")]
+    [InlineData("::ffff:127.0.0.1")]
+    [InlineData("64:ff9b::7f00:1")]
+    [InlineData("::127.0.0.1")]
+    [InlineData("2002:7f00:0001::1")]
+    public void Loopback_is_refused_unless_etcd_is_local_or_it_is_allowed(string address)
+    {
+        var ip = IPAddress.Parse(address);
+
+        Assert.False(new AddressFilter(new EtcdDiscoveryOptions()).Allows(ip));
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions(), isSourceLocal: true).Allows(ip));
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { AllowLoopback = true }).Allows(ip));
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["127.0.0.0/8", "::1/128", "64:ff9b::/96", "::/96", "2002::/16"] }).Allows(ip));
+    }
+
+    [Theory]
+    [InlineData("64:ff9b::a9fe:a9fe", false)]
+    [InlineData("64:ff9b:1::a9fe:a9fe", false)]
+    [InlineData("::169.254.169.254", false)]
+    [InlineData("2002:a9fe:a9fe::1", false)]
+    [InlineData("64:ff9b::10.0.0.1", true)]
+    [InlineData("2002:0a00:0001::1", true)]
+    [InlineData("2001:db8::1", true)]
+    [InlineData("fd00::1", true)]
+    public void An_address_within_an_address_is_judged_too(string address, bool isAllowed)
+        => Assert.Equal(isAllowed, new AddressFilter(new EtcdDiscoveryOptions()).Allows(IPAddress.Parse(address)));
+
+    [Theory]
     [InlineData("10.1.2.3", true)]
     [InlineData("::ffff:10.1.2.3", true)]
     [InlineData("11.1.2.3", false)]

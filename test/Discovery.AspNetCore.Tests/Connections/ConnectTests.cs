@@ -149,4 +149,27 @@ public sealed class ConnectTests
         Assert.Equal(0, server.Requests);
         await server.DisposeAsync();
     }
+
+    [Theory]
+    [InlineData("http://etcd.example:2379", false)]
+    [InlineData("http://127.0.0.1:2379", true)]
+    [InlineData("http://localhost:2379", true)]
+    public async Task A_loopback_record_is_dialled_only_where_etcd_is_local(string etcd, bool isDialled)
+    {
+        await using var harness = new Harness(o => o.AllowLoopback = false);
+        harness.Etcd.Endpoints = [new Uri(etcd)];
+        var server = await harness.StartServerAsync();
+        using var client = harness.Client();
+
+        if (isDialled)
+        {
+            Assert.Equal(server.Address, await client.GetStringAsync("x"));
+        }
+        else
+        {
+            var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+            Assert.Contains("AllowLoopback", e.Message, StringComparison.Ordinal);
+            Assert.Equal(0, server.Requests);
+        }
+    }
 }

@@ -116,8 +116,68 @@ public sealed class TransportTests
         Assert.Contains("ConfigureEtcdTransport of service 'svc' sets ConnectCallback", e.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_transport_is_made_by_the_first_call_to_its_instance()
+    {
+        var made = 0;
+        await using var harness = new Harness(o => o.Policy = "PickFirst", c => c.ConfigureEtcdTransport(_ => Interlocked.Increment(ref made)));
+        for (var i = 0; i < 5; i++)
+        {
+            await harness.StartServerAsync();
+        }
+
+        using var client = harness.Client();
+        await client.GetStringAsync("x");
+        await client.GetStringAsync("x");
+
+        Assert.Equal(1, made);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", false)]
+    [InlineData("localhost", true)]
+    public async Task A_name_is_resolved_again_every_few_minutes(string host, bool isLimited)
+    {
+        var lifetime = TimeSpan.Zero;
+        await using var harness = new Harness(client: c => c.ConfigureEtcdTransport(t => lifetime = t.PooledConnectionLifetime));
+        await using var server = await BackendServer.StartAsync();
+        harness.Register(server.Address.Replace("127.0.0.1", host, StringComparison.Ordinal));
+        using var client = harness.Client();
+
+        await client.GetStringAsync("x");
+
+        if (isLimited)
+        {
+            Assert.InRange(lifetime, TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(6));
+        }
+        else
+        {
+            Assert.Equal(Timeout.InfiniteTimeSpan, lifetime);
+        }
+    }
+
+    [Fact]
+    public async Task Connections_are_measured_by_the_meters_of_the_container()
+    {
+        System.Diagnostics.Metrics.IMeterFactory? meters = null;
+        await using var harness = new Harness(client: c => c.ConfigureEtcdTransport(t => meters = t.MeterFactory));
+        await harness.StartServerAsync();
+        using var client = harness.Client();
+
+        await client.GetStringAsync("x");
+
+        Assert.Same(harness.Services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(), meters);
+    }
+
     private static Harness Https(System.Security.Cryptography.X509Certificates.X509Certificate2 certificate, Action<EtcdDiscoveryOptions> options)
-        => new(options, c => c.ConfigureEtcdTransport(t => t.SslOptions = Certificates.Trust(certificate)));
+        => new(
+            o =>
+            {
+                // A busy machine may take long for the keys.
+                o.ConnectTimeout = TimeSpan.FromSeconds(30);
+                options(o);
+            },
+            c => c.ConfigureEtcdTransport(t => t.SslOptions = Certificates.Trust(certificate)));
 
     private static Task Describe(HttpContext context)
     {

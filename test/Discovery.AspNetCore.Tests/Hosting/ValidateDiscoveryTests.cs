@@ -20,6 +20,9 @@ public sealed class ValidateDiscoveryTests
         { o => o.TlsTargetHost = "", "Etcd:Discovery:TlsTargetHost is ''; it must be service, endpoint or a host name" },
         { o => o.TlsTargetHost = "*.example.com", "Etcd:Discovery:TlsTargetHost is '*.example.com'; it must be " },
         { o => o.AllowedNetworks = ["10.0.0.1/8/8"], "Etcd:Discovery:AllowedNetworks has '10.0.0.1/8/8'; it must be a network in CIDR form, e.g. 10.0.0.0/8." },
+        { o => o.MaxConnectAttempts = 0, "Etcd:Discovery:MaxConnectAttempts is '0'; it must be from 1 to 100, e.g. 3." },
+        { o => o.RetryBudgetPercent = -0.5, "Etcd:Discovery:RetryBudgetPercent is '-0.5'; it must be from 0, which sets no limit, to 1000, e.g. 20." },
+        { o => o.RetryBudgetPercent = double.NaN, "Etcd:Discovery:RetryBudgetPercent is 'NaN'; it must be " },
         { o => o.AllowedPorts = ["80-"], "Etcd:Discovery:AllowedPorts has '80-'; it must be a port or a range, e.g. 5000 or 8000-8999." },
     };
 

@@ -32,7 +32,8 @@ public sealed class ValidateRegistrationTests
     [InlineData("AdvertisedPort", "0", "'0'", "e.g. 5000")]
     [InlineData("AdvertisedPort", "65536", "'65536'", "e.g. 5000")]
     [InlineData("PreferredNetworks:0", "10.0.0.1", "'10.0.0.1'", "e.g. 10.0.0.0/8")]
-    [InlineData("Weight", "0", "'0'", "e.g. 10")]
+    [InlineData("Weight", "-1", "'-1'", "e.g. 10")]
+    [InlineData("Health:MinimumInstances", "-1", "'-1'", "e.g. 1")]
     [InlineData("Weight", "1000001", "'1000001'", "e.g. 10")]
     [InlineData("Metadata:weight", "3", "is taken", "e.g. x-weight")]
     [InlineData("DrainDelay", "-00:00:01", "'-00:00:01'", "e.g. 00:00:01")]
@@ -82,7 +83,7 @@ public sealed class ValidateRegistrationTests
 
     [Fact]
     public void All_that_is_wrong_is_said_at_once()
-        => Assert.Equal(3, Failures([new("Weight", "0"), new("AdvertisedPort", "0")]).Count);
+        => Assert.Equal(3, Failures([new("Weight", "-1"), new("AdvertisedPort", "0")]).Count);
 
     [Fact]
     public void The_sum_of_the_stop_phases_stays_below_the_shutdown_timeout()
@@ -102,7 +103,7 @@ public sealed class ValidateRegistrationTests
 
     [Fact]
     public void Nothing_is_checked_when_registration_is_switched_off()
-        => Assert.Empty(Failures([new("Enabled", "false"), new("Weight", "0")]));
+        => Assert.Empty(Failures([new("Enabled", "false"), new("Weight", "-1")]));
 
     [Fact]
     public void Lists_are_read_from_arrays_and_from_one_text_with_commas()

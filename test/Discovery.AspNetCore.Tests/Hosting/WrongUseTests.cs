@@ -109,7 +109,7 @@ public sealed class WrongUseTests
         await Eventually.IsTrue(() => harness.Pool.Current!.Refused == 2);
 
         Assert.Equal(
-            "Service 'svc' has 1 instance, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts): 169.254.169.254:80.", message);
+            "Service 'svc' has 1 instance, but none of them may be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts, AllowLoopback): 169.254.169.254:80.", message);
         Assert.Single(harness.Log.At(LogLevel.Warning), l => l.Contains("leads to 169.254.169.254:80", StringComparison.Ordinal));
     }
 

@@ -1,6 +1,7 @@
 using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Tests.Balancing;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Instances;
 
@@ -193,6 +194,163 @@ public class EjectionTests
 
         Assert.False(rig[1].IsEjected);
         Assert.Equal(0, rig.Changes);
+    }
+
+    [Fact]
+    public void Calls_that_run_out_of_time_one_after_the_other_eject_an_instance()
+    {
+        var rig = new BalancingRig(3);
+        rig.Fail(rig[1], 4, CallOutcome.TimedOut);
+        Assert.False(rig[1].IsEjected);
+
+        rig.Fail(rig[1], 1, CallOutcome.TimedOut);
+
+        Assert.True(rig[1].IsEjected);
+        Assert.Equal(0, rig[1].FailureRate);
+    }
+
+    [Fact]
+    public void One_pause_in_which_many_calls_run_out_of_time_does_not()
+    {
+        var rig = new BalancingRig(3);
+        var calls = Enumerable.Range(0, 20).Select(_ => rig[1].OnCallStarted()).ToList();
+        rig.Clock.Advance(TimeSpan.FromSeconds(1));
+        calls.ForEach(c => rig[1].OnCallEnded(c, CallOutcome.TimedOut));
+        Assert.False(rig[1].IsEjected);
+
+        rig.Call(rig[1]);
+        rig.Fail(rig[1], 4, CallOutcome.TimedOut);
+
+        Assert.False(rig[1].IsEjected);
+    }
+
+    [Fact]
+    public void Pick_first_moves_on_from_an_instance_that_hangs()
+    {
+        var rig = new BalancingRig(2);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Same(rig[0], rig.Build("PickFirst").Pick(default));
+            rig.Fail(rig[0], 1, CallOutcome.TimedOut);
+        }
+
+        Assert.Same(rig[1], rig.Build("PickFirst").Pick(default));
+    }
+
+    [Theory]
+    [InlineData((int)CallOutcome.Overloaded)]
+    [InlineData((int)CallOutcome.Refused)]
+    [InlineData((int)CallOutcome.NotFound)]
+    [InlineData((int)CallOutcome.UnknownError)]
+    public void Errors_of_business_eject_nobody(int outcome)
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 400; i++)
+        {
+            rig.Fail(rig[1], 1, i % 40 == 0 ? CallOutcome.Success : (CallOutcome)outcome);
+        }
+
+        Assert.Equal(0, rig.Changes);
+        Assert.Equal(0, rig[1].FailureRate);
+    }
+
+    [Fact]
+    public void Nothing_but_unknown_errors_ejects_in_the_end()
+    {
+        var rig = new BalancingRig(3);
+        rig.Fail(rig[1], 49, CallOutcome.UnknownError);
+        Assert.False(rig[1].IsEjected);
+
+        rig.Fail(rig[1], 1, CallOutcome.UnknownError);
+
+        Assert.True(rig[1].IsEjected);
+    }
+
+    [Fact]
+    public void One_that_does_not_serve_what_others_serve_is_ejected()
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.False(rig[1].IsEjected);
+            rig.Fail(rig[1], 1, CallOutcome.Unimplemented);
+            rig.Call(rig[0]);
+            rig.Call(rig[0]);
+        }
+
+        rig.Fail(rig[1], 1, CallOutcome.Unimplemented);
+
+        Assert.True(rig[1].IsEjected);
+    }
+
+    [Fact]
+    public void A_method_that_nobody_serves_ejects_nobody()
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 60; i++)
+        {
+            rig.Fail(rig[i % 3], 1, CallOutcome.Unimplemented);
+        }
+
+        Assert.Equal(0, rig.Changes);
+    }
+
+    [Theory]
+    [InlineData((int)CallOutcome.Refused)]
+    [InlineData((int)CallOutcome.NotFound)]
+    [InlineData((int)CallOutcome.Unimplemented)]
+    [InlineData((int)CallOutcome.WrongServer)]
+    [InlineData((int)CallOutcome.Overloaded)]
+    [InlineData((int)CallOutcome.UnknownError)]
+    public void A_quick_refusal_is_no_speed(int outcome)
+    {
+        var rig = new BalancingRig(3, o => o.Ejection.Enabled = false);
+        for (var i = 0; i < 3; i++)
+        {
+            rig.Call(rig[0], 200);
+            rig.Call(rig[1], 200);
+            rig.Call(rig[2], 200);
+        }
+
+        var before = rig[2].Latency;
+        rig.Fail(rig[2], 20, (CallOutcome)outcome);
+
+        Assert.True(rig[2].Latency >= before * 0.99, $"{rig[2].Latency}");
+    }
+
+    [Fact]
+    public void The_log_says_once_who_is_ejected_and_why_and_only_of_those_who_are()
+    {
+        using var log = new LogRecorder();
+        var rig = new BalancingRig(10, log: log.CreateLogger("test"));
+        for (var i = 0; i < 6; i++)
+        {
+            rig.Fail(rig[i], 5);
+        }
+
+        rig.Build();
+        rig.Build();
+
+        Assert.Equal(2, log.Lines.Count);
+        Assert.True(log.Has(LogLevel.Warning, "5 failing instances are ejected", "(5 failures in a row)"), string.Join('\n', log.Lines));
+        Assert.True(log.Has(LogLevel.Warning, "1 failing instances are called nevertheless, as no more than 50 % may be ejected"));
+        Assert.Equal((5L, 1L), (rig[0].Context.Ejections.Enforced, rig[0].Context.Ejections.NotEnforced));
+    }
+
+    [Fact]
+    public void Successes_on_many_threads_shorten_the_back_off_by_one_step()
+    {
+        for (var round = 0; round < 300; round++)
+        {
+            var rig = new BalancingRig(3);
+            rig.Fail(rig[1], 5);
+            rig.Clock.Advance(TimeSpan.FromSeconds(11));
+
+            Parallel.For(0, 4, _ => rig[1].OnCallEnded(rig[1].OnCallStarted(), CallOutcome.Success));
+
+            rig.Fail(rig[1], 5);
+            Assert.InRange(Remaining(rig, rig[1]).TotalSeconds, 4.4, 5.6);
+        }
     }
 
     private static TimeSpan Remaining(BalancingRig rig, InstanceState instance)

@@ -1,19 +1,21 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
+using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Tests.Registration;
 
 public sealed class RegistrationRecordTests
 {
     private readonly EtcdRegistrationOptions _options = new() { ServiceName = "greeter" };
-    private readonly List<AdvertisedEndpoint> _endpoints = [new("Grpc", "http", "10.0.0.1", 5000)];
+    private readonly List<AdvertisedEndpoint> _endpoints = [new("Grpc", "http", "10.0.0.1", 5000) { Protocols = "h2" }];
 
     [Fact]
     public void A_record_says_what_others_need_and_leaves_out_what_has_its_default()
         => Assert.Equal(
-            ("services/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http"}}"""),
+            ("services/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","endpoint":"Grpc","protocols":"h2"}}"""),
             Assert.Single(Texts()));
 
     [Fact]
@@ -23,7 +25,7 @@ public sealed class RegistrationRecordTests
 
         Assert.Equal(
             [
-                ("openim/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http"}}"""),
+                ("openim/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","endpoint":"Grpc","protocols":"h2"}}"""),
                 ("openim:///greeter/10.0.0.1:5000", "10.0.0.1:5000"),
             ],
             Texts());
@@ -48,10 +50,10 @@ public sealed class RegistrationRecordTests
         var texts = Texts().ToDictionary(t => t.Key, t => t.Value);
         Assert.Equal(3, texts.Count);
         Assert.Equal(
-            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","weight":20,"zone":"eu-1","version":"1.0","tags":["blue"],"cost":"low","team":"a"}}""",
+            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","weight":20,"zone":"eu-1","version":"1.0","tags":["blue"],"cost":"low","endpoint":"Grpc","protocols":"h2","team":"a"}}""",
             texts["services/greeter/10.0.0.1:5000"]);
         Assert.Equal(
-            """{"Op":0,"Addr":"[fd00::1]:5001","Metadata":{"id":"i1","scheme":"https","weight":30,"zone":"eu-1","version":"2.0","tags":["blue","fast"],"cost":"low","team":"c","tier":"1"}}""",
+            """{"Op":0,"Addr":"[fd00::1]:5001","Metadata":{"id":"i1","scheme":"https","weight":30,"zone":"eu-1","version":"2.0","tags":["blue","fast"],"cost":"low","endpoint":"Web","team":"c","tier":"1"}}""",
             texts["services/User/[fd00::1]:5001"]);
     }
 
@@ -60,7 +62,7 @@ public sealed class RegistrationRecordTests
     {
         _options.Services["User"] = new RegisteredServiceOptions { Weight = 30 };
 
-        Assert.All(Texts(weight: 7), t => Assert.Contains("\"weight\":7}", t.Value, StringComparison.Ordinal));
+        Assert.All(Texts(weight: 7), t => Assert.Contains("\"weight\":7,", t.Value, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -72,6 +74,65 @@ public sealed class RegistrationRecordTests
 
         Assert.Contains("\"draining\":true", Encoding.UTF8.GetString(records["services/greeter/10.0.0.1:5000"].DrainingValue!), StringComparison.Ordinal);
         Assert.Null(records["openim:///greeter/10.0.0.1:5000"].DrainingValue);
+    }
+
+    [Fact]
+    public void A_layout_without_metadata_has_only_what_speaks_http2_where_anything_does()
+    {
+        _options.Layout = "EtcdNaming,OpenIm";
+        _endpoints.Add(new("Web", "http", "10.0.0.1", 5001) { Protocols = "h1" });
+        Assert.Equal(
+            ["openim:///greeter/10.0.0.1:5000", "services/greeter/10.0.0.1:5000", "services/greeter/10.0.0.1:5001"],
+            Texts().Select(static t => t.Key).Order(StringComparer.Ordinal));
+
+        _endpoints.RemoveAt(0);
+        Assert.Contains("openim:///greeter/10.0.0.1:5001", Texts().Select(static t => t.Key));
+    }
+
+    [Fact]
+    public void Replicas_with_one_url_have_a_key_each_where_the_layout_reads_the_address_from_the_value()
+    {
+        _options.Layout = "EtcdNaming,OpenIm,Keys";
+        _endpoints[0] = new("https", "https", "shop.example", 443) { IsShared = true };
+
+        Assert.Equal(
+            ["keys/greeter/shop.example:443", "openim:///greeter/shop.example:443", "services/greeter/shop.example:443/i1"],
+            RegistrationRecord.Build(new DesiredRegistration(_options, _endpoints), new LayoutCatalog([new AddressInKey()]), "i1", weight: null)
+                .Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_weight_of_zero_is_written()
+        => Assert.Contains("\"weight\":0,", Assert.Single(Texts(weight: 0)).Value, StringComparison.Ordinal);
+
+    [Fact]
+    public void What_is_said_by_hand_of_the_protocols_of_a_proxy_wins()
+    {
+        _options.Metadata["protocols"] = "h1";
+
+        Assert.Contains("\"protocols\":\"h1\"", Assert.Single(Texts()).Value, StringComparison.Ordinal);
+    }
+
+    private sealed class AddressInKey : IServiceLayout
+    {
+        public string Name => "Keys";
+
+        public bool SupportsDraining => false;
+
+        public string GetPrefix(string serviceName) => $"keys/{serviceName}/";
+
+        public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;
+
+        public byte[]? Write(ServiceInstance instance) => [];
+
+        public bool TryRead(
+            string serviceName, EtcdKeyValue record, [NotNullWhen(true)] out ServiceInstance? instance, [NotNullWhen(false)] out string? problem)
+        {
+            instance = ServiceAddress.TryParse(record.Key[GetPrefix(serviceName).Length..], out var address, out problem)
+                ? new ServiceInstance { Key = record.Key, ServiceName = serviceName, Host = address.Host, Port = address.Port }
+                : null;
+            return instance is not null;
+        }
     }
 
     private List<(string Key, string Value)> Texts(int? weight = null)

@@ -39,7 +39,7 @@ public sealed class RegistrationSettingsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Weight", "0", "Etcd:Registration:Weight is '0'")]
+    [InlineData("Weight", "-1", "Etcd:Registration:Weight is '-1'")]
     [InlineData("Weight", "heavy", "heavy")]
     public void A_change_that_is_not_valid_is_logged_and_what_was_valid_goes_on(string setting, string value, string shown)
     {

@@ -29,6 +29,22 @@ public sealed class InstanceIndexTests
     }
 
     [Fact]
+    public void Of_several_records_of_one_address_one_that_does_not_drain_speaks_for_it()
+    {
+        _table.Put(Record("a", 2, "10.0.0.1:80", "1"));
+        _table.Put(Record("b", 3, "10.0.0.1:80", "2"));
+
+        _table.Put(Record("b", 4, "10.0.0.1:80", "2", isDraining: true));
+        Assert.Equal("1", Assert.Single(_table.Instances).Value.Version);
+
+        _table.Put(Record("a", 5, "10.0.0.1:80", "1", isDraining: true));
+        Assert.True(Assert.Single(_table.Instances).Value.IsDraining);
+
+        _table.Put(Record("b", 6, "10.0.0.1:80", "3"));
+        Assert.Equal("3", Assert.Single(_table.Instances).Value.Version);
+    }
+
+    [Fact]
     public void A_record_that_becomes_garbage_is_an_instance_no_longer_and_comes_back()
     {
         _table.Put(Record("a", 2, "10.0.0.1:80", "1"));
@@ -60,10 +76,10 @@ public sealed class InstanceIndexTests
         Assert.Same(before, _table.Instances);
     }
 
-    private static EtcdKeyValue Record(string key, long revision, string address, string version) => new()
+    private static EtcdKeyValue Record(string key, long revision, string address, string version, bool isDraining = false) => new()
     {
         KeyBytes = Encoding.UTF8.GetBytes(key),
-        Value = Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"version":"{{{version}}}"}}"""),
+        Value = Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"version":"{{{version}}}","draining":{{{(isDraining ? "true" : "false")}}}}}"""),
         CreateRevision = 2,
         ModRevision = revision,
         Version = 1,

@@ -21,7 +21,7 @@ internal sealed class ModelEtcd : IServiceSource
     private ulong _clusterId = 1;
     private int _failingLists;
 
-    public IReadOnlyList<Uri> Endpoints { get; } = [new Uri("http://model:2379")];
+    public IReadOnlyList<Uri> Endpoints { get; set; } = [new Uri("http://model:2379")];
 
     public long Revision { get; private set; } = 1;
 

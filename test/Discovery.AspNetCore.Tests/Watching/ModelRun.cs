@@ -152,7 +152,7 @@ internal sealed class ModelRun : IAsyncDisposable
     private static SortedDictionary<string, string> Expected(ImmutableSortedDictionary<string, EtcdKeyValue> records)
     {
         var result = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        var revisions = new Dictionary<string, long>(StringComparer.Ordinal);
+        var ranks = new Dictionary<string, (bool Serves, long Revision)>(StringComparer.Ordinal);
         foreach (var record in records.Values)
         {
             var text = Encoding.Latin1.GetString(record.Value.Span);
@@ -163,15 +163,19 @@ internal sealed class ModelRun : IAsyncDisposable
 
             var address = text[(text.IndexOf("10.", StringComparison.Ordinal))..(text.IndexOf(":80", StringComparison.Ordinal) + 3)];
 
-            // Of several keys for one address the latest counts; of those of one revision, any.
-            if (revisions.TryGetValue(address, out var revision) && revision == record.ModRevision)
+            var isDraining = text.Contains("draining", StringComparison.Ordinal);
+            var rank = (Serves: !isDraining, record.ModRevision);
+
+            // Of several keys for one address the latest of those that do not drain counts, else the latest; of those of one revision, any.
+            var isKnown = ranks.TryGetValue(address, out var known);
+            if (isKnown && known == rank)
             {
-                result[address] = "*";
+                result[address] = isDraining ? "draining" : "*";
             }
-            else if (revision <= record.ModRevision)
+            else if (!isKnown || known.CompareTo(rank) < 0)
             {
-                revisions[address] = record.ModRevision;
-                result[address] = text.Contains("draining", StringComparison.Ordinal) ? "draining" : text[^4].ToString();
+                ranks[address] = rank;
+                result[address] = isDraining ? "draining" : text[^4].ToString();
             }
         }
 

@@ -38,7 +38,7 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
         _etcd.IsDown = true;
         Put("10.0.0.1:80");
         var watcher = Watch();
-        var waiters = Enumerable.Range(0, 10).Select(_ => watcher.WaitForReadyAsync(CancellationToken.None).AsTask()).ToList();
+        var waiters = Enumerable.Range(0, 10).Select(_ => watcher.WaitForReadyAsync(TimeSpan.FromHours(1), CancellationToken.None).AsTask()).ToList();
         Assert.All(waiters, w => Assert.False(w.IsCompleted));
 
         _etcd.IsDown = false;
@@ -52,7 +52,7 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
     {
         _etcd.IsDown = true;
         var watcher = Watch();
-        var waiter = watcher.WaitForReadyAsync(CancellationToken.None).AsTask();
+        var waiter = watcher.WaitForReadyAsync(TimeSpan.FromHours(1), CancellationToken.None).AsTask();
 
         await watcher.DisposeAsync();
 

@@ -11,7 +11,15 @@ internal sealed record Scenario(string Name, string Description)
 
     public double JoinAt { get; init; }
 
-    /// <summary>All clients' calls per second, arriving at random (a Poisson process).</summary>
+    /// <summary>
+    /// How many callers send the calls, each waiting for its answer before its next call is due. 0: calls arrive at random (a Poisson process).
+    /// </summary>
+    public int Callers { get; init; }
+
+    /// <summary>Whether each server is to get at least 0.6 of a fair share of the calls that are counted.</summary>
+    public bool IsFair { get; init; }
+
+    /// <summary>All clients' calls per second.</summary>
     public required double Rate { get; init; }
 
     /// <summary>How many clients send them, each knowing only its own calls.</summary>

@@ -117,7 +117,57 @@ internal static class Scenarios
             Rate = 0.1 * 20 * 4 / Mean,
             Duration = 30,
         },
+        .. EqualServers(),
     ];
+
+    /// <summary>
+    /// Equal servers at rates at which load alone decides nothing: at once, with one that was slow while it compiled, and with one that joins.
+    /// </summary>
+    private static IEnumerable<Scenario> EqualServers()
+    {
+        foreach (var rate in new[] { 20, 400 })
+        {
+            foreach (var milliseconds in new[] { 0, 1, 20 })
+            {
+                foreach (var callers in new[] { 1, 2, 8 })
+                {
+                    var name = $"equal-{rate}-{milliseconds}ms-{callers}";
+                    yield return Equal(name, "three equal servers", rate, milliseconds, callers) with { Servers = Repeat(3, Answering(milliseconds)) };
+                    yield return Equal($"{name}-cold", "one of them slow in its first 5 s, counts from 20", rate, milliseconds, callers) with
+                    {
+                        Servers = [.. Repeat(2, Answering(milliseconds)), Answering(milliseconds, slowUntil: 5)],
+                        CountFrom = 20,
+                        Duration = 40,
+                    };
+                    yield return Equal($"{name}-join", "one of them joins at second 10, slow for 2 s, counts from 30", rate, milliseconds, callers) with
+                    {
+                        Servers = Repeat(2, Answering(milliseconds)),
+                        Joiner = Answering(milliseconds, slowUntil: 12),
+                        JoinAt = 10,
+                        CountFrom = 30,
+                        Duration = 50,
+                    };
+                }
+            }
+        }
+
+        static Scenario Equal(string name, string what, int rate, int milliseconds, int callers)
+            => new(name, $"{what}, {rate}/s by {callers} in turn, answers of {milliseconds} ms")
+            {
+                Servers = [],
+                Rate = rate,
+                Callers = callers,
+                Duration = 20,
+                IsFair = true,
+            };
+    }
+
+    /// <summary>A service time with what schedulers add to it: a tenth of a millisecond or two, and now and then several.</summary>
+    private static ServerModel Answering(int milliseconds, double slowUntil = 0) => new()
+    {
+        ServiceTime = (r, t) => (milliseconds / 1000.0) + Exponential(r, 0.0002) + (r.NextDouble() < 0.01 ? Exponential(r, 0.005) : 0)
+            + (t < slowUntil ? Exponential(r, 0.3) : 0),
+    };
 
     private static ServerModel Healthy() => new() { ServiceTime = (r, _) => LogNormal(r) };
 

@@ -21,7 +21,7 @@ internal static class SimulateCommand
         {
             Console.WriteLine();
             Console.WriteLine($"{scenario.Name}: {scenario.Description} (seeds 1 to {seeds})");
-            Console.WriteLine($"  {"policy",-24} {"success %",10} {"failed",8} {"p50 ms",8} {"p99 ms",8} {"p999 ms",8} {"fairness",9}");
+            Console.WriteLine($"  {"policy",-24} {"success %",10} {"failed",8} {"p50 ms",8} {"p99 ms",8} {"p999 ms",8} {"fairness",9} {"least",6}");
             foreach (var contender in Contender.All.Where(c => c.Name.StartsWith(policy, StringComparison.Ordinal)))
             {
                 var sum = RunSeeds(scenario, contender, seeds);
@@ -29,7 +29,7 @@ internal static class SimulateCommand
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
                     $"  {contender.Name,-24} {sum.Success * 100,10:F4} {sum.Failures,8} "
-                    + $"{sum.Quantile(0.5),8:F1} {sum.Quantile(0.99),8:F1} {sum.Quantile(0.999),8:F1} {sum.Fairness,9:F3}"));
+                    + $"{sum.Quantile(0.5),8:F1} {sum.Quantile(0.99),8:F1} {sum.Quantile(0.999),8:F1} {sum.Fairness,9:F3} {sum.LeastShare,6:F2}"));
             }
         }
 

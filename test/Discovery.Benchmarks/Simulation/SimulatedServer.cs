@@ -76,6 +76,9 @@ internal sealed class SimulatedCall(
     /// <summary>What the instance gave at the start, to end the call with.</summary>
     public CallProgress Progress { get; init; }
 
+    /// <summary>What its caller does next.</summary>
+    public Action? OnEnded { get; init; }
+
     public bool IsCounted => isCounted;
 
     public bool IsFailure { get; set; }

@@ -19,6 +19,9 @@ internal sealed class SimulationResult
     /// <summary>Jain's index of calls per capacity: 1 when all servers carry the same, 1/n when one carries all.</summary>
     public double Fairness => _fairness.Average();
 
+    /// <summary>What the server that got the fewest calls got, in any run, relative to its fair share.</summary>
+    public double LeastShare { get; private set; } = double.MaxValue;
+
     public void Add(CallOutcome outcome, double seconds)
     {
         _calls++;
@@ -35,7 +38,10 @@ internal sealed class SimulationResult
     }
 
     public void SetCalls(double[] callsPerCapacity)
-        => _fairness.Add(Math.Pow(callsPerCapacity.Sum(), 2) / (callsPerCapacity.Length * callsPerCapacity.Sum(c => c * c)));
+    {
+        _fairness.Add(Math.Pow(callsPerCapacity.Sum(), 2) / (callsPerCapacity.Length * callsPerCapacity.Sum(c => c * c)));
+        LeastShare = callsPerCapacity.Min() / callsPerCapacity.Average();
+    }
 
     public void Add(SimulationResult other)
     {
@@ -43,6 +49,7 @@ internal sealed class SimulationResult
         Failures += other.Failures;
         _latencies.AddRange(other._latencies);
         _fairness.AddRange(other._fairness);
+        LeastShare = Math.Min(LeastShare, other.LeastShare);
         _isSorted = false;
     }
 

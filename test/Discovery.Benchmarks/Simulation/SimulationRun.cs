@@ -48,7 +48,17 @@ internal sealed class SimulationRun
             After(_scenario.JoinAt, () => AddServer(joiner, isJoining: true));
         }
 
-        ScheduleArrival();
+        if (_scenario.Callers == 0)
+        {
+            ScheduleArrival();
+        }
+
+        for (var i = 0; i < _scenario.Callers; i++)
+        {
+            // Callers do not march in step.
+            After(i / _scenario.Rate, CallInTurn);
+        }
+
         while (_events.TryDequeue(out var happen, out var at))
         {
             _clock.Now = at;
@@ -79,9 +89,30 @@ internal sealed class SimulationRun
         }
 
         ScheduleArrival();
+        Send(onEnded: null);
+    }
+
+    /// <summary>One caller's call, and its next when that is due and this one has ended.</summary>
+    private void CallInTurn()
+    {
+        if (Now > _scenario.Duration)
+        {
+            return;
+        }
+
+        var next = Now + (_scenario.Callers / _scenario.Rate);
+        Send(() => After(Math.Max(0, next - Now), CallInTurn));
+    }
+
+    private void Send(Action? onEnded)
+    {
         var client = _clients[_arrivals.Next(_clients.Count)];
         var (instance, server) = client.Pick();
-        var call = new SimulatedCall(instance, client, server, _clock.Now, Now >= _scenario.CountFrom) { Progress = instance.OnCallStarted() };
+        var call = new SimulatedCall(instance, client, server, _clock.Now, Now >= _scenario.CountFrom)
+        {
+            Progress = instance.OnCallStarted(),
+            OnEnded = onEnded,
+        };
         After(_scenario.Limit, () => GiveUp(call));
         server.Accept(call, Now);
     }
@@ -111,6 +142,7 @@ internal sealed class SimulationRun
         call.IsOver = true;
         call.Instance.OnCallEnded(progress, outcome);
         call.Client.OnEnded(call.Instance, call.StartedAt);
+        call.OnEnded?.Invoke();
         if (call.IsCounted)
         {
             _result.Add(outcome, (_clock.Now - call.StartedAt) / (double)SimulatedClock.Second);

@@ -32,6 +32,14 @@ internal static class Targets
                 var ratio = load.Quantile(0.99) / peakEwma.Quantile(0.99);
                 Report(contender, $"p99 {ratio:F3} times that of peak EWMA in {Scenarios.Load}, at most 0.75 wanted", ratio <= 0.75);
             }
+
+            foreach (var scenario in Scenarios.All.Where(static s => s.IsFair))
+            {
+                if (results.TryGetValue((scenario.Name, contender), out var equal))
+                {
+                    Report(contender, $"{equal.LeastShare:F2} of a fair share in {scenario.Name}, at least 0.6 wanted", equal.LeastShare >= 0.6);
+                }
+            }
         }
 
         return allMet;

@@ -1,5 +1,4 @@
 using Discovery.EmbeddedEtcd.Tests.Support;
-using Discovery.Etcd;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
 using Grpc.Core;

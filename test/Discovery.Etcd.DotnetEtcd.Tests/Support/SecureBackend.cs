@@ -1,5 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
+using Authpb;
 using Etcdserverpb;
+using Google.Protobuf;
 using dotnet_etcd.interfaces;
 
 namespace Discovery.Etcd.DotnetEtcd.Tests.Support;
@@ -31,6 +33,24 @@ public sealed class SecureBackend : Backend
 
     /// <summary>A new password, even the same one, makes the tokens of the user invalid.</summary>
     internal Task InvalidateTokensAsync() => Direct.UserChangePasswordAsync(new AuthUserChangePasswordRequest { Name = User, Password = Password });
+
+    /// <summary>Takes the user's permission away, or gives it back.</summary>
+    internal async Task PermitAsync(bool isAllowed)
+    {
+        var (key, end) = (ByteString.CopyFromUtf8("app/"), ByteString.CopyFromUtf8("app0"));
+        if (isAllowed)
+        {
+            await Direct.RoleGrantPermissionAsync(new AuthRoleGrantPermissionRequest
+            {
+                Name = "app",
+                Perm = new Permission { PermType = Permission.Types.Type.Readwrite, Key = key, RangeEnd = end },
+            });
+        }
+        else
+        {
+            await Direct.RoleRevokePermissionAsync(new AuthRoleRevokePermissionRequest { Role = "app", Key = key, RangeEnd = end });
+        }
+    }
 
     protected internal override void Configure(EtcdClientOptions options, bool isRoot)
     {

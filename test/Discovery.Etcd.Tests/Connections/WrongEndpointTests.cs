@@ -16,14 +16,17 @@ public sealed class WrongEndpointTests
     public async Task A_web_server_at_the_address_is_called_one(HttpProtocols protocols)
     {
         await using var web = await StartAsync(protocols);
-        await using var client = new EtcdClient(new EtcdClientOptions
-        {
-            Endpoints = [web.Urls.Single()],
-            AttemptTimeout = TimeSpan.FromSeconds(5),
-            RequestTimeout = TimeSpan.FromSeconds(1),
-        });
+        using var log = new LogRecorder();
+        using var loggers = LoggerFactory.Create(l => l.SetMinimumLevel(LogLevel.Trace).AddProvider(log));
+        var clock = new FakeTimeProvider();
+        var limit = TimeSpan.FromHours(1);
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [web.Urls.Single()], AttemptTimeout = limit, RequestTimeout = limit }, loggers, clock);
+        var call = client.GetAsync("a");
+        await Eventually.IsTrue(() => log.Has(LogLevel.Debug, "Range failed at"));
+        clock.Advance(limit);
 
-        var error = await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync("a"));
+        var error = await Assert.ThrowsAsync<EtcdException>(() => call);
 
         Assert.Contains("web server", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("error 13", error.Message, StringComparison.Ordinal);

@@ -28,6 +28,18 @@ public sealed class ReopenPolicyTests
         Assert.Equal(TimeSpan.FromSeconds(1), _policy.OpenLimit);
     }
 
+    [Fact]
+    public void The_token_is_doubted_with_every_doubling_of_the_silences()
+    {
+        var doubted = Enumerable.Range(1, 9).Where(_ =>
+        {
+            _policy.Ended(StreamEndKind.Silent, wasOpen: false);
+            return _policy.WantsFreshToken;
+        });
+
+        Assert.Equal([2, 4, 8], doubted);
+    }
+
     [Theory]
     [InlineData(StreamEndKind.Broken)]
     [InlineData(StreamEndKind.Unavailable)]

@@ -13,6 +13,9 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
 
     private readonly LogRecorder _log = new();
 
+    // But for the one that the password goes unencrypted.
+    private IEnumerable<string> Warnings => _log.At(LogLevel.Warning).Where(line => !line.StartsWith("Etcd:Username", StringComparison.Ordinal));
+
     [Fact]
     public async Task A_stop_takes_the_keys_away_although_another_one_is_refused()
     {
@@ -61,7 +64,7 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
 
         await keeper.FlushAsync().WaitAsync(Limit);
         await Eventually.IsTrue(() => keeper.Status is { KeysStored: 1, LastError: null });
-        Assert.Contains("etcd refuses", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
+        Assert.Contains("etcd refuses", Assert.Single(Warnings), StringComparison.Ordinal);
         Assert.True(_log.Has(LogLevel.Information, "does not refuse"));
     }
 
@@ -89,7 +92,7 @@ public sealed class KeeperRefusalTests(AuthNode node) : IClassFixture<AuthNode>,
         await keeper.StopAsync();
         Assert.Empty(await ValuesAsync(prefix));
         Assert.Null(await client.RenewLeaseAsync(lease));
-        Assert.Contains("written but not read", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
+        Assert.Contains("written but not read", Assert.Single(Warnings), StringComparison.Ordinal);
     }
 
     [Fact]

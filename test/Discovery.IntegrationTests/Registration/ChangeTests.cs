@@ -32,12 +32,12 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
                 """{ "Etcd": { "Registration": { "Weight": 6, "Zone": "eu-1", "Version": "2", "Tags": [ "b" ], "Metadata": { "team": "x" } } } }""");
             await Eventually.IsTrue(async () => await WeightAsync(client) == 6);
             Assert.EndsWith(
-                """ "weight":6,"zone":"eu-1","version":"2","tags":["b"],"team":"x"}}""".TrimStart(),
+                """ "weight":6,"zone":"eu-1","version":"2","tags":["b"],"protocols":"h1","team":"x"}}""".TrimStart(),
                 Assert.Single(await client.RecordsAsync(_service)).Text(),
                 StringComparison.Ordinal);
 
-            await WriteAsync("""{ "Etcd": { "Registration": { "Weight": 0 } } }""");
-            await Eventually.IsTrue(() => app.Log.Has(LogLevel.Error, "not used", "Etcd:Registration:Weight is '0'"));
+            await WriteAsync("""{ "Etcd": { "Registration": { "Weight": -1 } } }""");
+            await Eventually.IsTrue(() => app.Log.Has(LogLevel.Error, "not used", "Etcd:Registration:Weight is '-1'"));
             await WriteAsync("""{ "Etcd": { "Registration": """);
             await WriteAsync("""{ "Etcd": { "Registration": { "Weight": 7 } } }""");
             await Eventually.IsTrue(async () => await WeightAsync(client) == 7);
@@ -67,7 +67,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
         var first = Assert.Single(app.Keys);
 
-        app.Reload("AdvertisedUrls:0=http://10.1.2.3:5000;Layout=EtcdNaming,OpenIm;Services:" + _service + "b:Weight=3");
+        app.Reload("AdvertisedHost=10.1.2.3;AdvertisedPort=5000;Layout=EtcdNaming,OpenIm;Services:" + _service + "b:Weight=3");
         await Eventually.IsTrue(() => app.Keys.Count == 4 && log.Events.Any(e => e.Deleted));
 
         Assert.Equal(
@@ -138,6 +138,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         await using var app = TestApp.Build(node.Etcd.Endpoint, _service);
         await app.Registration.SetWeightAsync(20);
         await app.StartAsync();
+        await app.SettleAsync();
         Assert.Equal(20, await WeightAsync(client));
 
         await app.Registration.SetWeightAsync(30);
@@ -146,7 +147,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         app.Reload("Weight=40;Zone=eu-1");
         await Eventually.IsTrue(async () => Assert.Single(await client.RecordsAsync(_service)).Metadata().TryGetProperty("zone", out _));
         Assert.Equal(30, await WeightAsync(client));
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Registration.SetWeightAsync(0));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Registration.SetWeightAsync(-1));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Registration.SetWeightAsync(1_000_001));
     }
 
@@ -189,6 +190,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
         Assert.Equal(ServiceRegistrationState.NotStarted, app.State);
         await app.Registration.WithdrawAsync();
         await app.StartAsync();
+        await app.SettleAsync();
 
         Assert.Equal(ServiceRegistrationState.Withdrawn, app.State);
         Assert.Empty(await client.RecordsAsync(_service));
@@ -208,7 +210,7 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
             "Health:Interval=00:00:00.1",
             b => b.Services.AddHealthChecks()
                 .AddCheck("db", () => healthy ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(), ["ready"])
-                .AddEtcdRegistration(failureStatus: HealthStatus.Unhealthy, tags: ["ready"]));
+                .AddEtcdRegistrationCheck(failureStatus: HealthStatus.Unhealthy, tags: ["ready"]));
         Assert.Equal(ServiceRegistrationState.Unhealthy, app.State);
         Assert.Empty(await client.RecordsAsync(_service));
         Assert.True(app.Log.Has(LogLevel.Warning, "not healthy yet", "db"));

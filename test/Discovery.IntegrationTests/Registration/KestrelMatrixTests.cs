@@ -20,22 +20,39 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
 
     private readonly string _service = NewService();
 
+    /// <summary>Whether this machine has an address beyond loopback.</summary>
+    private static bool HasOwnAddress { get; } =
+        new LocalAddresses().All.Any(a => a.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a));
+
     [Theory]
-    [InlineData("http://*:0", "127.0.0.1")]
-    [InlineData("http://[::]:0", "127.0.0.1")]
-    [InlineData("http://0.0.0.0:port", "127.0.0.1")]
-    [InlineData("http://0.0.0.0:0", "127.0.0.1")]
     [InlineData("http://localhost:port", "127.0.0.1")]
     [InlineData("http://127.0.0.1:0", "127.0.0.1")]
     [InlineData("http://[::1]:0", "[::1]")]
-    [InlineData("https://*:0", "127.0.0.1")]
     [InlineData("https://localhost:port", "127.0.0.1")]
-    public async Task What_is_bound_is_advertised_and_can_be_dialled(string url, string host)
+    public async Task What_is_bound_to_loopback_is_advertised_with_a_warning_where_etcd_is_on_loopback_too(string url, string host)
     {
         await using var app = await StartAsync(url);
 
         var address = Assert.Single(await DialAllAsync());
         Assert.StartsWith(url[..url.IndexOf(':', StringComparison.Ordinal)] + "://" + host + ":", address, StringComparison.Ordinal);
+        Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains("PreferredNetworks", StringComparison.Ordinal)
+            && line.Contains("AdvertisedHost", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("http://*:0")]
+    [InlineData("http://[::]:0")]
+    [InlineData("http://0.0.0.0:port")]
+    [InlineData("http://0.0.0.0:0")]
+    [InlineData("https://*:0")]
+    public async Task What_is_bound_to_all_addresses_is_advertised_beyond_loopback_although_etcd_is_reached_by_it(string url)
+    {
+        await using var app = await StartAsync(url);
+
+        var address = new Uri(Assert.Single(await DialAllAsync()));
+        Assert.Equal(url[..url.IndexOf(':', StringComparison.Ordinal)], address.Scheme);
+        Assert.Equal(!HasOwnAddress, address.IsLoopback);
+        Assert.Equal(!HasOwnAddress, app.Log.Has(LogLevel.Warning, "PreferredNetworks"));
     }
 
     [Theory]
@@ -46,7 +63,7 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     {
         await using var app = await StartAsync(url, "AllowLoopback=false");
 
-        if (new LocalAddresses().All.Any(a => a.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a)))
+        if (HasOwnAddress)
         {
             Assert.DoesNotContain("127.0.0.1", Assert.Single(await DialAllAsync()), StringComparison.Ordinal);
         }
@@ -122,9 +139,9 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     {
         await using var app = await StartAsync(
             url.Replace("socket", Path.Combine(Path.GetTempPath(), _service[..12]), StringComparison.Ordinal),
-            "AdvertisedUrls=https://shop.example:8443,http://10.1.2.3");
+            "InstanceId=i1;AdvertisedUrls=https://shop.example:8443,http://10.1.2.3");
 
-        Assert.Equal([$"services/{_service}/10.1.2.3:80", $"services/{_service}/shop.example:8443"], app.Keys);
+        Assert.Equal([$"services/{_service}/10.1.2.3:80/i1", $"services/{_service}/shop.example:8443/i1"], app.Keys);
         await using var client = node.Connect();
         Assert.Equal(["http", "https"], (await client.RecordsAsync(_service)).Select(r => r.Metadata().GetProperty("scheme").GetString()));
     }

@@ -3,6 +3,7 @@ using System.Net.NetworkInformation;
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.IntegrationTests.Etcd;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -20,11 +21,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
     {
         var machine = new Machine();
         await using var client = node.Connect();
-        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, configure: builder =>
-        {
-            builder.WebHost.UseUrls("http://*:0");
-            builder.Services.AddSingleton<LocalAddresses>(machine);
-        });
+        await using var app = await StartAsync(machine);
         Assert.Equal(ServiceRegistrationState.NoAddress, app.State);
 
         machine.Addresses = ["172.17.0.1", "10.0.0.7"];
@@ -62,11 +59,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
     public async Task A_look_that_fails_is_not_the_last()
     {
         var machine = new Machine { Addresses = ["172.17.0.1"] };
-        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, configure: builder =>
-        {
-            builder.WebHost.UseUrls("http://*:0");
-            builder.Services.AddSingleton<LocalAddresses>(machine);
-        });
+        await using var app = await StartAsync(machine);
 
         machine.IsChanging = true;
         await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "could not be looked at"));
@@ -76,11 +69,96 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         await Eventually.IsTrue(() => app.Keys is [var only] && only.StartsWith($"services/{_service}/10.0.0.7:", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task The_address_follows_the_machine_but_not_a_mere_change_of_routes_and_the_new_key_stands_before_the_old_one_goes()
+    {
+        var machine = new Machine { Addresses = ["127.0.0.1", "10.0.0.7"], Route = "10.0.0.7" };
+        await using var client = node.Connect();
+        await using var app = await StartAsync(machine);
+        var old = Assert.Single(app.Keys);
+        await using var watch = client.Watch($"services/{_service}/", (await client.GetAsync(old))!.ModRevision);
+        var log = WatchLog.Follow(watch);
+
+        (machine.Addresses, machine.Route) = (["127.0.0.1", "10.0.0.7", "10.0.0.8"], "10.0.0.8");
+        var before = machine.Reads;
+        await Eventually.IsTrue(() => machine.Reads >= before + 2);
+        Assert.Equal(old, Assert.Single(app.Keys));
+
+        machine.Addresses = ["127.0.0.1", "10.0.0.8"];
+        await Eventually.IsTrue(() => log.Events.Any(e => e.Deleted));
+        var moved = Assert.Single(app.Keys);
+        Assert.StartsWith($"services/{_service}/10.0.0.8:", moved, StringComparison.Ordinal);
+        Assert.Equal([("put", old), ("put", moved), ("draining", old), ("delete", old)], log.Story());
+        Assert.DoesNotContain(app.Log.Lines, line => line.StartsWith("Warning", StringComparison.Ordinal) || line.StartsWith("Error", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_machine_whose_only_address_is_away_for_a_moment_goes_on_with_it()
+    {
+        var machine = new Machine { Addresses = ["10.0.0.7"], Route = "10.0.0.7" };
+        await using var app = await StartAsync(machine);
+        var key = Assert.Single(app.Keys);
+
+        (machine.Addresses, machine.Route) = ([], null);
+        var before = machine.Looks;
+        await Eventually.IsTrue(() => machine.Looks >= before + 2);
+
+        Assert.Equal(key, Assert.Single(app.Keys));
+        Assert.Equal(ServiceRegistrationState.Registered, app.State);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_machine_that_does_not_tell_its_addresses_starts_and_is_registered_where_a_route_or_a_later_look_tells_them(bool hasRoute)
+    {
+        var machine = new Machine { IsChanging = true, Route = hasRoute ? "10.0.0.7" : null };
+        await using var app = TestApp.Build(node.Etcd.Endpoint, _service, configure: builder => Use(builder, machine));
+        await app.StartAsync();
+        if (!hasRoute)
+        {
+            await app.ReachAsync(ServiceRegistrationState.NoAddress);
+            Assert.True(app.Log.Has(LogLevel.Error, "could not be read", "Etcd:Registration:AdvertisedHost"));
+            machine.Addresses = ["10.0.0.7"];
+            machine.IsChanging = false;
+        }
+
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        Assert.StartsWith($"services/{_service}/10.0.0.7:", Assert.Single(app.Keys), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_slow_name_server_delays_no_start()
+    {
+        var machine = new Machine { Hangs = true };
+        await using var app = TestApp.Build(node.Etcd.Endpoint, _service, configure: builder => Use(builder, machine));
+
+        await app.StartAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(ServiceRegistrationState.Registering, app.State);
+        await app.StopAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(ServiceRegistrationState.Stopped, app.State);
+    }
+
+    private static void Use(WebApplicationBuilder builder, Machine machine)
+    {
+        builder.WebHost.UseUrls("http://*:0");
+        builder.Services.AddSingleton<LocalAddresses>(machine);
+    }
+
+    private Task<TestApp> StartAsync(Machine machine)
+        => TestApp.StartAsync(node.Etcd.Endpoint, _service, configure: builder => Use(builder, machine));
+
     private sealed class Machine : LocalAddresses
     {
         private int _looks;
+        private int _reads;
 
         public int Looks => _looks;
+
+        public int Reads => _reads;
+
+        /// <summary>A name server does not answer.</summary>
+        public bool Hangs { get; set; }
 
         /// <summary>An interface goes while the system tells its addresses.</summary>
         public bool IsChanging { get; set; }
@@ -90,12 +168,19 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         public string? Route { get; set; }
 
         public override IEnumerable<IPAddress> All
-            => IsChanging ? throw new NetworkInformationException() : Addresses.Select(IPAddress.Parse);
+        {
+            get
+            {
+                Interlocked.Increment(ref _reads);
+                return IsChanging ? throw new NetworkInformationException() : Addresses.Select(IPAddress.Parse);
+            }
+        }
 
-        public override Task<IReadOnlyList<IPAddress>> TowardsAsync(Uri remote, CancellationToken cancellationToken)
+        public override async Task<IReadOnlyList<IPAddress>> TowardsAsync(Uri remote, CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref _looks);
-            return Task.FromResult<IReadOnlyList<IPAddress>>(Route is { } route ? [IPAddress.Parse(route)] : []);
+            await Task.Delay(Hangs ? Timeout.InfiniteTimeSpan : TimeSpan.Zero, cancellationToken);
+            return Route is { } route ? [IPAddress.Parse(route)] : [];
         }
     }
 }

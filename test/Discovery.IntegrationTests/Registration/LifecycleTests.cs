@@ -21,12 +21,12 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
     {
         await using var client = node.Connect();
         await using var app = await TestApp.StartAsync(
-            node.Etcd.Endpoint, _service, "Layout=OpenIm,EtcdNaming;InstanceId=i1;AdvertisedUrls=http://10.1.2.3:5000");
+            node.Etcd.Endpoint, _service, "Layout=OpenIm,EtcdNaming;InstanceId=i1;AdvertisedHost=10.1.2.3;AdvertisedPort=5000");
 
         Assert.Equal(ServiceRegistrationState.Registered, app.State);
         var naming = (await client.GetAsync($"services/{_service}/10.1.2.3:5000"))!;
         var openIm = (await client.GetAsync($"openim:///{_service}/10.1.2.3:5000"))!;
-        Assert.Equal("""{"Op":0,"Addr":"10.1.2.3:5000","Metadata":{"id":"i1","scheme":"http"}}""", naming.Text());
+        Assert.Equal("""{"Op":0,"Addr":"10.1.2.3:5000","Metadata":{"id":"i1","scheme":"http","protocols":"h1"}}""", naming.Text());
         Assert.Equal("10.1.2.3:5000", openIm.Text());
         Assert.NotEqual(0, naming.LeaseId);
         Assert.Equal(naming.LeaseId, openIm.LeaseId);
@@ -45,7 +45,7 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
     {
         await using var client = node.Connect();
         await using (var app = TestApp.Build(
-            node.Etcd.Endpoint, _service, configure: builder => builder.Services.AddHostedService<FailsWhenStarted>()))
+            node.Etcd.Endpoint, _service, "FailFast=true", builder => builder.Services.AddHostedService<FailsWhenStarted>()))
         {
             await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
             Assert.Single(await client.RecordsAsync(_service));
@@ -58,12 +58,12 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
     public async Task A_successors_key_outlives_its_predecessor_whatever_that_one_does()
     {
         await using var client = node.Connect();
-        const string Address = "AdvertisedUrls=http://10.1.2.3:5000;Layout=EtcdNaming,OpenIm;";
+        const string Address = "AdvertisedHost=10.1.2.3;AdvertisedPort=5000;Layout=EtcdNaming,OpenIm;";
         await using var old = await TestApp.StartAsync(node.Etcd.Endpoint, _service, Address + "InstanceId=old");
         await using var successor = await TestApp.StartAsync(node.Etcd.Endpoint, _service, Address + "InstanceId=new");
         await Eventually.IsTrue(() => old.Log.Has(LogLevel.Error, "owned by another process", "openim:///"));
         await Eventually.IsTrue(() => old.Log.Has(LogLevel.Error, "owned by another process", "services/"));
-        Assert.Contains("owned by another process", old.Registration.Status.LastError!.Message, StringComparison.Ordinal);
+        Assert.Contains("owned by another process", old.Registration.Status.LastError!, StringComparison.Ordinal);
         var standing = Assert.Single(await client.RecordsAsync(_service));
         Assert.Equal("new", standing.Metadata().GetProperty("id").GetString());
 
@@ -90,8 +90,8 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
     public async Task A_taken_key_comes_back_when_whoever_took_it_is_gone()
     {
         await using var client = node.Connect();
-        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AdvertisedUrls=http://10.1.2.3:5000;InstanceId=a");
-        await using (var other = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AdvertisedUrls=http://10.1.2.3:5000;InstanceId=b"))
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AdvertisedHost=10.1.2.3;AdvertisedPort=5000;InstanceId=a");
+        await using (var other = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AdvertisedHost=10.1.2.3;AdvertisedPort=5000;InstanceId=b"))
         {
             await app.ReachAsync(ServiceRegistrationState.Registering);
             await Eventually.IsTrue(() => app.Registration.Status.LastError is not null);
@@ -140,7 +140,7 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
         await using var second = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "InstanceId=twin;TimeToLive=00:00:02");
 
         await Eventually.IsTrue(() => second.Log.Has(LogLevel.Error, "'twin'", first.Keys[0], "Etcd:Registration:InstanceId"));
-        Assert.Contains("'twin'", second.Registration.Status.LastError!.Message, StringComparison.Ordinal);
+        Assert.Contains("'twin'", second.Registration.Status.LastError!, StringComparison.Ordinal);
         Assert.DoesNotContain(restarted.Log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
     }
 
@@ -151,16 +151,17 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
         await using (var app = TestApp.Build(node.Etcd.Endpoint, _service, configure: b => b.WebHost.UseTestServer()))
         {
             await app.StartAsync();
-            Assert.Equal(ServiceRegistrationState.NoAddress, app.State);
+            await app.ReachAsync(ServiceRegistrationState.NoAddress);
             Assert.True(app.Log.Has(LogLevel.Warning, "no network addresses", "Etcd:Registration:AdvertisedUrls"));
             await app.StopAsync();
             Assert.False(app.Log.Has(LogLevel.Information, "left etcd"));
         }
 
         await using var advertised = TestApp.Build(
-            node.Etcd.Endpoint, _service, "AdvertisedUrls=http://10.1.2.3:5000", b => b.WebHost.UseTestServer());
+            node.Etcd.Endpoint, _service, "InstanceId=i1;AdvertisedUrls=http://10.1.2.3:5000", b => b.WebHost.UseTestServer());
         await advertised.StartAsync();
-        Assert.Equal($"services/{_service}/10.1.2.3:5000", Assert.Single(await client.RecordsAsync(_service)).Key);
+        await advertised.ReachAsync(ServiceRegistrationState.Registered);
+        Assert.Equal($"services/{_service}/10.1.2.3:5000/i1", Assert.Single(await client.RecordsAsync(_service)).Key);
     }
 
     [Fact]
@@ -172,13 +173,16 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
             new("Etcd:Endpoints", node.Etcd.Endpoint),
             new("Etcd:Registration:ServiceName", _service),
             new("Etcd:Registration:AdvertisedUrls", "http://10.1.2.3:5000"),
+            new("Etcd:Registration:InstanceId", "worker"),
         ]);
         builder.Services.AddEtcdRegistration(options => (options.DrainDelay, options.LeaveDelay) = (TimeSpan.Zero, TimeSpan.Zero));
         using var host = builder.Build();
         await using var client = node.Connect();
 
         await host.StartAsync();
-        Assert.Equal($"services/{_service}/10.1.2.3:5000", Assert.Single(await client.RecordsAsync(_service)).Key);
+        var registration = host.Services.GetRequiredService<IServiceRegistration>();
+        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Registered);
+        Assert.Equal($"services/{_service}/10.1.2.3:5000/worker", Assert.Single(await client.RecordsAsync(_service)).Key);
 
         await host.StopAsync();
         Assert.Empty(await client.RecordsAsync(_service));

@@ -3,6 +3,7 @@ using Discovery.AspNetCore;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using static Discovery.IntegrationTests.Registration.RecordReading;
@@ -44,10 +45,45 @@ public sealed class OutageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Without_fail_fast_neither_etcd_nor_a_health_check_that_hangs_delays_the_start()
+    {
+        await _etcd.KillAsync();
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "/Etcd:RequestTimeout=00:01:00;Health:Timeout=00:01:00", static builder =>
+            builder.Services.AddHealthChecks().AddAsyncCheck(
+                "hangs",
+                static async cancellationToken =>
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+                    return HealthCheckResult.Healthy();
+                },
+                ["ready"]));
+
+        await app.StartAsync().WaitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(ServiceRegistrationState.Registering, app.State);
+        await app.StopAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(ServiceRegistrationState.Stopped, app.State);
+    }
+
+    [Fact]
+    public async Task An_outage_is_one_line_down_and_one_line_up_with_its_length()
+    {
+        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "TimeToLive=00:00:02");
+        await _etcd.KillAsync();
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "lease of this application's keys is lost"));
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        await _etcd.RestartAsync();
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Information, "Registered in etcd again, ", " s after the lease was lost"));
+
+        Assert.Single(app.Log.At(LogLevel.Warning), static line => line.Contains("lease of this application's keys", StringComparison.Ordinal));
+        Assert.Single(app.Log.At(LogLevel.Information), static line => line.Contains("Registered in etcd again", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_start_that_is_cancelled_ends_at_once()
     {
         await _etcd.KillAsync();
-        await using var app = TestApp.Build(_etcd.Endpoint, _service, "/Etcd:RequestTimeout=00:01:00");
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "FailFast=true;/Etcd:RequestTimeout=00:01:00");
         using var cancel = new CancellationTokenSource();
         var start = app.StartAsync(cancel.Token);
         await app.ReachAsync(ServiceRegistrationState.Registering);
@@ -61,7 +97,7 @@ public sealed class OutageTests : IAsyncLifetime
     public async Task An_application_that_is_told_to_stop_during_its_start_does_not_fail_but_stops()
     {
         await _etcd.KillAsync();
-        await using var app = TestApp.Build(_etcd.Endpoint, _service, "StopTimeout=00:00:00.5;/Etcd:RequestTimeout=00:01:00");
+        await using var app = TestApp.Build(_etcd.Endpoint, _service, "FailFast=true;StopTimeout=00:00:00.5;/Etcd:RequestTimeout=00:01:00");
         var start = app.StartAsync();
         await app.ReachAsync(ServiceRegistrationState.Registering);
 

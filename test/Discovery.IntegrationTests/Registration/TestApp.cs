@@ -5,6 +5,7 @@ using Discovery.Etcd;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -74,10 +75,21 @@ internal sealed class TestApp : IAsyncDisposable
     {
         var app = Build(etcd, service, settings, configure);
         await app.StartAsync();
+        await app.SettleAsync();
         return app;
     }
 
+    /// <summary>
+    /// Waits until the registration, which begins when the start is over, has come to something: it stands, or it is said why not.
+    /// </summary>
+    public Task SettleAsync() => Eventually.IsTrue(
+        () => State is not (ServiceRegistrationState.NotStarted or ServiceRegistrationState.Registering) || Log.Has(LogLevel.Error, "keeps trying"),
+        what: $"The registration settled, is {Registration.Status}");
+
     public Task StartAsync(CancellationToken cancellationToken = default) => _app.StartAsync(cancellationToken);
+
+    /// <summary>Maps more than the answer to GET /.</summary>
+    public void Map(Action<IEndpointRouteBuilder> map) => map(_app);
 
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 

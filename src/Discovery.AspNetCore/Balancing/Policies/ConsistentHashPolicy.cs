@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using Discovery.AspNetCore.Instances;
+
 namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
@@ -6,15 +9,20 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 /// </summary>
 internal sealed class ConsistentHashPolicy(IBalancingPolicy withoutKey) : IBalancingPolicy
 {
+    private readonly ConditionalWeakTable<InstanceContext, RingCache> _rings = [];
+
     public string Name => BalancingPolicies.ConsistentHash;
 
     public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances)
-        => instances.Count == 1 ? new SinglePicker(instances[0]) : new Picker([.. instances], withoutKey.CreatePicker(instances));
+        => instances.Count == 1
+            ? new SinglePicker(instances[0])
+            : new Picker([.. instances], withoutKey.CreatePicker(instances), _rings.GetOrCreateValue(instances[0].Context).Get(instances));
 
-    private sealed class Picker(InstanceState[] instances, InstancePicker withoutKey) : InstancePicker
+    private sealed class Picker(InstanceState[] instances, InstancePicker withoutKey, HashRing ring) : InstancePicker
     {
-        private readonly HashRing _ring = new(instances);
         private readonly InFlightBound _bound = new(instances);
+
+        internal override bool GoesByLoad(in PickArguments arguments) => arguments.HashKey is null && withoutKey.GoesByLoad(arguments);
 
         public override InstanceState Pick(in PickArguments arguments)
         {
@@ -24,16 +32,16 @@ internal sealed class ConsistentHashPolicy(IBalancingPolicy withoutKey) : IBalan
             }
 
             var perWeight = _bound.PerWeight();
-            var node = _ring.NodeOf(key);
-            var first = _ring[node];
+            var node = ring.NodeOf(key);
+            var first = ring[node];
             var toSkip = arguments.Attempt;
             var previous = first;
 
             // An instance has many virtual nodes. A walk of this length without room has met nearly all, and falls back to the key's own.
-            var longest = Math.Min(_ring.Count, 4 * instances.Length);
+            var longest = Math.Min(ring.Count, 4 * instances.Length);
             for (var i = 0; i < longest; i++)
             {
-                var instance = _ring[node + i];
+                var instance = ring[node + i];
                 if (i > 0 && ReferenceEquals(instance, previous))
                 {
                     continue;

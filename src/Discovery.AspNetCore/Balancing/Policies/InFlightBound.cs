@@ -1,8 +1,8 @@
 namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
-/// How many calls an instance may have in flight, given what all have. The sum is taken anew every few picks rather than kept by each
-/// call, which would make all calls write to one place.
+/// How many calls an instance may have in flight, given what all have. The sum is taken anew every few picks of each thread rather than kept
+/// by each call, which would make all calls write to one place.
 /// </summary>
 internal sealed class InFlightBound(InstanceState[] instances)
 {
@@ -11,17 +11,23 @@ internal sealed class InFlightBound(InstanceState[] instances)
     /// </summary>
     private const int ReadsPerPick = 8;
 
+    [ThreadStatic]
+    private static InFlightBound? _current;
+
+    [ThreadStatic]
+    private static int _picksLeft;
+
     private readonly double _bound = instances[0].Context.Options.HashBound;
     private readonly double _weight = instances.Sum(i => i.Weight);
-    private int _picksLeft;
     private double _perWeight;
 
     /// <summary>The most calls in flight for each unit of weight, counting the one to come.</summary>
     public double PerWeight()
     {
-        // Threads may race for the refresh; any of their sums will do.
-        if (--_picksLeft <= 0)
+        // Threads may race for the sum; any of theirs will do.
+        if (_current != this || --_picksLeft <= 0)
         {
+            _current = this;
             long sum = 0;
             foreach (var instance in instances)
             {

@@ -5,7 +5,7 @@ internal sealed class RoundRobinPolicy : IBalancingPolicy
 {
     public string Name => BalancingPolicies.RoundRobin;
 
-    /// <summary>Weights in the records do not count, but an instance in slow start is met less often.</summary>
+    /// <summary>Weights in the records do not count.</summary>
     public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances)
-        => new CyclePicker(instances, i => i.Weight / Math.Max(1, i.Record.Weight));
+        => new CyclePicker(instances, static _ => 1);
 }

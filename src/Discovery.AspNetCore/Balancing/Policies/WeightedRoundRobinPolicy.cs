@@ -6,5 +6,5 @@ internal sealed class WeightedRoundRobinPolicy : IBalancingPolicy
     public string Name => BalancingPolicies.WeightedRoundRobin;
 
     public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances)
-        => new CyclePicker(instances, i => i.Weight);
+        => new CyclePicker(instances, static i => i.Weight);
 }

@@ -1,30 +1,75 @@
+using System.Globalization;
 using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Balancing.Steps;
 
-/// <summary>Decides which instances are left out, given how many that would be.</summary>
-internal static class HealthFilter
+/// <summary>Which instances are left out, given how many that would be.</summary>
+/// <param name="Healthy">Those that get calls, those that are spared among them.</param>
+/// <param name="Ejected">Those that are left out.</param>
+/// <param name="Spared">Those that fail and get calls nevertheless.</param>
+/// <param name="Limit">Why they are spared.</param>
+internal sealed record HealthFilter(
+    IReadOnlyList<InstanceState> Healthy,
+    IReadOnlyList<InstanceState> Ejected,
+    IReadOnlyList<InstanceState> Spared,
+    string Limit)
 {
-    public static (List<InstanceState> Healthy, List<InstanceState> Ejected) Split(
-        IReadOnlyList<InstanceState> instances, EjectionOptions options, long now)
+    public static HealthFilter Split(IReadOnlyList<InstanceState> instances, EjectionOptions options, long now)
     {
-        List<InstanceState> failing = [.. instances.Where(i => i.Health.WantsEjection(now))];
-        var isPanic = (instances.Count - failing.Count) * 100 < options.PanicThresholdPercent * instances.Count;
-        if (failing.Count == 0 || isPanic)
+        List<InstanceState>? failing = null;
+        foreach (var instance in instances)
         {
-            return ([.. instances], []);
+            if (instance.Health.WantsEjection(now))
+            {
+                (failing ??= []).Add(instance);
+            }
+        }
+
+        if (failing is null)
+        {
+            return new HealthFilter(instances, [], [], "");
+        }
+
+        if ((instances.Count - failing.Count) * 100 < options.PanicThresholdPercent * instances.Count)
+        {
+            return new HealthFilter(instances, [], failing, string.Create(
+                CultureInfo.InvariantCulture,
+                $"fewer than {options.PanicThresholdPercent} % of the instances are healthy (Ejection:PanicThresholdPercent)"));
         }
 
         // The longest ejections stand for the most failures: if the cap spares some, it spares the others.
-        var ejected = failing.OrderByDescending(i => i.Health.EjectedUntil).Take(Cap(instances.Count, options)).ToHashSet();
-        return ([.. instances.Where(i => !ejected.Contains(i))], [.. ejected]);
+        failing.Sort(static (a, b) => b.Health.EjectedUntil.CompareTo(a.Health.EjectedUntil));
+        var cap = Math.Min(Cap(instances.Count, options), failing.Count);
+        var ejected = failing[..cap];
+        var isEjected = ejected.ToHashSet();
+        var healthy = new List<InstanceState>(instances.Count - cap);
+        foreach (var instance in instances)
+        {
+            if (!isEjected.Contains(instance))
+            {
+                healthy.Add(instance);
+            }
+        }
+
+        return new HealthFilter(healthy, ejected, failing[cap..], instances.Count == 1
+            ? "there is no other"
+            : string.Create(CultureInfo.InvariantCulture, $"no more than {options.MaxEjectedPercent} % may be ejected (Ejection:MaxEjectedPercent)"));
     }
 
     /// <summary>How long until the first ejection is over.</summary>
-    public static TimeSpan? NextChange(IReadOnlyList<InstanceState> instances, InstanceContext context, long now)
+    public static TimeSpan? NextChange(IEnumerable<InstanceState> instances, InstanceContext context, long now)
     {
-        var next = instances.Where(i => i.Health.WantsEjection(now)).Select(i => (long?)i.Health.EjectedUntil).Min();
-        return next is null ? null : context.ToTime(next.Value - now + 1);
+        var next = long.MaxValue;
+        foreach (var instance in instances)
+        {
+            var until = instance.Health.EjectedUntil;
+            if (until > now && until < next)
+            {
+                next = until;
+            }
+        }
+
+        return next == long.MaxValue ? null : context.ToTime(next - now + 1);
     }
 
     private static int Cap(int count, EjectionOptions options)

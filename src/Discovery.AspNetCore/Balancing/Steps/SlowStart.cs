@@ -3,33 +3,129 @@ using Discovery.AspNetCore.Instances;
 namespace Discovery.AspNetCore.Balancing.Steps;
 
 /// <summary>
-/// Sets each instance's weight: the record's, in ten steps from a tenth upwards while the instance is new or was just ejected.
+/// Gives an instance that is new, or was just ejected, a part of the calls that the policy would give it: from a tenth upwards. The part
+/// is looked up at each call, so that nothing has to be built again while it grows. Of the calls with a key it is always the same keys.
+/// A policy that goes by load takes the instance for that much smaller: it would offer an idle one each call.
 /// </summary>
-internal static class SlowStart
+internal sealed class SlowStart
 {
-    private const int Steps = 10;
+    private const double LeastPart = 0.1;
 
-    /// <returns>How long until the next step.</returns>
-    public static TimeSpan? Apply(IReadOnlyList<InstanceState> instances, InstanceContext context, long now)
+    /// <summary>How often the policy is asked again. It may insist on an instance, as that with the fewest calls.</summary>
+    private const int MaxPicks = 4;
+
+    /// <summary>In how many steps the load of starting instances is adapted.</summary>
+    private const int LoadSteps = 100;
+
+    private readonly InstanceContext _context;
+    private readonly double _duration;
+    private readonly long _endsAt;
+    private readonly InstanceState[] _starting;
+    private long _adaptedAt;
+
+    private SlowStart(InstanceContext context, double duration, long endsAt, InstanceState[] starting)
+    {
+        _context = context;
+        _duration = duration;
+        _endsAt = endsAt;
+        _starting = starting;
+    }
+
+    /// <returns>Null if no instance starts slowly.</returns>
+    public static SlowStart? Of(IReadOnlyList<InstanceState> instances, InstanceContext context, long now)
     {
         var duration = context.ToTicks(context.Options.SlowStart);
-        long? next = null;
+        var endsAt = long.MinValue;
+        List<InstanceState>? starting = null;
         foreach (var instance in instances)
         {
-            var weight = Math.Max(1, instance.Record.Weight);
-            var start = Math.Max(instance.JoinedAt ?? long.MinValue, instance.Health.EjectedUntil);
-            if (duration <= 0 || start == long.MinValue || now - start >= duration)
+            // Compared like this, since what never started or never ends would overflow.
+            var startedAt = StartOf(instance);
+            if (duration > 0 && startedAt > now - duration)
             {
-                instance.SetWeight(weight);
-                continue;
+                (starting ??= []).Add(instance);
+                endsAt = Math.Max(endsAt, startedAt > now ? long.MaxValue : startedAt + duration);
             }
-
-            var step = (int)(Math.Max(0, now - start) * Steps / duration);
-            instance.SetWeight(weight * (step + 1.0) / Steps);
-            var due = start + (duration * (step + 1) / Steps) - now + 1;
-            next = Math.Min(next ?? due, due);
+            else
+            {
+                instance.StartPart = 1;
+            }
         }
 
-        return next is null ? null : context.ToTime(next.Value);
+        return starting is null ? null : new SlowStart(context, duration, endsAt, [.. starting]);
+    }
+
+    public InstanceState? Pick(Balancer balancer, in PickArguments arguments)
+    {
+        var now = _context.ReadClock();
+        Adapt(now);
+        var instance = balancer.PickByPolicy(arguments);
+        if (now >= _endsAt || instance is null || balancer.GoesByLoad(arguments))
+        {
+            return instance;
+        }
+
+        for (var i = 1; !Accepts(instance, arguments.HashKey, now); i++)
+        {
+            if (i == MaxPicks)
+            {
+                return AnyOther(balancer.InUse, now) ?? instance;
+            }
+
+            instance = balancer.PickByPolicy(arguments with { Attempt = arguments.Attempt + i }) ?? instance;
+        }
+
+        return instance;
+    }
+
+    /// <summary>Brings the load of the starting instances up to date, by one call now and then.</summary>
+    private void Adapt(long now)
+    {
+        var adaptedAt = Volatile.Read(ref _adaptedAt);
+        if (now >= adaptedAt + (long)(_duration / LoadSteps) && Interlocked.CompareExchange(ref _adaptedAt, now, adaptedAt) == adaptedAt)
+        {
+            foreach (var instance in _starting)
+            {
+                instance.StartPart = Math.Min(1, PartOf(instance, now));
+            }
+        }
+    }
+
+    private static long StartOf(InstanceState instance) => Math.Max(instance.JoinedAt ?? long.MinValue, instance.Health.EjectedUntil);
+
+    private bool Accepts(InstanceState instance, string? hashKey, long now)
+    {
+        // The first call to one that joined opens a connection and has something learnt.
+        var part = PartOf(instance, now);
+        if (part >= 1 || (instance.IsUntried && hashKey is null))
+        {
+            return true;
+        }
+
+        var position = hashKey is null
+            ? FastRandom.Fraction()
+            : StableHash.Mix(StableHash.Of(hashKey) ^ instance.KeyHash) * Math.ScaleB(1, -64);
+        return position < part;
+    }
+
+    private double PartOf(InstanceState instance, long now)
+    {
+        var startedAt = StartOf(instance);
+        return startedAt == long.MinValue ? 1 : LeastPart + ((1 - LeastPart) * Math.Max(0, now - startedAt) / _duration);
+    }
+
+    private InstanceState? AnyOther(IReadOnlyList<InstanceState> instances, long now)
+    {
+        var start = FastRandom.Below(instances.Count);
+        for (var i = 0; i < instances.Count; i++)
+        {
+            var instance = instances[(start + i) % instances.Count];
+            if (PartOf(instance, now) >= 1)
+            {
+                return instance;
+            }
+        }
+
+        return null;
     }
 }

@@ -20,7 +20,8 @@ internal static class Subset
             return (instances, []);
         }
 
-        var ring = instances.OrderBy(i => StableHash.Of(i.Record.Key)).ThenBy(i => i.Record.Key, StringComparer.Ordinal).ToArray();
+        InstanceState[] ring = [.. instances];
+        Array.Sort(ring, static (a, b) => a.KeyHash != b.KeyHash ? a.KeyHash.CompareTo(b.KeyHash) : string.CompareOrdinal(a.Record.Key, b.Record.Key));
         var first = (int)(PositionOf(clientId) * ring.Length);
         InstanceState[] turned = [.. ring[first..], .. ring[..first]];
         return (turned[..size], turned[size..]);

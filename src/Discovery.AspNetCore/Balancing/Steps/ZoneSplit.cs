@@ -1,46 +1,92 @@
+using Discovery.AspNetCore.Instances;
+
 namespace Discovery.AspNetCore.Balancing.Steps;
 
 /// <summary>
 /// Divides calls between the client's own zone and the others. Clients are assumed to be spread evenly over the zones, so each zone is to
 /// carry an equal part of all calls; a zone that has less than this part of the capacity sends the rest to other zones.
 /// </summary>
-internal sealed record ZoneSplit(
-    List<InstanceState> SameZone, List<InstanceState> OtherZones, double SameZoneShare, bool DependsOnLatency)
+internal sealed class ZoneSplit
 {
     /// <summary>
     /// The part of the calls that leaves the zone though it need not: it keeps the latency of the other zones known and connections open.
     /// </summary>
     private const double Probe = 0.01;
 
-    /// <summary>How often the share is computed anew where it depends on latency.</summary>
-    public static TimeSpan ReviewInterval { get; } = TimeSpan.FromSeconds(1);
+    private readonly double _capacityShare;
+    private readonly double _latencyRatio;
+    private readonly InstanceContext? _context;
+    private readonly long _reviewTicks;
+    private long _reviewedAt;
+    private double _share;
 
-    public static ZoneSplit Of(List<InstanceState> instances, BalancingOptions options)
+    private ZoneSplit(IReadOnlyList<InstanceState> sameZone, IReadOnlyList<InstanceState> otherZones, double share, InstanceContext? context)
     {
+        SameZone = sameZone;
+        OtherZones = otherZones;
+        _capacityShare = share;
+        _share = share;
+        _context = context;
+        if (context is not null)
+        {
+            _latencyRatio = context.Options.ZoneSpillOver.LatencyRatio;
+            _reviewTicks = context.ToTicks(TimeSpan.FromSeconds(1));
+            _reviewedAt = context.CoarseNow;
+            _share = ShareByLatency();
+        }
+    }
+
+    /// <summary>The instances of the own zone, or all of them where zones do not matter.</summary>
+    public IReadOnlyList<InstanceState> SameZone { get; }
+
+    /// <summary>Those of the other zones that get some of the calls.</summary>
+    public IReadOnlyList<InstanceState> OtherZones { get; }
+
+    /// <summary>
+    /// The share of calls that stays in the own zone. Where it depends on latency a call computes it anew once a second, so that a client
+    /// without calls does nothing.
+    /// </summary>
+    public double SameZoneShare
+    {
+        get
+        {
+            if (_context is not null)
+            {
+                var reviewedAt = Volatile.Read(ref _reviewedAt);
+                var now = _context.CoarseNow;
+                if (now - reviewedAt >= _reviewTicks && Interlocked.CompareExchange(ref _reviewedAt, now, reviewedAt) == reviewedAt)
+                {
+                    Volatile.Write(ref _share, ShareByLatency());
+                }
+            }
+
+            return Volatile.Read(ref _share);
+        }
+    }
+
+    public static ZoneSplit Of(IReadOnlyList<InstanceState> instances, InstanceContext context)
+    {
+        var options = context.Options;
         var spill = options.ZoneSpillOver;
         List<InstanceState> sameZone = options.Zone is null ? [] : [.. instances.Where(i => IsIn(options.Zone, i))];
         if (sameZone.Count == 0 || sameZone.Count < spill.MinInstances || sameZone.Count == instances.Count)
         {
-            return new ZoneSplit(instances, [], 1, DependsOnLatency: false);
+            return new ZoneSplit(instances, [], 1, context: null);
         }
 
         List<InstanceState> otherZones = [.. instances.Where(i => !IsIn(options.Zone!, i))];
         var zones = instances.Select(i => i.Record.Zone ?? "").Distinct(StringComparer.OrdinalIgnoreCase).Count();
         var fairShare = sameZone.Sum(i => i.Weight) * zones / instances.Sum(i => i.Weight);
         var share = fairShare * 100 >= spill.MinCapacityPercent ? 1 : fairShare;
-        if (spill.LatencyRatio > 0)
-        {
-            share = Math.Min(Math.Min(share, LatencyShare(sameZone, otherZones, spill.LatencyRatio)), 1 - Probe);
-        }
-
-        return new ZoneSplit(sameZone, otherZones, share, DependsOnLatency: spill.LatencyRatio > 0);
+        return new ZoneSplit(sameZone, otherZones, share, spill.LatencyRatio > 0 ? context : null);
     }
 
-    private static double LatencyShare(List<InstanceState> sameZone, List<InstanceState> otherZones, double tolerated)
+    private double ShareByLatency()
     {
-        var known = otherZones.Where(i => i.Latency > TimeSpan.Zero).Select(i => i.Latency.TotalSeconds).DefaultIfEmpty().Average();
-        var own = sameZone.Average(i => i.Latency.TotalSeconds);
-        return known == 0 || own <= known * tolerated ? 1 : known * tolerated / own;
+        var known = OtherZones.Where(i => i.Latency > TimeSpan.Zero).Select(i => i.Latency.TotalSeconds).DefaultIfEmpty().Average();
+        var own = SameZone.Average(i => i.Latency.TotalSeconds);
+        var share = known == 0 || own <= known * _latencyRatio ? 1 : known * _latencyRatio / own;
+        return Math.Min(Math.Min(_capacityShare, share), 1 - Probe);
     }
 
     private static bool IsIn(string zone, InstanceState instance)

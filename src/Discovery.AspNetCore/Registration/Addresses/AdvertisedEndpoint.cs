@@ -5,4 +5,14 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// <param name="Scheme"><c>http</c> or <c>https</c>.</param>
 /// <param name="Host">The host; IPv6 without brackets.</param>
 /// <param name="Port">The port.</param>
-internal sealed record AdvertisedEndpoint(string Name, string Scheme, string Host, int Port);
+internal sealed record AdvertisedEndpoint(string Name, string Scheme, string Host, int Port)
+{
+    /// <summary>What it speaks, as <see cref="EndpointProtocols"/> says it; null when that is not known.</summary>
+    public string? Protocols { get; init; }
+
+    /// <summary>Whether its URL was set, so that other replicas behind a proxy may advertise the same one.</summary>
+    public bool IsShared { get; init; }
+
+    public override string ToString()
+        => $"'{Name}' ({Scheme}://{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}{(Protocols is null ? "" : $", {Protocols}")})";
+}

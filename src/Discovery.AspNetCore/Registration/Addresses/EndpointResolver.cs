@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -8,14 +9,20 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// wildcards replaced by an address of this machine. What cannot be dialled from elsewhere is never advertised.
 /// </summary>
 internal sealed partial class EndpointResolver(
-    LocalAddresses local, IReadOnlyList<Uri> etcd, EndpointNames names, ILogger logger)
+    LocalAddresses local, IReadOnlyList<Uri> etcd, EndpointNames names, EndpointProtocols protocols, ILogger logger)
 {
     private const string Settings = "Etcd:Registration";
 
     private readonly HostSelector _hosts = new(local, etcd);
 
-    /// <summary>Whether another look may come to something else, for this machine has no route towards etcd yet.</summary>
+    /// <inheritdoc cref="HostSelector.IsProvisional"/>
     public bool IsProvisional => _hosts.IsProvisional;
+
+    /// <summary>What the server's own endpoints speak, whatever is advertised for them.</summary>
+    public IReadOnlyList<(string Name, string? Protocols)> Spoken { get; private set; } = [];
+
+    /// <inheritdoc cref="HostSelector.Chosen"/>
+    public IReadOnlyList<IPAddress> Chosen => _hosts.Chosen;
 
     /// <summary>Resolves the endpoints to advertise.</summary>
     /// <param name="options">The settings, validated.</param>
@@ -25,16 +32,18 @@ internal sealed partial class EndpointResolver(
     public async Task<IReadOnlyList<AdvertisedEndpoint>> ResolveAsync(
         EtcdRegistrationOptions options, IReadOnlyCollection<string> bound, CancellationToken cancellationToken)
     {
+        var addresses = bound.Select(Parse).OfType<BindingAddress>().ToList();
+        var named = addresses.Zip(names.Match(addresses), (address, name) => (Address: address, Name: name, Protocols: protocols.Of(address, name))).ToList();
+        Spoken = [.. named.Select(static n => (n.Name, n.Protocols))];
         if (options.AdvertisedUrls.Count > 0)
         {
-            return Distinct(options.AdvertisedUrls.Select((url, i) => FromUrl(options, $"AdvertisedUrls:{i}", name: null, url)));
+            return Complete(options, options.AdvertisedUrls.Select((url, i) => FromUrl(options, $"AdvertisedUrls:{i}", name: null, url)));
         }
 
         var found = new List<AdvertisedEndpoint>();
         var problems = new List<string>();
         var onAdvertisedPort = 0;
-        var addresses = bound.Select(Parse).OfType<BindingAddress>().ToList();
-        foreach (var (address, name) in addresses.Zip(names.Match(addresses)))
+        foreach (var (address, name, spoken) in named)
         {
             options.Endpoints.TryGetValue(name, out var endpoint);
             if (endpoint is { Enabled: false })
@@ -42,11 +51,21 @@ internal sealed partial class EndpointResolver(
                 continue;
             }
 
+            if (spoken == "")
+            {
+                Log.OnlyHttp3(logger, address.ToString());
+                continue;
+            }
+
             try
             {
                 if (endpoint?.AdvertisedUrl is { Length: > 0 } url)
                 {
-                    found.Add(FromUrl(options, $"Endpoints:{name}:AdvertisedUrl", name, url));
+                    var advertised = FromUrl(options, $"Endpoints:{name}:AdvertisedUrl", name, url);
+
+                    // Behind another scheme stands a proxy, which speaks what it likes.
+                    var isSameScheme = advertised.Scheme.Equals(address.Scheme, StringComparison.OrdinalIgnoreCase);
+                    found.Add(advertised with { Protocols = isSameScheme ? spoken : null });
                     continue;
                 }
 
@@ -54,7 +73,10 @@ internal sealed partial class EndpointResolver(
                     ? Checked(options, nameof(options.AdvertisedHost), set, set.Trim('[', ']'))
                     : await _hosts.ChooseAsync(options, address, cancellationToken).ConfigureAwait(false);
                 onAdvertisedPort += options.AdvertisedPort is null ? 0 : 1;
-                found.Add(new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port));
+                found.Add(new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port)
+                {
+                    Protocols = spoken,
+                });
             }
             catch (InvalidOperationException e)
             {
@@ -76,16 +98,26 @@ internal sealed partial class EndpointResolver(
         }
 
         problems.ForEach(problem => Log.EndpointSkipped(logger, problem));
-        return Distinct(found);
+        return Complete(options, found);
     }
 
-    private static IReadOnlyList<AdvertisedEndpoint> Distinct(IEnumerable<AdvertisedEndpoint> endpoints)
-        => [.. endpoints.DistinctBy(static e => (e.Host, e.Port))];
+    private IReadOnlyList<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)
+    {
+        var distinct = endpoints.DistinctBy(static e => (e.Host, e.Port)).ToList();
+
+        // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
+        if (options.AllowLoopback != true && distinct.FindAll(static e => HostSelector.IsLoopback(e.Host)) is { Count: > 0 } local)
+        {
+            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => $"{e.Host}:{e.Port}")));
+        }
+
+        return distinct;
+    }
 
     private AdvertisedEndpoint FromUrl(EtcdRegistrationOptions options, string setting, string? name, string url)
     {
         var uri = new Uri(url);
-        return new AdvertisedEndpoint(name ?? uri.Scheme, uri.Scheme, Checked(options, setting, url, uri.DnsSafeHost), uri.Port);
+        return new AdvertisedEndpoint(name ?? uri.Scheme, uri.Scheme, Checked(options, setting, url, uri.DnsSafeHost), uri.Port) { IsShared = true };
     }
 
     private string Checked(EtcdRegistrationOptions options, string setting, string value, string host)
@@ -128,5 +160,13 @@ internal sealed partial class EndpointResolver(
 
         [LoggerMessage(2752, LogLevel.Warning, "An endpoint is not registered: {Problem}")]
         public static partial void EndpointSkipped(ILogger logger, string problem);
+
+        [LoggerMessage(2754, LogLevel.Information, "The endpoint {Address} speaks HTTP/3 alone, which clients do not use, and is not registered.")]
+        public static partial void OnlyHttp3(ILogger logger, string address);
+
+        [LoggerMessage(2753, LogLevel.Warning, "This application is advertised by {Addresses}, which clients on other machines take for "
+            + "themselves. Listen on all addresses, as http://*:5000, and where this machine has several, set "
+            + "Etcd:Registration:PreferredNetworks or AdvertisedHost. If all clients are on this machine, set Etcd:Registration:AllowLoopback to true.")]
+        public static partial void LoopbackAdvertised(ILogger logger, string addresses);
     }
 }

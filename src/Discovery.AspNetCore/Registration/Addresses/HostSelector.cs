@@ -9,23 +9,34 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
 {
     private const string Settings = "Etcd:Registration";
 
-    private readonly bool _etcdIsLocal = etcd.All(static e => e.IsLoopback);
+    // Documentation networks: nothing is sent to them, and the system's routing table answers with the default route.
+    private static readonly Uri[] Elsewhere = [new("http://198.51.100.1:9"), new("http://[2001:db8::1]:9")];
 
-    /// <summary>Whether a choice was made without a route towards etcd, which decides: another one may have to be made when there is one.</summary>
+    private readonly bool _etcdIsLocal = etcd.All(static e => e.IsLoopback);
+    private readonly List<IPAddress> _chosen = [];
+
+    /// <summary>
+    /// Whether another look may find something better: there was no route towards etcd, which decides, or nothing but loopback.
+    /// </summary>
     public bool IsProvisional { get; private set; }
+
+    /// <summary>The machine's addresses that were chosen for endpoints that are bound to all of them.</summary>
+    public IReadOnlyList<IPAddress> Chosen => _chosen;
+
+    /// <summary>Whether a host can be reached from this machine only.</summary>
+    public static bool IsLoopback(string host)
+        => host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var ip) && IPAddress.IsLoopback(ip));
 
     /// <summary>Why a host that is set explicitly cannot be advertised, or <see langword="null"/> when it can.</summary>
     public string? GetProblem(EtcdRegistrationOptions options, string setting, string value, string host)
     {
-        var isAddress = IPAddress.TryParse(host, out var ip);
-        if (isAddress && IsLinkLocal(ip!))
+        if (IPAddress.TryParse(host, out var ip) && IsLinkLocal(ip))
         {
             return $"{Settings}:{setting} is '{value}', a link-local address, which clients never dial. Set it to an address or name that "
                 + "others can dial, e.g. 10.0.0.1.";
         }
 
-        var isLoopback = host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (isAddress && IPAddress.IsLoopback(ip!));
-        return isLoopback && !MayBeLoopback(options)
+        return IsLoopback(host) && !MayBeLoopback(options)
             ? $"{Settings}:{setting} is '{value}', which is this machine only, while etcd is elsewhere ({string.Join(", ", etcd)}). Set it to "
                 + $"what others can dial, or, if all clients are on this machine, {Settings}:AllowLoopback to true."
             : null;
@@ -44,6 +55,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
             ip = await ReplaceWildcardAsync(options, ipv4Only, cancellationToken).ConfigureAwait(false) ?? throw new InvalidOperationException(
                 $"'{bound}' is bound to all addresses, and none of this machine's can be dialled by others. Set {Settings}:AdvertisedHost "
                 + "to the address or name that can, e.g. 10.0.0.1.");
+            _chosen.Add(ip);
         }
 
         if (IsLinkLocal(ip))
@@ -76,29 +88,45 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
                 && !IsLinkLocal(address)
                 && (MayBeLoopback(options) || !IPAddress.IsLoopback(address));
 
+        // The interfaces are asked for only where they decide: some sandboxes do not tell them.
+        if (options.PreferredNetworks.Count > 0)
+        {
+            var candidates = local.All.Where(Fits).ToList();
+            foreach (var network in options.PreferredNetworks.Select(IPNetwork.Parse))
+            {
+                if (candidates.Find(network.Contains) is { } preferred)
+                {
+                    return preferred;
+                }
+            }
+        }
+
+        // A loopback route says only how etcd is reached, by a forwarded port for example, not where the clients are.
+        var towardsEtcd = await RoutesAsync(etcd, cancellationToken).ConfigureAwait(false);
+        IsProvisional |= towardsEtcd.Count == 0;
+        if (towardsEtcd.FirstOrDefault(a => Fits(a) && !IPAddress.IsLoopback(a)) is { } route)
+        {
+            return route;
+        }
+
+        if (towardsEtcd.Count > 0
+            && (await RoutesAsync(Elsewhere, cancellationToken).ConfigureAwait(false)).FirstOrDefault(a => Fits(a) && !IPAddress.IsLoopback(a)) is { } outwards)
+        {
+            return outwards;
+        }
+
         var all = local.All.Where(Fits).ToList();
-        foreach (var network in options.PreferredNetworks.Select(IPNetwork.Parse))
+        if ((all.Find(static a => !IPAddress.IsLoopback(a) && a.AddressFamily == AddressFamily.InterNetwork)
+            ?? all.Find(static a => !IPAddress.IsLoopback(a))) is { } any)
         {
-            if (all.Find(network.Contains) is { } preferred)
-            {
-                return preferred;
-            }
+            return any;
         }
 
-        var hasRoute = false;
-        foreach (var endpoint in etcd)
-        {
-            var addresses = await local.TowardsAsync(endpoint, cancellationToken).ConfigureAwait(false);
-            hasRoute |= addresses.Count > 0;
-            if (addresses.FirstOrDefault(Fits) is { } address)
-            {
-                return address;
-            }
-        }
-
-        IsProvisional |= !hasRoute;
-
-        return all.Find(static a => !IPAddress.IsLoopback(a) && a.AddressFamily == AddressFamily.InterNetwork)
-            ?? all.Find(static a => !IPAddress.IsLoopback(a));
+        IsProvisional = true;
+        return towardsEtcd.FirstOrDefault(Fits) ?? all.FirstOrDefault();
     }
+
+    /// <summary>The addresses of all routes, in the order of the hosts. They are asked for at a time, for a name may take its limit to resolve.</summary>
+    private async Task<List<IPAddress>> RoutesAsync(IReadOnlyList<Uri> remotes, CancellationToken cancellationToken)
+        => [.. (await Task.WhenAll(remotes.Select(remote => local.TowardsAsync(remote, cancellationToken))).ConfigureAwait(false)).SelectMany(static a => a)];
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
@@ -7,6 +8,10 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// <summary>The addresses by which this machine can be reached.</summary>
 internal class LocalAddresses
 {
+    private static readonly TimeSpan ResolveLimit = TimeSpan.FromSeconds(2);
+
+    private readonly ConcurrentDictionary<string, Task<IPAddress[]>> _resolving = new(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>All unicast addresses of interfaces that are up, in the system's order.</summary>
     public virtual IEnumerable<IPAddress> All
         => NetworkInterface.GetAllNetworkInterfaces()
@@ -23,7 +28,7 @@ internal class LocalAddresses
         var found = new List<IPAddress>();
         try
         {
-            var addresses = await Dns.GetHostAddressesAsync(remote.DnsSafeHost, cancellationToken).ConfigureAwait(false);
+            var addresses = await ResolveAsync(remote.DnsSafeHost).WaitAsync(ResolveLimit, cancellationToken).ConfigureAwait(false);
             foreach (var address in addresses.OrderByDescending(static a => a.AddressFamily == AddressFamily.InterNetwork))
             {
                 try
@@ -41,11 +46,27 @@ internal class LocalAddresses
                 }
             }
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or TimeoutException)
         {
-            // The name of this etcd endpoint does not resolve; another endpoint's may.
+            // The name of this etcd endpoint does not resolve, or not in time; another endpoint's may.
         }
 
         return found;
+    }
+
+    /// <summary>
+    /// Resolves a name. Whoever does not wait for a slow answer leaves the question open for the next look, which asks no second time.
+    /// </summary>
+    private async Task<IPAddress[]> ResolveAsync(string host)
+    {
+        var resolving = _resolving.GetOrAdd(host, static h => Dns.GetHostAddressesAsync(h));
+        try
+        {
+            return await resolving.ConfigureAwait(false);
+        }
+        finally
+        {
+            _resolving.TryRemove(new(host, resolving));
+        }
     }
 }

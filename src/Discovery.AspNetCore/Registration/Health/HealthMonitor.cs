@@ -36,7 +36,9 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
 
     /// <summary>Runs the checks again and again, and reports each change.</summary>
     /// <param name="options">The settings as they are now.</param>
-    /// <param name="onChange">Called with whether the application may be called.</param>
+    /// <param name="onChange">
+    /// Called with whether the application is healthy; while it is not, again after each run where the number of other instances decides.
+    /// </param>
     /// <param name="stop">Ends it.</param>
     public async Task RunAsync(Func<RegistrationHealthOptions> options, Func<bool, Task> onChange, CancellationToken stop)
     {
@@ -53,7 +55,9 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
                 var interval = options().Interval;
                 var pause = _thresholds.WasHealthy || interval < StartInterval ? interval : StartInterval;
                 await Task.Delay(pause, time, stop).ConfigureAwait(false);
-                if (await ObserveAsync(options(), stop).ConfigureAwait(false))
+                var current = options();
+                var changed = await ObserveAsync(current, stop).ConfigureAwait(false);
+                if (changed || (_thresholds is { IsHealthy: false, WasHealthy: true } && current.MinimumInstances > 0))
                 {
                     await onChange(_thresholds.IsHealthy).ConfigureAwait(false);
                 }
@@ -124,10 +128,10 @@ internal sealed partial class HealthMonitor(IServiceProvider services, TimeProvi
 
     private static partial class Log
     {
-        [LoggerMessage(2761, LogLevel.Warning, "This application is out of service while it is unhealthy: {Failing}.")]
+        [LoggerMessage(2761, LogLevel.Warning, "This application is unhealthy, and out of service until it is healthy again: {Failing}.")]
         public static partial void Withdraws(ILogger logger, string failing);
 
-        [LoggerMessage(2762, LogLevel.Information, "This application is healthy again and comes back to etcd.")]
+        [LoggerMessage(2762, LogLevel.Information, "This application is healthy again, and in service.")]
         public static partial void ComesBack(ILogger logger);
 
         [LoggerMessage(2763, LogLevel.Error, "The health checks could not be run; that counts as unhealthy.")]

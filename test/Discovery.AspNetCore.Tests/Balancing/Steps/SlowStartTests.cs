@@ -9,32 +9,51 @@ public class SlowStartTests
     {
         var rig = new BalancingRig(3);
 
-        Assert.Null(rig.Build().RebuildAfter);
-        Assert.All(rig.Instances, e => Assert.Equal(10, e.Weight));
+        Assert.Equal([100, 100, 100], rig.Count(rig.Build(), 300));
     }
 
     [Theory]
     [InlineData("RoundRobin")]
     [InlineData("WeightedRoundRobin")]
     [InlineData("Random")]
-    public void A_newcomer_starts_with_a_tenth_and_grows(string policy)
+    public void A_newcomer_starts_with_a_tenth_and_grows_and_nothing_is_built_again(string policy)
     {
         var rig = new BalancingRig(2);
         var newcomer = rig.Join();
+        rig.Call(newcomer);
+        var balancer = rig.Build(policy);
+        Assert.Null(balancer.RebuildAfter);
 
         var shares = new List<double>();
         for (var step = 0; step <= 10; step++)
         {
-            var balancer = rig.Build(policy);
             shares.Add(rig.Count(balancer, 21_000)[2] / 21_000.0);
-            rig.Clock.Advance(balancer.RebuildAfter ?? TimeSpan.Zero);
+            rig.Clock.Advance(rig.Options.SlowStart / 10);
         }
 
         Assert.InRange(shares[0], 0.04, 0.06);
-        Assert.InRange(shares[4], 0.18, 0.22);
+        Assert.InRange(shares[5], 0.19, 0.24);
         Assert.InRange(shares[10], 0.31, 0.35);
         Assert.Equal(10, newcomer.Weight);
-        Assert.Null(rig.Build().RebuildAfter);
+    }
+
+    [Fact]
+    public void A_newcomer_gets_the_same_keys_while_it_starts_and_more_of_them()
+    {
+        var rig = new BalancingRig(3);
+        var newcomer = rig.Join();
+        var balancer = rig.Build("ConsistentHash");
+        var before = new HashSet<int>();
+        for (var step = 0; step <= 10; step++)
+        {
+            var keys = Enumerable.Range(0, 2000).Where(i => balancer.Pick(new PickArguments { HashKey = $"key-{i}" }) == newcomer).ToHashSet();
+
+            Assert.Superset(before, keys);
+            before = keys;
+            rig.Clock.Advance(rig.Options.SlowStart / 10);
+        }
+
+        Assert.InRange(before.Count, 350, 650);
     }
 
     [Fact]
@@ -89,12 +108,11 @@ public class SlowStartTests
         rig.Fail(rig[1], 5);
         rig.Clock.Advance(rig.Build().RebuildAfter!.Value);
 
-        rig.Build();
+        var balancer = rig.Build();
 
-        Assert.Equal(1, rig[1].Weight);
+        Assert.InRange(rig.Count(balancer, 2100)[1], 60, 140);
         rig.Clock.Advance(rig.Options.SlowStart);
-        rig.Build();
-        Assert.Equal(10, rig[1].Weight);
+        Assert.InRange(rig.Count(balancer, 2100)[1], 690, 710);
     }
 
     [Fact]

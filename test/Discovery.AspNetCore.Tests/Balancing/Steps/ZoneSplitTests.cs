@@ -47,7 +47,7 @@ public class ZoneSplitTests
     }
 
     [Fact]
-    public void A_slow_zone_sends_calls_away_in_proportion_and_the_share_is_reviewed()
+    public void A_slow_zone_sends_calls_away_in_proportion_and_calls_review_the_share()
     {
         var rig = InZones("aabb", o => o.Zone = "a");
         for (var i = 0; i < 400; i++)
@@ -59,7 +59,13 @@ public class ZoneSplitTests
         var counts = rig.Count(balancer, 10_000);
 
         Assert.InRange(counts[..2].Sum(), 700, 1600);
-        Assert.Equal(TimeSpan.FromSeconds(1), balancer.RebuildAfter);
+        Assert.Null(balancer.RebuildAfter);
+        for (var i = 0; i < 400; i++)
+        {
+            rig.Call(rig[i % 4], i % 4 < 2 ? 2 : 60);
+        }
+
+        Assert.InRange(rig.Count(balancer, 10_000)[..2].Sum(), 9800, 10_000);
     }
 
     [Fact]

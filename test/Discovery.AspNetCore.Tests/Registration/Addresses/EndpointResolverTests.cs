@@ -11,13 +11,16 @@ public sealed class EndpointResolverTests : IDisposable
         Routes = { ["etcd"] = ["10.0.0.7"], ["etcd6"] = ["fd00::7"], ["localhost"] = ["127.0.0.1", "::1"] },
     };
 
+    private static readonly EndpointProtocols Unknown = new(new ConfigurationBuilder().Build(), bound: null);
+
     private readonly EtcdRegistrationOptions _options = new() { ServiceName = "greeter" };
     private readonly LogRecorder _log = new();
 
     [Theory]
     [InlineData("http://[::]:5000", "http://etcd:2379", "10.0.0.7")]
     [InlineData("http://[::]:5000", "http://etcd6:2379", "fd00::7")]
-    [InlineData("http://[::]:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://[::]:5000", "http://localhost:2379", "10.0.0.7")]
+    [InlineData("http://0.0.0.0:5000", "http://localhost:2379", "10.0.0.7")]
     [InlineData("http://[::]:5000", "http://unknown:2379", "10.0.0.7")]
     [InlineData("http://*:5000", "http://etcd:2379", "10.0.0.7")]
     [InlineData("http://+:5000", "http://etcd:2379", "10.0.0.7")]
@@ -46,6 +49,35 @@ public sealed class EndpointResolverTests : IDisposable
 
         _options.AllowLoopback = true;
         Assert.Single(await ResolveAsync([bound]));
+    }
+
+    [Theory]
+    [InlineData("198.51.100.1", "192.168.1.7")]
+    [InlineData("[2001:db8::1]", "fd00::7")]
+    public async Task Where_etcd_is_reached_by_loopback_the_default_route_decides(string elsewhere, string host)
+    {
+        _machine.Routes[elsewhere] = [host];
+
+        Assert.Equal(host, Assert.Single(await ResolveAsync(["http://*:5000"], "http://localhost:2379")).Host);
+        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://*:5000"])).Host);
+        Assert.Empty(_log.At(LogLevel.Warning));
+    }
+
+    [Theory]
+    [InlineData("http://*:5000")]
+    [InlineData("http://localhost:5000")]
+    public async Task Loopback_is_advertised_only_without_anything_else_and_with_a_warning(string bound)
+    {
+        var lonely = new FakeLocalAddresses("127.0.0.1", "::1", "fe80::1") { Routes = { ["localhost"] = ["127.0.0.1"] } };
+        var resolver = new EndpointResolver(lonely, [new Uri("http://localhost:2379")], Names(), Unknown, _log);
+
+        Assert.Equal("127.0.0.1", Assert.Single(await resolver.ResolveAsync(_options, [bound], default)).Host);
+        Assert.Contains("Etcd:Registration:PreferredNetworks or AdvertisedHost", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
+        Assert.Equal(bound.Contains('*', StringComparison.Ordinal), resolver.IsProvisional);
+
+        _options.AllowLoopback = true;
+        await resolver.ResolveAsync(_options, [bound], default);
+        Assert.Single(_log.At(LogLevel.Warning));
     }
 
     [Fact]
@@ -84,7 +116,7 @@ public sealed class EndpointResolverTests : IDisposable
     public async Task A_machine_without_a_usable_address_is_told_what_to_set()
     {
         var resolver = new EndpointResolver(
-            new FakeLocalAddresses("127.0.0.1", "fe80::1"), [new Uri("http://etcd:2379")], Names(), _log);
+            new FakeLocalAddresses("127.0.0.1", "fe80::1"), [new Uri("http://etcd:2379")], Names(), Unknown, _log);
 
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => resolver.ResolveAsync(_options, ["http://*:5000"], default));
         Assert.Contains("Etcd:Registration:AdvertisedHost", error.Message, StringComparison.Ordinal);
@@ -106,7 +138,7 @@ public sealed class EndpointResolverTests : IDisposable
         Assert.Equal("fd00::9", Assert.Single(await ResolveAsync([bound])).Host);
 
         _options.AdvertisedUrls.Add("https://edge.example:8443");
-        Assert.Equal([new AdvertisedEndpoint("https", "https", "edge.example", 8443)], await ResolveAsync([bound]));
+        Assert.Equal([new AdvertisedEndpoint("https", "https", "edge.example", 8443) { IsShared = true }], await ResolveAsync([bound]));
     }
 
     [Theory]
@@ -160,7 +192,7 @@ public sealed class EndpointResolverTests : IDisposable
         var names = Names(("Grpc", "http://*:5000"), ("Admin", "http://*:5001"), ("Web", "https://*:5002"));
 
         Assert.Equal(
-            [new("Grpc", "http", "10.0.0.7", 5000), new("Web", "https", "shop.example", 443)],
+            [new("Grpc", "http", "10.0.0.7", 5000), new("Web", "https", "shop.example", 443) { IsShared = true }],
             await ResolveAsync(["http://[::]:5000", "http://[::]:5001", "https://[::]:5002"], names: names));
     }
 
@@ -173,5 +205,5 @@ public sealed class EndpointResolverTests : IDisposable
 
     private Task<IReadOnlyList<AdvertisedEndpoint>> ResolveAsync(
         string[] bound, string etcd = "http://etcd:2379", EndpointNames? names = null)
-        => new EndpointResolver(_machine, [new Uri(etcd)], names ?? Names(), _log).ResolveAsync(_options, bound, default);
+        => new EndpointResolver(_machine, [new Uri(etcd)], names ?? Names(), Unknown, _log).ResolveAsync(_options, bound, default);
 }

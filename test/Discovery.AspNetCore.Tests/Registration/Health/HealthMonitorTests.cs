@@ -58,7 +58,7 @@ public sealed class HealthMonitorTests : IAsyncDisposable
     public async Task Only_checks_with_the_tag_decide_and_the_registrations_own_check_never_does()
     {
         AddCheck("metrics", "live");
-        _services.AddHealthChecks().AddEtcdRegistration(failureStatus: HealthStatus.Unhealthy, tags: ["ready"]);
+        _services.AddHealthChecks().AddEtcdRegistrationCheck(failureStatus: HealthStatus.Unhealthy, tags: ["ready"]);
         _check = () => Task.FromResult(HealthCheckResult.Unhealthy());
         Assert.True(await StartAsync());
         Assert.Equal(0, _runs);

@@ -1,7 +1,7 @@
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>The keepers of a client that still live.</summary>
-internal sealed class KeeperSet : IAsyncDisposable
+internal sealed class LeaseKeepers : IAsyncDisposable
 {
     private readonly Lock _gate = new();
     private readonly HashSet<EtcdLeaseKeeper> _keepers = [];

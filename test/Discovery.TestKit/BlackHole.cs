@@ -1,18 +1,21 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Discovery.AspNetCore.Tests.Connections;
+namespace Discovery.TestKit;
 
 /// <summary>Listens, and lets connections wait for ever: its queue is full and nobody takes from it.</summary>
-internal sealed class BlackHole : IDisposable
+public sealed class BlackHole : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly List<Socket> _fillers = [];
 
-    public BlackHole()
+    /// <summary>Begins.</summary>
+    /// <param name="endpoint">Where, or null for a free port of the loopback address.</param>
+    public BlackHole(IPEndPoint? endpoint = null)
     {
-        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _listener.Bind(endpoint ?? new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen(0);
+        Address = _listener.LocalEndPoint!.ToString()!;
         Task connecting;
         do
         {
@@ -26,8 +29,13 @@ internal sealed class BlackHole : IDisposable
         _ = connecting.ContinueWith(static t => _ = t.Exception, TaskScheduler.Default);
     }
 
-    public string Address => _listener.LocalEndPoint!.ToString()!;
+    /// <summary>The port.</summary>
+    public int Port => IPEndPoint.Parse(Address).Port;
 
+    /// <summary>Host and port.</summary>
+    public string Address { get; }
+
+    /// <inheritdoc />
     public void Dispose()
     {
         _fillers.ForEach(static f => f.Dispose());

@@ -1,0 +1,51 @@
+using System.Globalization;
+using Discovery.AspNetCore.Instances;
+
+namespace Discovery.AspNetCore.Calls;
+
+/// <summary>
+/// Tells a passed deadline from a caller that gave up; to a handler both are a cancelled token. A gRPC call names its deadline. The
+/// <see cref="HttpClient.Timeout"/> and timeouts of resilience handlers are not to be seen from here, so a request counts as timed out when
+/// it waited ten times as long as is usual. A hung instance is one where that happens again and again and nothing else does.
+/// </summary>
+internal static class CallDeadline
+{
+    private const string TimeoutHeader = "grpc-timeout";
+
+    /// <summary>How many times the usual latency a request waits that its caller did not give up for a reason of his own.</summary>
+    private const double LongWait = 10;
+
+    /// <summary>Less is no wait at all, however quick the service.</summary>
+    private static readonly TimeSpan LeastWait = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Timers fire a little early or late, and the call began a little after its deadline was set.</summary>
+    private const double Tolerance = 0.95;
+
+    /// <summary>Whether a call that was cancelled before any answer ran out of time.</summary>
+    public static bool HasPassed(HttpRequestMessage request, InstanceState instance, CallProgress call)
+    {
+        var waited = instance.WaitOf(call);
+        if (!NoInstance.IsGrpc(request))
+        {
+            return waited >= LeastWait && waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency);
+        }
+
+        return request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values)
+            && TryParse(values.ToString(), out var limit)
+            && waited >= limit * Tolerance - LeastWait;
+    }
+
+    /// <summary>Reads a timeout as gRPC writes it: at most eight digits and a unit.</summary>
+    internal static bool TryParse(string text, out TimeSpan limit)
+    {
+        limit = default;
+        if (text.Length is < 2 or > 9 || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        {
+            return false;
+        }
+
+        var seconds = text[^1] switch { 'H' => 3600, 'M' => 60, 'S' => 1, 'm' => 1e-3, 'u' => 1e-6, 'n' => 1e-9, _ => 0 };
+        limit = TimeSpan.FromSeconds(number * seconds);
+        return seconds > 0;
+    }
+}

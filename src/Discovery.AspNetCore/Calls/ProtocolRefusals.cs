@@ -1,0 +1,48 @@
+using System.Net;
+using Discovery.AspNetCore.Pools;
+
+namespace Discovery.AspNetCore.Calls;
+
+/// <summary>
+/// Learns from a refusal that an instance does not speak a call's version of HTTP, where its record does not say what it speaks: Go servers
+/// and others write no protocols, and an application with a REST and a gRPC port has an instance for each.
+/// </summary>
+internal static class ProtocolRefusals
+{
+    /// <summary>HTTP_1_1_REQUIRED: what Kestrel answers to HTTP/2 at an address for HTTP/1.1. RFC 9113, section 7.</summary>
+    private const long Http11Required = 0xd;
+
+    /// <summary>The length of Kestrel's words, "An HTTP/1.x request was sent to an HTTP/2 only endpoint.".</summary>
+    private const long KestrelsLength = 56;
+
+    /// <summary>The failure of a call.</summary>
+    /// <returns>Whether it is a refusal, which says nothing of the instance's health.</returns>
+    public static bool Learn(Exception exception, InstanceState instance)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is HttpProtocolException { ErrorCode: Http11Required } or HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError })
+            {
+                instance.OnRefused(InstanceProtocols.Http2);
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// An answer to an HTTP/1.1 request. Kestrel's refusal is told from a 400 of the application by what it lacks: no date, no server, and its
+    /// connection closed.
+    /// </summary>
+    public static void Learn(HttpResponseMessage response, InstanceState instance)
+    {
+        if (response.StatusCode == HttpStatusCode.BadRequest
+            && response.Version.Major == 1
+            && response.Headers is { ConnectionClose: true, Date: null, Server.Count: 0 }
+            && response.Content.Headers.ContentLength == KestrelsLength)
+        {
+            instance.OnRefused(InstanceProtocols.Http1);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Instances;
+
+namespace Discovery.AspNetCore.Pools;
+
+/// <summary>
+/// The balancers of one snapshot: by scheme and protocol, and by version where calls ask for one or are split. Each is built by the first call
+/// that needs it, or at once where calls needed it before. Calls whose needs all instances meet share one.
+/// </summary>
+internal sealed class BalancerSet
+{
+    /// <summary>Keeps the split from falling together with other decisions by the same key.</summary>
+    private const ulong SplitSalt = 0xD6E8FEB86659FD93;
+
+    private readonly Func<IReadOnlyList<InstanceState>, Balancer> _build;
+    private readonly IReadOnlyList<InstanceState> _instances;
+    private readonly List<(string Version, double UpTo)> _split = [];
+    private readonly Entry?[] _byKind = new Entry?[2 * 4];
+    private readonly ConcurrentDictionary<(int Kind, string? Version), Entry> _byVersion = new();
+    private Balancer? _all;
+
+    /// <summary>Prepares the balancers.</summary>
+    /// <param name="callable">The instances that may be called.</param>
+    /// <param name="options">Which of them are selected, and how calls are split.</param>
+    /// <param name="build">Builds a balancer.</param>
+    /// <param name="before">The set before this, whose kinds of calls are likely to come again.</param>
+    public BalancerSet(
+        IReadOnlyList<InstanceState> callable,
+        EtcdDiscoveryOptions options,
+        Func<IReadOnlyList<InstanceState>, Balancer> build,
+        BalancerSet? before)
+    {
+        _build = build;
+        _instances = options.Select.IsEmpty ? callable : [.. callable.Where(i => options.Select.Fits(i.Record))];
+        var upTo = 0.0;
+        foreach (var (version, percent) in options.Split.OrderBy(static s => s.Key, StringComparer.Ordinal))
+        {
+            _split.Add((version, upTo += percent / 100));
+        }
+
+        for (var kind = 0; kind < _byKind.Length; kind++)
+        {
+            if (before?._byKind[kind] is not null)
+            {
+                _ = Of(kind);
+            }
+        }
+
+        if (before is null)
+        {
+            // Where the application's own policy throws, that shows before the first call.
+            _ = Of(KindOf(Uri.UriSchemeHttp, 0)).Balancer ?? Of(KindOf(Uri.UriSchemeHttps, 0)).Balancer;
+        }
+    }
+
+    /// <summary>How many instances are selected, whatever calls they support.</summary>
+    public int Count => _instances.Count;
+
+    /// <summary>The versions of the selected instances.</summary>
+    public IEnumerable<string> Versions => _instances.Select(static i => i.Record.Version).OfType<string>().Distinct(StringComparer.Ordinal);
+
+    /// <summary>The balancer for a call; null if no instance meets its needs.</summary>
+    /// <param name="needs">The needs.</param>
+    /// <param name="hashKey">What decides where calls are split.</param>
+    public Balancer? For(in CallNeeds needs, string? hashKey)
+    {
+        var kind = KindOf(needs.Scheme, needs.Protocol);
+        if (needs.Version is null && _split.Count == 0)
+        {
+            return Of(kind).Balancer;
+        }
+
+        return needs.Version is { } version ? OfVersion(kind, version) : OfSplit(kind, hashKey);
+    }
+
+    private static int KindOf(string scheme, InstanceProtocols protocol) => (scheme == Uri.UriSchemeHttps ? 4 : 0) + (int)protocol;
+
+    private static bool IsHttps(int kind) => kind >= 4;
+
+    private static InstanceProtocols ProtocolOf(int kind) => (InstanceProtocols)(kind & 3);
+
+    private Entry Of(int kind) => Volatile.Read(ref _byKind[kind]) ?? Resolve(kind);
+
+    private Entry Resolve(int kind)
+    {
+        var entry = new Entry(Build(Fitting(_instances, kind)));
+        return Interlocked.CompareExchange(ref _byKind[kind], entry, null) ?? entry;
+    }
+
+    private Balancer? OfVersion(int kind, string version)
+    {
+        if (_byVersion.TryGetValue((kind, version), out var entry))
+        {
+            return entry.Balancer;
+        }
+
+        List<InstanceState> fitting = [.. Fitting(_instances, kind).Where(i => i.Record.Version == version)];
+
+        // What nobody has is not remembered: callers can name any number of versions.
+        return fitting.Count == 0 ? null : _byVersion.GetOrAdd((kind, version), _ => new Entry(Build(fitting))).Balancer;
+    }
+
+    private Balancer? OfSplit(int kind, string? hashKey)
+    {
+        var position = hashKey is null ? FastRandom.Fraction() : StableHash.Mix(StableHash.Of(hashKey) ^ SplitSalt) * Math.ScaleB(1, -64);
+        foreach (var (version, upTo) in _split)
+        {
+            if (position < upTo)
+            {
+                return OfVersion(kind, version) ?? OfOthers(kind) ?? Of(kind).Balancer;
+            }
+        }
+
+        return OfOthers(kind) ?? Of(kind).Balancer;
+    }
+
+    /// <summary>Of all versions that have no share of their own.</summary>
+    private Balancer? OfOthers(int kind)
+        => _byVersion.GetOrAdd(
+            (kind, null),
+            key => new Entry(Build([.. Fitting(_instances, key.Kind).Where(i => !_split.Exists(s => s.Version == i.Record.Version))]))).Balancer;
+
+    private IReadOnlyList<InstanceState> Fitting(IReadOnlyList<InstanceState> instances, int kind)
+    {
+        var scheme = IsHttps(kind) ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
+        var protocol = ProtocolOf(kind);
+        var fitting = new List<InstanceState>(instances.Count);
+        List<InstanceState>? refusing = null;
+        foreach (var instance in instances)
+        {
+            if (!instance.Record.Supports(scheme))
+            {
+                continue;
+            }
+
+            if (protocol == InstanceProtocols.Unspecified || instance.Record.Protocols.HasFlag(protocol))
+            {
+                fitting.Add(instance);
+            }
+            else if (instance.Record.Protocols == InstanceProtocols.Unspecified)
+            {
+                (instance.RefusedProtocols.HasFlag(protocol) ? refusing ??= [] : fitting).Add(instance);
+            }
+        }
+
+        // What was learnt from a refusal may be wrong; what a record says is not.
+        return fitting.Count > 0 ? fitting : refusing ?? fitting;
+    }
+
+    private Balancer? Build(IReadOnlyList<InstanceState> fitting)
+    {
+        if (fitting.Count == 0)
+        {
+            return null;
+        }
+
+        return fitting.Count == _instances.Count ? _all ??= _build(fitting) : _build(fitting);
+    }
+
+    private sealed record Entry(Balancer? Balancer);
+}

@@ -1,0 +1,54 @@
+using System.Collections.Frozen;
+
+namespace Discovery.AspNetCore.Registration.Addresses;
+
+/// <summary>Decides which endpoints serve a service: those that settings choose, else all that are not plainly for operators.</summary>
+internal static class EndpointSelector
+{
+    private const string Settings = "Etcd:Registration";
+
+    /// <summary>Names of endpoints that people give to what is not for clients.</summary>
+    private static readonly FrozenSet<string> Administrative = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase,
+        "Admin", "Administration", "Management", "Metrics", "Prometheus", "Health", "Probes", "Diagnostics", "Debug", "Internal");
+
+    /// <summary>The endpoints of a service.</summary>
+    public static IReadOnlyList<AdvertisedEndpoint> Select(
+        EtcdRegistrationOptions options, RegisteredServiceOptions service, IReadOnlyList<AdvertisedEndpoint> endpoints)
+        => service.Endpoints.Count > 0
+            ? [.. endpoints.Where(e => service.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase))]
+            : [.. endpoints.Where(e => IsChosen(options, e) || !IsPrivate(e, endpoints))];
+
+    /// <summary>The endpoints that nothing chooses and that are plainly not for clients.</summary>
+    public static IEnumerable<AdvertisedEndpoint> Private(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
+        => endpoints.Where(e => !IsChosen(options, e) && IsPrivate(e, endpoints)
+            && !options.Services.Values.Any(s => s.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase)));
+
+    /// <summary>Why a service cannot be registered with its endpoints, or <see langword="null"/> when it can.</summary>
+    public static string? GetProblem(
+        EtcdRegistrationOptions options, string serviceName, RegisteredServiceOptions service, IReadOnlyList<AdvertisedEndpoint> endpoints)
+    {
+        if (service.Endpoints.Count > 0)
+        {
+            return null;
+        }
+
+        // One port on several addresses is one endpoint to whoever calls.
+        var alike = Select(options, service, endpoints)
+            .GroupBy(static e => (e.Scheme, e.Protocols))
+            .FirstOrDefault(g => g.Select(static e => e.Port).Distinct().Count() > 1 && !g.All(e => IsChosen(options, e)));
+        return alike is null ? null
+            : $"The service '{serviceName}' has the endpoints {string.Join(" and ", alike)}, between which a client cannot tell: calls would "
+                + $"go to either. Set {Settings}:Endpoints:<name>:Enabled to false for each that does not serve it, and to true for each "
+                + $"that does, or name those that do in {Settings}:Services:{serviceName}:Endpoints. An endpoint has the name that it has in "
+                + "Kestrel:Endpoints.";
+    }
+
+    private static bool IsChosen(EtcdRegistrationOptions options, AdvertisedEndpoint endpoint)
+        => endpoint.IsShared || options.Endpoints.ContainsKey(endpoint.Name);
+
+    /// <summary>Beside an endpoint that others reach, one on loopback is for this machine.</summary>
+    private static bool IsPrivate(AdvertisedEndpoint endpoint, IReadOnlyList<AdvertisedEndpoint> all)
+        => all.Count > 1
+            && (Administrative.Contains(endpoint.Name) || (HostSelector.IsLoopback(endpoint.Host) && !all.All(static e => HostSelector.IsLoopback(e.Host))));
+}

@@ -1,0 +1,251 @@
+using System.Net;
+using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Pools;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Discovery.AspNetCore.Tests.Calls;
+
+public sealed class OutcomeTests
+{
+    [Theory]
+    [InlineData(404, null)]
+    [InlineData(400, null)]
+    [InlineData(200, "text/html")]
+    [InlineData(200, null)]
+    [InlineData(501, null)]
+    public async Task An_answer_to_a_grpc_call_that_is_not_grpc_ejects_whoever_gave_it(int status, string? type)
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = true);
+        await harness.StartServerAsync(GrpcAsync(), HttpProtocols.Http2);
+        var stranger = await harness.StartServerAsync(
+            c =>
+            {
+                c.Response.StatusCode = status;
+                c.Response.ContentType = type;
+                return Task.CompletedTask;
+            },
+            HttpProtocols.Http2);
+        using var client = harness.Client(HttpVersion.Version20);
+
+        await client.SendAsync(Grpc());
+        await CallUntilEjectedAsync(harness, client, stranger);
+
+        Assert.Equal(5, stranger.Requests);
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    [InlineData(3)]
+    [InlineData(12)]
+    public async Task A_status_that_every_server_gives_ejects_nobody(int status)
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = true);
+        var servers = new[] { await harness.StartServerAsync(GrpcAsync(status), HttpProtocols.Http2), await harness.StartServerAsync(GrpcAsync(status), HttpProtocols.Http2) };
+        using var client = harness.Client(HttpVersion.Version20);
+
+        for (var i = 0; i < 40; i++)
+        {
+            using var response = await client.SendAsync(Grpc());
+        }
+
+        Assert.All(servers, s => Assert.Equal(20, s.Requests));
+        Assert.All(harness.Pool.Current!.Instances, i => Assert.Equal(0, i.FailureRate));
+    }
+
+    [Theory]
+    [InlineData(401)]
+    [InlineData(403)]
+    public async Task A_server_that_wants_authentication_is_no_stranger(int status)
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = true);
+        await harness.StartServerAsync(
+            c =>
+            {
+                c.Response.StatusCode = status;
+                return Task.CompletedTask;
+            },
+            HttpProtocols.Http2);
+        using var client = harness.Client(HttpVersion.Version20);
+
+        using var response = await client.SendAsync(Grpc());
+
+        Assert.Equal(0, harness.Pool.Current!.Instances[0].FailureRate);
+    }
+
+    [Theory]
+    [InlineData("RoundRobin")]
+    [InlineData("PickFirst")]
+    [InlineData("Random")]
+    [InlineData("ConsistentHash")]
+    [InlineData("LeastLoad")]
+    public async Task An_instance_that_hangs_is_ejected_when_deadlines_pass(string policy)
+    {
+        await using var harness = new Harness(o =>
+        {
+            o.Ejection.Enabled = true;
+            o.Policy = policy;
+        });
+        var hung = await harness.StartServerAsync(static c => Task.Delay(Timeout.Infinite, c.RequestAborted), HttpProtocols.Http2);
+        var works = await harness.StartServerAsync(GrpcAsync(), HttpProtocols.Http2);
+        harness.Register(hung.Address, key: "0");
+        using var client = harness.Client(HttpVersion.Version20);
+        var failed = 0;
+        for (var i = 0; i < 60 && failed < 15; i++)
+        {
+            using var deadline = new CancellationTokenSource(100);
+            using var request = Grpc();
+            request.Headers.Add("grpc-timeout", "100m");
+            request.Headers.Add("discovery-hash-key", "k");
+            try
+            {
+                using var response = await client.SendAsync(request, deadline.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                failed++;
+            }
+        }
+
+        Assert.InRange(failed, 0, 8);
+        Assert.True(works.Requests > 40);
+    }
+
+    [Fact]
+    public async Task A_caller_that_gives_up_before_its_deadline_ejects_nobody()
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = true);
+        await harness.StartServerAsync(static c => Task.Delay(Timeout.Infinite, c.RequestAborted), HttpProtocols.Http2);
+        await harness.StartServerAsync(static c => Task.Delay(Timeout.Infinite, c.RequestAborted), HttpProtocols.Http2);
+        using var client = harness.Client(HttpVersion.Version20);
+        for (var i = 0; i < 24; i++)
+        {
+            using var gaveUp = new CancellationTokenSource(20);
+            using var request = Grpc();
+            request.Headers.Add("grpc-timeout", "10S");
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.SendAsync(request, gaveUp.Token));
+        }
+
+        Assert.All(harness.Pool.Current!.Instances, i => Assert.False(i.IsEjected));
+    }
+
+    [Fact]
+    public async Task A_timeout_of_the_client_ejects_an_instance_that_hangs()
+    {
+        await using var harness = new Harness(o =>
+        {
+            o.Ejection.Enabled = true;
+            o.Policy = "PickFirst";
+        });
+        var hung = await harness.StartServerAsync(static c => Task.Delay(Timeout.Infinite, c.RequestAborted));
+        var works = await harness.StartServerAsync();
+        harness.Register(hung.Address, key: "0");
+        using var client = harness.Client();
+        client.Timeout = TimeSpan.FromMilliseconds(150);
+        var failed = 0;
+        while (works.Requests == 0 && failed < 15)
+        {
+            try
+            {
+                using var response = await client.GetAsync("x");
+            }
+            catch (OperationCanceledException)
+            {
+                failed++;
+            }
+        }
+
+        Assert.InRange(failed, 0, 8);
+    }
+
+    [Theory]
+    [InlineData(404)]
+    [InlineData(421)]
+    [InlineData(501)]
+    public async Task A_stranger_at_the_address_of_an_instance_that_vanished_is_called_once(int status)
+    {
+        var isStranger = false;
+        await using var harness = new Harness(o => o.Policy = "RoundRobin");
+        var servers = new List<BackendServer>();
+        for (var i = 0; i < 3; i++)
+        {
+            var isFirst = i == 0;
+            servers.Add(await harness.StartServerAsync(c =>
+            {
+                c.Response.StatusCode = isFirst && isStranger ? status : 200;
+                return Task.CompletedTask;
+            }));
+        }
+
+        using var client = harness.Client();
+        await client.GetAsync("x");
+        isStranger = true;
+        harness.Etcd.Delete([.. servers.Select(static s => $"services/svc/{s.Address}")]);
+        await Eventually.IsTrue(() => harness.Pool.Current!.Snapshot.HeldAddresses.Count == 3);
+
+        var refused = 0;
+        for (var i = 0; i < 30; i++)
+        {
+            using var response = await client.GetAsync("x");
+            refused += response.IsSuccessStatusCode ? 0 : 1;
+            await Eventually.IsTrue(() => refused == 0 || harness.Pool.Current!.Instances.Count == 2);
+        }
+
+        Assert.Equal(1, refused);
+
+        isStranger = false;
+        harness.Register(servers[0].Address);
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Any(e => e.Record.Address == servers[0].Address));
+    }
+
+    [Theory]
+    [InlineData("100m", 0.1)]
+    [InlineData("5S", 5)]
+    [InlineData("2M", 120)]
+    [InlineData("1H", 3600)]
+    [InlineData("99999999u", 99.999999)]
+    public void A_grpc_timeout_is_read(string text, double seconds)
+    {
+        Assert.True(CallDeadline.TryParse(text, out var limit));
+        Assert.Equal(seconds, limit.TotalSeconds, 6);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("S")]
+    [InlineData("5")]
+    [InlineData("5x")]
+    [InlineData("-5S")]
+    [InlineData("123456789S")]
+    public void What_is_no_grpc_timeout_is_none(string text) => Assert.False(CallDeadline.TryParse(text, out _));
+
+    private static RequestDelegate GrpcAsync(int status = 0) => c =>
+    {
+        c.Response.ContentType = "application/grpc";
+        c.Response.Headers["grpc-status"] = status.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        return Task.CompletedTask;
+    };
+
+    private static HttpRequestMessage Grpc() => new(HttpMethod.Post, "x")
+    {
+        Version = HttpVersion.Version20,
+        VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        Content = new ByteArrayContent(new byte[5]) { Headers = { ContentType = new("application/grpc") } },
+    };
+
+    private static async Task CallUntilEjectedAsync(Harness harness, HttpClient client, BackendServer server)
+    {
+        var instance = harness.Pool.Current!.Instances.Single(i => i.Record.Address == server.Address);
+        for (var i = 0; i < 40 && !instance.IsEjected; i++)
+        {
+            using var response = await client.SendAsync(Grpc());
+        }
+
+        await Eventually.IsTrue(() => harness.Pool.Current!.For(new CallNeeds("http", InstanceProtocols.Http2, Version: null), hashKey: null)!.InUse.Count == 1);
+        for (var i = 0; i < 10; i++)
+        {
+            using var response = await client.SendAsync(Grpc());
+        }
+    }
+}

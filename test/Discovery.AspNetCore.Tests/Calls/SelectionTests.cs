@@ -1,0 +1,117 @@
+using System.Text;
+
+namespace Discovery.AspNetCore.Tests.Calls;
+
+public sealed class SelectionTests
+{
+    [Theory]
+    [InlineData("Version", "v2", "v2")]
+    [InlineData("Tags", "blue, fast", "v1")]
+    [InlineData("Metadata:region", "north", "v2")]
+    public async Task Calls_go_to_the_instances_that_are_selected(string setting, string value, string expected)
+    {
+        await using var harness = new Harness(settings: ($"Etcd:Discovery:Services:svc:Select:{setting}", value));
+        var servers = await StartAsync(harness);
+        using var client = harness.Client();
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(servers[expected].Address, await client.GetStringAsync("x"));
+        }
+    }
+
+    [Fact]
+    public async Task Where_none_is_selected_calls_fail_and_say_why()
+    {
+        await using var harness = new Harness(settings: ("Etcd:Discovery:Services:svc:Select:Version", "v9"));
+        await StartAsync(harness);
+        using var client = harness.Client();
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync("x"));
+
+        Assert.Contains("none of them fits Etcd:Discovery:Services:svc:Select (Version v9)", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_call_may_ask_for_a_version()
+    {
+        await using var harness = new Harness();
+        var servers = await StartAsync(harness);
+        using var client = harness.Client();
+        for (var i = 0; i < 10; i++)
+        {
+            using var response = await client.SendAsync(OfVersion("v2"));
+            Assert.Equal(servers["v2"].Address, await response.Content.ReadAsStringAsync());
+        }
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.SendAsync(OfVersion("v3")));
+        Assert.Contains("none of version 'v3' (discovery-version); there are the versions v1, v2", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_share_of_the_calls_goes_to_a_version_and_a_key_stays_with_one()
+    {
+        await using var harness = new Harness(settings: ("Etcd:Discovery:Services:svc:Split:v2", "20"));
+        var servers = await StartAsync(harness);
+        using var client = harness.Client();
+        for (var i = 0; i < 500; i++)
+        {
+            await client.GetStringAsync("x");
+        }
+
+        Assert.InRange(servers["v2"].Requests, 60, 145);
+        for (var key = 0; key < 20; key++)
+        {
+            var answers = new HashSet<string>();
+            for (var i = 0; i < 5; i++)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, "x") { Headers = { { "discovery-hash-key", $"key-{key}" } } };
+                using var response = await client.SendAsync(request);
+                answers.Add(await response.Content.ReadAsStringAsync());
+            }
+
+            Assert.Single(answers);
+        }
+    }
+
+    [Fact]
+    public async Task The_share_of_a_version_that_is_gone_goes_to_the_rest()
+    {
+        await using var harness = new Harness(settings: ("Etcd:Discovery:Services:svc:Split:v7", "100"));
+        await StartAsync(harness);
+        using var client = harness.Client();
+
+        Assert.NotEmpty(await client.GetStringAsync("x"));
+    }
+
+    [Theory]
+    [InlineData("v2", "-1", "Etcd:Discovery:Split:v2 is '-1'; it must be a share in percent, from 0 to 100, e.g. 5.")]
+    [InlineData("v2", "101", "Etcd:Discovery:Split:v2 is '101'; it must be a share in percent, from 0 to 100, e.g. 5.")]
+    public async Task A_wrong_share_is_named(string version, string value, string expected)
+    {
+        await using var harness = new Harness(settings: ($"Etcd:Discovery:Services:svc:Split:{version}", value));
+
+        var e = Assert.Throws<Microsoft.Extensions.Options.OptionsValidationException>(() => harness.Client());
+
+        Assert.Contains(expected, e.Message, StringComparison.Ordinal);
+    }
+
+    private static HttpRequestMessage OfVersion(string version)
+        => new(HttpMethod.Get, "x") { Headers = { { "discovery-version", version } } };
+
+    private static async Task<Dictionary<string, BackendServer>> StartAsync(Harness harness)
+    {
+        var servers = new Dictionary<string, BackendServer>();
+        foreach (var (version, more) in new[] { ("v1", "\"tags\":[\"blue\",\"fast\"]"), ("v2", "\"tags\":[\"blue\"],\"region\":\"north\"") })
+        {
+            var server = await harness.StartServerAsync();
+            servers[version] = server;
+            harness.Etcd.Put(
+                $"services/{Harness.Service}/{server.Address}",
+                Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{server.Address}}}","Metadata":{"version":"{{{version}}}",{{{more}}}}}"""));
+        }
+
+        await Eventually.IsTrue(() => harness.Pool.Current is null || harness.Pool.Current.Instances.Count == 2);
+        return servers;
+    }
+}

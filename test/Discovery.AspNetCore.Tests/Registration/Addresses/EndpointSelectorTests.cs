@@ -1,0 +1,82 @@
+using Discovery.AspNetCore.Registration.Addresses;
+
+namespace Discovery.AspNetCore.Tests.Registration.Addresses;
+
+public sealed class EndpointSelectorTests
+{
+    private static readonly AdvertisedEndpoint Grpc = new("Grpc", "http", "10.0.0.1", 5000) { Protocols = "h2" };
+    private static readonly AdvertisedEndpoint Web = new("Web", "http", "10.0.0.1", 5001) { Protocols = "h1" };
+    private static readonly AdvertisedEndpoint Extra = new("Extra", "http", "10.0.0.1", 5002) { Protocols = "h1" };
+    private static readonly AdvertisedEndpoint Secure = new("Secure", "https", "10.0.0.1", 5003) { Protocols = "h1" };
+    private static readonly AdvertisedEndpoint Metrics = new("Metrics", "http", "10.0.0.1", 5004) { Protocols = "h1" };
+    private static readonly AdvertisedEndpoint Local = new("Tool", "http", "127.0.0.1", 5005) { Protocols = "h1" };
+
+    private readonly EtcdRegistrationOptions _options = new();
+    private readonly RegisteredServiceOptions _service = new();
+
+    [Fact]
+    public void Endpoints_that_differ_in_protocol_or_scheme_are_all_registered()
+    {
+        AdvertisedEndpoint[] all = [Grpc, Web, Secure];
+
+        Assert.Equal(all, EndpointSelector.Select(_options, _service, all));
+        Assert.Null(Problem(all));
+    }
+
+    [Fact]
+    public void One_port_on_several_addresses_is_one_endpoint()
+        => Assert.Null(Problem(Web, Web with { Name = "http", Host = "fd00::1" }));
+
+    [Fact]
+    public void Between_two_that_a_client_cannot_tell_apart_somebody_has_to_choose()
+    {
+        var problem = Problem(Grpc, Web, Extra);
+        foreach (var part in (string[])["'shop'", "'Web' (http://10.0.0.1:5001, h1)", "'Extra'", "Etcd:Registration:Endpoints", "Etcd:Registration:Services:shop:Endpoints"])
+        {
+            Assert.Contains(part, problem, StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain("'Grpc'", problem, StringComparison.Ordinal);
+        _options.Endpoints["web"] = new RegisteredEndpointOptions();
+        Assert.NotNull(Problem(Grpc, Web, Extra));
+        _options.Endpoints["extra"] = new RegisteredEndpointOptions();
+        Assert.Null(Problem(Grpc, Web, Extra));
+    }
+
+    [Fact]
+    public void A_service_that_names_its_endpoints_has_chosen()
+    {
+        _service.Endpoints.Add("web");
+
+        Assert.Null(Problem(Web, Extra));
+        Assert.Equal([Web], EndpointSelector.Select(_options, _service, [Web, Extra]));
+    }
+
+    [Fact]
+    public void Urls_that_are_set_are_chosen()
+        => Assert.Null(Problem(Web with { IsShared = true }, Extra with { IsShared = true }));
+
+    [Fact]
+    public void What_is_for_operators_is_registered_only_when_it_is_chosen()
+    {
+        AdvertisedEndpoint[] all = [Grpc, Metrics, Local];
+        Assert.Equal([Grpc], EndpointSelector.Select(_options, _service, all));
+        Assert.Equal([Metrics, Local], EndpointSelector.Private(_options, all));
+
+        _options.Endpoints["metrics"] = new RegisteredEndpointOptions();
+        _service.Endpoints.Add("Tool");
+        _options.Services["tool"] = _service;
+        Assert.Empty(EndpointSelector.Private(_options, all));
+        Assert.Equal([Local], EndpointSelector.Select(_options, _service, all));
+        Assert.Equal([Grpc, Metrics], EndpointSelector.Select(_options, new RegisteredServiceOptions(), all));
+    }
+
+    [Fact]
+    public void An_only_endpoint_is_registered_whatever_its_name()
+    {
+        Assert.Equal([Metrics], EndpointSelector.Select(_options, _service, [Metrics]));
+        Assert.Equal([Local], EndpointSelector.Select(_options, _service, [Local]));
+    }
+
+    private string? Problem(params AdvertisedEndpoint[] endpoints) => EndpointSelector.GetProblem(_options, "shop", _service, endpoints);
+}

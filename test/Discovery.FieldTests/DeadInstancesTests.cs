@@ -1,0 +1,117 @@
+using System.Net;
+using System.Diagnostics;
+using Discovery.FieldTests.Support;
+
+namespace Discovery.FieldTests;
+
+/// <summary>Calls to a service whose instances cannot be connected to.</summary>
+public sealed class DeadInstancesTests
+{
+    [Fact]
+    public async Task Of_three_hundred_dead_instances_a_call_tries_three()
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 300; i++)
+        {
+            await field.RegisterAsync(Field.DeadAddress(i));
+        }
+
+        using var client = field.Client();
+        for (var i = 0; i < 20; i++)
+        {
+            var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+            Assert.Contains("No connection to service 'svc': 3 instances tried", e.Message, StringComparison.Ordinal);
+            Assert.Contains("refused", e.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task How_many_are_tried_is_a_setting()
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            await field.RegisterAsync(Field.DeadAddress(i));
+        }
+
+        using var client = field.Client(o => o.MaxConnectAttempts = 5);
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+        Assert.Contains("5 instances tried", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Instances_that_answer_no_connect_cost_a_call_twice_the_connect_timeout_at_most()
+    {
+        await using var field = await Field.StartAsync();
+        var holes = Enumerable.Range(0, 5).Select(_ => new BlackHole()).ToList();
+        foreach (var hole in holes)
+        {
+            await field.RegisterAsync(hole.Address);
+        }
+
+        using var client = field.Client(o => (o.ConnectTimeout, o.MaxConnectAttempts) = (TimeSpan.FromSeconds(1), 5));
+        var clock = Stopwatch.StartNew();
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+
+        Assert.Contains("2 instances tried", e.Message, StringComparison.Ordinal);
+        Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(1.9), TimeSpan.FromSeconds(15));
+        holes.ForEach(static h => h.Dispose());
+    }
+
+    [Fact]
+    public async Task After_one_slow_connect_the_only_instance_is_called_again_at_once()
+    {
+        await using var field = await Field.StartAsync();
+        var hole = new BlackHole();
+        await field.RegisterAsync(hole.Address);
+        using var client = field.Client(o => o.ConnectTimeout = TimeSpan.FromSeconds(3));
+        await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+
+        var port = hole.Port;
+        hole.Dispose();
+        await using var server = await BackendServer.StartAsync(listen: null, address: new IPEndPoint(IPAddress.Loopback, port));
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+
+        Assert.Equal(hole.Address, await client.GetStringAsync("x"));
+    }
+
+    [Fact]
+    public async Task A_body_whose_own_source_fails_is_sent_once()
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<BackendServer>();
+        for (var i = 0; i < 3; i++)
+        {
+            servers.Add(await field.StartServerAsync());
+        }
+
+        using var client = field.Client();
+        using var content = new FailingContent();
+
+        await Assert.ThrowsAnyAsync<Exception>(() => client.PostAsync("x", content));
+
+        Assert.Equal(1, content.Serialised);
+    }
+
+    /// <summary>Sends a part, and then cannot connect to where it has the rest from.</summary>
+    private sealed class FailingContent : HttpContent
+    {
+        public int Serialised { get; private set; }
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            Serialised++;
+            await stream.WriteAsync(new byte[50]);
+            await stream.FlushAsync();
+            throw new HttpRequestException(HttpRequestError.ConnectionError, "the source refused");
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 100;
+            return true;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using Discovery.FieldTests.Support;
+using Microsoft.AspNetCore.Http;
+
+namespace Discovery.FieldTests;
+
+/// <summary>Equal servers under the default policy, at rates at which load alone decides nothing.</summary>
+public sealed class EqualSharesTests
+{
+    private const double LeastShare = 0.6;
+
+    [Theory]
+    [InlineData(20, 0, 1)]
+    [InlineData(400, 0, 1)]
+    [InlineData(400, 0, 2)]
+    [InlineData(400, 1, 8)]
+    [InlineData(20, 20, 2)]
+    [InlineData(400, 20, 8)]
+    public async Task Each_gets_its_share(int callsPerSecond, int answerAfterMilliseconds, int callers)
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<BackendServer>();
+        for (var i = 0; i < 3; i++)
+        {
+            servers.Add(await field.StartServerAsync(c => AnswerAsync(c, answerAfterMilliseconds)));
+        }
+
+        using var client = field.Client();
+        await CallAsync(client, callsPerSecond, callers, TimeSpan.FromSeconds(callsPerSecond < 100 ? 5 : 3));
+
+        AssertShares([.. servers.Select(static s => s.Requests)]);
+    }
+
+    [Fact]
+    public async Task One_whose_first_answers_were_slow_and_one_that_joins_get_it_too()
+    {
+        await using var field = await Field.StartAsync();
+        var cold = Stopwatch.StartNew();
+        var servers = new List<BackendServer>
+        {
+            await field.StartServerAsync(static c => AnswerAsync(c, 1)),
+            await field.StartServerAsync(c => AnswerAsync(c, cold.Elapsed < TimeSpan.FromSeconds(2) ? 300 : 1)),
+        };
+        using var client = field.Client(static o => o.SlowStart = TimeSpan.FromSeconds(3));
+        await CallAsync(client, 50, 2, TimeSpan.FromSeconds(2));
+        servers.Add(await field.StartServerAsync(static c => AnswerAsync(c, 1)));
+        await CallAsync(client, 50, 2, TimeSpan.FromSeconds(13));
+        int[] before = [.. servers.Select(static s => s.Requests)];
+
+        await CallAsync(client, 50, 2, TimeSpan.FromSeconds(5));
+
+        AssertShares([.. servers.Select((s, i) => s.Requests - before[i])]);
+    }
+
+    private static async Task AnswerAsync(HttpContext context, int afterMilliseconds)
+    {
+        if (afterMilliseconds > 0)
+        {
+            await Task.Delay(afterMilliseconds);
+        }
+
+        await context.Response.WriteAsync("hello");
+    }
+
+    /// <summary>Callers that each wait for their answer, and for their next call's turn.</summary>
+    private static Task CallAsync(HttpClient client, int callsPerSecond, int callers, TimeSpan duration)
+    {
+        var clock = Stopwatch.StartNew();
+        return Task.WhenAll(Enumerable.Range(0, callers).Select(async caller =>
+        {
+            var interval = TimeSpan.FromSeconds((double)callers / callsPerSecond);
+            for (var due = interval * caller / callers; due < duration; due += interval)
+            {
+                if (due > clock.Elapsed)
+                {
+                    await Task.Delay(due - clock.Elapsed);
+                }
+
+                await client.GetStringAsync("x");
+            }
+        }));
+    }
+
+    private static void AssertShares(int[] calls)
+        => Assert.True(calls.Min() >= LeastShare * calls.Average(), $"calls: {string.Join(", ", calls)}");
+}

@@ -1,0 +1,100 @@
+using System.Net;
+using Discovery.FieldTests.Support;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Helloworld;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Discovery.FieldTests;
+
+/// <summary>Addresses at which somebody else answers, or the right one in the wrong protocol.</summary>
+public sealed class StrangersTests
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(404)]
+    public async Task A_server_of_something_else_at_an_address_gets_few_grpc_calls(int httpStatus)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                static async c =>
+                {
+                    await Task.Delay(20);
+                    await GrpcAnswer.SendAsync(c, "hello");
+                },
+                HttpProtocols.Http2);
+        }
+
+        var stranger = await field.StartServerAsync(
+            c =>
+            {
+                c.Response.StatusCode = httpStatus == 0 ? 200 : httpStatus;
+                return httpStatus == 0 ? GrpcAnswer.FailAsync(c, (int)StatusCode.Unimplemented) : Task.CompletedTask;
+            },
+            HttpProtocols.Http2);
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service));
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+
+        var failed = 0;
+        await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, _) =>
+        {
+            try
+            {
+                await client.SayHelloAsync(new HelloRequest());
+            }
+            catch (RpcException)
+            {
+                Interlocked.Increment(ref failed);
+            }
+        });
+
+        Assert.InRange(failed, 1, 100);
+        Assert.Equal(failed, stranger.Requests);
+    }
+
+    [Theory]
+    [InlineData("RoundRobin", true)]
+    [InlineData("RoundRobin", false)]
+    [InlineData("LeastLoad", true)]
+    [InlineData("LeastLoad", false)]
+    public async Task An_application_with_a_rest_and_a_grpc_port_gets_the_right_calls_at_each(string policy, bool areProtocolsKnown)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            await field.StartServerAsync(static c => c.Response.WriteAsync("rest"), metadata: areProtocolsKnown ? "\"protocols\":\"h1\"" : "");
+            await field.StartServerAsync(
+                static c => GrpcAnswer.SendAsync(c, "grpc"), HttpProtocols.Http2, metadata: areProtocolsKnown ? "\"protocols\":\"h2\"" : "");
+        }
+
+        var services = field.Application(
+            static s =>
+            {
+                s.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
+                s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service);
+            },
+            o => o.Policy = policy);
+        using var http = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+        var grpc = services.GetRequiredService<Greeter.GreeterClient>();
+        var failed = 0;
+        for (var i = 0; i < 300; i++)
+        {
+            using var response = await http.GetAsync("x");
+            failed += response.StatusCode == HttpStatusCode.OK ? 0 : 1;
+            try
+            {
+                await grpc.SayHelloAsync(new HelloRequest());
+            }
+            catch (RpcException)
+            {
+                failed++;
+            }
+        }
+
+        Assert.InRange(failed, 0, areProtocolsKnown ? 0 : 12);
+    }
+}

@@ -1,0 +1,101 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Discovery.AspNetCore;
+using Discovery.EmbeddedEtcd;
+using Discovery.Etcd;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.FieldTests.Support;
+
+/// <summary>An etcd, servers, and the services of an application that calls them as <c>svc</c>.</summary>
+internal sealed class Field : IAsyncDisposable
+{
+    public const string Service = "svc";
+
+    private readonly EmbeddedEtcdServer _etcd;
+    private readonly EtcdClient _client;
+    private readonly List<IAsyncDisposable> _owned = [];
+
+    private Field(EmbeddedEtcdServer etcd)
+    {
+        _etcd = etcd;
+        _client = new EtcdClient(new EtcdClientOptions { Endpoints = [etcd.Endpoint] });
+    }
+
+    public string Etcd => _etcd.Endpoint;
+
+    public LogRecorder Log { get; } = new();
+
+    public static async Task<Field> StartAsync() => new(await EmbeddedEtcdServer.StartAsync());
+
+    /// <summary>An address of this machine at which nobody listens; a number for each, from 1 up.</summary>
+    public static string DeadAddress(int number) => $"127.9.{number / 250}.{(number % 250) + 1}:9";
+
+    /// <summary>Starts a server and registers it. It answers with its address unless told otherwise.</summary>
+    public async Task<BackendServer> StartServerAsync(
+        RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null, string metadata = "")
+    {
+        var server = await BackendServer.StartAsync(answer, protocols, listen);
+        _owned.Add(server);
+        await RegisterAsync(server.Address, metadata);
+        return server;
+    }
+
+    /// <summary>Writes a record as another system might.</summary>
+    /// <param name="address">Host and port.</param>
+    /// <param name="metadata">The members of a JSON object.</param>
+    public Task RegisterAsync(string address, string metadata = "")
+        => _client.PutAsync($"services/{Service}/{address}", Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{{{{metadata}}}}}"""));
+
+    public Task DeregisterAsync(string address) => _client.DeleteAsync($"services/{Service}/{address}");
+
+    /// <summary>The services of an application.</summary>
+    public ServiceProvider Application(Action<IServiceCollection> add, Action<EtcdDiscoveryOptions>? options = null)
+    {
+        var services = new ServiceCollection();
+        services.AddLogging(l => l.AddProvider(Log));
+        services.AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]);
+        services.AddEtcdDiscovery(options);
+        add(services);
+        var provider = services.BuildServiceProvider();
+        _owned.Add(provider);
+        return provider;
+    }
+
+    /// <summary>A client of the service.</summary>
+    public HttpClient Client(Action<EtcdDiscoveryOptions>? options = null, Action<IHttpClientBuilder>? configure = null)
+    {
+        var services = Application(
+            s =>
+            {
+                var builder = s.AddHttpClient("client").AddEtcdDiscovery(Service);
+                configure?.Invoke(builder);
+            },
+            options);
+        return services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+    }
+
+    /// <summary>A free port of the loopback address.</summary>
+    public static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // Clients before what they call.
+        foreach (var owned in Enumerable.Reverse(_owned))
+        {
+            await owned.DisposeAsync();
+        }
+
+        await _client.DisposeAsync();
+        await _etcd.DisposeAsync();
+    }
+}

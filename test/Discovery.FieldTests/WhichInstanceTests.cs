@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Net;
+using Discovery.AspNetCore;
+using Discovery.FieldTests.Support;
+using Microsoft.AspNetCore.Http;
+
+namespace Discovery.FieldTests;
+
+/// <summary>Which instance a call went to, and how it is told where to go.</summary>
+public sealed class WhichInstanceTests
+{
+    [Fact]
+    public async Task Options_choose_the_instance_and_tell_which_one_answered()
+    {
+        await using var field = await Field.StartAsync();
+        var addresses = new List<string>();
+        for (var i = 0; i < 3; i++)
+        {
+            addresses.Add((await field.StartServerAsync(metadata: $"\"id\":\"id-{i}\"")).Address);
+        }
+
+        using var client = field.Client();
+        await Eventually.IsTrue(async () => (await client.GetStringAsync("x")).Length > 0);
+        for (var i = 0; i < 3; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "x");
+            request.Options.Set(EtcdRequestOptions.Instance, $"id-{i}");
+            using var response = await client.SendAsync(request);
+
+            Assert.Equal(addresses[i], await response.Content.ReadAsStringAsync());
+            Assert.True(response.RequestMessage!.Options.TryGetValue(EtcdRequestOptions.ServedBy, out var instance));
+            Assert.Equal((addresses[i], $"id-{i}"), (instance!.Address, instance.InstanceId));
+        }
+    }
+
+    [Fact]
+    public async Task A_failed_call_tells_which_instance_failed()
+    {
+        await using var field = await Field.StartAsync();
+        var server = await field.StartServerAsync(static c =>
+        {
+            c.Response.StatusCode = 500;
+            return Task.CompletedTask;
+        });
+        using var client = field.Client();
+
+        using var response = await client.GetAsync("x");
+
+        Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
+        Assert.True(response.RequestMessage!.Options.TryGetValue(EtcdRequestOptions.ServedBy, out var instance));
+        Assert.Equal(server.Address, instance!.Address);
+    }
+
+    [Fact]
+    public async Task The_activity_is_tagged_with_the_instance()
+    {
+        await using var field = await Field.StartAsync();
+        var server = await field.StartServerAsync(metadata: "\"id\":\"a\"");
+        using var client = field.Client();
+        using var source = new ActivitySource("test");
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = s => s == source,
+            Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+        };
+        ActivitySource.AddActivityListener(listener);
+
+        using (var call = source.StartActivity("call", ActivityKind.Client)!)
+        {
+            await client.GetStringAsync("x");
+            Assert.Equal("a", call.GetTagItem("discovery.instance"));
+            Assert.Equal(server.Address, $"{call.GetTagItem("server.address")}:{call.GetTagItem("server.port")}");
+        }
+
+        using var incoming = source.StartActivity("incoming", ActivityKind.Server)!;
+        await client.GetStringAsync("x");
+        Assert.Equal("a", incoming.GetTagItem("discovery.instance"));
+        Assert.Null(incoming.GetTagItem("server.address"));
+    }
+}

@@ -1,0 +1,134 @@
+using System.Net;
+using System.Text.Json;
+using Discovery.AspNetCore;
+using Discovery.IntegrationTests.Etcd;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using static Discovery.IntegrationTests.Registration.RecordReading;
+
+namespace Discovery.IntegrationTests.Registration;
+
+/// <summary>Which endpoints of an application are registered, and what their records say.</summary>
+public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
+{
+    private const string GrpcAndWeb =
+        "/Kestrel:Endpoints:Grpc:Url=http://127.0.0.1:0;/Kestrel:Endpoints:Grpc:Protocols=Http2;/Kestrel:Endpoints:Web:Url=http://127.0.0.1:0;";
+
+    private readonly string _service = NewService();
+
+    [Fact]
+    public async Task A_grpc_and_a_web_endpoint_are_both_registered_and_say_what_they_speak()
+    {
+        await using var client = node.Connect();
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, GrpcAndWeb + "Layout=EtcdNaming,OpenIm");
+
+        Assert.Equal(ServiceRegistrationState.Registered, app.State);
+        var records = (await client.RecordsAsync(_service)).ToDictionary(static r => r.Metadata().GetProperty("endpoint").GetString()!);
+        Assert.Equal("h2", records["Grpc"].Metadata().GetProperty("protocols").GetString());
+        Assert.Equal("h1", records["Web"].Metadata().GetProperty("protocols").GetString());
+        Assert.All(records.Values, static r => Assert.Equal("http", r.Metadata().GetProperty("scheme").GetString()));
+
+        // A record of OpenIM cannot say it, so it stands for what its readers speak.
+        var openIm = Assert.Single((await client.ListAsync($"openim:///{_service}/")).Items);
+        Assert.EndsWith(openIm.Key.Split('/')[^1], records["Grpc"].Key, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_code_configures_is_told_too()
+    {
+        await using var client = node.Connect();
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, configure: builder => builder.WebHost.ConfigureKestrel(
+            static kestrel => kestrel.Listen(IPAddress.Loopback, 0, static o => o.Protocols = HttpProtocols.Http2)));
+
+        Assert.Equal("h2", Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("protocols").GetString());
+    }
+
+    [Fact]
+    public async Task Two_endpoints_that_no_client_can_tell_apart_are_an_error_until_the_settings_choose()
+    {
+        await using var client = node.Connect();
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, GrpcAndWeb + "/Kestrel:Endpoints:Shop:Url=http://127.0.0.1:0");
+
+        Assert.Equal(ServiceRegistrationState.NoEndpoint, app.State);
+        Assert.Empty(await client.RecordsAsync(_service));
+        var error = Assert.Single(app.Log.At(LogLevel.Error));
+        Assert.Contains("'Shop'", error, StringComparison.Ordinal);
+        Assert.Contains("'Web'", error, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:Endpoints", error, StringComparison.Ordinal);
+        Assert.Contains(app.Registration.Status.LastError!, error, StringComparison.Ordinal);
+
+        app.Reload("Endpoints:Web:Enabled=false");
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        Assert.Equal(["Grpc", "Shop"], (await client.RecordsAsync(_service)).Select(static r => r.Metadata().GetProperty("endpoint").GetString()).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task With_fail_fast_it_fails_the_start()
+    {
+        await using var app = TestApp.Build(
+            node.Etcd.Endpoint, _service, GrpcAndWeb + "/Kestrel:Endpoints:Shop:Url=http://127.0.0.1:0;FailFast=true");
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+        Assert.Contains("Etcd:Registration:Endpoints", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task With_fail_fast_an_application_without_any_address_does_not_start()
+    {
+        await using var app = TestApp.Build(
+            node.Etcd.Endpoint, _service, "FailFast=true", builder => builder.WebHost.UseUrls("http://unix:" + Path.Combine(Path.GetTempPath(), _service[..12])));
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+        Assert.Contains("Etcd:Registration:AdvertisedUrls", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_endpoint_for_operators_is_not_registered_by_surprise()
+    {
+        await using var client = node.Connect();
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, GrpcAndWeb.Replace("Web", "Metrics", StringComparison.Ordinal));
+
+        Assert.Equal("Grpc", Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("endpoint").GetString());
+        Assert.True(app.Log.Has(LogLevel.Information, "'Metrics'", "Etcd:Registration:Endpoints:Metrics:Enabled"));
+    }
+
+    [Fact]
+    public async Task Endpoints_that_do_not_exist_are_a_state_of_their_own()
+    {
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, $"Services:{_service}:Endpoints:0=Grpc");
+
+        Assert.Equal(ServiceRegistrationState.NoEndpoint, app.State);
+        Assert.Contains("names 'Grpc', but the endpoints are: http.", Assert.Single(app.Log.At(LogLevel.Error)), StringComparison.Ordinal);
+        Assert.Contains("'Grpc'", app.Registration.Status.LastError, StringComparison.Ordinal);
+        Assert.Contains("NoEndpoint", JsonSerializer.Serialize(app.Registration.Status), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("/Kestrel:EndpointDefaults:Protocols=Http2", false)]
+    [InlineData(GrpcAndWeb, false)]
+    public async Task A_grpc_service_that_no_call_can_reach_is_told_of_with_the_setting_to_write(string settings, bool isTold)
+    {
+        await using var app = TestApp.Build(node.Etcd.Endpoint, _service, settings, static builder => builder.Services.AddGrpc());
+        app.Map(static routes => routes.MapGrpcService<Interop.InteropService>());
+        await app.StartAsync();
+        await app.SettleAsync();
+
+        Assert.Equal(isTold, app.Log.Has(LogLevel.Warning, "Kestrel:EndpointDefaults:Protocols to Http2", "'http'"));
+        Assert.Equal(ServiceRegistrationState.Registered, app.State);
+    }
+
+    [Fact]
+    public async Task Without_grpc_nothing_is_told_of()
+    {
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
+
+        Assert.False(app.Log.Has(LogLevel.Warning, "gRPC"));
+    }
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+
+namespace Discovery.IntegrationTests.Registration;
+
+/// <summary>A machine of its own, as far as its network goes: a namespace with loopback and one link to this machine.</summary>
+internal sealed class NetworkNamespace : IAsyncDisposable
+{
+    private static int _count;
+
+    private readonly string _network;
+
+    private NetworkNamespace(string name, string network) => (Name, _network) = (name, network);
+
+    public string Name { get; }
+
+    /// <summary>This machine's end of the link.</summary>
+    public string Gateway => $"{_network}.1";
+
+    /// <summary>The machine's first address.</summary>
+    public string Address => $"{_network}.2";
+
+    /// <summary>Another one, which it does not have yet.</summary>
+    public string OtherAddress => $"{_network}.3";
+
+    /// <summary>Why there can be none here, or <see langword="null"/>.</summary>
+    public static string? GetProblem()
+    {
+        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess)
+        {
+            return "Network namespaces need Linux and root.";
+        }
+
+        var name = $"probe{Environment.ProcessId}";
+        if (Run($"link add {name} type veth peer name {name}p") is { } problem)
+        {
+            return $"Network namespaces cannot be had here: {problem}";
+        }
+
+        Run($"link del {name}");
+        return Run($"netns add {name}") ?? Run($"netns del {name}");
+    }
+
+    public static NetworkNamespace Create()
+    {
+        var number = Interlocked.Increment(ref _count);
+        var name = $"d{Environment.ProcessId % 100_000}x{number}";
+        var created = new NetworkNamespace(name, $"10.{200 + number}.{Environment.ProcessId % 256}");
+        created.Do($"netns add {name}");
+        created.Do($"link add {name}h type veth peer name {name}n netns {name}");
+        created.Do($"addr add {created.Gateway}/24 dev {name}h");
+        created.Do($"link set {name}h up");
+        created.Do($"-n {name} link set lo up");
+        created.AddAddress(created.Address, 24);
+        created.Do($"-n {name} link set {name}n up");
+        return created;
+    }
+
+    public void AddAddress(string address, int prefix) => Do($"-n {Name} addr add {address}/{prefix} dev {Name}n");
+
+    public void RemoveAddress(string address, int prefix) => Do($"-n {Name} addr del {address}/{prefix} dev {Name}n");
+
+    public ValueTask DisposeAsync()
+    {
+        Run($"link del {Name}h");
+        Run($"netns del {Name}");
+        return default;
+    }
+
+    private static string? Run(string arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardError = true })!;
+            var error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0 ? null : $"ip {arguments}: {error}";
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            return e.Message;
+        }
+    }
+
+    private void Do(string arguments)
+    {
+        if (Run(arguments) is { } problem)
+        {
+            throw new InvalidOperationException(problem);
+        }
+    }
+}
+
+/// <summary>A test that needs network namespaces; skipped, with the reason, where there are none.</summary>
+internal sealed class NetworkNamespaceFactAttribute : FactAttribute
+{
+    private static readonly Lazy<string?> Problem = new(NetworkNamespace.GetProblem);
+
+    public NetworkNamespaceFactAttribute() => Skip = Problem.Value;
+}

@@ -1,0 +1,66 @@
+using Discovery.AspNetCore;
+using Discovery.IntegrationTests.Etcd;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using static Discovery.IntegrationTests.Registration.RecordReading;
+
+namespace Discovery.IntegrationTests.Registration;
+
+/// <summary>Replicas behind a proxy, which all advertise its URL.</summary>
+public sealed class ReplicaTests(OneNode node) : IClassFixture<OneNode>
+{
+    private readonly string _service = NewService();
+
+    [Fact]
+    public async Task Each_has_its_own_key_clients_see_one_instance_and_a_rolling_restart_leaves_no_gap()
+    {
+        await using var client = node.Connect();
+        await using var directoryHost = Directory();
+        var directory = directoryHost.GetRequiredService<IServiceDirectory>();
+        var first = await StartAsync();
+        await using var second = await StartAsync();
+        Assert.Equal(2, (await client.RecordsAsync(_service)).Count);
+        await Eventually.IsTrue(() => directory.GetSnapshot(_service)?.Instances.Count == 1);
+        using var stop = new CancellationTokenSource();
+        var gaps = CountGapsAsync(directory, stop.Token);
+
+        await first.DisposeAsync();
+        first = await StartAsync();
+        await second.StopAsync();
+
+        Assert.Equal(ServiceRegistrationState.Registered, first.State);
+        Assert.Single(await client.RecordsAsync(_service));
+        Assert.DoesNotContain(first.Log.Lines.Concat(second.Log.Lines), static line => line.StartsWith("Error", StringComparison.Ordinal));
+        await Eventually.IsTrue(() => directory.GetSnapshot(_service)!.Instances.Single().InstanceId == first.Registration.Status.InstanceId);
+        await stop.CancelAsync();
+        Assert.Equal(0, await gaps);
+        await first.DisposeAsync();
+    }
+
+    private async Task<int> CountGapsAsync(IServiceDirectory directory, CancellationToken stop)
+    {
+        var gaps = 0;
+        try
+        {
+            await foreach (var snapshot in directory.SubscribeAsync(_service, stop))
+            {
+                gaps += snapshot.Instances.Count == 1 && !snapshot.Instances.Single().IsDraining ? 0 : 1;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The test is over.
+        }
+
+        return gaps;
+    }
+
+    private Task<TestApp> StartAsync() => TestApp.StartAsync(node.Etcd.Endpoint, _service, "AdvertisedUrls=https://shop.example");
+
+    private ServiceProvider Directory() => new ServiceCollection()
+        .AddSingleton<IConfiguration>(new ConfigurationBuilder().Build())
+        .AddEtcdClient(o => o.Endpoints = [node.Etcd.Endpoint])
+        .AddEtcdDiscovery()
+        .BuildServiceProvider();
+}
