@@ -27,8 +27,8 @@ internal sealed class GreeterInstance : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, 0, static endpoint => endpoint.Protocols = HttpProtocols.Http2));
         builder.Services.AddGrpc();
 
-        // The tour shows the keys as soon as the instance has started.
-        builder.Services.AddEtcdRegistration(static options => options.FailFast = true);
+        // The tour shows the keys as soon as the instance has started, and all of its clients are in this process.
+        builder.Services.AddEtcdRegistration(static options => (options.FailFast, options.AllowLoopback) = (true, true));
 
         var app = builder.Build();
         app.MapGrpcService<GreeterService>();

@@ -53,4 +53,17 @@ public sealed class EjectionOptions
     /// fail, the fault is likely elsewhere, and the few must not get everything. 0 to 100, 0 turns it off. Default: 30.
     /// </summary>
     public int PanicThresholdPercent { get; set; } = 30;
+
+    /// <summary>Takes over changed settings; those who judge instances hold this object.</summary>
+    internal void Adopt(EjectionOptions changed)
+    {
+        Enabled = changed.Enabled;
+        ConsecutiveFailures = changed.ConsecutiveFailures;
+        ConsecutiveConnectFailures = changed.ConsecutiveConnectFailures;
+        FailureRatePercent = changed.FailureRatePercent;
+        BaseDuration = changed.BaseDuration;
+        MaxDuration = changed.MaxDuration;
+        MaxEjectedPercent = changed.MaxEjectedPercent;
+        PanicThresholdPercent = changed.PanicThresholdPercent;
+    }
 }

@@ -106,4 +106,21 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// records chooses the name, or else the name itself, e.g. <c>greeter.example.com</c>.
     /// </summary>
     public string TlsTargetHost { get; set; } = TlsHandshake.Service;
+
+    /// <summary>Takes over what may change while the application runs. The rest is part of connections and watches that stand.</summary>
+    internal void Adopt(EtcdDiscoveryOptions changed)
+    {
+        Policy = changed.Policy;
+        Zone = changed.Zone;
+        ZoneSpillOver = changed.ZoneSpillOver;
+        SlowStart = changed.SlowStart;
+        SubsetSize = changed.SubsetSize;
+        ClientId = changed.ClientId;
+        HashBound = changed.HashBound;
+        ReadyTimeout = changed.ReadyTimeout;
+        ConnectTimeout = changed.ConnectTimeout;
+        MaxConnectAttempts = changed.MaxConnectAttempts;
+        AllowOtherHosts = changed.AllowOtherHosts;
+        Ejection.Adopt(changed.Ejection);
+    }
 }

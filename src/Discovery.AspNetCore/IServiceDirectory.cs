@@ -1,20 +1,23 @@
 namespace Discovery.AspNetCore;
 
 /// <summary>
-/// The services as etcd has them, live. A service is watched from the first time it is asked for until the application ends, over
-/// one stream for all services. Clients use it by themselves; it is here for code that wants to see or to call all instances.
+/// The services as etcd has them, live. A service is watched from the first call to it, <see cref="WaitForReadyAsync"/> or
+/// <see cref="SubscribeAsync"/>, over one stream for all services; one that no client calls, until nobody has asked for it for 10 minutes. Clients use it by themselves; it is here for code that wants to see or to call all instances.
 /// </summary>
 public interface IServiceDirectory
 {
     /// <summary>The services watched so far, and how they stand.</summary>
     IReadOnlyCollection<ServiceStatus> Services { get; }
 
-    /// <summary>The current snapshot, or <see langword="null"/> before the first one. Never waits.</summary>
+    /// <summary>
+    /// The current snapshot, or <see langword="null"/> before the first one and while the service is not watched. Never waits, and only looks:
+    /// it starts no watch.
+    /// </summary>
     /// <param name="serviceName">The service's name, exact and case-sensitive.</param>
     /// <exception cref="ArgumentException">The name is no service name.</exception>
     ServiceSnapshot? GetSnapshot(string serviceName);
 
-    /// <summary>How the service stands with etcd.</summary>
+    /// <summary>How the service stands with etcd; one that is not watched is not ready. Only looks: it starts no watch.</summary>
     /// <param name="serviceName">The service's name, exact and case-sensitive.</param>
     /// <exception cref="ArgumentException">The name is no service name.</exception>
     ServiceStatus GetStatus(string serviceName);

@@ -23,7 +23,7 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
             throw new ArgumentException(problem, nameof(serviceName));
         }
 
-        return _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
+        var channel = _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
         {
             var pool = pools.OfService(name);
             return GrpcChannel.ForAddress(
@@ -33,7 +33,17 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
                     HttpHandler = new DiscoveryHandler(() => pool),
                     LoggerFactory = loggerFactory,
                 });
-        })).Value;
+        }));
+        try
+        {
+            return channel.Value;
+        }
+        catch
+        {
+            // Or settings that were wrong at the first use would stay wrong until a restart.
+            _channels.TryRemove(new KeyValuePair<string, Lazy<GrpcChannel>>(serviceName, channel));
+            throw;
+        }
     }
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -11,16 +12,16 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
 
     public void Configure(string? name, EtcdDiscoveryOptions options)
     {
-        Read(configuration.GetSection(Sections.Discovery), options);
+        Read(configuration.GetSection(Sections.Discovery), KnownSettings.DiscoverySection, options);
         if (!string.IsNullOrEmpty(name))
         {
-            Read(configuration.GetSection(Sections.Services).GetSection(clients.ServiceOf(name)), options);
+            Read(configuration.GetSection(Sections.Services).GetSection(clients.ServiceOf(name)), KnownSettings.DiscoveredService, options);
         }
     }
 
-    private static void Read(IConfigurationSection section, EtcdDiscoveryOptions options)
+    private static void Read(IConfigurationSection section, SettingShape shape, EtcdDiscoveryOptions options)
     {
-        Sections.Bind(() => section.Bind(options));
+        Sections.Bind(section, typeof(EtcdDiscoveryOptions), shape, () => section.Bind(options));
 
         // A list for one service stands in place of the general one; the binder would add to it.
         options.AllowedNetworks = Sections.ReadList(section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -10,9 +11,9 @@ internal sealed class ConfigureEtcdClient(IConfiguration configuration) : IConfi
     public void Configure(EtcdClientOptions options)
     {
         var section = configuration.GetSection(Sections.Etcd);
-        Sections.Bind(() => section.Bind(options));
+        Sections.Bind(section, typeof(EtcdClientOptions), KnownSettings.Client, () => section.Bind(options));
         options.Endpoints = Sections.ReadList(section, nameof(options.Endpoints))
             ?? Sections.ReadList(configuration.GetSection("ConnectionStrings"), Sections.ConnectionString)
-            ?? [];
+            ?? options.Endpoints;
     }
 }

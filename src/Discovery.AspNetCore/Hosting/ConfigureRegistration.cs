@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 
@@ -9,15 +10,24 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
     public void Configure(EtcdRegistrationOptions options)
     {
         var section = configuration.GetSection(Sections.Registration);
-        Sections.Bind(() => section.Bind(options));
+        Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
         Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
         Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+        FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
+        FirstCasing.Restore(configuration, section.GetSection(nameof(options.Metadata)), options.Metadata);
+        foreach (var (name, endpoint) in options.Endpoints)
+        {
+            FirstCasing.Restore(
+                configuration, section.GetSection(nameof(options.Endpoints)).GetSection(name).GetSection(nameof(endpoint.Metadata)), endpoint.Metadata);
+        }
+
         foreach (var (name, service) in options.Services)
         {
             var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
             Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
             Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
+            FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
         }
     }
 

@@ -67,7 +67,7 @@ public static class EtcdHttpClientBuilderExtensions
         if (configure is not null)
         {
             client.IsCustomised = true;
-            builder.Services.AddSingleton<IConfigureOptions<EtcdDiscoveryOptions>>(new ConfigureClient(client, configure));
+            builder.Services.AddSingleton<IConfigureOptions<EtcdDiscoveryOptions>>(new ConfigureDiscoveringClient(client, configure));
         }
 
         builder.ConfigurePrimaryHttpMessageHandler(services =>
@@ -76,20 +76,5 @@ public static class EtcdHttpClientBuilderExtensions
             return new DiscoveryHandler(() => pools.OfClient(client.Name), client);
         });
         return client;
-    }
-
-    /// <summary>Applies to the client's options by the name they have in the end; it changes when the client becomes customised.</summary>
-    private sealed class ConfigureClient(RegisteredClient client, Action<EtcdDiscoveryOptions> configure)
-        : IConfigureNamedOptions<EtcdDiscoveryOptions>
-    {
-        public void Configure(EtcdDiscoveryOptions options) => Configure(Options.Options.DefaultName, options);
-
-        public void Configure(string? name, EtcdDiscoveryOptions options)
-        {
-            if (name == client.OptionsName)
-            {
-                configure(options);
-            }
-        }
     }
 }

@@ -1,6 +1,8 @@
+using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Registration;
@@ -45,7 +47,7 @@ public static class EtcdServiceCollectionExtensions
         this IServiceCollection services, Action<EtcdRegistrationOptions>? configure = null)
     {
         AddClientAndLayouts(services);
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<EtcdRegistrationOptions>, ConfigureRegistration>());
+        AddConfiguration<EtcdRegistrationOptions, ConfigureRegistration>(services);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
         services.TryAddSingleton<RegistrationSettings>();
@@ -74,21 +76,12 @@ public static class EtcdServiceCollectionExtensions
             services.AddSingleton(new ClientCatalog());
         }
 
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<EtcdDiscoveryOptions>, ConfigureDiscovery>());
+        AddConfiguration<EtcdDiscoveryOptions, ConfigureDiscovery>(services);
+        services.TryAddTransient<IOptionsFactory<EtcdDiscoveryOptions>, DiscoveryOptionsFactory>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<PolicyCatalog>();
-        services.TryAddSingleton<IServiceSource>(static s =>
-        {
-            var client = new Lazy<EtcdClient>(s.GetRequiredService<EtcdClient>);
-            if (s.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints.Count > 0)
-            {
-                // Made before the directory, and so disposed after it.
-                _ = client.Value;
-            }
-
-            return new EtcdServiceSource(client);
-        });
+        services.TryAddSingleton<IServiceSource>(static s => new EtcdServiceSource(s.GetRequiredService<Lazy<EtcdClient>>()));
         services.TryAddSingleton<ServiceDirectory>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());
         services.TryAddSingleton<PoolCache>();
@@ -107,18 +100,44 @@ public static class EtcdServiceCollectionExtensions
     {
         _ = EtcdUse.Of(services);
         services.AddLogging();
-        services.TryAddSingleton(TimeProvider.System);
+
+        // An application's own clock may stand still or travel, in a test or in staging; leases and timeouts must not follow it unasked.
+        services.TryAddKeyedSingleton(EtcdServiceKeys.TimeProvider, TimeProvider.System);
 
         // A bare service collection, as in a tool or a test, has no configuration; code then sets everything.
         services.TryAddSingleton<IConfiguration>(static _ => new ConfigurationBuilder().Build());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<EtcdClientOptions>, ConfigureEtcdClient>());
+        AddConfiguration<EtcdClientOptions, ConfigureEtcdClient>(services);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdClientOptions>, ValidateEtcdClient>());
         services.AddOptions<EtcdClientOptions>().ValidateOnStart();
         services.TryAddSingleton(static s => new EtcdClient(
             s.GetRequiredService<IOptions<EtcdClientOptions>>().Value,
             s.GetRequiredService<ILoggerFactory>(),
-            s.GetRequiredService<TimeProvider>()));
+            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider)));
+        services.TryAddSingleton(static s =>
+        {
+            var client = new Lazy<EtcdClient>(s.GetRequiredService<EtcdClient>, LazyThreadSafetyMode.PublicationOnly);
+            if (s.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints.Count > 0)
+            {
+                // Made before those who use it, and so disposed after them.
+                _ = client.Value;
+            }
+
+            return client;
+        });
         services.TryAddSingleton<LayoutCatalog>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, UnknownSettings>());
+    }
+
+    /// <summary>Has options read from the configuration before code sets any, also code that ran before this: what code sets wins.</summary>
+    private static void AddConfiguration<TOptions, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TConfigure>(
+        IServiceCollection services)
+        where TOptions : class
+        where TConfigure : class, IConfigureOptions<TOptions>
+    {
+        if (services.All(static d => d.IsKeyedService || d.ImplementationType != typeof(TConfigure)))
+        {
+            services.Insert(0, ServiceDescriptor.Singleton<IConfigureOptions<TOptions>, TConfigure>());
+        }
     }
 
     private static IServiceCollection Configure<TOptions>(IServiceCollection services, Action<TOptions>? configure)

@@ -28,7 +28,25 @@ internal sealed class EtcdUse(IServiceCollection services)
 
     /// <summary>Whether anything that was added needs the cluster.</summary>
     public bool IsNeeded(IServiceProvider provider)
-        => IsRequired || services.Any(static d => d.ServiceType == typeof(IServiceRegistration)) || Watches(provider);
+        => IsRequired || Registers(provider) || Watches(provider);
+
+    private bool Registers(IServiceProvider provider)
+    {
+        if (services.All(static d => d.ServiceType != typeof(IServiceRegistration)))
+        {
+            return false;
+        }
+
+        try
+        {
+            return provider.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Enabled;
+        }
+        catch (OptionsValidationException)
+        {
+            // Reported by the registration itself; a complaint about etcd would hide it.
+            return false;
+        }
+    }
 
     private bool Watches(IServiceProvider provider)
     {

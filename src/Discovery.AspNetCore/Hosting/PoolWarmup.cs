@@ -11,6 +11,7 @@ internal sealed class PoolWarmup(ClientCatalog clients, PoolCache pools) : IHost
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        pools.FollowConfiguration();
         foreach (var client in clients.All)
         {
             pools.OfClient(client.Name);

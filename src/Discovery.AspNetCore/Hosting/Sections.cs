@@ -1,5 +1,7 @@
 using System.Globalization;
+using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
@@ -13,7 +15,8 @@ internal static class Sections
     public const string ConnectionString = "etcd";
 
     /// <summary>
-    /// A list as people write it: as an array, or as one text with commas, which is handier in an environment variable.
+    /// A list as people write it: as an array, or as one text with commas, which is handier in an environment variable, and which replaces
+    /// an array of another source as a whole. An empty text beside an array is nothing: command lines that hand sections on have them.
     /// </summary>
     /// <returns>The entries, or null when the setting is absent.</returns>
     public static List<string>? ReadList(IConfiguration section, string key)
@@ -24,13 +27,21 @@ internal static class Sections
             return null;
         }
 
-        var entries = setting.Value is { } text ? [text] : setting.GetChildren().Select(static c => c.Value ?? "");
+        var entries = string.IsNullOrEmpty(setting.Value) ? setting.GetChildren().Select(static c => c.Value ?? "") : [setting.Value];
         return [.. entries.SelectMany(static e => e.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
     }
 
-    /// <summary>Binds, and says what would have been valid when a value cannot be read.</summary>
-    public static void Bind(Action bind)
+    /// <summary>Binds, and says what would have been valid when a value cannot be read, or is written in a shape that the binder drops.</summary>
+    /// <exception cref="OptionsValidationException">A setting has another shape.</exception>
+    /// <exception cref="InvalidOperationException">A value cannot be read.</exception>
+    public static void Bind(IConfigurationSection section, Type options, SettingShape shape, Action bind)
     {
+        var problems = SettingShapeCheck.Find(section, shape).ToList();
+        if (problems.Count > 0)
+        {
+            throw new OptionsValidationException(section.Path, options, problems);
+        }
+
         try
         {
             bind();

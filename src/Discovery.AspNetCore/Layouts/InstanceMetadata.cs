@@ -68,7 +68,8 @@ internal static class InstanceMetadata
         foreach (var property in metadata.EnumerateObject())
         {
             var value = property.Value;
-            switch (property.Name)
+            // Go writes a field of a struct as Weight, a map as weight.
+            switch (property.Name.ToLowerInvariant())
             {
                 case Id when AsText(value) is { Length: > 0 } id:
                     instance = instance with { InstanceId = id };

@@ -43,7 +43,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             scheme = rest[..separator].ToLowerInvariant();
             if (scheme is not ("http" or "https"))
             {
-                problem = $"the scheme of '{text}' is neither http nor https";
+                problem = $"the scheme of '{ForeignText.Show(text)}' is neither http nor https";
                 return false;
             }
 
@@ -55,7 +55,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             || !int.TryParse(rest.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             || port is < 1 or > ushort.MaxValue)
         {
-            problem = $"'{text}' has no port from 1 to 65535";
+            problem = $"'{ForeignText.Show(text)}' has no port from 1 to 65535";
             return false;
         }
 
@@ -66,13 +66,13 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         }
         else if (host.Contains(':', StringComparison.Ordinal))
         {
-            problem = $"'{text}' is an IPv6 address without brackets";
+            problem = $"'{ForeignText.Show(text)}' is an IPv6 address without brackets";
             return false;
         }
 
         if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
         {
-            problem = $"'{text}' has no valid host";
+            problem = $"'{ForeignText.Show(text)}' has no valid host";
             return false;
         }
 
@@ -80,7 +80,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         {
             if (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
             {
-                problem = $"'{text}' is a wildcard, not an address";
+                problem = $"'{ForeignText.Show(text)}' is a wildcard, not an address";
                 return false;
             }
 

@@ -3,24 +3,31 @@ using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>All pools of the process: one for each service, and one for each client that is customised.</summary>
-internal sealed class PoolCache(
+internal sealed partial class PoolCache(
     ClientCatalog clients,
     IServiceDirectory directory,
     PolicyCatalog policies,
     IOptionsMonitor<EtcdDiscoveryOptions> options,
+    IOptionsMonitorCache<EtcdDiscoveryOptions> cache,
+    IOptionsFactory<EtcdDiscoveryOptions> factory,
+    IConfiguration configuration,
     IServiceSource source,
-    TimeProvider time,
+    [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     ILoggerFactory loggers,
     IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
     private readonly ConcurrentBag<SubscribedService> _subscribed = [];
+    private IDisposable? _reload;
 
     /// <summary>The pool of a registered client.</summary>
     public ServicePool OfClient(string clientName)
@@ -33,8 +40,12 @@ internal sealed class PoolCache(
     /// <summary>The pool that the clients of a service share.</summary>
     public ServicePool OfService(string serviceName) => Get(serviceName, serviceName, []);
 
+    /// <summary>Follows changes of the configuration, from now on.</summary>
+    public void FollowConfiguration() => _reload ??= ChangeToken.OnChange(configuration.GetReloadToken, Reload);
+
     public void Dispose()
     {
+        _reload?.Dispose();
         foreach (var service in _subscribed)
         {
             // Its loop ends by itself; nobody waits for it.
@@ -64,8 +75,26 @@ internal sealed class PoolCache(
         return service;
     }
 
+    private void Reload()
+    {
+        foreach (var (name, pool) in _pools.Where(static p => p.Value.IsValueCreated))
+        {
+            try
+            {
+                var changed = factory.Create(name);
+                pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy"));
+            }
+            catch (Exception e)
+            {
+                // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
+                Log.ChangeNotUsed(loggers.CreateLogger<InstanceState>(), pool.Value.ServiceName, e.Message);
+            }
+        }
+    }
+
     private ServicePool Get(string optionsName, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
-        => _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
+    {
+        var pool = _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
         {
             var poolOptions = options.Get(name);
             var logger = loggers.CreateLogger<InstanceState>();
@@ -83,5 +112,23 @@ internal sealed class PoolCache(
                 new TransportFactory(poolOptions, filter, transport, time, logger, meters),
                 time,
                 logger);
-        })).Value;
+        }));
+        try
+        {
+            return pool.Value;
+        }
+        catch
+        {
+            // Or a setting that was wrong at the first use would stay wrong until a restart.
+            cache.TryRemove(optionsName);
+            _pools.TryRemove(new KeyValuePair<string, Lazy<ServicePool>>(optionsName, pool));
+            throw;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2309, LogLevel.Error, "The changed discovery settings of service '{Service}' are not used: {Problem}")]
+        public static partial void ChangeNotUsed(ILogger logger, string service, string problem);
+    }
 }

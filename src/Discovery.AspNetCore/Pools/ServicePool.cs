@@ -20,7 +20,7 @@ internal sealed partial class ServicePool : IDisposable
     private static readonly TimeSpan MinRebuildInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly IWatchedService _service;
-    private readonly IBalancingPolicy _policy;
+    private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
     private readonly TransportFactory _transports;
     private readonly AddressFilter _filter;
@@ -118,6 +118,14 @@ internal sealed partial class ServicePool : IDisposable
         {
             throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(nameof(ServicePool));
         }
+    }
+
+    /// <summary>Takes over what of changed options may change while the application runs.</summary>
+    public void Apply(EtcdDiscoveryOptions changed, IBalancingPolicy policy)
+    {
+        Options.Adopt(changed);
+        _policy = policy;
+        RequestRebuild();
     }
 
     public void Dispose()

@@ -17,7 +17,7 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed partial class RegistrationPlanner(
     IServiceProvider services,
     IConfiguration configuration,
-    EtcdClient client,
+    Lazy<EtcdClient> client,
     LocalAddresses addresses,
     ILogger<IServiceRegistration> logger)
 {
@@ -51,7 +51,7 @@ internal sealed partial class RegistrationPlanner(
 
         var bound = BoundAddresses();
         var resolver = new EndpointResolver(
-            addresses, client.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, KestrelOptions()), _problems);
+            addresses, client.Value.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, KestrelOptions()), _problems);
         DesiredRegistration desired;
         try
         {

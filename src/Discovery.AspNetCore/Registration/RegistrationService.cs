@@ -1,6 +1,7 @@
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -12,13 +13,13 @@ namespace Discovery.AspNetCore.Registration;
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
 internal sealed partial class RegistrationService(
-    EtcdClient client,
+    Lazy<EtcdClient> client,
     IOptions<EtcdClientOptions> clientOptions,
     RegistrationSettings settings,
     RegistrationPlanner planner,
     LayoutCatalog layouts,
     HealthMonitor health,
-    TimeProvider time,
+    [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     ILogger<IServiceRegistration> logger,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
@@ -39,11 +40,13 @@ internal sealed partial class RegistrationService(
     private IDisposable? _reload;
     private Task _starting = Task.CompletedTask;
     private Task _background = Task.CompletedTask;
+    private volatile bool _isWithoutEtcd;
     private int _disposed;
 
     public ServiceRegistrationStatus Status => _registrar?.Status ?? new ServiceRegistrationStatus
     {
-        State = _stop.IsCancellationRequested ? ServiceRegistrationState.Stopped
+        State = _isWithoutEtcd ? ServiceRegistrationState.Disabled
+            : _stop.IsCancellationRequested ? ServiceRegistrationState.Stopped
             : _instanceId is null ? ServiceRegistrationState.NotStarted
             : ServiceRegistrationState.Registering,
         InstanceId = _instanceId ?? "",
@@ -167,6 +170,14 @@ internal sealed partial class RegistrationService(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
+        if (!options.Enabled && clientOptions.Value.Endpoints.Count == 0)
+        {
+            // There is no etcd that it could be switched on with while the application runs.
+            _isWithoutEtcd = true;
+            Log.SwitchedOff(logger);
+            return;
+        }
+
         var desired = await PlanFirstAsync(options, cancellationToken).ConfigureAwait(false);
         Announce(desired);
 
@@ -175,7 +186,7 @@ internal sealed partial class RegistrationService(
             ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
             : health.HasChecks(options.Health);
         cancellationToken.ThrowIfCancellationRequested();
-        var registrar = new Registrar(client, desired, layouts, _instanceId!, _overrides, time, logger);
+        var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger);
         _registrar = registrar;
         _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
         await registrar.ReconcileAsync().ConfigureAwait(false);
@@ -244,7 +255,7 @@ internal sealed partial class RegistrationService(
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
-                await client.GetStatusAsync(either.Token).ConfigureAwait(false);
+                await client.Value.GetStatusAsync(either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -258,7 +269,7 @@ internal sealed partial class RegistrationService(
                     e);
             }
 
-            Log.KeepsTrying(logger, string.Join(", ", client.Endpoints), cause);
+            Log.KeepsTrying(logger, string.Join(", ", client.Value.Endpoints), cause);
         }
     }
 
@@ -273,7 +284,7 @@ internal sealed partial class RegistrationService(
         try
         {
             await registrar.FlushAsync(_stop.Token).ConfigureAwait(false);
-            await DuplicateIdCheck.RunAsync(client, registrar, time, _stop.Token).ConfigureAwait(false);
+            await DuplicateIdCheck.RunAsync(client.Value, registrar, time, _stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {

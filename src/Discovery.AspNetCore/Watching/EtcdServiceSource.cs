@@ -1,14 +1,36 @@
 using Discovery.Etcd;
+using Grpc.Core;
 
 namespace Discovery.AspNetCore.Watching;
 
 /// <summary>The cluster that the application's client is connected to; the client is made when the first service is watched.</summary>
 internal sealed class EtcdServiceSource(Lazy<EtcdClient> client) : IServiceSource
 {
+    private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static (byte[] b) => b, static b => b);
+
+    /// <summary>The cheapest question there is, which one member answers alone. It has no fields, and its answer is not looked at.</summary>
+    private static readonly Method<byte[], byte[]> Status = new(MethodType.Unary, "etcdserverpb.Maintenance", "Status", Bytes, Bytes);
+
     public IReadOnlyList<Uri> Endpoints => client.Value.Endpoints;
 
     public Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
         => client.Value.ListAsync(prefix, consistency, cancellationToken);
+
+    public async Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var options = new CallOptions(deadline: DateTime.UtcNow + limit, cancellationToken: cancellationToken);
+            using var call = client.Value.CreateCallInvoker().AsyncUnaryCall(Status, host: null, options, []);
+            await call.ResponseAsync.ConfigureAwait(false);
+            return null;
+        }
+        catch (RpcException e)
+        {
+            // Without an attempt that failed, all that is known is that it takes long.
+            return e is EtcdException { Endpoints.Count: > 0 } failure ? failure : null;
+        }
+    }
 
     public IServiceWatch Watch(string prefix, long startRevision, ulong clusterId)
         => new WatchOfClient(client.Value.Watch(prefix, startRevision, clusterId));

@@ -11,6 +11,10 @@ internal interface IServiceSource
     /// <summary>See <see cref="EtcdClient.ListAsync"/>.</summary>
     Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken);
 
+    /// <summary>Asks whether any endpoint answers.</summary>
+    /// <returns>Why none does within the limit, or null when one does or it cannot be told.</returns>
+    Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken) => Task.FromResult<EtcdException?>(null);
+
     /// <summary>See <see cref="EtcdClient.Watch(string, long, ulong)"/>.</summary>
     IServiceWatch Watch(string prefix, long startRevision, ulong clusterId);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Watching;
@@ -45,10 +46,27 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     public string? PutListed(EtcdKeyValue record)
         => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record) ? null : Set(record, known);
 
-    /// <summary>Whether exactly these records are known.</summary>
-    public bool Has(IReadOnlyCollection<EtcdKeyValue> records)
-        => records.Count == _byKey.Count
-            && records.All(record => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record));
+    /// <summary>Whether exactly these records are known, apart from some keys.</summary>
+    public bool Has(IReadOnlyCollection<EtcdKeyValue> records, IReadOnlySet<string> except)
+    {
+        var listed = 0;
+        foreach (var record in records)
+        {
+            if (except.Contains(record.Key))
+            {
+                continue;
+            }
+
+            if (!_byKey.TryGetValue(record.Key, out var known) || !AreSame(known.Record, record))
+            {
+                return false;
+            }
+
+            listed++;
+        }
+
+        return listed == _byKey.Count - except.Count(_byKey.ContainsKey);
+    }
 
     /// <summary>Removes a key.</summary>
     public void Remove(string key)
@@ -90,7 +108,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         {
             // The layout may be the application's own. Its fault costs this record only.
             instance = null;
-            problem = $"the layout {layout.Name} failed: {e.Message}";
+            problem = $"the layout {layout.Name} failed: {ForeignText.Show(e.Message)}";
             return false;
         }
     }

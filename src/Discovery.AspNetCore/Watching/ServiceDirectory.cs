@@ -1,28 +1,35 @@
-using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Layouts;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Watching;
 
 /// <summary>All watched services of the process.</summary>
-internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
+internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 {
+    /// <summary>How long a service is watched that no client calls and nobody asks for.</summary>
+    public static readonly TimeSpan IdleTime = TimeSpan.FromMinutes(10);
+
+    private readonly Lock _gate = new();
+
     /// <summary>By name, and by where the instances come from: a layout and its prefix, or the settings.</summary>
-    private readonly ConcurrentDictionary<(string Service, string Layout, string Origin), Lazy<IWatchedService>> _services = new();
+    private readonly Dictionary<(string Service, string Layout, string Origin), DirectoryEntry> _entries = [];
     private readonly IServiceSource _source;
     private readonly IOptionsMonitor<EtcdDiscoveryOptions> _options;
     private readonly LayoutCatalog _layouts;
     private readonly TimeProvider _time;
     private readonly ILogger<IServiceDirectory> _logger;
     private readonly ServiceLister _lister;
-    private volatile bool _disposed;
+    private readonly ITimer _sweep;
+    private bool _disposed;
 
     public ServiceDirectory(
         IServiceSource source,
         IOptionsMonitor<EtcdDiscoveryOptions> options,
         LayoutCatalog layouts,
-        TimeProvider time,
+        [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
         ILogger<IServiceDirectory> logger)
     {
         _source = source;
@@ -30,74 +37,205 @@ internal sealed class ServiceDirectory : IServiceDirectory, IAsyncDisposable
         _layouts = layouts;
         _time = time;
         _logger = logger;
-        _lister = new ServiceLister(source, time);
+        _lister = new ServiceLister(source, time, logger);
+        _sweep = time.CreateTimer(static d => ((ServiceDirectory)d!).EndIdle(), this, IdleTime / 10, IdleTime / 10);
     }
 
     public IReadOnlyCollection<ServiceStatus> Services
-        => [.. _services.Values.Select(static s => s.Value.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _entries.Values.Select(static e => e.Service.Status).OrderBy(static s => s.Prefix, StringComparer.Ordinal)];
+            }
+        }
+    }
 
-    public ServiceSnapshot? GetSnapshot(string serviceName) => Get(serviceName).Feed.Current;
+    public ServiceSnapshot? GetSnapshot(string serviceName) => Find(serviceName)?.Feed.Current;
 
-    public ServiceStatus GetStatus(string serviceName) => Get(serviceName).Status;
+    public ServiceStatus GetStatus(string serviceName) => Find(serviceName)?.Status ?? new ServiceStatus
+    {
+        ServiceName = serviceName,
+        Prefix = _layouts.Parse(_options.Get(serviceName).Layout)[0].GetPrefix(serviceName),
+        IsReady = false,
+        IsConnected = false,
+        Revision = 0,
+    };
 
-    public ValueTask<ServiceSnapshot> WaitForReadyAsync(string serviceName, CancellationToken cancellationToken = default)
-        => Get(serviceName).WaitForReadyAsync(_options.Get(serviceName).ReadyTimeout, cancellationToken);
+    public async ValueTask<ServiceSnapshot> WaitForReadyAsync(string serviceName, CancellationToken cancellationToken = default)
+    {
+        var entry = Acquire(serviceName, null);
+        try
+        {
+            return await entry.Service.WaitForReadyAsync(_options.Get(serviceName).ReadyTimeout, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Release(entry);
+        }
+    }
 
     public IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default)
-        => Get(serviceName).Feed.ReadAllAsync(cancellationToken);
-
-    /// <summary>The service as these options have it. The first caller's other settings apply.</summary>
-    /// <exception cref="ArgumentException">The name is no service name, or etcd is needed and <c>Etcd:Endpoints</c> is empty.</exception>
-    public IWatchedService Get(string serviceName, EtcdDiscoveryOptions? options = null)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        // Here rather than at the first read, so that a wrong name is said to whoever subscribes.
+        Release(Acquire(serviceName, null));
+        return ReadAsync(serviceName, cancellationToken);
+    }
+
+    /// <summary>The service as these options have it, watched for as long as the application runs. The first caller's other settings apply.</summary>
+    /// <exception cref="ArgumentException">The name is no service name, or etcd is needed and <c>Etcd:Endpoints</c> is empty.</exception>
+    public IWatchedService Get(string serviceName, EtcdDiscoveryOptions options) => Acquire(serviceName, options).Service;
+
+    public async ValueTask DisposeAsync()
+    {
+        List<DirectoryEntry> entries;
+        lock (_gate)
+        {
+            // The container knows the directory by two names and disposes it by both.
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            entries = [.. _entries.Values];
+        }
+
+        await _sweep.DisposeAsync().ConfigureAwait(false);
+        foreach (var entry in entries)
+        {
+            await entry.Service.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static void Check(string serviceName)
+    {
         if (ServiceNames.GetProblem(serviceName) is { } problem)
         {
             throw new ArgumentException(problem, nameof(serviceName));
         }
-
-        options ??= _options.Get(serviceName);
-        var service = options.Instances.Count > 0 ? GetStatic(serviceName, options) : GetWatched(serviceName, options);
-        if (_disposed)
-        {
-            // Added while the others were being disposed, or after.
-            _ = service.DisposeAsync().AsTask();
-            throw new ObjectDisposedException(nameof(IServiceDirectory));
-        }
-
-        return service;
     }
 
-    public async ValueTask DisposeAsync()
+    private async IAsyncEnumerable<ServiceSnapshot> ReadAsync(string serviceName, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // The container knows the directory by two names and disposes it by both.
-        if (_disposed)
+        var entry = Acquire(serviceName, null);
+        try
         {
-            return;
+            await foreach (var snapshot in entry.Service.Feed.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return snapshot;
+            }
         }
-
-        _disposed = true;
-        foreach (var service in _services.Values.Where(static s => s.IsValueCreated))
+        finally
         {
-            await service.Value.DisposeAsync().ConfigureAwait(false);
+            Release(entry);
         }
-
-        _lister.Dispose();
     }
 
-    private IWatchedService GetStatic(string serviceName, EtcdDiscoveryOptions options)
-        => _services.GetOrAdd(
-            (serviceName, "", string.Join(',', options.Instances)),
-            key => new Lazy<IWatchedService>(() => new StaticService(key.Service, options.Instances, _time))).Value;
-
-    private IWatchedService GetWatched(string serviceName, EtcdDiscoveryOptions options)
+    /// <summary>The service if it is watched. Static ones cost nothing and are always there.</summary>
+    private IWatchedService? Find(string serviceName)
     {
-        // Here rather than in the watcher's loop: without endpoints this throws, and the caller is to see it.
-        _ = _source.Endpoints;
+        Check(serviceName);
+        var options = _options.Get(serviceName);
+        if (options.Instances.Count > 0)
+        {
+            var entry = Acquire(serviceName, options);
+            Release(entry);
+            return entry.Service;
+        }
+
         var layout = _layouts.Parse(options.Layout)[0];
-        return _services.GetOrAdd(
-            (serviceName, layout.Name, layout.GetPrefix(serviceName)),
-            key => new Lazy<IWatchedService>(
-                () => new ServiceWatcher(key.Service, layout, options, _source, _lister, _time, _logger))).Value;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (!_entries.TryGetValue((serviceName, layout.Name, layout.GetPrefix(serviceName)), out var entry))
+            {
+                return null;
+            }
+
+            entry.AskedAt = _time.GetTimestamp();
+            return entry.Service;
+        }
+    }
+
+    /// <summary>Has the service watched, until it is released and nobody asks for it for a while.</summary>
+    private DirectoryEntry Acquire(string serviceName, EtcdDiscoveryOptions? wanted)
+    {
+        Check(serviceName);
+        var options = wanted ?? _options.Get(serviceName);
+        var layout = options.Instances.Count > 0 ? null : _layouts.Parse(options.Layout)[0];
+        var key = layout is null
+            ? (serviceName, "", string.Join(',', options.Instances)) : (serviceName, layout.Name, layout.GetPrefix(serviceName));
+        if (layout is not null)
+        {
+            // Here rather than in the watcher's loop: without endpoints this throws, and the caller is to see it.
+            _ = _source.Endpoints;
+        }
+
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
+            if (!_entries.TryGetValue(key, out var entry))
+            {
+                IWatchedService service = layout is null
+                    ? new StaticService(serviceName, options.Instances, _time)
+                    : new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger);
+                _entries[key] = entry = new DirectoryEntry(service, options);
+            }
+
+            entry.Users++;
+            WarnOfContradiction(entry, serviceName, options);
+            return entry;
+        }
+    }
+
+    private void Release(DirectoryEntry entry)
+    {
+        lock (_gate)
+        {
+            entry.Users--;
+            entry.AskedAt = _time.GetTimestamp();
+        }
+    }
+
+    private void WarnOfContradiction(DirectoryEntry entry, string serviceName, EtcdDiscoveryOptions options)
+    {
+        var setting = options.HoldDuration != entry.Options.HoldDuration ? nameof(options.HoldDuration)
+            : options.RelistInterval != entry.Options.RelistInterval ? nameof(options.RelistInterval)
+            : options.SnapshotDirectory != entry.Options.SnapshotDirectory ? nameof(options.SnapshotDirectory)
+            : null;
+        if (setting is not null && !entry.IsContradicted)
+        {
+            entry.IsContradicted = true;
+            Log.Contradiction(_logger, serviceName, setting);
+        }
+    }
+
+    /// <summary>Ends watches that nobody needs: a name from a URL or a typo on a status page must not be watched for ever.</summary>
+    private void EndIdle()
+    {
+        lock (_gate)
+        {
+            foreach (var (key, entry) in _entries.ToList())
+            {
+                if (entry.Users == 0 && !_disposed && _time.GetElapsedTime(entry.AskedAt) >= IdleTime)
+                {
+                    _entries.Remove(key);
+                    _ = entry.Service.DisposeAsync().AsTask();
+                    Log.Idle(_logger, key.Service, IdleTime);
+                }
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2151, LogLevel.Warning, "Two clients of service '{Service}' set {Setting} differently. The service is watched once for all "
+            + "of its clients, so what the first one has counts: set it in Etcd:Discovery:Services:{Service}.")]
+        public static partial void Contradiction(ILogger logger, string service, string setting);
+
+        [LoggerMessage(2152, LogLevel.Debug, "Service '{Service}' is no longer watched: nobody asked for it for {IdleTime}.")]
+        public static partial void Idle(ILogger logger, string service, TimeSpan idleTime);
     }
 }

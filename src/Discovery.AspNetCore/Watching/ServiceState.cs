@@ -1,3 +1,5 @@
+using System.Text;
+using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
@@ -13,10 +15,13 @@ internal sealed partial class ServiceState(
     /// <summary>How many keys that are no instances are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedKeys = 100;
 
+    private const int MaxProblemLength = 200;
+
     private readonly InstanceIndex _index = new(serviceName, layout);
     private readonly HeldInstances _held = new(holdDuration, time);
     private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
     private readonly string _prefix = layout.GetPrefix(serviceName);
+    private HashSet<string>? _touched;
     private long _revision;
     private int _skipped;
 
@@ -34,13 +39,23 @@ internal sealed partial class ServiceState(
     /// <summary>All records as etcd has them.</summary>
     public EtcdListing ToListing() => new() { Items = [.. _index.Records], Revision = _revision, ClusterId = ClusterId };
 
-    /// <summary>Whether a list says nothing that is not known already.</summary>
-    public bool Confirms(EtcdListing listing) => Continues(listing) && _index.Has(listing.Items);
+    /// <summary>Begins to remember what events touch, because a list is under way that may be older or newer than they.</summary>
+    public void BeginTracking() => _touched = new HashSet<string>(StringComparer.Ordinal);
+
+    /// <summary>The list is done with.</summary>
+    public void EndTracking() => _touched = null;
+
+    /// <summary>Whether a list says what is known, as far as events did not touch it since <see cref="BeginTracking"/>.</summary>
+    public bool AgreesWith(EtcdListing listing) => _index.Has(listing.Items, _touched ?? []);
+
+    /// <summary>Whether etcd's history goes on from a revision, as far as can be told. A proxy may leave the cluster's id out.</summary>
+    public bool Continues(EtcdListing listing, long revision)
+        => listing.Revision >= revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
 
     /// <summary>Takes a list as the truth.</summary>
     public void Apply(EtcdListing listing, ServiceChangeReason reason)
     {
-        if (!Continues(listing))
+        if (!Continues(listing, _revision))
         {
             Log.HistoryChanged(logger, serviceName, _revision, listing.Revision);
         }
@@ -60,7 +75,7 @@ internal sealed partial class ServiceState(
         ClusterId = listing.ClusterId;
         Interlocked.Exchange(ref _revision, listing.Revision);
         Volatile.Write(ref _skipped, _index.Skipped);
-        if (feed.Current is null || !ReferenceEquals(before, _index.Instances))
+        if (feed.Current is not { } current || !ReferenceEquals(before, _index.Instances) || IsUnconfirmed(current.Reason))
         {
             Publish(reason);
         }
@@ -76,6 +91,8 @@ internal sealed partial class ServiceState(
             {
                 continue;
             }
+
+            _touched?.Add(change.Record.Key);
 
             if (change.Deleted)
             {
@@ -113,15 +130,24 @@ internal sealed partial class ServiceState(
         }
     }
 
-    /// <summary>Whether etcd's history goes on from what was known, as far as can be told. A proxy may leave the cluster's id out.</summary>
-    private bool Continues(EtcdListing listing)
-        => listing.Revision >= _revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
+    /// <summary>Whether what was published did not come from the cluster, which a list of the same content makes it do.</summary>
+    private static bool IsUnconfirmed(ServiceChangeReason reason)
+        => reason is ServiceChangeReason.ReadFromDisk or ServiceChangeReason.ListedWithoutQuorum;
 
     private void LogIfSkipped(EtcdKeyValue record, string? problem)
     {
-        if (problem is not null && _loggedKeys.Count < MaxLoggedKeys && _loggedKeys.Add(record.Key))
+        if (problem is null || _loggedKeys.Count >= MaxLoggedKeys || !_loggedKeys.Add(record.Key))
         {
-            Log.RecordSkipped(logger, record.Key, problem);
+            return;
+        }
+
+        // A layout may be the application's own, and its words may quote the record.
+        Log.RecordSkipped(
+            logger, ForeignText.Show(record.Key), ForeignText.Show(problem, MaxProblemLength),
+            ForeignText.Show(Encoding.UTF8.GetString(record.Value.Span[..Math.Min(record.Value.Length, MaxProblemLength)])));
+        if (_loggedKeys.Count == MaxLoggedKeys)
+        {
+            Log.MoreSkipped(logger, MaxLoggedKeys, ForeignText.Show(serviceName));
         }
     }
 
@@ -167,8 +193,12 @@ internal sealed partial class ServiceState(
         [LoggerMessage(2101, LogLevel.Debug, "Service '{Service}' has {Count} instances at revision {Revision} ({Reason}).")]
         public static partial void Published(ILogger logger, string service, int count, long revision, ServiceChangeReason reason);
 
-        [LoggerMessage(2102, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}.")]
-        public static partial void RecordSkipped(ILogger logger, string key, string problem);
+        [LoggerMessage(2102, LogLevel.Warning, "The record {Key} is no instance and is skipped: {Problem}. Its value begins: {Value}")]
+        public static partial void RecordSkipped(ILogger logger, string key, string problem, string value);
+
+        [LoggerMessage(2107, LogLevel.Warning, "{Count} records that are no instances were logged for service '{Service}'; others are only counted "
+            + "(IServiceDirectory.GetStatus, SkippedRecords).")]
+        public static partial void MoreSkipped(ILogger logger, int count, string service);
 
         [LoggerMessage(EventId = 2103, Message = "{Count} instances of service '{Service}' vanished at once from '{Prefix}' without draining ({Left} "
             + "are left). They are still called for up to {Duration}: check what happened to their keys and leases.")]

@@ -1,4 +1,6 @@
+using System.Globalization;
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Watching;
@@ -18,13 +20,14 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ServiceState _state;
+    private readonly ListCheck _check;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
     private volatile Exception? _lastError;
     private volatile bool _connected;
+    private bool _listsInstead;
     private long _confirmedAt;
-    private TimeSpan _relistAt;
     private ServiceSnapshot? _saved;
     private int _disposed;
 
@@ -45,6 +48,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
         _time = time;
         _logger = logger;
         _state = new ServiceState(serviceName, layout, options.HoldDuration, Feed, time, logger);
+        _check = new ListCheck(_state, lister, _prefix, options.RelistInterval, time);
+        lister.CountServices(1);
         if (options.SnapshotDirectory is { Length: > 0 } directory)
         {
             _file = new SnapshotFile(directory, serviceName, _prefix, time, logger);
@@ -70,13 +75,13 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 Revision = _state.Revision,
                 Age = confirmedAt == 0 ? null : _time.GetElapsedTime(confirmedAt),
                 SkippedRecords = _state.SkippedRecords,
-                LastError = _lastError,
+                LastError = Problem,
             };
         }
     }
 
-    /// <summary>The time on the clock's own monotonic scale.</summary>
-    private TimeSpan Now => _time.GetElapsedTime(0);
+    /// <summary>Why the service is not up to date: its own failure, or, while its first list is not answered, what is known of others.</summary>
+    private Exception? Problem => _lastError ?? (Feed.Current is null ? _lister.Outage.Cause : null);
 
     /// <summary>Waits for the first snapshot.</summary>
     public async ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken)
@@ -103,8 +108,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _serviceName,
             $"Service '{_serviceName}' could not be listed under '{_prefix}' within {waited.TotalSeconds:0.###} s "
             + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
-            + (_lastError?.Message ?? "etcd did not answer yet."),
-            _lastError);
+            + (Problem?.Message ?? "etcd did not answer yet."),
+            Problem);
 
     public async ValueTask DisposeAsync()
     {
@@ -115,6 +120,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
+        _lister.CountServices(-1);
         Feed.Close();
         if (_file is not null)
         {
@@ -123,6 +129,10 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
         _stop.Dispose();
     }
+
+    private static string Describe(TimeSpan age) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{(age.TotalDays >= 2 ? $"{age.TotalDays:0} days" : age.TotalHours >= 2 ? $"{age.TotalHours:0} h" : $"{age.TotalMinutes:0} min")}");
 
     private static TimeSpan? Shorter(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
 
@@ -180,9 +190,10 @@ internal sealed partial class ServiceWatcher : IWatchedService
             Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError);
             Apply(own, ServiceChangeReason.ListedWithoutQuorum);
         }
-        else if (_file is not null && _file.TryRead(out var saved))
+        else if (_file is not null && _file.TryRead(out var saved, out var writtenAt))
         {
-            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, "the snapshot on disk", _lastError);
+            var origin = writtenAt is { } at ? $"the snapshot on disk, which is {Describe(_time.GetUtcNow() - at)} old" : "the snapshot on disk";
+            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, origin, _lastError);
             _state.Apply(saved, ServiceChangeReason.ReadFromDisk);
             _saved = Feed.Current;
         }
@@ -194,13 +205,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
     {
         try
         {
-            using var limit = new CancellationTokenSource(_options.ReadyTimeout / 3, _time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stop);
-            return await _lister.ListOnceAsync(_prefix, consistency, either.Token).ConfigureAwait(false);
+            return await _lister.ListFirstAsync(_prefix, consistency, _options.ReadyTimeout / 3, stop).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (EtcdException e)
         {
-            _lastError = e is EtcdException ? e : _lastError;
+            _lastError = e;
             return null;
         }
     }
@@ -214,11 +223,12 @@ internal sealed partial class ServiceWatcher : IWatchedService
         var next = updates.MoveNextAsync().AsTask();
         try
         {
-            _relistAt = NextRelist();
+            _check.Schedule();
             while (true)
             {
-                TimeSpan? relistIn = _connected ? _relistAt - Now : null;
-                await TimedWait.UntilAsync(next, Shorter(Shorter(relistIn, _state.NextRelease), _file?.DueIn), _time, stop).ConfigureAwait(false);
+                var wakeIn = Shorter(Shorter(_check.DueIn(_connected || _listsInstead), _state.NextRelease), _file?.DueIn);
+                Task either = _check.Running is { } list ? Task.WhenAny(next, list) : next;
+                await TimedWait.UntilAsync(either, wakeIn, _time, stop).ConfigureAwait(false);
                 if (next.IsCompleted)
                 {
                     if (!await next.ConfigureAwait(false))
@@ -230,7 +240,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                     next = updates.MoveNextAsync().AsTask();
                 }
 
-                if (_connected && Now >= _relistAt && !await CheckAsync(stop).ConfigureAwait(false))
+                if (!Check(stop))
                 {
                     return true;
                 }
@@ -241,7 +251,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
         finally
         {
-            _connected = false;
+            (_connected, _listsInstead) = (false, false);
+            _check.Discard();
 
             // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
             await watch.DisposeAsync().ConfigureAwait(false);
@@ -263,11 +274,13 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 Confirm();
                 break;
             case EtcdWatchUpdateKind.Opened:
-                _connected = true;
+                (_connected, _listsInstead) = (true, false);
+                _lister.SetPolling(false);
                 Confirm();
                 break;
             case EtcdWatchUpdateKind.ListAgain:
-                _connected = false;
+                (_connected, _listsInstead) = (false, false);
+                _check.Discard();
                 Log.ListAgain(_logger, _serviceName, update.Error);
                 await _lister.SpreadAsync(stop).ConfigureAwait(false);
                 await ReconcileAsync(stop).ConfigureAwait(false);
@@ -278,8 +291,12 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 _lastError = update.Error;
 
                 // What came back may be a member with another past, and breaks are where etcd loses events: look again soon after.
-                var soon = Now + (_options.RelistInterval * (0.1 * Random.Shared.NextDouble()));
-                _relistAt = soon < _relistAt ? soon : _relistAt;
+                _check.ScheduleWithin(_options.RelistInterval * 0.1);
+                break;
+            case EtcdWatchUpdateKind.Unavailable:
+                (_connected, _listsInstead) = (false, true);
+                _lastError = update.Error;
+                _check.ScheduleWithin(_lister.PollInterval);
                 break;
             case EtcdWatchUpdateKind.Rejected:
                 _connected = false;
@@ -289,30 +306,31 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
     }
 
-    /// <summary>When to list again, with jitter so that the clients of a cluster spread.</summary>
-    private TimeSpan NextRelist() => Now + (_options.RelistInterval * (0.8 + (0.4 * Random.Shared.NextDouble())));
-
-    /// <summary>
-    /// Lists although nothing asks for it, once: if that fails, the watch is more important than to try again at once. What differs may be
-    /// on its way through the watch, or an event was lost, or a backup was restored and events of the history before still wait to be
-    /// read. These cannot be told apart, and a list must not be mixed with events of another history, so both begin anew.
-    /// </summary>
+    /// <summary>Does what the regular list asks for.</summary>
     /// <returns>Whether the watch can go on.</returns>
-    private async Task<bool> CheckAsync(CancellationToken stop)
+    private bool Check(CancellationToken stop)
     {
-        try
+        switch (_check.Step(_connected, _listsInstead, stop))
         {
-            var listing = await _lister.ListOnceAsync(_prefix, EtcdReadConsistency.Linearizable, stop).ConfigureAwait(false);
-            _relistAt = NextRelist();
-            Confirm();
-            return _state.Confirms(listing);
+            case ListCheckResult.Differs:
+                return false;
+            case ListCheckResult.Confirmed:
+                Confirm();
+                break;
+            case ListCheckResult.Failed:
+                _lastError = _check.Failure;
+                break;
+            case ListCheckResult.Listed:
+                if (_lister.SetPolling(true))
+                {
+                    Log.ListsInstead(_logger, _serviceName);
+                }
+
+                Apply(_check.Listing!, ServiceChangeReason.Reconciled);
+                break;
         }
-        catch (EtcdException e)
-        {
-            _lastError = e;
-            _relistAt = Now + ServiceLister.MaxPause;
-            return true;
-        }
+
+        return true;
     }
 
     /// <summary>Lists, for as long as it takes, and applies the difference.</summary>
@@ -324,7 +342,9 @@ internal sealed partial class ServiceWatcher : IWatchedService
             e =>
             {
                 _lastError = e;
-                if (isFirst)
+
+                // That etcd is away is said once for all services; a refusal may be this one's alone.
+                if (isFirst && e is not EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded })
                 {
                     isFirst = false;
                     Log.NotListed(_logger, _serviceName, _prefix, e);
@@ -370,6 +390,10 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
         [LoggerMessage(2112, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again.")]
         public static partial void Rejected(ILogger logger, string service, string prefix, Exception? exception);
+
+        [LoggerMessage(2116, LogLevel.Information, "Service '{Service}' and others cannot be watched now, but lists are answered: they are listed "
+            + "every few seconds until watches open.")]
+        public static partial void ListsInstead(ILogger logger, string service);
 
         [LoggerMessage(2113, LogLevel.Error, "Following service '{Service}' failed unexpectedly; it starts again.")]
         public static partial void LoopFailed(ILogger logger, string service, Exception exception);

@@ -77,10 +77,18 @@ internal sealed partial class SnapshotFile
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-            var temporary = $"{_path}.{Environment.ProcessId}.tmp";
-            using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
+
+            // Containers that share a volume all have the process id 1. Metadata may be nobody else's business.
+            var temporary = $"{_path}.{Guid.NewGuid():N}.tmp";
+            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None };
+            if (!OperatingSystem.IsWindows())
             {
-                SnapshotFormat.Write(stream, _prefix, listing);
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            }
+
+            using (var stream = new FileStream(temporary, options))
+            {
+                SnapshotFormat.Write(stream, _prefix, listing, _time.GetUtcNow());
 
                 // Renaming is atomic, but only what has reached the disk survives a power cut under the new name.
                 stream.Flush(flushToDisk: true);
@@ -88,16 +96,21 @@ internal sealed partial class SnapshotFile
 
             File.Move(temporary, _path, overwrite: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
+            // Also a path that the system does not accept: it must end neither the loop nor the application's stop.
             Log.NotWritten(_logger, _path, e);
         }
     }
 
     /// <summary>Reads the file. One that is absent, damaged or of another format reads as none.</summary>
-    public bool TryRead([NotNullWhen(true)] out EtcdListing? listing)
+    public bool TryRead([NotNullWhen(true)] out EtcdListing? listing) => TryRead(out listing, out _);
+
+    /// <summary>Reads the file, and when it was written.</summary>
+    public bool TryRead([NotNullWhen(true)] out EtcdListing? listing, out DateTimeOffset? writtenAt)
     {
         listing = null;
+        writtenAt = null;
         try
         {
             if (!File.Exists(_path))
@@ -105,7 +118,7 @@ internal sealed partial class SnapshotFile
                 return false;
             }
 
-            listing = SnapshotFormat.Read(File.ReadAllBytes(_path), _prefix);
+            listing = SnapshotFormat.Read(File.ReadAllBytes(_path), _prefix, out writtenAt);
             if (listing is null)
             {
                 Log.NotUsable(_logger, _path, null);
@@ -113,7 +126,7 @@ internal sealed partial class SnapshotFile
 
             return listing is not null;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException || SnapshotFormat.IsDamage(e))
+        catch (Exception e)
         {
             Log.NotUsable(_logger, _path, e);
             return false;

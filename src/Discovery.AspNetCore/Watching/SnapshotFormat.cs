@@ -13,7 +13,7 @@ internal static class SnapshotFormat
     /// <summary>The format; a file of another one is left alone.</summary>
     private const int Version = 1;
 
-    public static void Write(Stream stream, string prefix, EtcdListing listing)
+    public static void Write(Stream stream, string prefix, EtcdListing listing, DateTimeOffset now)
     {
         var records = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(records))
@@ -26,6 +26,7 @@ internal static class SnapshotFormat
             json.WriteStartObject();
             json.WriteNumber("version", Version);
             json.WriteString("prefix", prefix);
+            json.WriteString("written", now);
             json.WriteString("cluster", listing.ClusterId.ToString("x", null));
             json.WriteNumber("revision", listing.Revision);
             json.WriteString("sha256", Convert.ToHexStringLower(SHA256.HashData(records.WrittenSpan)));
@@ -37,11 +38,12 @@ internal static class SnapshotFormat
 
     /// <summary>Reads the records.</summary>
     /// <returns>The records, or null when they are damaged, of another prefix, or of another format.</returns>
-    /// <exception cref="Exception">The content is not what was written; see <see cref="IsDamage"/>.</exception>
-    public static EtcdListing? Read(ReadOnlyMemory<byte> content, string prefix)
+    /// <exception cref="Exception">The content is not what was written.</exception>
+    public static EtcdListing? Read(ReadOnlyMemory<byte> content, string prefix, out DateTimeOffset? writtenAt)
     {
         using var document = JsonDocument.Parse(content);
         var root = document.RootElement;
+        writtenAt = root.TryGetProperty("written", out var written) && written.TryGetDateTimeOffset(out var time) ? time : null;
         if (root.GetProperty("version").GetInt32() != Version || root.GetProperty("prefix").GetString() != prefix)
         {
             return null;
@@ -58,10 +60,6 @@ internal static class SnapshotFormat
                 ClusterId = ulong.Parse(root.GetProperty("cluster").GetString() ?? "", NumberStyles.HexNumber, null),
             };
     }
-
-    /// <summary>Whether an exception of <see cref="Read"/> says that the content is damaged.</summary>
-    public static bool IsDamage(Exception exception)
-        => exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or OverflowException;
 
     private static void WriteRecords(Utf8JsonWriter json, IReadOnlyList<EtcdKeyValue> records)
     {

@@ -185,7 +185,7 @@ public sealed class CallTests
     {
         var more = new TaskCompletionSource();
         var clock = new FakeTimeProvider();
-        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddSingleton<TimeProvider>(s, clock));
+        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddKeyedSingleton<TimeProvider>(s, EtcdServiceKeys.TimeProvider, clock));
         var leaver = await harness.StartServerAsync(async c =>
         {
             await c.Response.WriteAsync("first ");
@@ -215,7 +215,7 @@ public sealed class CallTests
     public async Task A_call_that_never_ends_is_cut_half_an_hour_after_its_endpoint_left()
     {
         var clock = new FakeTimeProvider();
-        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddSingleton<TimeProvider>(s, clock));
+        await using var harness = new Harness(services: s => Microsoft.Extensions.DependencyInjection.ServiceCollectionServiceExtensions.AddKeyedSingleton<TimeProvider>(s, EtcdServiceKeys.TimeProvider, clock));
         var leaver = await harness.StartServerAsync(EndlessAsync);
         using var client = harness.Client();
         using var response = await client.GetAsync("x", HttpCompletionOption.ResponseHeadersRead);

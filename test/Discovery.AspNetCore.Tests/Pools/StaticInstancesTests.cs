@@ -51,7 +51,7 @@ public sealed class StaticInstancesTests
         using var host = await StartAsync((Setting, "127.0.0.1:9"));
         var directory = host.Services.GetRequiredService<IServiceDirectory>();
 
-        var e = Assert.ThrowsAny<ArgumentException>(() => directory.GetSnapshot("other"));
+        var e = await Assert.ThrowsAnyAsync<ArgumentException>(async () => await directory.WaitForReadyAsync("other"));
 
         Assert.Contains("Etcd:Endpoints is empty", e.Message, StringComparison.Ordinal);
     }

@@ -34,7 +34,13 @@ internal sealed class ModelEtcd : IServiceSource
     /// <summary>Whether there is no quorum: only serializable reads are answered.</summary>
     public bool HasNoQuorum { get; set; }
 
+    /// <summary>What each list waits for after it was read, before it is answered.</summary>
+    public Task? ListsWaitFor { get; set; }
+
     public int Lists { get; private set; }
+
+    /// <summary>How many watches were begun in all.</summary>
+    public int Watches { get; private set; }
 
     public int OpenWatches
     {
@@ -146,6 +152,15 @@ internal sealed class ModelEtcd : IServiceSource
         }
     }
 
+    /// <summary>Says to the watches, which are interrupted, that no stream can be opened.</summary>
+    public void SayUnavailable()
+    {
+        lock (_gate)
+        {
+            _watches.ForEach(static w => w.SayUnavailable());
+        }
+    }
+
     public void Reject()
     {
         lock (_gate)
@@ -179,6 +194,15 @@ internal sealed class ModelEtcd : IServiceSource
     public async Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
     {
         await Task.Yield();
+        var listing = Read(prefix, consistency);
+        await (ListsWaitFor?.WaitAsync(cancellationToken) ?? Task.CompletedTask);
+        return listing;
+    }
+
+    public Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken) => Task.FromResult(IsDown ? Unavailable : null);
+
+    private EtcdListing Read(string prefix, EtcdReadConsistency consistency)
+    {
         lock (_gate)
         {
             Lists++;
@@ -203,6 +227,7 @@ internal sealed class ModelEtcd : IServiceSource
         {
             var watch = new ModelWatch(this, prefix, startRevision, clusterId);
             _watches.Add(watch);
+            Watches++;
             Deliver();
             return watch;
         }
@@ -263,6 +288,8 @@ internal sealed class ModelEtcd : IServiceSource
                 Write(EtcdWatchUpdateKind.Interrupted, []);
             }
         }
+
+        public void SayUnavailable() => Write(EtcdWatchUpdateKind.Unavailable, []);
 
         public void Reject()
         {

@@ -1,5 +1,7 @@
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Watching;
 
@@ -9,12 +11,12 @@ public sealed class ServiceListerTests
     public async Task Lists_are_bounded_in_number_and_those_that_hang_keep_nobody_from_asking_one_member()
     {
         var source = new NoQuorum();
-        using var lister = new ServiceLister(source, new FakeTimeProvider());
+        var lister = new ServiceLister(source, new FakeTimeProvider());
         using var stop = new CancellationTokenSource();
-        var hanging = Enumerable.Range(0, 20).Select(_ => lister.ListOnceAsync("p/", EtcdReadConsistency.Linearizable, stop.Token).AsTask()).ToList();
+        var hanging = Enumerable.Range(0, 20).Select(_ => lister.ListOnceAsync("p/", EtcdReadConsistency.Linearizable, stop.Token)).ToList();
         await Eventually.IsTrue(() => source.Hanging > 0);
 
-        var own = await lister.ListOnceAsync("p/", EtcdReadConsistency.Serializable, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+        var own = await lister.ListOnceAsync("p/", EtcdReadConsistency.Serializable, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(10));
 
         Assert.Equal((7, 4), (own.Revision, source.Hanging));
         await stop.CancelAsync();
@@ -22,6 +24,129 @@ public sealed class ServiceListerTests
         {
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => list);
         }
+    }
+
+    [Fact]
+    public async Task A_thousand_services_on_an_etcd_that_takes_a_while_for_each_start_from_the_clusters_state()
+    {
+        var source = new Slow();
+        using var log = new LogRecorder();
+        var lister = new ServiceLister(source, TimeProvider.System);
+        var options = new EtcdDiscoveryOptions { ReadyTimeout = TimeSpan.FromMilliseconds(1500) };
+        var started = System.Diagnostics.Stopwatch.GetTimestamp();
+        var watchers = Enumerable.Range(0, 1000)
+            .Select(i => new ServiceWatcher($"svc{i}", new EtcdNamingLayout(null), options, source, lister, TimeProvider.System, log))
+            .ToList();
+
+        await Eventually.IsTrue(() => watchers.TrueForAll(static w => w.Feed.Current is not null));
+        Console.WriteLine($"first snapshots of 1,000 services at 20 ms a list: {System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+
+        Assert.All(watchers, static w => Assert.Equal(ServiceChangeReason.Listed, w.Feed.Current!.Reason));
+        Assert.Equal((1000, 16), (source.Lists, source.MaxAtOnce));
+        Assert.Empty(log.At(LogLevel.Warning));
+        foreach (var watcher in watchers)
+        {
+            await watcher.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Without_a_quorum_those_in_line_do_not_wait_one_after_another()
+    {
+        var clock = new FakeTimeProvider();
+        var lister = new ServiceLister(new NoQuorum(), clock);
+        var began = clock.GetTimestamp();
+        var first = Enumerable.Range(0, 1000)
+            .Select(_ => lister.ListFirstAsync("p/", EtcdReadConsistency.Linearizable, TimeSpan.FromSeconds(2), CancellationToken.None)).ToList();
+
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            return first.TrueForAll(static f => f.IsCompleted);
+        });
+
+        Assert.InRange(clock.GetElapsedTime(began), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30));
+        Assert.All(first, static f => Assert.IsType<EtcdException>(f.Exception!.InnerException));
+    }
+
+    [Fact]
+    public async Task Why_nothing_is_listed_is_logged_once_within_a_second_and_once_that_it_is_over()
+    {
+        var etcd = new ModelEtcd { IsDown = true, ListsWaitFor = new TaskCompletionSource().Task };
+        var clock = new FakeTimeProvider();
+        using var log = new LogRecorder();
+        var lister = new ServiceLister(new Hanging(etcd), clock, log);
+        using var stop = new CancellationTokenSource();
+        var lists = Enumerable.Range(0, 3)
+            .Select(_ => lister.ListFirstAsync("p/", EtcdReadConsistency.Linearizable, TimeSpan.FromHours(1), stop.Token)).ToList();
+
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(10));
+            return lister.Outage.Cause is not null;
+        });
+        Assert.Contains("the model is down", Assert.Single(log.At(LogLevel.Warning)), StringComparison.Ordinal);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.WhenAll(lists));
+
+        (etcd.IsDown, etcd.ListsWaitFor) = (false, null);
+        var healthy = new ServiceLister(etcd, clock, log);
+        healthy.Outage.OnFailed(ModelEtcd.Unavailable);
+        healthy.Outage.OnFailed(ModelEtcd.Unavailable);
+        clock.Advance(TimeSpan.FromSeconds(7));
+        await healthy.ListOnceAsync("p/", EtcdReadConsistency.Linearizable, CancellationToken.None);
+        Assert.Contains("can be listed again, after 7.0 s", Assert.Single(log.At(LogLevel.Information)), StringComparison.Ordinal);
+        Assert.Equal(2, log.At(LogLevel.Warning).Count());
+    }
+
+    /// <summary>An etcd that cannot be reached, which the client finds out only in the end.</summary>
+    private sealed class Hanging(ModelEtcd etcd) : IServiceSource
+    {
+        public IReadOnlyList<Uri> Endpoints => etcd.Endpoints;
+
+        public async Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        {
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+            throw ModelEtcd.Unavailable;
+        }
+
+        public Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken)
+            => etcd.FindFailureAsync(limit, cancellationToken);
+
+        public IServiceWatch Watch(string prefix, long startRevision, ulong clusterId) => throw new NotSupportedException();
+    }
+
+    /// <summary>An etcd that takes 20 ms for each list, whose watches are quiet.</summary>
+    private sealed class Slow : IServiceSource
+    {
+        private readonly ModelEtcd _etcd = new();
+        private readonly Lock _gate = new();
+        private int _running;
+
+        public int Lists { get; private set; }
+
+        public int MaxAtOnce { get; private set; }
+
+        public IReadOnlyList<Uri> Endpoints => _etcd.Endpoints;
+
+        public async Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        {
+            lock (_gate)
+            {
+                (Lists, _running) = (Lists + 1, _running + 1);
+                MaxAtOnce = Math.Max(MaxAtOnce, _running);
+            }
+
+            await Task.Delay(20, cancellationToken);
+            lock (_gate)
+            {
+                _running--;
+            }
+
+            return await _etcd.ListAsync(prefix, consistency, cancellationToken);
+        }
+
+        public IServiceWatch Watch(string prefix, long startRevision, ulong clusterId) => _etcd.Watch(prefix, startRevision, clusterId);
     }
 
     /// <summary>An etcd in which reads of the agreed state wait for a quorum.</summary>

@@ -109,6 +109,56 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_regular_list_that_takes_long_stops_no_event_and_events_beside_it_cost_no_further_list()
+    {
+        Put("10.0.0.1:80");
+        var watcher = Watch();
+        await Eventually.IsTrue(() => watcher.Status.IsConnected);
+        var (lists, answer) = (_etcd.Lists, new TaskCompletionSource());
+        _etcd.ListsWaitFor = answer.Task;
+        _clock.Advance(TimeSpan.FromMinutes(6));
+        await Eventually.IsTrue(() => _etcd.Lists == lists + 1);
+
+        Put("10.0.0.2:80");
+        _etcd.Delete("services/svc/10.0.0.1:80");
+        await Eventually.IsTrue(() => watcher.Feed.Current!.Instances.SingleOrDefault()?.Address == "10.0.0.2:80");
+        answer.SetResult();
+        Put("10.0.0.3:80");
+        await Eventually.IsTrue(() => watcher.Feed.Current!.Count == 2);
+        await Eventually.IsTrue(() =>
+        {
+            _clock.Advance(TimeSpan.FromMinutes(1));
+            return _etcd.Lists > lists + 1;
+        });
+
+        Assert.Equal((ServiceChangeReason.Watched, 1), (watcher.Feed.Current!.Reason, _etcd.Watches));
+    }
+
+    [Fact]
+    public async Task While_no_watch_can_be_opened_it_is_listed_every_few_seconds_and_says_so()
+    {
+        Put("10.0.0.1:80");
+        var watcher = Watch();
+        await Eventually.IsTrue(() => watcher.Status.IsConnected);
+        _etcd.Disconnect();
+        _etcd.SayUnavailable();
+
+        Put("10.0.0.2:80");
+        await AdvanceUntilAsync(() => watcher.Feed.Current!.Count == 2);
+        Put("10.0.0.3:80");
+        var lists = _etcd.Lists;
+        await AdvanceUntilAsync(() => watcher.Feed.Current!.Count == 3);
+        Assert.InRange(_etcd.Lists - lists, 1, 2);
+        Assert.Equal((false, ServiceChangeReason.Reconciled), (watcher.Status.IsConnected, watcher.Feed.Current!.Reason));
+        Assert.Single(_log.At(LogLevel.Information), static l => l.Contains("listed every few seconds", StringComparison.Ordinal));
+
+        _etcd.Connect();
+        await Eventually.IsTrue(() => watcher.Status.IsConnected);
+        Put("10.0.0.4:80");
+        await Eventually.IsTrue(() => watcher.Feed.Current!.Count == 4);
+    }
+
+    [Fact]
     public async Task Compaction_flaps_nobody()
     {
         Put("10.0.0.1:80");
@@ -195,6 +245,46 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
 
         Assert.True(file.TryRead(out var still));
         Assert.Equal(3, still.Items.Count);
+    }
+
+    [Fact]
+    public async Task A_hostile_record_gets_one_short_line_and_a_prefix_full_of_them_a_summary()
+    {
+        _etcd.Put("services/svc/a\nb", Encoding.UTF8.GetBytes($$"""{"Addr":"{{new string('x', 1_000_000)}}"}"""));
+        _etcd.Put("services/svc/c", Encoding.UTF8.GetBytes("""{"Addr":"x\nwarn: forged"}"""));
+        for (var i = 0; i < 150; i++)
+        {
+            _etcd.Put($"services/svc/bad{i}", [(byte)'\n', 0xff]);
+        }
+
+        var watcher = Watch();
+        await Eventually.IsTrue(() => watcher.Status.SkippedRecords == 152);
+
+        var lines = _log.At(LogLevel.Warning).ToList();
+        Assert.Equal(101, lines.Count);
+        Assert.All(lines, static l => Assert.InRange(l.Length, 1, 500));
+        Assert.DoesNotContain(lines, static l => l.Contains('\n', StringComparison.Ordinal));
+        Assert.Contains(lines, static l => l.Contains("services/svc/a\\u000ab", StringComparison.Ordinal));
+        Assert.Single(lines, static l => l.Contains("others are only counted", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_was_read_from_disk_is_published_again_when_the_cluster_confirms_it()
+    {
+        Put("10.0.0.1:80");
+        var first = Watch();
+        await Eventually.IsTrue(() => first.Status.IsConnected);
+        await first.DisposeAsync();
+        _etcd.IsDown = true;
+        var second = Watch();
+        await AdvanceUntilAsync(() => second.Feed.Current is not null);
+        Assert.Equal(ServiceChangeReason.ReadFromDisk, second.Feed.Current!.Reason);
+        Assert.True(_log.Has(LogLevel.Warning, "the snapshot on disk, which is 0 min old"));
+
+        _etcd.IsDown = false;
+        await AdvanceUntilAsync(() => second.Status.IsConnected);
+
+        Assert.Equal((ServiceChangeReason.Reconciled, 1), (second.Feed.Current!.Reason, second.Feed.Current.Count));
     }
 
     [Fact]

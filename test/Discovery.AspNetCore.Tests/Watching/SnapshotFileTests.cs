@@ -37,6 +37,40 @@ public sealed class SnapshotFileTests : IDisposable
     }
 
     [Fact]
+    public void It_is_nobody_elses_to_read()
+    {
+        _file.Write(Listing(1));
+
+        if (!OperatingSystem.IsWindows())
+        {
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(OnlyPath));
+        }
+    }
+
+    [Fact]
+    public async Task A_path_that_the_system_does_not_accept_is_logged_and_no_more()
+    {
+        var file = new SnapshotFile("/tmp/a\0b", "svc", "services/svc/", TimeProvider.System, _log);
+        file.Request();
+
+        await file.FlushAsync(() => Listing(1));
+
+        Assert.Single(_log.At(Microsoft.Extensions.Logging.LogLevel.Warning));
+        Assert.False(file.TryRead(out _));
+    }
+
+    [Fact]
+    public void It_says_when_it_was_written()
+    {
+        var clock = new FakeTimeProvider();
+        var file = new SnapshotFile(_directory, "svc", "services/svc/", clock, _log);
+        file.Write(Listing(1));
+
+        Assert.True(file.TryRead(out _, out var writtenAt));
+        Assert.Equal(clock.GetUtcNow(), writtenAt);
+    }
+
+    [Fact]
     public void A_file_with_any_damage_to_its_records_reads_as_none_and_never_throws()
     {
         _file.Write(Listing(2));

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Registration.Health;
 
 /// <summary>Keeps an unhealthy application in service where it would leave too few other instances.</summary>
-internal sealed partial class InstanceFloor(EtcdClient client, TimeProvider time, ILogger logger)
+internal sealed partial class InstanceFloor(Lazy<EtcdClient> client, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan MostStagger = TimeSpan.FromSeconds(1);
 
@@ -51,7 +51,7 @@ internal sealed partial class InstanceFloor(EtcdClient client, TimeProvider time
         {
             // An instance stands in all layouts of its service.
             var layout = registrar.Layouts.Parse(service.Layout ?? options.Layout)[0];
-            var listing = await client.ListAsync(layout.GetPrefix(name), cancellationToken: cancellationToken).ConfigureAwait(false);
+            var listing = await client.Value.ListAsync(layout.GetPrefix(name), cancellationToken: cancellationToken).ConfigureAwait(false);
             var own = registrar.Status.Keys;
             var others = listing.Items
                 .Where(record => !own.Contains(record.Key, StringComparer.Ordinal))

@@ -1,0 +1,37 @@
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Hosting.Settings;
+
+/// <summary>All settings that this library reads.</summary>
+internal static class KnownSettings
+{
+    /// <summary>The section <c>Etcd:Registration</c>.</summary>
+    public static SettingShape Registration { get; } = SettingShape.Section<EtcdRegistrationOptions>(
+        (nameof(EtcdRegistrationOptions.Services), SettingShape.Named(SettingShape.Section<RegisteredServiceOptions>())),
+        (nameof(EtcdRegistrationOptions.Endpoints), SettingShape.Named(SettingShape.Section<RegisteredEndpointOptions>())),
+        (nameof(EtcdRegistrationOptions.Health), SettingShape.Section<RegistrationHealthOptions>()));
+
+    /// <summary>The section of one service in <c>Etcd:Discovery:Services</c>.</summary>
+    public static SettingShape DiscoveredService { get; } = Discovery();
+
+    /// <summary>The section <c>Etcd:Discovery</c>.</summary>
+    public static SettingShape DiscoverySection { get; } = Discovery(("Services", SettingShape.Named(DiscoveredService)));
+
+    /// <summary>The section <c>Etcd</c>, as far as the client reads it.</summary>
+    public static SettingShape Client { get; } = EtcdSection(SettingShape.Any, SettingShape.Any);
+
+    /// <summary>The section <c>Etcd</c> as a whole.</summary>
+    public static SettingShape Etcd { get; } = EtcdSection(Registration, DiscoverySection);
+
+    private static SettingShape EtcdSection(SettingShape registration, SettingShape discovery)
+        => SettingShape.Section<EtcdClientOptions>(
+            (nameof(EtcdClientOptions.Tls), SettingShape.Section<EtcdTlsOptions>()), ("Registration", registration), ("Discovery", discovery));
+
+    private static SettingShape Discovery(params (string Name, SettingShape Shape)[] sections)
+        => SettingShape.Section<EtcdDiscoveryOptions>(
+        [
+            (nameof(EtcdDiscoveryOptions.Ejection), SettingShape.Section<EjectionOptions>()),
+            (nameof(EtcdDiscoveryOptions.ZoneSpillOver), SettingShape.Section<ZoneSpillOverOptions>()),
+            .. sections,
+        ]);
+}

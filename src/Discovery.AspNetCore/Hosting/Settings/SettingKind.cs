@@ -1,0 +1,11 @@
+namespace Discovery.AspNetCore.Hosting.Settings;
+
+/// <summary>See <see cref="SettingShape"/>.</summary>
+internal enum SettingKind
+{
+    Any,
+    Value,
+    List,
+    Section,
+    Named,
+}

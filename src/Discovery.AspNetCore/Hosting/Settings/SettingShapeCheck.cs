@@ -1,0 +1,60 @@
+using System.Globalization;
+using Microsoft.Extensions.Configuration;
+
+namespace Discovery.AspNetCore.Hosting.Settings;
+
+/// <summary>Finds settings that are written in another shape than the binder reads, which would drop them without a word.</summary>
+internal static class SettingShapeCheck
+{
+    /// <summary>What is wrong in a section and below it; each message names the setting, its value and a valid one.</summary>
+    public static IEnumerable<string> Find(IConfigurationSection section, SettingShape shape) => shape.Kind switch
+    {
+        SettingKind.Value => CheckValue(section),
+        SettingKind.List => CheckList(section),
+        SettingKind.Section => CheckSection(section, shape),
+        SettingKind.Named => CheckNamed(section, shape),
+        _ => [],
+    };
+
+    private static IEnumerable<string> CheckValue(IConfigurationSection setting)
+        => setting.GetChildren().FirstOrDefault() is { } child
+            ? [$"{setting.Path} has settings of its own, e.g. {Shown(child)}; it must be one value, e.g. {setting.Path} to 'a'."]
+            : [];
+
+    private static IEnumerable<string> CheckList(IConfigurationSection setting)
+        => setting.GetChildren()
+            .Where(static c => !IsIndex(c.Key) || c.GetChildren().Any())
+            .Take(1)
+            .Select(c => $"{Shown(c)} is no entry of a list; {setting.Path} must be an array of texts, or one text with commas, e.g. "
+                + $"{setting.Path}:0 to 'a', or {setting.Path} to 'a,b'.");
+
+    private static IEnumerable<string> CheckSection(IConfigurationSection section, SettingShape shape)
+    {
+        if (!string.IsNullOrEmpty(section.Value))
+        {
+            var example = shape.Children.Keys.FirstOrDefault(static k => k == "Enabled") ?? shape.Children.Keys.First();
+            return [$"{section.Path} is '{section.Value}'; it is a section with settings of its own, e.g. {section.Path}:{example}."];
+        }
+
+        return section.GetChildren().SelectMany(c => shape.Find(c.Key) is { } known ? Find(c, known) : []);
+    }
+
+    private static IEnumerable<string> CheckNamed(IConfigurationSection section, SettingShape shape)
+    {
+        var example = shape.Each!.Kind == SettingKind.Section
+            ? $"{section.Path}:greeter:{shape.Each.Children.Keys.First()}" : $"{section.Path}:name to a text";
+        if (!string.IsNullOrEmpty(section.Value))
+        {
+            return [$"{section.Path} is '{section.Value}'; its settings stand under names, e.g. {example}."];
+        }
+
+        var children = section.GetChildren().ToList();
+        return children.Count > 0 && children[0].Key == "0" && children.TrueForAll(static c => IsIndex(c.Key))
+            ? [$"{section.Path} is a list, e.g. {Shown(children[0])}; its settings stand under names, e.g. {example}."]
+            : children.SelectMany(c => Find(c, shape.Each));
+    }
+
+    private static bool IsIndex(string key) => int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
+    private static string Shown(IConfigurationSection setting) => setting.Value is { } value ? $"{setting.Path} '{value}'" : setting.Path;
+}

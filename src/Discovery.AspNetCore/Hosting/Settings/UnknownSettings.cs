@@ -1,0 +1,90 @@
+using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Hosting.Settings;
+
+/// <summary>
+/// Warns once, at the start, of settings under <c>Etcd</c> that nothing reads, which are mistyped as a rule. Values are not shown, for one may
+/// be a password.
+/// </summary>
+internal sealed partial class UnknownSettings(IConfiguration configuration, IServiceProvider services, ILogger<EtcdDiscoveryOptions> logger) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        WarnOfNames(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd);
+        WarnOfServices();
+        WarnOfEndpoints();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static string Hint(string name, IReadOnlyCollection<string> names)
+        => SimilarName.Find(name, names) is { } similar ? $"Did you mean '{similar}'?" : $"There are: {string.Join(", ", names)}.";
+
+    private void WarnOfNames(IConfigurationSection section, SettingShape shape)
+    {
+        foreach (var child in section.GetChildren())
+        {
+            if (shape.Find(child.Key) is { } known)
+            {
+                if (known.Kind is SettingKind.Section or SettingKind.Named)
+                {
+                    WarnOfNames(child, known);
+                }
+            }
+            else if (shape.Kind == SettingKind.Section)
+            {
+                Log.UnknownSetting(logger, child.Path, Hint(child.Key, [.. shape.Children.Keys.Order(StringComparer.Ordinal)]));
+            }
+        }
+    }
+
+    private void WarnOfServices()
+    {
+        var used = services.GetService<ClientCatalog>()?.All.Select(static c => c.ServiceName).Distinct(StringComparer.Ordinal).ToList() ?? [];
+        foreach (var service in configuration.GetSection(Sections.Services).GetChildren())
+        {
+            // A service without a client may be one of the directory's or of a channel's; only a name that looks mistyped is worth a line.
+            if (!used.Contains(service.Key, StringComparer.OrdinalIgnoreCase) && SimilarName.Find(service.Key, used) is { } similar)
+            {
+                Log.UnusedService(logger, service.Path, service.Key, similar);
+            }
+        }
+    }
+
+    /// <summary>An endpoint that is switched off is never looked for among those that are bound, so a mistyped name would stay unseen.</summary>
+    private void WarnOfEndpoints()
+    {
+        var known = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(static e => e.Key).ToList();
+        if (known.Count == 0)
+        {
+            return;
+        }
+
+        known.AddRange([Uri.UriSchemeHttp, Uri.UriSchemeHttps]);
+        foreach (var endpoint in configuration.GetSection(Sections.Registration).GetSection(nameof(EtcdRegistrationOptions.Endpoints)).GetChildren())
+        {
+            if (!known.Contains(endpoint.Key, StringComparer.OrdinalIgnoreCase)
+                && bool.TryParse(endpoint[nameof(RegisteredEndpointOptions.Enabled)], out var isEnabled) && !isEnabled)
+            {
+                Log.UnknownEndpoint(logger, endpoint.Path, Hint(endpoint.Key, known));
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2001, LogLevel.Warning, "The setting {Setting} is not known and has no effect. {Hint}")]
+        public static partial void UnknownSetting(ILogger logger, string setting, string hint);
+
+        [LoggerMessage(2002, LogLevel.Warning, "The setting {Setting} is for service '{Service}', which no client discovers. Did you mean '{Similar}'?")]
+        public static partial void UnusedService(ILogger logger, string setting, string service, string similar);
+
+        [LoggerMessage(2003, LogLevel.Warning, "The setting {Setting} is for an endpoint that Kestrel does not have. {Hint}")]
+        public static partial void UnknownEndpoint(ILogger logger, string setting, string hint);
+    }
+}

@@ -1,0 +1,112 @@
+using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Pools;
+using Discovery.AspNetCore.Tests.Watching;
+using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Tests.Hosting;
+
+/// <summary>What counts where several places set the same: all services, then the service, then the client, and code over configuration.</summary>
+public sealed class OptionsLayersTests
+{
+    private readonly ServiceCollection _services = [];
+
+    public OptionsLayersTests() => _services.AddSingleton<IServiceSource>(new ModelEtcd());
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_order_of_calls_does_not_matter(bool reversed)
+    {
+        List<Action> calls =
+        [
+            () => _services.AddEtcdDiscovery(o => (o.Policy, o.Zone, o.SubsetSize) = ("Random", "all", 1)),
+            () => _services.Configure<EtcdDiscoveryOptions>("orders", o => (o.Policy, o.Zone) = ("PickFirst", "service")),
+            () => _services.AddHttpClient("c").AddEtcdDiscovery("orders", o => o.Policy = "RoundRobin"),
+            () => _services.AddHttpClient("plain").AddEtcdDiscovery("orders"),
+        ];
+        if (reversed)
+        {
+            calls.Reverse();
+        }
+
+        calls.ForEach(call => call());
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal(("RoundRobin", "service", 1), Of(provider, "c"));
+        Assert.Equal(("PickFirst", "service", 1), Of(provider, "plain"));
+    }
+
+    [Fact]
+    public async Task Options_of_a_service_hold_for_a_client_whose_transport_is_its_own()
+    {
+        _services.Configure<EtcdDiscoveryOptions>("orders", o => o.Policy = "Random");
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders").ConfigureEtcdTransport(_ => { });
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal("Random", Of(provider, "c").Policy);
+    }
+
+    [Fact]
+    public async Task What_code_sets_wins_over_the_configuration_also_when_it_came_first()
+    {
+        _services.Configure<EtcdClientOptions>(o => o.Endpoints = ["http://code:1"]);
+        _services.Configure<EtcdRegistrationOptions>(o => (o.ServiceName, o.Zone) = ("code", "code"));
+        _services.Configure<EtcdDiscoveryOptions>(o => o.Zone = "code");
+        _services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(
+        [
+            new("Etcd:Endpoints", "http://file:1"), new("Etcd:Registration:Zone", "file"), new("Etcd:Discovery:Zone", "file"),
+            new("Etcd:Discovery:Services:orders:SubsetSize", "7"),
+        ]).Build());
+        _services.AddEtcdRegistration().AddEtcdDiscovery().AddHttpClient("c").AddEtcdDiscovery("orders");
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal(["http://code:1"], provider.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+        Assert.Equal("code", provider.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Zone);
+        Assert.Equal((BalancingPolicies.LeastLoad, "code", 7), Of(provider, "c"));
+    }
+
+    [Fact]
+    public async Task Code_alone_sets_the_endpoints()
+    {
+        _services.Configure<EtcdClientOptions>(o => o.Endpoints = ["http://code:1"]);
+        _services.AddEtcdClient();
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal(["http://code:1"], provider.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Fact]
+    public async Task A_changed_configuration_is_followed_and_a_wrong_one_is_not()
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Policy", "Random")]).Build();
+        using var log = new LogRecorder();
+        _services.AddLogging(l => l.AddProvider(log)).AddSingleton<IConfiguration>(configuration);
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders", o => o.SubsetSize = 3);
+        await using var provider = _services.BuildServiceProvider();
+        await provider.GetServices<IHostedService>().OfType<PoolWarmup>().Single().StartAsync(CancellationToken.None);
+        var pool = provider.GetRequiredService<PoolCache>().OfClient("c");
+
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "RoundRobin";
+        configuration["Etcd:Discovery:Ejection:ConsecutiveFailures"] = "9";
+        configuration["Etcd:Discovery:SubsetSize"] = "4";
+        configuration.Reload();
+        Assert.Equal(("RoundRobin", 9, 3), (pool.Options.Policy, pool.Options.Ejection.ConsecutiveFailures, pool.Options.SubsetSize));
+
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "Roundest";
+        configuration.Reload();
+        Assert.Equal("RoundRobin", pool.Options.Policy);
+        Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'orders' are not used", "Roundest"));
+    }
+
+    private static (string Policy, string? Zone, int SubsetSize) Of(ServiceProvider provider, string client)
+    {
+        var options = provider.GetRequiredService<PoolCache>().OfClient(client).Options;
+        return (options.Policy, options.Zone, options.SubsetSize);
+    }
+}

@@ -1,0 +1,162 @@
+using Discovery.Etcd;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Tests.Hosting;
+
+/// <summary>Settings as people, environments and tests write them.</summary>
+public sealed class SettingsTests : IDisposable
+{
+    private readonly LogRecorder _log = new();
+
+    public static TheoryData<string, string, string> Mistyped => new()
+    {
+        { "Etcd:Registation:ServiceName", "Etcd:Registation ", "Registration" },
+        { "Etcd:Endpoint", "Etcd:Endpoint ", "Endpoints" },
+        { "Etcd:Tls:CaFil", "Etcd:Tls:CaFil ", "CaFile" },
+        { "Etcd:Registration:TimeToLiv", "Etcd:Registration:TimeToLiv ", "TimeToLive" },
+        { "Etcd:Registration:Health:Tags", "Etcd:Registration:Health:Tags ", "Tag" },
+        { "Etcd:Registration:Services:orders:Wieght", "Etcd:Registration:Services:orders:Wieght ", "Weight" },
+        { "Etcd:Discovery:Polcy", "Etcd:Discovery:Polcy ", "Policy" },
+        { "Etcd:Discovery:Services:orders:Ejection:Enable", "Etcd:Discovery:Services:orders:Ejection:Enable ", "Enabled" },
+        { "Etcd:Discovery:Services:oders:Policy", "Etcd:Discovery:Services:oders ", "orders" },
+        { "Etcd:Registration:Endpoints:Wbe:Enabled", "Etcd:Registration:Endpoints:Wbe ", "Web" },
+    };
+
+    public static TheoryData<string, string, string> WrongShapes => new()
+    {
+        { "Etcd:Registration:Metadata:team:name", "a", "Etcd:Registration:Metadata:team has settings of its own, e.g. Etcd:Registration:Metadata:team:name 'a'" },
+        { "Etcd:Registration:Health", "true", "Etcd:Registration:Health is 'true'; it is a section with settings of its own, e.g. Etcd:Registration:Health:Enabled" },
+        { "Etcd:Registration:Tags:a", "b", "Etcd:Registration:Tags:a 'b' is no entry of a list; Etcd:Registration:Tags must be an array" },
+        { "Etcd:Registration:Services:0", "a", "Etcd:Registration:Services is a list, e.g. Etcd:Registration:Services:0 'a'; its settings stand under names" },
+        { "Etcd:Registration:TimeToLive:Seconds", "10", "Etcd:Registration:TimeToLive has settings of its own" },
+        { "Etcd:Discovery:Ejection", "off", "Etcd:Discovery:Ejection is 'off'; it is a section with settings of its own, e.g. Etcd:Discovery:Ejection:Enabled" },
+        { "Etcd:Discovery:Services:orders:Ejection", "off", "Etcd:Discovery:Services:orders:Ejection is 'off'" },
+        { "Etcd:Endpoints:url", "http://a:1", "Etcd:Endpoints:url 'http://a:1' is no entry of a list" },
+        { "Etcd:Tls", "none", "Etcd:Tls is 'none'; it is a section" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mistyped))]
+    public async Task A_setting_that_nobody_reads_is_warned_of_once_with_the_nearest_name(string setting, string shown, string meant)
+    {
+        using var host = await StartAsync((setting, "false"), ("Kestrel:Endpoints:Web:Url", "http://127.0.0.1:0"));
+
+        var warning = Assert.Single(_log.At(LogLevel.Warning), l => l.Contains($"The setting {shown}", StringComparison.Ordinal));
+        Assert.EndsWith($"Did you mean '{meant}'?", warning, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Nothing_is_said_of_settings_that_are_right_or_of_other_libraries()
+    {
+        using var host = await StartAsync(
+            ("Etcd:Discovery:Services:orders:Policy", "Random"),
+            ("etcd:discovery:ZONE", "a"),
+            ("Etcd:Registration:Metadata:Etcd", "a"),
+            ("Etcd:Registration:Services:greeter:Metadata:anything", "a"),
+            ("Etcd:Registration:Endpoints:Web:Metadata:anything", "a"),
+            ("Etcd:Tls:CaFile", ""),
+            ("EtcdKeys:Endpoint", "a"),
+            ("Kestrel:Endpoints:Web:Url", "http://127.0.0.1:0"));
+
+        Assert.DoesNotContain(_log.At(LogLevel.Warning), l => l.Contains("The setting", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(WrongShapes))]
+    public async Task A_setting_of_another_shape_stops_the_start_with_its_value_and_a_valid_one(string setting, string value, string expected)
+    {
+        var e = await Assert.ThrowsAnyAsync<Exception>(() => StartAsync((setting, value)));
+
+        Assert.Contains(expected, e.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_empty_text_beside_an_array_is_nothing()
+    {
+        using var services = Build(
+            [("Etcd:Endpoints", ""), ("Etcd:Endpoints:0", "http://a:1"), ("Etcd:Registration:Tags", ""), ("Etcd:Registration:Tags:0", "x"),
+            ("Etcd:Discovery:AllowedPorts", ""), ("Etcd:Discovery:AllowedPorts:0", "80")]);
+
+        Assert.Equal(["http://a:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+        Assert.Equal(["x"], services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Tags);
+        Assert.Equal(["80"], services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders").AllowedPorts);
+    }
+
+    [Fact]
+    public void A_text_replaces_the_array_of_another_source()
+    {
+        using var services = Build([("Etcd:Endpoints:0", "http://a:1"), ("Etcd:Endpoints:1", "http://b:1")], [("Etcd:Endpoints", "http://c:1")]);
+
+        Assert.Equal(["http://c:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Fact]
+    public void Names_keep_the_case_of_the_source_that_has_them_first()
+    {
+        using var services = Build(
+            [("Etcd:Registration:Services:User:Version", "1"), ("Etcd:Registration:Metadata:teamName", "a")],
+            [("ETCD:REGISTRATION:SERVICES:USER:WEIGHT", "20"), ("ETCD:REGISTRATION:METADATA:TEAMNAME", "b")]);
+
+        var options = services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        var (name, service) = Assert.Single(options.Services);
+        Assert.Equal(("User", "1", 20), (name, service.Version, service.Weight));
+        Assert.Equal("b", options.Metadata["teamName"]);
+    }
+
+    [Fact]
+    public async Task A_registration_that_is_switched_off_needs_no_endpoints()
+    {
+        using var host = Host.CreateEmptyApplicationBuilder(null).Use(b =>
+        {
+            b.Configuration.AddInMemoryCollection([new("Etcd:Registration:Enabled", "false")]);
+            b.Services.AddEtcdRegistration();
+        });
+
+        await host.StartAsync();
+
+        var registration = host.Services.GetRequiredService<IServiceRegistration>();
+        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
+    }
+
+    public void Dispose() => _log.Dispose();
+
+    private static ServiceProvider Build(params (string Key, string Value)[][] sources)
+    {
+        var configuration = new ConfigurationBuilder();
+        foreach (var source in sources)
+        {
+            configuration.AddInMemoryCollection(source.ToDictionary(s => s.Key, s => (string?)s.Value));
+        }
+
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(configuration.Build());
+        services.AddEtcdRegistration(o => o.ServiceName = "greeter").AddEtcdDiscovery();
+        return services.BuildServiceProvider();
+    }
+
+    private async Task<IHost> StartAsync(params (string Key, string Value)[] settings)
+    {
+        var host = Host.CreateEmptyApplicationBuilder(null).Use(b =>
+        {
+            b.Configuration.AddInMemoryCollection([new("Etcd:Endpoints:0", "http://127.0.0.1:9"), new("Etcd:Registration:ServiceName", "greeter")]);
+            b.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => (string?)s.Value));
+            b.Logging.AddProvider(_log);
+            b.Services.AddEtcdRegistration().AddHttpClient("orders").AddEtcdDiscovery();
+        });
+        await host.StartAsync();
+        return host;
+    }
+}
+
+file static class BuilderExtensions
+{
+    public static IHost Use(this HostApplicationBuilder builder, Action<HostApplicationBuilder> configure)
+    {
+        configure(builder);
+        return builder.Build();
+    }
+}
