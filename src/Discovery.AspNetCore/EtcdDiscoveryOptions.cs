@@ -33,7 +33,10 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// </summary>
     public IDictionary<string, double> Split { get; set; } = new Dictionary<string, double>(StringComparer.Ordinal);
 
-    /// <summary>The scheme of typed gRPC clients: <c>http</c> (HTTP/2 without TLS; the default) or <c>https</c>.</summary>
+    /// <summary>
+    /// The scheme of typed gRPC clients and of HttpClients without a base address: <c>http</c> (for gRPC HTTP/2 without TLS; the default) or
+    /// <c>https</c>.
+    /// </summary>
     public string Scheme { get; set; } = Uri.UriSchemeHttp;
 
     /// <summary>
@@ -121,6 +124,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
         ConnectTimeout = changed.ConnectTimeout;
         MaxConnectAttempts = changed.MaxConnectAttempts;
         AllowOtherHosts = changed.AllowOtherHosts;
+        Select = changed.Select;
+        Split = changed.Split;
         Ejection.Adopt(changed.Ejection);
     }
 }

@@ -36,7 +36,7 @@ public sealed record ServiceInstance
     /// <summary>The id of the process behind the address, or <see langword="null"/> when the record does not say.</summary>
     public string? InstanceId { get; init; }
 
-    /// <summary>The share of calls relative to the other instances, 1 or more. Default: <see cref="DefaultWeight"/>.</summary>
+    /// <summary>The share of calls relative to the other instances; with 0 it gets no new calls unless nothing else is left. Default: <see cref="DefaultWeight"/>.</summary>
     public int Weight { get; init; } = DefaultWeight;
 
     /// <summary>The availability zone, or <see langword="null"/>.</summary>

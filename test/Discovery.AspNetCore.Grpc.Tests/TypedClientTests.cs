@@ -227,6 +227,23 @@ public sealed class TypedClientTests : IAsyncLifetime
         Assert.True(server.Observer.Called);
     }
 
+    [Fact]
+    public async Task One_contract_of_two_services_has_a_client_for_each_by_name()
+    {
+        await using var blue = await InteropServer.StartAsync(etcd: null);
+        await using var green = await InteropServer.StartAsync(etcd: null);
+        var services = new ServiceCollection();
+        services.AddEtcdGrpcClient<InteropClient>("b", "blue", o => o.Instances = [$"http://{blue.Address}"]);
+        services.AddEtcdGrpcClient<InteropClient>("g", "green", o => o.Instances = [$"http://{green.Address}"]);
+        await using var provider = services.BuildServiceProvider();
+        var clients = provider.GetRequiredService<global::Grpc.Net.ClientFactory.GrpcClientFactory>();
+
+        await clients.CreateClient<InteropClient>("g").EchoAsync(new Message { Text = "x" });
+        Assert.Equal((false, true), (blue.Observer.Called, green.Observer.Called));
+        await clients.CreateClient<InteropClient>("b").EchoAsync(new Message { Text = "x" });
+        Assert.True(blue.Observer.Called);
+    }
+
     private static async Task<List<string>> TextsAsync(IAsyncStreamReader<Message> stream)
     {
         var texts = new List<string>();

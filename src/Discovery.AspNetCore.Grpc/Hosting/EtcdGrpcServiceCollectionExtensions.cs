@@ -28,9 +28,26 @@ public static class EtcdGrpcServiceCollectionExtensions
         [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TClient>(
         this IServiceCollection services, string serviceName, Action<EtcdDiscoveryOptions>? configure = null)
         where TClient : class
+        => services.AddEtcdGrpcClient<TClient>($"{serviceName}/{typeof(TClient).FullName!.Replace('+', '.')}", serviceName, configure);
+
+    /// <summary>
+    /// Adds a typed gRPC client under a name of your own, for a contract that several services have: get each by
+    /// <c>GrpcClientFactory.CreateClient&lt;TClient&gt;(name)</c>. Injected without a name is the one that was added last.
+    /// </summary>
+    /// <typeparam name="TClient">The client that the gRPC plugin generated, e.g. <c>Greeter.GreeterClient</c>.</typeparam>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The client's name.</param>
+    /// <param name="serviceName">The service's name in etcd, exact and case-sensitive.</param>
+    /// <param name="configure">Sets options for this client alone, which then has connections of its own.</param>
+    /// <returns>The client's builder.</returns>
+    /// <exception cref="ArgumentException">The name is no service name.</exception>
+    /// <exception cref="InvalidOperationException">A client of this name discovers another service already.</exception>
+    public static IHttpClientBuilder AddEtcdGrpcClient<
+        [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TClient>(
+        this IServiceCollection services, string name, string serviceName, Action<EtcdDiscoveryOptions>? configure = null)
+        where TClient : class
     {
         services.AddEtcdGrpcChannels();
-        var name = $"{serviceName}/{typeof(TClient).FullName!.Replace('+', '.')}";
         var builder = services.AddGrpcClient<TClient>(name, (provider, options) =>
         {
             var discovery = provider.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
@@ -42,7 +59,7 @@ public static class EtcdGrpcServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Adds <see cref="IEtcdGrpcChannels"/>, for code that makes its own clients. <see cref="AddEtcdGrpcClient{TClient}"/> calls it.
+    /// Adds <see cref="IEtcdGrpcChannels"/>, for code that makes its own clients. <c>AddEtcdGrpcClient</c> calls it.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <returns>The services.</returns>

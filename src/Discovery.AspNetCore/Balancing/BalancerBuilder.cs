@@ -4,7 +4,7 @@ using Discovery.AspNetCore.Instances;
 namespace Discovery.AspNetCore.Balancing;
 
 /// <summary>
-/// Puts the balancer of a service together: who is not draining, this client's subset of them, the healthy among these, own zone first, the
+/// Puts the balancer of a service together: who takes new calls, this client's subset of them, the healthy among these, own zone first, the
 /// policy's picker on top, and slow start around it.
 /// </summary>
 internal static class BalancerBuilder
@@ -17,15 +17,15 @@ internal static class BalancerBuilder
     {
         var options = context.Options;
         var now = context.ReadClock();
-        var (staying, draining) = SplitByDraining(all);
-        var (subset, outside) = Subset.Choose(staying, options.SubsetSize, options.ClientId ?? Environment.MachineName);
+        var (serving, withdrawn) = SplitByNewCalls(all);
+        var (subset, outside) = Subset.Choose(serving, options.SubsetSize, options.ClientId ?? Environment.MachineName);
         var health = HealthFilter.Split(subset, options.Ejection, now);
         context.Ejections.Report(health.Ejected, health.Spared, health.Limit, context);
 
         var zones = ZoneSplit.Of(health.Healthy, context);
 
         // A call that cannot connect stays within the subset, or a fault of the network would have each client dial everybody.
-        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. health.Ejected], .. outside.Count == 0 ? [[.. draining]] : Array.Empty<InstanceState[]>()];
+        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. health.Ejected], .. outside.Count == 0 ? [[.. withdrawn]] : Array.Empty<InstanceState[]>()];
         return new Balancer(
             PickerOf(zones.SameZone, policy),
             PickerOf(zones.OtherZones, policy),
@@ -35,20 +35,22 @@ internal static class BalancerBuilder
             HealthFilter.NextChange(subset, context, now));
     }
 
-    private static (IReadOnlyList<InstanceState> Staying, IReadOnlyList<InstanceState> Draining) SplitByDraining(IReadOnlyList<InstanceState> all)
+    private static (IReadOnlyList<InstanceState> Serving, IReadOnlyList<InstanceState> Withdrawn) SplitByNewCalls(IReadOnlyList<InstanceState> all)
     {
-        List<InstanceState> draining = [];
+        List<InstanceState> withdrawn = [];
         foreach (var instance in all)
         {
-            if (instance.Record.IsDraining)
+            if (!TakesNewCalls(instance))
             {
-                draining.Add(instance);
+                withdrawn.Add(instance);
             }
         }
 
         // Those about to stop still answer, which is better than no answer.
-        return draining.Count == 0 || draining.Count == all.Count ? (all, []) : ([.. all.Where(static i => !i.Record.IsDraining)], draining);
+        return withdrawn.Count == 0 || withdrawn.Count == all.Count ? (all, []) : ([.. all.Where(TakesNewCalls)], withdrawn);
     }
+
+    private static bool TakesNewCalls(InstanceState instance) => instance.Record is { IsDraining: false, Weight: > 0 };
 
     private static InstancePicker? PickerOf(IReadOnlyList<InstanceState> instances, IBalancingPolicy policy)
         => instances.Count == 0 ? null : policy.CreatePicker(instances);

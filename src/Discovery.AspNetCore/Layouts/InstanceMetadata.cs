@@ -108,9 +108,9 @@ internal static class InstanceMetadata
         return instance with { Tags = tags, Metadata = others ?? instance.Metadata };
     }
 
-    /// <summary>A weight as somebody wrote it; what is no positive whole number reads as the default, as in Kitex.</summary>
+    /// <summary>A weight as somebody wrote it; what is negative or no whole number reads as the default.</summary>
     public static int AsWeight(string? text)
-        => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var weight) && weight > 0
+        => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var weight) && weight >= 0
             ? weight
             : ServiceInstance.DefaultWeight;
 

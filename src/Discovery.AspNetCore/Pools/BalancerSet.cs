@@ -125,6 +125,11 @@ internal sealed class BalancerSet
     {
         var scheme = IsHttps(kind) ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
         var protocol = ProtocolOf(kind);
+        if (instances.All(i => i.Record.Supports(scheme) && Speaks(i, protocol)))
+        {
+            return instances;
+        }
+
         var fitting = new List<InstanceState>(instances.Count);
         List<InstanceState>? refusing = null;
         foreach (var instance in instances)
@@ -134,19 +139,27 @@ internal sealed class BalancerSet
                 continue;
             }
 
-            if (protocol == InstanceProtocols.Unspecified || instance.Record.Protocols.HasFlag(protocol))
+            if (Speaks(instance, protocol))
             {
                 fitting.Add(instance);
             }
             else if (instance.Record.Protocols == InstanceProtocols.Unspecified)
             {
-                (instance.RefusedProtocols.HasFlag(protocol) ? refusing ??= [] : fitting).Add(instance);
+                (refusing ??= []).Add(instance);
             }
         }
 
         // What was learnt from a refusal may be wrong; what a record says is not.
         return fitting.Count > 0 ? fitting : refusing ?? fitting;
     }
+
+    /// <summary>Whether an instance speaks a protocol, as its record says, or, where that says nothing, as it did not deny.</summary>
+    private static bool Speaks(InstanceState instance, InstanceProtocols protocol) => instance.Record.Protocols switch
+    {
+        _ when protocol == InstanceProtocols.Unspecified => true,
+        InstanceProtocols.Unspecified => (instance.RefusedProtocols & protocol) == 0,
+        var spoken => (spoken & protocol) != 0,
+    };
 
     private Balancer? Build(IReadOnlyList<InstanceState> fitting)
     {

@@ -125,7 +125,7 @@ internal sealed partial class ServicePool : IDisposable
     {
         Options.Adopt(changed);
         _policy = policy;
-        RequestRebuild();
+        RequestRebuild(isUrgent: true);
     }
 
     public void Dispose()

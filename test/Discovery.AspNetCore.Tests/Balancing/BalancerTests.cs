@@ -50,6 +50,18 @@ public class BalancerTests
     }
 
     [Fact]
+    public void A_weight_of_zero_means_no_new_calls_unless_nothing_else_is_left()
+    {
+        var rig = new BalancingRig(3);
+        rig[1].Update(rig[1].Record with { Weight = 0 });
+        Assert.Equal([50, 0, 50], rig.Count(rig.Build(), 100));
+
+        rig[0].Update(rig[0].Record with { Weight = 0 });
+        rig[2].Update(rig[2].Record with { IsDraining = true });
+        Assert.All(rig.Count(rig.Build(), 90), count => Assert.True(count > 0));
+    }
+
+    [Fact]
     public void When_all_drain_they_are_called_nevertheless()
     {
         var rig = new BalancingRig(2, shape: (_, s) => s with { IsDraining = true });

@@ -135,7 +135,6 @@ internal sealed class ModelRun : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _watcher.DisposeAsync();
-        _lister.Dispose();
     }
 
     private static string Key(Random random) => Prefix + random.Next(10).ToString(CultureInfo.InvariantCulture);

@@ -32,6 +32,8 @@ internal static class KnownSettings
         [
             (nameof(EtcdDiscoveryOptions.Ejection), SettingShape.Section<EjectionOptions>()),
             (nameof(EtcdDiscoveryOptions.ZoneSpillOver), SettingShape.Section<ZoneSpillOverOptions>()),
+            (nameof(EtcdDiscoveryOptions.Select), SettingShape.Section<SelectOptions>()),
+            (nameof(EtcdDiscoveryOptions.Split), SettingShape.Named(SettingShape.Value)),
             .. sections,
         ]);
 }
