@@ -60,6 +60,7 @@ public sealed class EjectionOptions
         Enabled = changed.Enabled;
         ConsecutiveFailures = changed.ConsecutiveFailures;
         ConsecutiveConnectFailures = changed.ConsecutiveConnectFailures;
+        ConsecutiveTimeouts = changed.ConsecutiveTimeouts;
         FailureRatePercent = changed.FailureRatePercent;
         BaseDuration = changed.BaseDuration;
         MaxDuration = changed.MaxDuration;
