@@ -50,7 +50,7 @@ internal sealed class BalancerSet
         if (before is null)
         {
             // Where the application's own policy throws, that shows before the first call.
-            _ = Of(KindOf(Uri.UriSchemeHttp, 0)).Balancer ?? Of(KindOf(Uri.UriSchemeHttps, 0)).Balancer;
+            _ = Of(KindOf(Uri.UriSchemeHttp, InstanceProtocols.Unspecified)).Balancer ?? Of(KindOf(Uri.UriSchemeHttps, InstanceProtocols.Unspecified)).Balancer;
         }
     }
 
@@ -121,7 +121,7 @@ internal sealed class BalancerSet
             (kind, null),
             key => new Entry(Build([.. Fitting(_instances, key.Kind).Where(i => !_split.Exists(s => s.Version == i.Record.Version))]))).Balancer;
 
-    private IReadOnlyList<InstanceState> Fitting(IReadOnlyList<InstanceState> instances, int kind)
+    private static IReadOnlyList<InstanceState> Fitting(IReadOnlyList<InstanceState> instances, int kind)
     {
         var scheme = IsHttps(kind) ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
         var protocol = ProtocolOf(kind);
@@ -157,8 +157,8 @@ internal sealed class BalancerSet
     private static bool Speaks(InstanceState instance, InstanceProtocols protocol) => instance.Record.Protocols switch
     {
         _ when protocol == InstanceProtocols.Unspecified => true,
-        InstanceProtocols.Unspecified => (instance.RefusedProtocols & protocol) == 0,
-        var spoken => (spoken & protocol) != 0,
+        InstanceProtocols.Unspecified => (instance.RefusedProtocols & protocol) == InstanceProtocols.Unspecified,
+        var spoken => (spoken & protocol) != InstanceProtocols.Unspecified,
     };
 
     private Balancer? Build(IReadOnlyList<InstanceState> fitting)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Balancing.Policies;
@@ -185,6 +186,7 @@ internal sealed class HashRing
         }
     }
 
+    [StructLayout(LayoutKind.Auto)]
     private readonly record struct Share(ulong Seed, int Nodes)
     {
         public void WriteHashes(Span<ulong> hashes)
