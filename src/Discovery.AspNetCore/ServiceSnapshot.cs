@@ -53,6 +53,9 @@ public sealed class ServiceSnapshot
     /// <summary>The stale instances that are held, by address; none of them is present. Both stay apart, so that a change copies neither.</summary>
     internal ImmutableDictionary<string, ServiceInstance> Held { get; }
 
+    /// <summary>The instances that are in etcd, by address.</summary>
+    internal ImmutableDictionary<string, ServiceInstance> Present => _present;
+
     /// <summary>All instances with their addresses.</summary>
     internal IEnumerable<KeyValuePair<string, ServiceInstance>> ByAddress => Held.IsEmpty ? _present : _present.Concat(Held);
 

@@ -289,39 +289,14 @@ internal sealed partial class ServicePool : IDisposable
     {
         _refused = 0;
         _generation++;
-        foreach (var (address, record) in snapshot.ByAddress)
+        foreach (var (address, record) in snapshot.Present)
         {
-            if (_instances.TryGetValue(address, out var known) && !IsAnotherProcess(known.Record, record))
-            {
-                if (!ReferenceEquals(known.Record, record))
-                {
-                    known.Update(record);
-                }
+            Follow(address, record, isHeld: false);
+        }
 
-                known.IsHeld = !snapshot.Held.IsEmpty && snapshot.Held.ContainsKey(address);
-                known.Generation = _generation;
-                continue;
-            }
-
-            if (known is not null)
-            {
-                _instances.Remove(address);
-                _retired.Add(known);
-            }
-
-            if (_filter.Allows(record))
-            {
-                _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
-                {
-                    Transport = _transports.Create(record),
-                    Generation = _generation,
-                    IsHeld = snapshot.Held.ContainsKey(address),
-                };
-            }
-            else
-            {
-                Refuse(address, record);
-            }
+        foreach (var (address, record) in snapshot.Held)
+        {
+            Follow(address, record, isHeld: true);
         }
 
         // Cheaper than to look each of them up in the snapshot.
@@ -332,6 +307,42 @@ internal sealed partial class ServicePool : IDisposable
                 _instances.Remove(address);
                 _retired.Add(instance);
             }
+        }
+    }
+
+    private void Follow(string address, ServiceInstance record, bool isHeld)
+    {
+        if (_instances.TryGetValue(address, out var known)
+            && (ReferenceEquals(known.Record, record) || !IsAnotherProcess(known.Record, record)))
+        {
+            if (!ReferenceEquals(known.Record, record))
+            {
+                known.Update(record);
+            }
+
+            known.IsHeld = isHeld;
+            known.Generation = _generation;
+            return;
+        }
+
+        if (known is not null)
+        {
+            _instances.Remove(address);
+            _retired.Add(known);
+        }
+
+        if (_filter.Allows(record))
+        {
+            _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
+            {
+                Transport = _transports.Create(record),
+                Generation = _generation,
+                IsHeld = isHeld,
+            };
+        }
+        else
+        {
+            Refuse(address, record);
         }
     }
 
