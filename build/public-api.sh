@@ -9,7 +9,7 @@ Usage: build/public-api.sh [PROJECT ...]
 
 Writes .PublicAPI/PublicAPI.Unshipped.txt of the projects under src (or of those named, e.g. Discovery.Etcd) anew from the
 sources: every public member that PublicAPI.Shipped.txt does not list. Look at what `git diff` says of it, and commit it.
-The builds check it where the property UsePublicApiAnalyzers is true (src/Directory.Build.props).
+Each build checks it.
 USAGE
 }
 
@@ -19,8 +19,6 @@ case "${1:-}" in
 esac
 [ $# -gt 0 ] || set -- $(cd "$root/src" && ls -d Discovery.*)
 
-# MSBuild reads it as a property; dotnet format has no other way to be given one.
-export UsePublicApiAnalyzers=true
 for project in "$@"; do
     folder=$root/src/$project
     [ -f "$folder/$project.csproj" ] || { echo "There is no project src/$project; e.g. Discovery.Etcd" >&2; exit 2; }

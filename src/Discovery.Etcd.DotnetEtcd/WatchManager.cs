@@ -107,7 +107,7 @@ internal sealed class WatchManager(EtcdClient etcd, KV.KVClient keyValues, ILogg
     {
         if (_watches.TryRemove(watchId, out var watch))
         {
-            watch.Stop();
+            watch.Dispose();
         }
     }
 

@@ -226,7 +226,7 @@ public sealed class LostStreamsOnEtcd(SecureBackend backend) : LostStreamTests(b
         {
             await ours.Relay.EndWatchesAsync(StreamEnding.Unavailable);
             await Eventually.IsTrue(() => ours.Responses.Any(r => r.Canceled));
-            await Eventually.IsTrue(() => ours.Log.Lines.Count(l => l.Contains("refused", StringComparison.Ordinal)) > 0);
+            await Eventually.IsTrue(() => ours.Log.Lines.Any(l => l.Contains("refused", StringComparison.Ordinal)));
         }
         finally
         {

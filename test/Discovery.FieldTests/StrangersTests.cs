@@ -40,11 +40,11 @@ public sealed class StrangersTests
         var client = services.GetRequiredService<Greeter.GreeterClient>();
 
         var failed = 0;
-        await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, _) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, cancellationToken) =>
         {
             try
             {
-                await client.SayHelloAsync(new HelloRequest());
+                await client.SayHelloAsync(new HelloRequest(), cancellationToken: cancellationToken);
             }
             catch (RpcException)
             {

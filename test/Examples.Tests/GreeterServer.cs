@@ -14,8 +14,7 @@ internal sealed class GreeterServer(params (string Name, string Value)[] setting
         var server = new GreeterServer(
             ("Etcd:Endpoints", etcd),
             ("Kestrel:Endpoints:Grpc:Url", "http://127.0.0.1:0"),
-            ("Etcd:Registration:DrainDelay", "0"),
-            ("Etcd:Registration:LeaveDelay", "0"));
+            ("Etcd:Registration:GracefulStop", "false"));
         server.UseKestrel();
         server.StartServer();
         return server;

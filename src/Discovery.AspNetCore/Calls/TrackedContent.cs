@@ -36,7 +36,9 @@ internal sealed class TrackedContent : HttpContent
     /// Runs for a response that nobody disposed and nobody holds any longer: its call must not count as in flight for ever. Off the
     /// finalizer's thread, for the health of an instance is written to the log.
     /// </summary>
+#pragma warning disable MA0055 // Nothing else learns that a response was forgotten.
     ~TrackedContent()
+#pragma warning restore MA0055
     {
         if (_ended == 0)
         {
@@ -109,7 +111,9 @@ internal sealed class TrackedContent : HttpContent
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
+#pragma warning disable CA1816 // What the finalizer is for is done, whether or not the response is disposed later.
             GC.SuppressFinalize(this);
+#pragma warning restore CA1816
             _instance.OnCallEnded(_call, outcome);
         }
     }

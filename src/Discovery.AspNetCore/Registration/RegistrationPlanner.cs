@@ -113,14 +113,14 @@ internal sealed partial class RegistrationPlanner(
             return new DesiredRegistration(options, [], options.Enabled ? NoAddresses : null);
         }
 
-        var services = RegistrationRecord.ServicesOf(options).ToList();
-        if (services.Select(s => EndpointSelector.GetProblem(options, s.Name, s.Options, endpoints)).FirstOrDefault(static p => p is not null) is { } problem)
+        var registered = RegistrationRecord.ServicesOf(options).ToList();
+        if (registered.Select(s => EndpointSelector.GetProblem(options, s.Name, s.Options, endpoints)).FirstOrDefault(static p => p is not null) is { } problem)
         {
             return new DesiredRegistration(options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, problem));
         }
 
         var unknown = UnknownNames(options, endpoints).ToList();
-        if (services.TrueForAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0))
+        if (registered.TrueForAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0))
         {
             return new DesiredRegistration(
                 options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));

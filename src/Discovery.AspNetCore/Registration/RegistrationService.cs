@@ -138,7 +138,11 @@ internal sealed partial class RegistrationService(
 
         await CancelBackgroundAsync().ConfigureAwait(false);
         var registrar = _registrar;
-        await (registrar?.DisposeAsync() ?? default).ConfigureAwait(false);
+        if (registrar is not null)
+        {
+            await registrar.DisposeAsync().ConfigureAwait(false);
+        }
+
         await EndBackgroundAsync().ConfigureAwait(false);
         if (registrar is null && _registrar is { } late)
         {

@@ -7,7 +7,7 @@ namespace Discovery.Etcd.DotnetEtcd.Watching;
 
 /// <summary>One watch that calls a callback, until it is stopped.</summary>
 internal sealed partial class CallbackWatch(
-    long id, WatchCreateRequest request, Action<WatchResponse> callback, EtcdWatch watch, MissedChanges missed, ILogger logger)
+    long id, WatchCreateRequest request, Action<WatchResponse> callback, EtcdWatch watch, MissedChanges missed, ILogger logger) : IDisposable
 {
     // etcd's own.
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMinutes(10);
@@ -52,11 +52,11 @@ internal sealed partial class CallbackWatch(
     }
 
     /// <summary>Ends the watch. No callback begins afterwards.</summary>
-    public void Stop()
+    public void Dispose()
     {
         _stopped.Cancel();
         _end?.Dispose();
-        _ = watch.DisposeAsync();
+        _ = watch.DisposeAsync().AsTask();
         _opened.TrySetException(new ObjectDisposedException(nameof(dotnet_etcd.interfaces.IWatchManager)));
 
         // Few wait for it.
@@ -79,12 +79,12 @@ internal sealed partial class CallbackWatch(
             }
 
             // The EtcdClient was disposed.
-            Stop();
+            Dispose();
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
         {
             // Stopped, or the EtcdClient was disposed.
-            Stop();
+            Dispose();
         }
     }
 

@@ -96,7 +96,7 @@ public sealed class ServiceListerTests
         clock.Advance(TimeSpan.FromSeconds(7));
         await healthy.ListOnceAsync("p/", EtcdReadConsistency.Linearizable, CancellationToken.None);
         Assert.Contains("can be listed again, after 7.0 s", Assert.Single(log.At(LogLevel.Information)), StringComparison.Ordinal);
-        Assert.Equal(2, log.At(LogLevel.Warning).Count());
+        Assert.Equal(2, log.At(LogLevel.Warning).Count);
     }
 
     /// <summary>An etcd that cannot be reached, which the client finds out only in the end.</summary>

@@ -101,7 +101,7 @@ internal sealed partial class EndpointResolver(
         return Complete(options, found);
     }
 
-    private IReadOnlyList<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)
+    private List<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)
     {
         var distinct = endpoints.DistinctBy(static e => (e.Host, e.Port)).ToList();
 
