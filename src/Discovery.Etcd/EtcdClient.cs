@@ -26,7 +26,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly TokenSource _tokens;
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
-    private readonly LeaseClient _leases;
+    private readonly LeaseRequests _leases;
     private readonly WatchMultiplexer _watches;
     private readonly LeaseKeepers _keepers = new();
 
@@ -63,7 +63,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
         var latest = new LatestRevision();
         _keyValues = new KeyValueClient(keyValues, latest);
         _lists = new PagedList(keyValues, latest, _time);
-        _leases = new LeaseClient(new Lease.LeaseClient(invoker), _failover, _tokens);
+        _leases = new LeaseRequests(new Lease.LeaseClient(invoker), _failover, _tokens);
         _watches = new WatchMultiplexer(
             new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }

@@ -15,7 +15,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _gate = new();
     private readonly DesiredKeys _keys = new();
-    private readonly LeaseClient _leases;
+    private readonly LeaseRequests _leases;
     private readonly KeyValueClient _client;
     private readonly LeaseStatusPublisher _status;
     private readonly LeaseHolder _holder;
@@ -25,7 +25,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     private Task? _ending;
 
     internal EtcdLeaseKeeper(
-        TimeSpan timeToLive, LeaseClient leases, KeyValueClient client, WatchMultiplexer watches, TimeProvider time, ILogger logger)
+        TimeSpan timeToLive, LeaseRequests leases, KeyValueClient client, WatchMultiplexer watches, TimeProvider time, ILogger logger)
     {
         _leases = leases;
         _client = client;

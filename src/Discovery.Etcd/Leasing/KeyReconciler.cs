@@ -8,7 +8,7 @@ namespace Discovery.Etcd.Leasing;
 /// still has the revision that we know: that makes it safe against everybody else, and against our own repeated attempts.
 /// </summary>
 internal sealed partial class KeyReconciler(
-    DesiredKeys keys, KeyValueClient client, LeaseClient leases, OwnKeyWatcher watcher, KeeperFailures failures, LeaseStatusPublisher status,
+    DesiredKeys keys, KeyValueClient client, LeaseRequests leases, OwnKeyWatcher watcher, KeeperFailures failures, LeaseStatusPublisher status,
     Action<EtcdKeyValue> onConflict, TimeProvider time, ILogger logger)
 {
     /// <summary>Runs until it is cancelled.</summary>

@@ -4,7 +4,7 @@ namespace Discovery.Etcd.Leasing;
 
 /// <summary>Holds a lease while keys are desired: asks for one, renews it, and asks for another when it is lost.</summary>
 internal sealed partial class LeaseHolder(
-    TimeSpan timeToLive, LeaseClient leases, DesiredKeys keys, KeeperFailures failures, LeaseStatusPublisher status, TimeProvider time, ILogger logger)
+    TimeSpan timeToLive, LeaseRequests leases, DesiredKeys keys, KeeperFailures failures, LeaseStatusPublisher status, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan UnexpectedPause = TimeSpan.FromSeconds(1);
     private static readonly FailureCause Cause = new(FailureArea.Lease);

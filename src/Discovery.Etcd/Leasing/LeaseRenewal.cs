@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>Renews a lease until it is lost, or until it is due and there is no key to hold.</summary>
-internal sealed partial class LeaseRenewal(LeaseClient leases, DesiredKeys keys, KeeperFailures failures, TimeProvider time, ILogger logger)
+internal sealed partial class LeaseRenewal(LeaseRequests leases, DesiredKeys keys, KeeperFailures failures, TimeProvider time, ILogger logger)
 {
     // A machine that slept must be back in the registry within a second, so its sleep has to be noticed sooner than a renewal is due.
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(500);

@@ -8,7 +8,7 @@ using Discovery.Etcd.Protocol;
 namespace Discovery.Etcd.Leasing;
 
 /// <summary>Grants, renews and revokes leases. All renewals of a client share one stream.</summary>
-internal sealed class LeaseClient : IDisposable
+internal sealed class LeaseRequests : IDisposable
 {
     private readonly Lease.LeaseClient _stub;
     private readonly Failover _failover;
@@ -16,7 +16,7 @@ internal sealed class LeaseClient : IDisposable
     private readonly Lock _gate = new();
     private KeepAliveStream? _stream;
 
-    public LeaseClient(Lease.LeaseClient stub, Failover failover, TokenSource tokens)
+    public LeaseRequests(Lease.LeaseClient stub, Failover failover, TokenSource tokens)
     {
         _stub = stub;
         _failover = failover;
