@@ -26,12 +26,19 @@ internal struct LatencyEstimate
     /// </summary>
     public const double ForgetSeconds = 3;
 
+    /// <summary>
+    /// So many answers a new instance may give slowly: it compiles, and fills its caches and pools. Learnt, they would have it shunned for seconds.
+    /// Calls that get no answer count from the first.
+    /// </summary>
+    private const int WarmUpAnswers = 8;
+
     private const long Never = -(1L << 60);
 
     private double _ticks;
     private long _updatedAt;
     private long _progressAt;
     private long _connectedAt;
+    private int _warmUpAnswers;
 
     public LatencyEstimate()
     {
@@ -64,7 +71,14 @@ internal struct LatencyEstimate
         }
 
         context.OnAnswer(now - startedAt, now);
-        Sample(now - startedAt, now, context);
+        double ticks = now - startedAt;
+        if (_warmUpAnswers < WarmUpAnswers)
+        {
+            _warmUpAnswers++;
+            ticks = Math.Min(ticks, context.EqualBelow(context.UsualLatency));
+        }
+
+        Sample(ticks, now, context);
     }
 
     /// <summary>An answer that is no measure of speed.</summary>
