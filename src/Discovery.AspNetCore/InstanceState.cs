@@ -213,7 +213,8 @@ public sealed class InstanceState
                 _health.OnSuccess(startedAt);
                 break;
             case CallOutcome.Unimplemented:
-                _latency.OnRefusal(_context.ReadClock());
+                // Load from the first: a stranger answers at once, while those who serve still connect.
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
                 _health.OnUnimplemented(startedAt);
                 break;
             case CallOutcome.Overloaded:

@@ -9,6 +9,9 @@ namespace Discovery.Etcd.DotnetEtcd;
 /// </summary>
 internal sealed class CancellationInterceptor : Interceptor
 {
+    // The timer that ends a call may fire a moment before the wall clock shows its deadline.
+    private static readonly TimeSpan TimerTolerance = TimeSpan.FromMilliseconds(100);
+
     public override TResponse BlockingUnaryCall<TRequest, TResponse>(
         TRequest request, ClientInterceptorContext<TRequest, TResponse> context, BlockingUnaryCallContinuation<TRequest, TResponse> continuation)
     {
@@ -64,7 +67,7 @@ internal sealed class CancellationInterceptor : Interceptor
     private static bool WasCancelled(RpcException e, CallOptions options) => e.StatusCode switch
     {
         StatusCode.Cancelled => options.CancellationToken.IsCancellationRequested,
-        StatusCode.DeadlineExceeded => options.Deadline is { } deadline && deadline.ToUniversalTime() <= DateTime.UtcNow,
+        StatusCode.DeadlineExceeded => options.Deadline is { } deadline && deadline.ToUniversalTime() <= DateTime.UtcNow + TimerTolerance,
         _ => false,
     };
 

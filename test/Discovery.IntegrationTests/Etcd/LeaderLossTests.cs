@@ -8,7 +8,7 @@ namespace Discovery.IntegrationTests.Etcd;
 public sealed class LeaderLossTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task Five_killed_leaders_cost_no_event_and_less_than_two_seconds_each()
+    public async Task Five_killed_leaders_cost_no_event_and_little_more_than_their_elections()
     {
         await using var cluster = await EtcdCluster.StartAsync();
         await using var client = Connect(cluster.Endpoints);
@@ -30,8 +30,9 @@ public sealed class LeaderLossTests(ITestOutputHelper output)
             var election = await cluster.MeasureElectionAsync(leader);
             await Eventually.IsTrue(() => writer.Written > before + 50);
 
-            // An election that is split takes etcd itself longer than two seconds; what we add to it must stay small.
-            limits.Add(election + TimeSpan.FromMilliseconds(600));
+            // An election that is split takes etcd itself longer than two seconds. What we add to it is at most one attempt (AttemptTimeout, 1 s)
+            // that a member took just before it knew of the new leader, and a moment.
+            limits.Add(election + TimeSpan.FromMilliseconds(1500));
             gaps.Add(writer.LongestGap);
             gaps.Add(log.LongestGap);
             output.WriteLine(

@@ -21,6 +21,7 @@ public sealed class ReplicaTests(OneNode node) : IClassFixture<OneNode>
         var first = await StartAsync();
         await using var second = await StartAsync();
         Assert.Equal(2, (await client.RecordsAsync(_service)).Count);
+        await directory.WaitForReadyAsync(_service);
         await Eventually.IsTrue(() => directory.GetSnapshot(_service)?.Instances.Count == 1);
         using var stop = new CancellationTokenSource();
         var gaps = CountGapsAsync(directory, stop.Token);
