@@ -26,7 +26,7 @@ public sealed class EqualSharesTests
         }
 
         using var client = field.Client();
-        await CallAsync(client, callsPerSecond, callers, TimeSpan.FromSeconds(callsPerSecond < 100 ? 5 : 3));
+        await CallAsync(client, callsPerSecond, callers, TimeSpan.FromSeconds(callsPerSecond < 100 ? 20 : 3));
 
         AssertShares([.. servers.Select(static s => s.Requests)]);
     }
