@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Hosting;
@@ -58,5 +57,15 @@ public sealed class LogTests
             Assert.Equal((m.Message.EventId, m.Message.Level.ToString()), (m.Message.EventId, documented.Single(d => d.Id == m.Message.EventId).Level)));
     }
 
-    private static string Root([CallerFilePath] string file = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "..", "..", ".."));
+    /// <summary>The repository: the path of a source file does not tell, as a build for a release leaves it out.</summary>
+    private static string Root()
+    {
+        var directory = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(directory, "Discovery.AspNetCore.sln")))
+        {
+            directory = Path.GetDirectoryName(directory) ?? throw new InvalidOperationException("The tests do not run inside the repository.");
+        }
+
+        return directory;
+    }
 }
