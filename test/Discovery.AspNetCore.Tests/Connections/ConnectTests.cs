@@ -1,9 +1,13 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Calls;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.AspNetCore.Tests.Connections;
 
@@ -171,5 +175,37 @@ public sealed class ConnectTests
             Assert.Contains("AllowLoopback", e.Message, StringComparison.Ordinal);
             Assert.Equal(0, server.Requests);
         }
+    }
+
+    [Theory]
+    [InlineData(SocketError.AddressNotAvailable, true)]
+    [InlineData(SocketError.TooManyOpenSockets, true)]
+    [InlineData(SocketError.NoBufferSpaceAvailable, true)]
+    [InlineData(SocketError.ConnectionRefused, false)]
+    [InlineData(SocketError.HostUnreachable, false)]
+    [InlineData(SocketError.TimedOut, false)]
+    public void What_this_machine_lacks_is_no_fault_of_an_instance(SocketError error, bool isLocal)
+        => Assert.Equal(isLocal, InstanceDialer.IsLocal(new SocketException((int)error)));
+
+    [Fact]
+    public async Task Changed_rules_for_addresses_hold_for_instances_that_are_called_already()
+    {
+        await using var harness = new Harness(settings: [("Etcd:Discovery:AllowedNetworks", "127.0.0.0/8")]);
+        var server = await harness.StartServerAsync();
+        using var client = harness.Client();
+        Assert.Equal(server.Address, await client.GetStringAsync("x"));
+        harness.Services.GetRequiredService<PoolCache>().FollowConfiguration();
+        var configuration = (IConfigurationRoot)harness.Services.GetRequiredService<IConfiguration>();
+
+        configuration["Etcd:Discovery:AllowedNetworks"] = "10.0.0.0/8";
+        configuration.Reload();
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 0);
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+        Assert.Contains("AllowedNetworks", e.Message, StringComparison.Ordinal);
+
+        configuration["Etcd:Discovery:AllowedNetworks"] = "127.0.0.0/8";
+        configuration.Reload();
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 1);
+        Assert.Equal(server.Address, await client.GetStringAsync("x"));
     }
 }

@@ -104,6 +104,28 @@ public sealed class OptionsLayersTests
         Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'orders' are not used", "Roundest"));
     }
 
+    [Fact]
+    public async Task A_changed_scheme_is_said_once_to_need_a_restart()
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Scheme", "http")]).Build();
+        using var log = new LogRecorder();
+        _services.AddLogging(l => l.AddProvider(log)).AddSingleton<IConfiguration>(configuration);
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders");
+        await using var provider = _services.BuildServiceProvider();
+        await provider.GetServices<IHostedService>().OfType<PoolWarmup>().Single().StartAsync(CancellationToken.None);
+        var pool = provider.GetRequiredService<PoolCache>().OfClient("c");
+
+        configuration["Etcd:Discovery:Scheme"] = "https";
+        configuration["Etcd:Discovery:RetryBudgetPercent"] = "10";
+        configuration.Reload();
+        configuration.Reload();
+
+        Assert.Equal("http", pool.Options.Scheme);
+        Assert.NotNull(pool.Retries);
+        Assert.Single(log.Lines, static l => l.Contains("Etcd:Discovery:Scheme was changed for service 'orders'", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, static l => l.Contains("RetryBudgetPercent was changed", StringComparison.Ordinal));
+    }
+
     private static (string Policy, string? Zone, int SubsetSize) Of(ServiceProvider provider, string client)
     {
         var options = provider.GetRequiredService<PoolCache>().OfClient(client).Options;
