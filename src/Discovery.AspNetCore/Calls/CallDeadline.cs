@@ -26,8 +26,7 @@ internal static class CallDeadline
     {
         var waited = instance.WaitOf(call);
         if (NoInstance.IsGrpc(request)
-            && request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values)
-            && TryParse(values.ToString(), out var limit)
+            && TimeLeftOf(request) is { } limit
             && waited >= (limit * Tolerance) - LeastWait)
         {
             return true;
@@ -42,6 +41,10 @@ internal static class CallDeadline
 
         return !NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(attempts?.Caller ?? token) == true;
     }
+
+    /// <summary>The time that a gRPC call had left when it was sent, or null without a deadline.</summary>
+    public static TimeSpan? TimeLeftOf(HttpRequestMessage request)
+        => request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values) && TryParse(values.ToString(), out var limit) ? limit : null;
 
     /// <summary>Reads a timeout as gRPC writes it: at most eight digits and a unit.</summary>
     internal static bool TryParse(string text, out TimeSpan limit)

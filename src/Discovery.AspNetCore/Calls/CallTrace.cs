@@ -20,7 +20,7 @@ internal static class CallTrace
         request.Options.Set(EtcdRequestOptions.ServedBy, instance.Record);
         if (NoInstance.IsGrpc(request))
         {
-            pool.Failures.Add(request.RequestUri!, instance);
+            pool.Failures.Add(request.RequestUri!, CallSteering.PreviousAttemptsOf(request), CallDeadline.TimeLeftOf(request), instance);
         }
 
         if (Activity.Current is { } activity)

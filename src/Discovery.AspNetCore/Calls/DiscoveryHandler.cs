@@ -78,6 +78,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     {
         var current = pool.Current!;
         var needs = CallNeeds.Of(request, steering?.Version);
+        if (steering?.PreviousAttempts > 0)
+        {
+            steering.FailedBefore = pool.Failures.Take(request.RequestUri!, steering.PreviousAttempts, CallDeadline.TimeLeftOf(request));
+        }
+
         var instance = steering is null
             ? current.For(needs, hashKey: null)?.Pick(default)
             : Choose(pool, current, request, steering, failures: null);
@@ -177,12 +182,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
 
         InstanceState[] unreachable = [.. failures ?? []];
-        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? []];
-        if (steering?.PreviousAttempts > 0)
-        {
-            avoided = [.. avoided, .. pool.Failures.Find(request.RequestUri!)];
-        }
-
+        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? [], .. steering?.FailedBefore ?? []];
         return PickExcept(balancer, steering?.HashKey, avoided)
             ?? (avoided.Length > unreachable.Length ? PickExcept(balancer, steering?.HashKey, unreachable) : null);
     }
