@@ -22,6 +22,9 @@ internal sealed class CallSteering
     /// <summary>How many attempts a gRPC client made before this one; each of them is a request of its own.</summary>
     public int PreviousAttempts { get; private set; }
 
+    /// <summary>Whether the caller asks by metadata which instance answers.</summary>
+    public bool AsksServedBy { get; private set; }
+
     /// <summary>Where they failed; set once.</summary>
     public IEnumerable<InstanceState> FailedBefore { get; set; } = [];
 
@@ -37,7 +40,7 @@ internal sealed class CallSteering
         {
             switch (header.Key)
             {
-                case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version:
+                case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version or EtcdCallMetadata.ServedBy:
                     steering ??= new CallSteering();
                     steering._removed = [.. steering._removed, (header.Key, header.Value.ToString())];
                     break;
@@ -99,6 +102,9 @@ internal sealed class CallSteering
                 break;
             case EtcdCallMetadata.Instance:
                 Instance = value;
+                break;
+            case EtcdCallMetadata.ServedBy:
+                AsksServedBy = true;
                 break;
             default:
                 Version = value;

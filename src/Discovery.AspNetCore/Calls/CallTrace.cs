@@ -29,6 +29,13 @@ internal static class CallTrace
         }
     }
 
+    /// <summary>Answers the caller that asked for it by metadata.</summary>
+    public static void Answer(HttpResponseMessage response, InstanceState instance)
+    {
+        response.Headers.Remove(EtcdCallMetadata.ServedBy);
+        response.Headers.TryAddWithoutValidation(EtcdCallMetadata.ServedBy, instance.Record.InstanceId ?? instance.Record.Address);
+    }
+
     private static void Tag(Activity activity, InstanceState instance)
     {
         // The address of a server's activity is the server's own.

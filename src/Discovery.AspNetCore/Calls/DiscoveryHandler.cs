@@ -202,6 +202,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         ServicePool pool, HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call)
     {
         ProtocolRefusals.Learn(response, instance);
+        if (steering?.AsksServedBy == true)
+        {
+            CallTrace.Answer(response, instance);
+        }
+
         var outcome = OutcomeRules.Of(response);
         if (outcome == CallOutcome.Success)
         {

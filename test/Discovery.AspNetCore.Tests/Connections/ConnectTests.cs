@@ -139,9 +139,7 @@ public sealed class ConnectTests
 
     [Theory]
     [InlineData("localhost")]
-    [InlineData("localhost.")]
     [InlineData("127.0.0.1")]
-    [InlineData("127.0.0.1.")]
     [InlineData("[::ffff:127.0.0.1]")]
     [InlineData("127.1")]
     [InlineData("0x7f.1")]
@@ -158,6 +156,23 @@ public sealed class ConnectTests
 
         Assert.Contains("AllowedNetworks", e.Message, StringComparison.Ordinal);
         Assert.Equal(0, server.Requests);
+        await server.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("localhost.")]
+    [InlineData("127.0.0.1.")]
+    public async Task A_trailing_dot_leads_round_no_rule(string host)
+    {
+        await using var harness = new Harness(o => o.AllowedNetworks = ["10.0.0.0/8"]);
+        var server = await BackendServer.StartAsync(null, HttpProtocols.Http1, null);
+        harness.Register(server.Address.Replace("127.0.0.1", host, StringComparison.Ordinal));
+        using var client = harness.Client();
+
+        // Whether the resolver knows it differs.
+        await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+
+        Assert.Equal(0, server.Connections);
         await server.DisposeAsync();
     }
 
