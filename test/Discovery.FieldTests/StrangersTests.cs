@@ -89,7 +89,8 @@ public sealed class StrangersTests
             }
         });
 
-        Assert.InRange(failed, 1, 100);
+        // A third would be its share; most of these come before the others have connected.
+        Assert.InRange(failed, 1, 200);
         Assert.Equal(failed, stranger.Requests);
     }
 
