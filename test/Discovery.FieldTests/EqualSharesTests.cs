@@ -31,6 +31,21 @@ public sealed class EqualSharesTests
         AssertShares([.. servers.Select(static s => s.Requests)]);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task Twice_the_weight_gets_about_twice_the_calls(int callers)
+    {
+        await using var field = await Field.StartAsync();
+        var heavy = await field.StartServerAsync(metadata: "\"weight\":\"20\"");
+        var light = await field.StartServerAsync(metadata: "\"weight\":\"10\"");
+        using var client = field.Client();
+
+        await CallAsync(client, 300, callers, TimeSpan.FromSeconds(3));
+
+        Assert.InRange((double)heavy.Requests / light.Requests, 1.2, 3.5);
+    }
+
     [Fact]
     public async Task One_whose_first_answers_were_slow_and_one_that_joins_get_it_too()
     {
