@@ -1,65 +1,103 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Discovery.Benchmarks;
 
-/// <summary>What was measured: printed as a table while it comes in, and written as JSON at the end.</summary>
+/// <summary>What was measured: printed row by row as it comes in, and written as JSON at the end.</summary>
 internal sealed class Report
 {
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
+
     private readonly List<Row> _rows = [];
     private string? _line;
+
+    private enum Comparison
+    {
+        None,
+        Difference,
+        Ratio,
+    }
+
+    private enum Goal
+    {
+        None,
+        AtMost,
+        AtLeast,
+    }
 
     /// <summary>Whether all goals were met.</summary>
     public bool AllMet => _rows.TrueForAll(static r => r.Met != false);
 
-    /// <summary>Says something about the rows before or after.</summary>
-    public static void Note(string text) => Console.WriteLine($"  {text}");
+    /// <summary>Says something about the rows before.</summary>
+    public static void Note(string text) => Console.WriteLine($"    {text}");
 
-    /// <summary>What ours costs more than a reference of the same run; the goal is at most so much.</summary>
-    public void AddDifference(string line, string what, string unit, double ours, double reference, double? most)
-        => Add(new Row(line, what, unit, ours, reference, "difference", ours - reference, most is null ? null : "at most", most, most is null ? null : ours - reference <= most + 0.5));
+    /// <summary>What ours costs more than a reference of the same run.</summary>
+    /// <param name="line">The name of the line.</param>
+    /// <param name="what">What was measured.</param>
+    /// <param name="unit">Its unit.</param>
+    /// <param name="ours">Ours.</param>
+    /// <param name="reference">The reference's.</param>
+    /// <param name="most">The goal: at most so much more; null if there is none.</param>
+    /// <param name="tolerance">What the measurement may be off by.</param>
+    public void AddDifference(string line, string what, string unit, double ours, double reference, double? most, double tolerance = 0)
+        => Add(new Row(line, what, unit, ours, reference, Comparison.Difference, ours - reference, GoalOf(Goal.AtMost, most), most, (ours - reference) <= most + tolerance));
 
-    /// <summary>Ours by a reference of the same run; the goal is at least that ratio.</summary>
+    /// <summary>Ours by a reference of the same run, where more is better.</summary>
     public void AddRatioAtLeast(string line, string what, string unit, double ours, double reference, double? least)
-        => Add(new Row(line, what, unit, ours, reference, "ratio", ours / reference, least is null ? null : "at least", least, least is null ? null : ours / reference >= least));
+        => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtLeast, least), least, ours / reference >= least));
 
-    /// <summary>The same where less is better.</summary>
+    /// <summary>Ours by a reference of the same run, where less is better.</summary>
     public void AddRatioAtMost(string line, string what, string unit, double ours, double reference, double? most)
-        => Add(new Row(line, what, unit, ours, reference, "ratio", ours / reference, most is null ? null : "at most", most, most is null ? null : ours / reference <= most));
+        => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtMost, most), most, ours / reference <= most));
 
-    /// <summary>A value of ours alone.</summary>
+    /// <summary>A value that is compared to nothing but its goal.</summary>
     public void AddValue(string line, string what, string unit, double ours, double? most)
-        => Add(new Row(line, what, unit, ours, null, null, null, most is null ? null : "at most", most, most is null ? null : ours <= most));
+        => Add(new Row(line, what, unit, ours, null, Comparison.None, null, GoalOf(Goal.AtMost, most), most, ours <= most));
 
-    public void WriteJson(string path) => File.WriteAllText(path, JsonSerializer.Serialize(_rows, JsonOptions));
+    /// <summary>A line that prints its own table.</summary>
+    public void AddOther(string line, bool areMet) => _rows.Add(new Row(line, "see its table", "", null, null, Comparison.None, null, Goal.None, null, areMet));
 
-    private static readonly JsonSerializerOptions JsonOptions = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    /// <summary>Writes all rows.</summary>
+    public void WriteJson(string path) => File.WriteAllText(path, JsonSerializer.Serialize(_rows, Json));
+
+    private static Goal GoalOf(Goal kind, double? limit) => limit is null ? Goal.None : kind;
 
     private void Add(Row row)
     {
+        row = row with { Met = row.Limit is null ? null : row.Met };
+        _rows.Add(row);
         if (_line != row.Line)
         {
             _line = row.Line;
-            Console.WriteLine();
-            Console.WriteLine($"{row.Line,-40} {"ours",12} {"reference",12} {"compared",10} {"goal",16}");
+            Console.WriteLine($"\n{row.Line,-40} {"ours",12} {"reference",12} {"compared",12} {"goal",14}");
         }
 
-        _rows.Add(row);
         var compared = row.Comparison switch
         {
-            "difference" => Invariant($"{row.Compared:+0;-0;0} {row.Unit}"),
-            "ratio" => Invariant($"{row.Compared:0.00}"),
+            Comparison.Difference => Invariant($"{row.Compared:+0;-0;0} {row.Unit}"),
+            Comparison.Ratio => Invariant($"{row.Compared:0.00}"),
             _ => "",
         };
-        var goal = row.Goal is null ? "" : Invariant($"{row.GoalKind} {row.Goal:0.##}");
-        Console.WriteLine(Invariant(
-            $"  {row.What,-38} {Format(row.Ours, row.Unit),12} {Format(row.Reference, row.Unit),12} {compared,10} {goal,16} {(row.Met switch { true => "met", false => "MISSED", null => "" })}"));
+        var goal = row.Goal switch
+        {
+            Goal.AtMost => Invariant($"at most {row.Limit:0.##}"),
+            Goal.AtLeast => Invariant($"at least {row.Limit:0.##}"),
+            _ => "",
+        };
+        var met = row.Met switch { true => "met", false => "MISSED", _ => "" };
+        Console.WriteLine($"  {row.What,-38} {Format(row.Ours, row.Unit),12} {Format(row.Reference, row.Unit),12} {compared,12} {goal,14} {met}".TrimEnd());
     }
 
-    private static string Format(double? value, string unit) => value is { } v ? Invariant($"{(v < 100 ? Math.Round(v, 1) : Math.Round(v)):#,0.#} {unit}") : "-";
+    private static string Format(double? value, string unit)
+        => value is { } v ? Invariant($"{(Math.Abs(v) < 100 ? Math.Round(v, 1) : Math.Round(v)):#,0.#} {unit}") : "";
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private sealed record Row(
-        string Line, string What, string Unit, double Ours, double? Reference, string? Comparison, double? Compared, string? GoalKind, double? Goal, bool? Met);
+        string Line, string What, string Unit, double? Ours, double? Reference, Comparison Comparison, double? Compared, Goal Goal, double? Limit, bool? Met);
 }

@@ -213,7 +213,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static HttpResponseMessage Track(HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallProgress call)
     {
         ProtocolRefusals.Learn(response, instance);
-        var outcome = OutcomeRules.Of(response);
+        var isGrpc = NoInstance.IsGrpc(response.Content);
+        var outcome = OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success)
         {
             call = instance.OnHeaders(call);
@@ -228,13 +229,13 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.OnFailed(request, instance);
         }
 
-        if (HasNoBody(response))
+        if (!isGrpc && HasNoBody(response))
         {
             instance.OnCallEnded(call, outcome);
         }
         else
         {
-            response.Content = new TrackedContent(response, instance, call, outcome);
+            response.Content = new TrackedContent(response, isGrpc, instance, call, outcome);
         }
 
         return response;

@@ -19,19 +19,17 @@ internal sealed class TrackedContent : HttpContent
     private bool _ended;
     private bool _disposed;
 
-    public TrackedContent(HttpResponseMessage response, InstanceState instance, CallProgress call, CallOutcome outcome)
+    public TrackedContent(HttpResponseMessage response, bool isGrpc, InstanceState instance, CallProgress call, CallOutcome outcome)
     {
         _response = response;
         _inner = response.Content;
         _instance = instance;
         (_startedAt, _hasHeaders) = call;
         _outcome = outcome;
-        var headers = _inner.Headers.NonValidated;
-        _isGrpc = headers.TryGetValues("Content-Type", out var type)
-            && type.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+        _isGrpc = isGrpc;
 
         // Headers without a length tell that of their content once it is buffered, so they must be this one's own.
-        MessageParts.SetHeaders(this, _inner, mayShare: _isGrpc || headers.Contains("Content-Length"));
+        MessageParts.SetHeaders(this, _inner, mayShare: isGrpc || _inner.Headers.NonValidated.Contains("Content-Length"));
     }
 
     /// <summary>

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Calls;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -9,11 +11,13 @@ namespace Discovery.Benchmarks.Calls;
 
 /// <summary>
 /// <c>handler</c>: what a call through <see cref="DiscoveryHandler"/> costs beyond the same call on the instance's own
-/// <see cref="SocketsHttpHandler"/>. The two take turns, call by call, on one connection that ends in memory, so what the median call of one
+/// <see cref="SocketsHttpHandler"/>. They take turns, call by call, on one connection that ends in memory, so what the median call of one
 /// takes longer than that of the other is the handler's. Nobody listens to metrics.
 /// </summary>
 internal static class HandlerBenchmark
 {
+    private const double MostNanoseconds = 400;
+
     private static readonly Kind[] Kinds =
     [
         new("HTTP/1.1, no body", HttpVersion.Version11, CannedConnection.Answer.Empty, MostBytes: 136),
@@ -23,15 +27,19 @@ internal static class HandlerBenchmark
         new("unary gRPC", HttpVersion.Version20, CannedConnection.Answer.Grpc, MostBytes: 250),
     ];
 
-    private const double MostNanoseconds = 400;
+    private static readonly byte[] Buffer = new byte[100];
+    private static readonly byte[] EmptyMessage = new byte[5];
+    private static readonly MediaTypeHeaderValue GrpcContent = new("application/grpc");
 
     public static async Task RunAsync(Report report, bool isQuick)
     {
-        var calls = isQuick ? 20_000 : 60_000;
         foreach (var kind in Kinds)
         {
-            await MeasureAsync(report, kind, calls);
+            await MeasureAsync(report, kind, isQuick ? 20_000 : 100_000);
         }
+
+        Report.Note("The floor of a handler that learns how a call ended is one task for each call: 104 B, and 8 B for each thing that it keeps. Passing on");
+        Report.Note("keeps 3. Ours keeps the instance, the request, the token and the start, and for a body two objects: a content (80 B) and a stream (32 B).");
     }
 
     private static async Task MeasureAsync(Report report, Kind kind, int calls)
@@ -42,72 +50,72 @@ internal static class HandlerBenchmark
                 context.PlaintextStream.Dispose();
                 return new ValueTask<Stream>(new CannedConnection(kind.Answer, kind.Version == HttpVersion.Version20));
             }));
-        var server = await harness.StartServerAsync();
-        using var ours = new HttpMessageInvoker(new DiscoveryHandler(() => harness.Pool));
-        var uri = new Uri($"http://{server.Address}/a.Service/Method");
-        await CallAsync(ours, uri, kind);
+        await harness.StartServerAsync();
+        var client = kind.Answer == CannedConnection.Answer.Grpc ? null : harness.Services.GetRequiredService<ClientCatalog>().Find("client");
+        using var ours = new HttpMessageInvoker(new DiscoveryHandler(() => harness.Pool, client));
+        await CallAsync(ours, kind);
         var bare = harness.Pool.Current!.Instances[0].Transport!.Invoker;
+        using var passingOn = new HttpMessageInvoker(new PassingOn(bare));
+        HttpMessageInvoker[] all = [bare, passingOn, ours];
 
-        // The first part has the compiler optimise both.
-        await MeasureTimesAsync(calls / 2);
-        await Task.Delay(200);
-        await MeasureTimesAsync(calls / 2);
-        var (bareTime, ourTime) = await MeasureTimesAsync(calls);
-        var bareBytes = await MeasureBytesAsync(bare);
-        var ourBytes = await MeasureBytesAsync(ours);
-        report.AddDifference("handler", $"{kind.Name}: allocated", "B", ourBytes, bareBytes, kind.MostBytes);
-        report.AddDifference("handler", $"{kind.Name}: time", "ns", ourTime, bareTime, MostNanoseconds);
-
-        async Task<(double Bare, double Ours)> MeasureTimesAsync(int pairs)
+        // Two parts and a pause have the compiler optimise all three.
+        await MeasureTimesAsync(all, kind, calls / 4);
+        await Task.Delay(300);
+        await MeasureTimesAsync(all, kind, calls / 4);
+        var times = await MeasureTimesAsync(all, kind, calls);
+        var bytes = new double[all.Length];
+        for (var i = 0; i < all.Length; i++)
         {
-            var (bareTimes, ourTimes) = (new double[pairs], new double[pairs]);
-            for (var i = 0; i < pairs; i++)
-            {
-                // Which of a pair is first has an effect too.
-                if (Random.Shared.Next(2) == 0)
-                {
-                    bareTimes[i] = await TimeAsync(bare, uri, kind);
-                    ourTimes[i] = await TimeAsync(ours, uri, kind);
-                }
-                else
-                {
-                    ourTimes[i] = await TimeAsync(ours, uri, kind);
-                    bareTimes[i] = await TimeAsync(bare, uri, kind);
-                }
-            }
-
-            return (Median(bareTimes), Median(ourTimes));
+            bytes[i] = await MeasureBytesAsync(all[i], kind, calls / 20);
         }
 
-        async Task<double> MeasureBytesAsync(HttpMessageInvoker invoker)
-        {
-            // The least of several rounds: now and then something else in the process allocates too.
-            var least = double.MaxValue;
-            for (var round = 0; round < 5; round++)
-            {
-                var before = GC.GetTotalAllocatedBytes(precise: true);
-                for (var i = 0; i < calls / 10; i++)
-                {
-                    await CallAsync(invoker, uri, kind);
-                }
+        report.AddDifference("handler", $"{kind.Name}: allocated", "B", bytes[2], bytes[0], kind.MostBytes, tolerance: 1);
+        report.AddDifference("handler", $"{kind.Name}: time", "ns", times[2], times[0], MostNanoseconds);
+        Report.Note(string.Create(
+            CultureInfo.InvariantCulture, $"An asynchronous handler that only passes on: {bytes[1] - bytes[0]:+0} B, {times[1] - times[0]:+0;-0} ns."));
+    }
 
-                least = Math.Min(least, (GC.GetTotalAllocatedBytes(precise: true) - before) / (calls / 10.0));
+    /// <returns>The median of each.</returns>
+    private static async Task<double[]> MeasureTimesAsync(HttpMessageInvoker[] all, Kind kind, int calls)
+    {
+        var times = all.Select(_ => new double[calls]).ToArray();
+        for (var i = 0; i < calls; i++)
+        {
+            // Who is first has an effect too.
+            var first = Random.Shared.Next(all.Length);
+            for (var j = 0; j < all.Length; j++)
+            {
+                var turn = (first + j) % all.Length;
+                var started = Stopwatch.GetTimestamp();
+                await CallAsync(all[turn], kind);
+                times[turn][i] = (Stopwatch.GetTimestamp() - started) * (1e9 / Stopwatch.Frequency);
+            }
+        }
+
+        return [.. times.Select(static t => t.Order().ElementAt(t.Length / 2))];
+    }
+
+    /// <returns>The least of several rounds: now and then something else in the process allocates too.</returns>
+    private static async Task<double> MeasureBytesAsync(HttpMessageInvoker invoker, Kind kind, int calls)
+    {
+        var least = double.MaxValue;
+        for (var round = 0; round < 7; round++)
+        {
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            for (var i = 0; i < calls; i++)
+            {
+                await CallAsync(invoker, kind);
             }
 
-            return least;
+            least = Math.Min(least, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)calls);
         }
+
+        return least;
     }
 
-    private static async Task<double> TimeAsync(HttpMessageInvoker invoker, Uri uri, Kind kind)
+    private static async Task CallAsync(HttpMessageInvoker invoker, Kind kind)
     {
-        var started = Stopwatch.GetTimestamp();
-        await CallAsync(invoker, uri, kind);
-        return Stopwatch.GetElapsedTime(started).TotalNanoseconds;
-    }
-
-    private static async Task CallAsync(HttpMessageInvoker invoker, Uri uri, Kind kind)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Get, uri) { Version = kind.Version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get, kind.Uri) { Version = kind.Version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         if (kind.Answer == CannedConnection.Answer.Grpc)
         {
             request.Method = HttpMethod.Post;
@@ -125,15 +133,15 @@ internal static class HandlerBenchmark
         }
     }
 
-    private static readonly byte[] Buffer = new byte[100];
-    private static readonly byte[] EmptyMessage = new byte[5];
-    private static readonly MediaTypeHeaderValue GrpcContent = new("application/grpc");
-
-    private static double Median(double[] values)
+    private sealed record Kind(string Name, Version Version, CannedConnection.Answer Answer, double? MostBytes)
     {
-        Array.Sort(values);
-        return values[values.Length / 2];
+        public Uri Uri { get; } = new($"http://{Harness.Service}/a.Service/Method");
     }
 
-    private sealed record Kind(string Name, Version Version, CannedConnection.Answer Answer, double? MostBytes);
+    /// <summary>The least that an asynchronous handler costs.</summary>
+    private sealed class PassingOn(HttpMessageInvoker inner) : HttpMessageHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+            => await inner.SendAsync(request, cancellationToken).ConfigureAwait(false);
+    }
 }

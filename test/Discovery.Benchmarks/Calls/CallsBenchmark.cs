@@ -1,0 +1,190 @@
+using System.Diagnostics;
+using System.Globalization;
+using Discovery.TestKit;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Balancer;
+using Grpc.Net.Client.Configuration;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Discovery.AspNetCore.Channels;
+
+namespace Discovery.Benchmarks.Calls;
+
+/// <summary>
+/// <c>calls</c>: unary gRPC calls over loopback, to servers in processes of their own. Each client gets a short turn, then the next, round
+/// after round, so that what else the machine does hits all alike; the medians of the rounds are compared.
+/// </summary>
+internal static class CallsBenchmark
+{
+    private static readonly int[] CallerCounts = [1, 16, 64];
+
+    private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static b => b, static b => b);
+
+    private static readonly Method<byte[], byte[]> Method = new(MethodType.Unary, "bench.Bench", "Call", Bytes, Bytes);
+
+    public static async Task RunAsync(Report report, bool isQuick)
+    {
+        await using var first = await StartServerAsync();
+        await using var second = await StartServerAsync();
+        await using var third = await StartServerAsync();
+        string[] servers = [AddressOf(first), AddressOf(second), AddressOf(third)];
+
+        await using (var ours = OfDiscovery(servers[..1]))
+        await using (var fixedAddress = OfAddress(servers[0]))
+        {
+            foreach (var callers in CallerCounts)
+            {
+                var results = await CompareAsync([ours, fixedAddress], callers, isQuick);
+                Add(report, "one instance / fixed address", callers, results[0], results[1], least: 0.98);
+            }
+        }
+
+        await using (var ours = OfDiscovery(servers))
+        await using (var microsoft = OfServiceDiscovery(servers))
+        await using (var grpc = OfRoundRobin(servers))
+        {
+            foreach (var callers in CallerCounts)
+            {
+                var results = await CompareAsync([ours, microsoft, grpc], callers, isQuick);
+                Add(report, "three / ServiceDiscovery", callers, results[0], results[1], least: 1);
+                Add(report, "three / grpc-dotnet's own", callers, results[0], results[2], least: 1);
+            }
+        }
+    }
+
+    private static void Add(Report report, string what, int callers, Result ours, Result reference, double least)
+    {
+        var name = string.Create(CultureInfo.InvariantCulture, $"{what}, {callers}");
+        report.AddRatioAtLeast("calls", name, "/s", ours.PerSecond, reference.PerSecond, least);
+        report.AddRatioAtMost("calls", "  p50", "µs", ours.Median, reference.Median, null);
+        report.AddRatioAtMost("calls", "  p99", "µs", ours.P99, reference.P99, null);
+    }
+
+    private static async Task<Result[]> CompareAsync(Client[] clients, int callers, bool isQuick)
+    {
+        var turn = TimeSpan.FromMilliseconds(isQuick ? 300 : 1000);
+        var rounds = isQuick ? 5 : 15;
+        foreach (var client in clients)
+        {
+            await CallAsync(client.Channel, callers, turn);
+        }
+
+        var results = clients.Select(static _ => new List<Result>()).ToArray();
+        for (var round = 0; round < rounds; round++)
+        {
+            for (var i = 0; i < clients.Length; i++)
+            {
+                // Who begins changes too.
+                var turnOf = (i + round) % clients.Length;
+                results[turnOf].Add(await CallAsync(clients[turnOf].Channel, callers, turn));
+            }
+        }
+
+        return [.. results.Select(static r => new Result(Middle(r.Select(static x => x.PerSecond)), Middle(r.Select(static x => x.Median)), Middle(r.Select(static x => x.P99))))];
+    }
+
+    private static async Task<Result> CallAsync(GrpcChannel channel, int callers, TimeSpan time)
+    {
+        var invoker = channel.CreateCallInvoker();
+        var started = Stopwatch.GetTimestamp();
+        var end = started + (long)(time.TotalSeconds * Stopwatch.Frequency);
+        var times = await Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(() => CallUntilAsync(invoker, end))));
+        var elapsed = Stopwatch.GetElapsedTime(started);
+        var all = times.SelectMany(static t => t).Order().ToArray();
+        return new Result(all.Length / elapsed.TotalSeconds, InMicroseconds(all[all.Length / 2]), InMicroseconds(all[all.Length * 99 / 100]));
+    }
+
+    private static async Task<List<long>> CallUntilAsync(CallInvoker invoker, long end)
+    {
+        var times = new List<long>(10_000);
+        var options = new CallOptions();
+        var request = Array.Empty<byte>();
+        for (var now = Stopwatch.GetTimestamp(); now < end;)
+        {
+            using var call = invoker.AsyncUnaryCall(Method, null, options, request);
+            await call.ResponseAsync.ConfigureAwait(false);
+            var after = Stopwatch.GetTimestamp();
+            times.Add(after - now);
+            now = after;
+        }
+
+        return times;
+    }
+
+    private static Client OfAddress(string address) => new(GrpcChannel.ForAddress($"http://{address}"), null);
+
+    private static Client OfDiscovery(string[] servers)
+    {
+        var services = Services(("Etcd:Endpoints:0", "http://127.0.0.1:2379"), ("Etcd:Discovery:Services:bench:Instances", string.Join(',', servers)));
+        services.AddEtcdGrpcChannels();
+        var provider = services.BuildServiceProvider();
+        return new Client(provider.GetRequiredService<IEtcdGrpcChannels>().GetChannel("bench"), provider);
+    }
+
+    private static Client OfServiceDiscovery(string[] servers)
+    {
+        var services = Services([.. servers.Select(static (s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:bench:http:{i}"), s))]);
+        services.AddServiceDiscovery();
+        services.AddHttpClient("bench")
+            .ConfigurePrimaryHttpMessageHandler(static () => new SocketsHttpHandler { EnableMultipleHttp2Connections = true })
+            .RemoveAllLoggers()
+            .AddServiceDiscovery();
+        var provider = services.BuildServiceProvider();
+        var handler = provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("bench");
+        return new Client(GrpcChannel.ForAddress("http://bench", new GrpcChannelOptions { HttpHandler = handler }), provider);
+    }
+
+    private static Client OfRoundRobin(string[] servers)
+    {
+        var addresses = servers.Select(static s => new Uri($"http://{s}")).Select(static u => new BalancerAddress(u.Host, u.Port)).ToArray();
+        var services = new ServiceCollection();
+        services.AddSingleton<ResolverFactory>(new StaticResolverFactory(_ => addresses));
+        var provider = services.BuildServiceProvider();
+        var channel = GrpcChannel.ForAddress("static:///bench", new GrpcChannelOptions
+        {
+            Credentials = ChannelCredentials.Insecure,
+            ServiceProvider = provider,
+            ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } },
+        });
+        return new Client(channel, provider);
+    }
+
+    private static ServiceCollection Services(params (string Key, string Value)[] settings)
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(
+            new ConfigurationBuilder().AddInMemoryCollection(settings.Select(static s => KeyValuePair.Create(s.Key, (string?)s.Value))).Build());
+        services.AddLogging();
+        return services;
+    }
+
+    private static async Task<OwnedProcess> StartServerAsync()
+    {
+        var server = await OwnedProcess.StartAsync(Environment.ProcessPath!, IsDotnet ? [typeof(CallsBenchmark).Assembly.Location, "serve"] : ["serve"]);
+        await server.WaitForOutputAsync(static output => output.Contains("listens on ", StringComparison.Ordinal));
+        return server;
+    }
+
+    private static bool IsDotnet => Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet";
+
+    private static string AddressOf(OwnedProcess server) => server.Output.Split("listens on ")[1].Trim();
+
+    private static double InMicroseconds(long ticks) => ticks * 1e6 / Stopwatch.Frequency;
+
+    private static double Middle(IEnumerable<double> values) => values.Order().ElementAt(values.Count() / 2);
+
+    private sealed record Result(double PerSecond, double Median, double P99);
+
+    private sealed record Client(GrpcChannel Channel, ServiceProvider? Services) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            Channel.Dispose();
+            if (Services is not null)
+            {
+                await Services.DisposeAsync();
+            }
+        }
+    }
+}
