@@ -215,11 +215,6 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         ProtocolRefusals.Learn(response, instance);
         var isGrpc = NoInstance.IsGrpc(response.Content);
         var outcome = OutcomeRules.Of(response, isGrpc);
-        if (outcome == CallOutcome.Success)
-        {
-            call = instance.OnHeaders(call);
-        }
-
         if (outcome is CallOutcome.Success or CallOutcome.Refused or CallOutcome.NotFound)
         {
             CallTrace.OnAnswered(request, instance);
@@ -235,6 +230,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
         else
         {
+            if (outcome == CallOutcome.Success)
+            {
+                call = instance.OnHeaders(call);
+            }
+
             response.Content = new TrackedContent(response, isGrpc, instance, call, outcome);
         }
 

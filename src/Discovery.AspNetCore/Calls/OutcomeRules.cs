@@ -80,7 +80,7 @@ internal static class OutcomeRules
         HttpStatusCode.NotImplemented => CallOutcome.Unimplemented,
         >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
         >= HttpStatusCode.BadRequest => CallOutcome.Refused,
-        _ => OfGrpcStatus(response.Headers),
+        _ => CallOutcome.Success,
     };
 
     /// <summary>
