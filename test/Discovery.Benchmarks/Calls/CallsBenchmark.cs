@@ -3,11 +3,6 @@ using System.Globalization;
 using Discovery.TestKit;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Grpc.Net.Client.Balancer;
-using Grpc.Net.Client.Configuration;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
-using Discovery.AspNetCore.Channels;
 
 namespace Discovery.Benchmarks.Calls;
 
@@ -30,8 +25,8 @@ internal static class CallsBenchmark
         await using var third = await StartServerAsync();
         string[] servers = [AddressOf(first), AddressOf(second), AddressOf(third)];
 
-        await using (var ours = OfDiscovery(servers[..1]))
-        await using (var fixedAddress = OfAddress(servers[0]))
+        await using (var ours = CallsClient.OfDiscovery(servers[..1]))
+        await using (var fixedAddress = CallsClient.OfAddress(servers[0]))
         {
             foreach (var callers in CallerCounts)
             {
@@ -40,9 +35,9 @@ internal static class CallsBenchmark
             }
         }
 
-        await using (var ours = OfDiscovery(servers))
-        await using (var microsoft = OfServiceDiscovery(servers))
-        await using (var grpc = OfRoundRobin(servers))
+        await using (var ours = CallsClient.OfDiscovery(servers))
+        await using (var microsoft = CallsClient.OfServiceDiscovery(servers))
+        await using (var grpc = CallsClient.OfRoundRobin(servers))
         {
             foreach (var callers in CallerCounts)
             {
@@ -57,17 +52,19 @@ internal static class CallsBenchmark
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"{what}, {callers}");
         report.AddRatioAtLeast("calls", name, "/s", ours.PerSecond, reference.PerSecond, least);
+        report.AddRatioAtMost("calls", "  processor time of the client", "µs", ours.Cpu, reference.Cpu, null);
         report.AddRatioAtMost("calls", "  p50", "µs", ours.Median, reference.Median, null);
         report.AddRatioAtMost("calls", "  p99", "µs", ours.P99, reference.P99, null);
     }
 
-    private static async Task<Result[]> CompareAsync(Client[] clients, int callers, bool isQuick)
+    private static async Task<Result[]> CompareAsync(CallsClient[] clients, int callers, bool isQuick)
     {
-        var turn = TimeSpan.FromMilliseconds(isQuick ? 300 : 1000);
-        var rounds = isQuick ? 5 : 15;
-        foreach (var client in clients)
+        // Short turns: what disturbs one then disturbs its neighbours too.
+        var turn = TimeSpan.FromMilliseconds(200);
+        var rounds = isQuick ? 7 : 45;
+        for (var i = 0; i < 2 * clients.Length; i++)
         {
-            await CallAsync(client.Channel, callers, turn);
+            await CallAsync(clients[i % clients.Length].Channel, callers, 3 * turn);
         }
 
         var results = clients.Select(static _ => new List<Result>()).ToArray();
@@ -81,18 +78,21 @@ internal static class CallsBenchmark
             }
         }
 
-        return [.. results.Select(static r => new Result(Middle(r.Select(static x => x.PerSecond)), Middle(r.Select(static x => x.Median)), Middle(r.Select(static x => x.P99))))];
+        return [.. results.Select(static r => new Result(
+            Middle(r.Select(static x => x.PerSecond)), Middle(r.Select(static x => x.Median)), Middle(r.Select(static x => x.P99)), Middle(r.Select(static x => x.Cpu))))];
     }
 
     private static async Task<Result> CallAsync(GrpcChannel channel, int callers, TimeSpan time)
     {
         var invoker = channel.CreateCallInvoker();
+        var cpu = Environment.CpuUsage.TotalTime;
         var started = Stopwatch.GetTimestamp();
         var end = started + (long)(time.TotalSeconds * Stopwatch.Frequency);
         var times = await Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(() => CallUntilAsync(invoker, end))));
         var elapsed = Stopwatch.GetElapsedTime(started);
+        cpu = Environment.CpuUsage.TotalTime - cpu;
         var all = times.SelectMany(static t => t).Order().ToArray();
-        return new Result(all.Length / elapsed.TotalSeconds, InMicroseconds(all[all.Length / 2]), InMicroseconds(all[all.Length * 99 / 100]));
+        return new Result(all.Length / elapsed.TotalSeconds, InMicroseconds(all[all.Length / 2]), InMicroseconds(all[all.Length * 99 / 100]), cpu.TotalMicroseconds / all.Length);
     }
 
     private static async Task<List<long>> CallUntilAsync(CallInvoker invoker, long end)
@@ -112,53 +112,6 @@ internal static class CallsBenchmark
         return times;
     }
 
-    private static Client OfAddress(string address) => new(GrpcChannel.ForAddress($"http://{address}"), null);
-
-    private static Client OfDiscovery(string[] servers)
-    {
-        var services = Services(("Etcd:Endpoints:0", "http://127.0.0.1:2379"), ("Etcd:Discovery:Services:bench:Instances", string.Join(',', servers)));
-        services.AddEtcdGrpcChannels();
-        var provider = services.BuildServiceProvider();
-        return new Client(provider.GetRequiredService<IEtcdGrpcChannels>().GetChannel("bench"), provider);
-    }
-
-    private static Client OfServiceDiscovery(string[] servers)
-    {
-        var services = Services([.. servers.Select(static (s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:bench:http:{i}"), s))]);
-        services.AddServiceDiscovery();
-        services.AddHttpClient("bench")
-            .ConfigurePrimaryHttpMessageHandler(static () => new SocketsHttpHandler { EnableMultipleHttp2Connections = true })
-            .RemoveAllLoggers()
-            .AddServiceDiscovery();
-        var provider = services.BuildServiceProvider();
-        var handler = provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("bench");
-        return new Client(GrpcChannel.ForAddress("http://bench", new GrpcChannelOptions { HttpHandler = handler }), provider);
-    }
-
-    private static Client OfRoundRobin(string[] servers)
-    {
-        var addresses = servers.Select(static s => new Uri($"http://{s}")).Select(static u => new BalancerAddress(u.Host, u.Port)).ToArray();
-        var services = new ServiceCollection();
-        services.AddSingleton<ResolverFactory>(new StaticResolverFactory(_ => addresses));
-        var provider = services.BuildServiceProvider();
-        var channel = GrpcChannel.ForAddress("static:///bench", new GrpcChannelOptions
-        {
-            Credentials = ChannelCredentials.Insecure,
-            ServiceProvider = provider,
-            ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } },
-        });
-        return new Client(channel, provider);
-    }
-
-    private static ServiceCollection Services(params (string Key, string Value)[] settings)
-    {
-        var services = new ServiceCollection();
-        services.AddSingleton<IConfiguration>(
-            new ConfigurationBuilder().AddInMemoryCollection(settings.Select(static s => KeyValuePair.Create(s.Key, (string?)s.Value))).Build());
-        services.AddLogging();
-        return services;
-    }
-
     private static async Task<OwnedProcess> StartServerAsync()
     {
         var server = await OwnedProcess.StartAsync(Environment.ProcessPath!, IsDotnet ? [typeof(CallsBenchmark).Assembly.Location, "serve"] : ["serve"]);
@@ -174,17 +127,5 @@ internal static class CallsBenchmark
 
     private static double Middle(IEnumerable<double> values) => values.Order().ElementAt(values.Count() / 2);
 
-    private sealed record Result(double PerSecond, double Median, double P99);
-
-    private sealed record Client(GrpcChannel Channel, ServiceProvider? Services) : IAsyncDisposable
-    {
-        public async ValueTask DisposeAsync()
-        {
-            Channel.Dispose();
-            if (Services is not null)
-            {
-                await Services.DisposeAsync();
-            }
-        }
-    }
+    private sealed record Result(double PerSecond, double Median, double P99, double Cpu);
 }
