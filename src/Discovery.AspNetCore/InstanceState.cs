@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
+using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.AspNetCore;
@@ -94,6 +95,9 @@ public sealed class InstanceState
 
     /// <summary>What carries calls to this instance and to no other; set by whoever owns the connections.</summary>
     internal InstanceTransport? Transport { get; init; }
+
+    /// <summary>The pool that the instance is in; set by it.</summary>
+    internal ServicePool? Pool { get; init; }
 
     internal InstanceContext Context => _context;
 

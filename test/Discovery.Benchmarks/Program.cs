@@ -1,15 +1,16 @@
 using Discovery.Benchmarks;
+using Discovery.Benchmarks.Calls;
 using Discovery.Benchmarks.Embedded;
 using Discovery.Benchmarks.Simulation;
 
 (string Verb, string Help, Func<string[], int> Run)[] verbs =
 [
+    ("bench", BenchCommand.Help, BenchCommand.Run),
     ("simulate", SimulateCommand.Help, SimulateCommand.Run),
-    ("pick", "measures what a pick costs, per policy: [ENDPOINTS...]", PickCommand.Run),
     ("rebuilds", "measures what a rolling restart of a service costs a client: [INSTANCES]", RebuildsCommand.Run),
-    ("handler", "measures what a call through the handler costs beyond a bare one: [CALLS]", HandlerCommand.Run),
     ("embedded", "measures the embedded etcd, or another one: [URL]", EmbeddedEtcdBenchmark.Run),
     ("model", "drives the directory through random histories against a model: [--steps N] [--seed N]", ModelCommand.Run),
+    ("serve", "runs a gRPC server for the benchmark of calls", ServeCommand.Run),
 ];
 
 var verb = args.FirstOrDefault() ?? "--help";

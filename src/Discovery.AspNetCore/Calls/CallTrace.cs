@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Discovery.AspNetCore.Pools;
 
 namespace Discovery.AspNetCore.Calls;
 
@@ -15,12 +14,13 @@ internal static class CallTrace
         }
     }
 
-    public static void OnFailed(ServicePool pool, HttpRequestMessage request, InstanceState instance)
+    public static void OnFailed(HttpRequestMessage request, InstanceState instance)
     {
         request.Options.Set(EtcdRequestOptions.ServedBy, instance.Record);
         if (NoInstance.IsGrpc(request))
         {
-            pool.Failures.Add(request.RequestUri!, CallSteering.PreviousAttemptsOf(request), CallDeadline.TimeLeftOf(request), instance);
+            instance.Pool!.Failures.Add(
+                request.RequestUri!, CallSteering.PreviousAttemptsOf(request), CallDeadline.TimeLeftOf(request), instance);
         }
 
         if (Activity.Current is { } activity)

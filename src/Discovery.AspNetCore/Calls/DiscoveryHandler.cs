@@ -88,81 +88,94 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             : Choose(pool, current, request, steering, failures: null);
         return instance is null
             ? NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null)
-            : SendAsync(pool, instance, request, steering, cancellationToken);
+            : steering is null
+                ? SendAsync(instance, request, cancellationToken)
+                : AttemptAsync(pool, instance, request, steering, failures: null, cancellationToken);
     }
 
-    /// <summary>Each call allocates what this method keeps across its one await: it is kept small.</summary>
-    private static async Task<HttpResponseMessage> SendAsync(
-        ServicePool pool, InstanceState instance, HttpRequestMessage request, CallSteering? steering, CancellationToken cancellationToken)
+    /// <summary>
+    /// The first attempt of a call that is not steered, which is nearly every call. What this method keeps across its await is allocated for
+    /// each, so it keeps the four things that must be known afterwards, and asks the instance for its pool.
+    /// </summary>
+    private static async Task<HttpResponseMessage> SendAsync(InstanceState instance, HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        steering?.Tried?.Add(instance);
         var startedAt = instance.OnCallStarted().StartedAt;
-        InstanceConnectException failure;
+        ConnectFailures failures;
         try
         {
             var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            return Track(pool, request, response, instance, steering, new CallProgress(startedAt, HasHeaders: false));
+            return Track(request, response, instance, steering: null, new CallProgress(startedAt, HasHeaders: false));
         }
         catch (Exception e)
         {
-            if (instance.Transport!.FindFailure(e) is not { } connectFailure)
+            if (OnFailed(instance, request, new CallProgress(startedAt, HasHeaders: false), e, cancellationToken) is not { } failure)
             {
-                var call = new CallProgress(startedAt, HasHeaders: false);
-                instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call, cancellationToken));
-                CallTrace.OnFailed(pool, request, instance);
                 throw;
             }
 
-            failure = connectFailure;
+            failures = new ConnectFailures(instance.Pool!.Options, instance.Pool.Time, startedAt);
+            failures.Add(instance, failure);
         }
 
-        return await FailOverAsync(pool, instance, new CallProgress(startedAt, HasHeaders: false), failure, request, steering, cancellationToken).ConfigureAwait(false);
+        var pool = instance.Pool;
+        return await AttemptAsync(pool, ChooseNext(pool, request, steering: null, failures), request, steering: null, failures, cancellationToken)
+            .ConfigureAwait(false);
     }
 
-    private static async Task<HttpResponseMessage> FailOverAsync(
+    /// <summary>Makes the attempts of a call that is steered, or that failed to connect before.</summary>
+    private static async Task<HttpResponseMessage> AttemptAsync(
         ServicePool pool,
-        InstanceState instance,
-        CallProgress call,
-        InstanceConnectException failure,
+        InstanceState? instance,
         HttpRequestMessage request,
         CallSteering? steering,
+        ConnectFailures? failures,
         CancellationToken cancellationToken)
     {
-        var failures = new ConnectFailures(pool.Options, pool.Time, call.StartedAt);
-        while (true)
+        while (instance is not null)
         {
-            // What this machine lacks is not held against the instance.
-            instance.OnCallEnded(call, failure.IsLocal ? CallOutcome.Cancelled : CallOutcome.ConnectFailure);
-            CallTrace.OnFailed(pool, request, instance);
-            failures.Add(instance, failure);
-            var next = failures.MayGoOn && pool.Current is { } current ? Choose(pool, current, request, steering, failures.Instances) : null;
-            if (next is null)
-            {
-                return await NoInstance.AnswerAsync(request, NoInstance.Explain(pool.ServiceName, failures), failure).ConfigureAwait(false);
-            }
-
             cancellationToken.ThrowIfCancellationRequested();
-            instance = next;
             steering?.Tried?.Add(instance);
-            call = instance.OnCallStarted();
+            var call = instance.OnCallStarted();
             try
             {
                 var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-                return Track(pool, request, response, instance, steering, call);
+                return Track(request, response, instance, steering, call);
             }
             catch (Exception e)
             {
-                if (instance.Transport!.FindFailure(e) is not { } connectFailure)
+                if (OnFailed(instance, request, call, e, cancellationToken) is not { } failure)
                 {
-                    instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call, cancellationToken));
-                    CallTrace.OnFailed(pool, request, instance);
                     throw;
                 }
 
-                failure = connectFailure;
+                failures ??= new ConnectFailures(pool.Options, pool.Time, call.StartedAt);
+                failures.Add(instance, failure);
             }
+
+            instance = ChooseNext(pool, request, steering, failures);
         }
+
+        return await NoInstance.AnswerAsync(request, NoInstance.Explain(pool.ServiceName, failures!), failures!.Last).ConfigureAwait(false);
     }
+
+    /// <summary>An attempt failed before an answer.</summary>
+    /// <returns>The failure to connect, after which another instance may be tried; null for any other.</returns>
+    private static InstanceConnectException? OnFailed(
+        InstanceState instance, HttpRequestMessage request, CallProgress call, Exception exception, CancellationToken cancellationToken)
+    {
+        var failure = instance.Transport!.FindFailure(exception);
+
+        // What this machine lacks is not held against the instance.
+        var outcome = failure is null ? OutcomeRules.Of(exception, request, instance, call, cancellationToken)
+            : failure.IsLocal ? CallOutcome.Cancelled
+            : CallOutcome.ConnectFailure;
+        instance.OnCallEnded(call, outcome);
+        CallTrace.OnFailed(request, instance);
+        return failure;
+    }
+
+    private static InstanceState? ChooseNext(ServicePool pool, HttpRequestMessage request, CallSteering? steering, ConnectFailures failures)
+        => failures.MayGoOn && pool.Current is { } current ? Choose(pool, current, request, steering, failures.Instances) : null;
 
     /// <summary>
     /// Chooses for a call that is steered, or that failed to connect before. One that could not be connected to is not tried again; of
@@ -199,7 +212,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             || (response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 
     private static HttpResponseMessage Track(
-        ServicePool pool, HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call)
+        HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call)
     {
         ProtocolRefusals.Learn(response, instance);
         if (steering?.AsksServedBy == true)
@@ -207,10 +220,10 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.Answer(response, instance);
         }
 
-        var outcome = OutcomeRules.Of(response);
+        var isGrpc = NoInstance.IsGrpc(response.Content);
+        var outcome = OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success)
         {
-            call = instance.OnHeaders(call);
             instance.Context.NotFound.OnServed(request, instance);
         }
         else if (outcome == CallOutcome.NotFound)
@@ -224,16 +237,21 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
         else
         {
-            CallTrace.OnFailed(pool, request, instance);
+            CallTrace.OnFailed(request, instance);
         }
 
-        if (HasNoBody(response))
+        if (!isGrpc && HasNoBody(response))
         {
             instance.OnCallEnded(call, outcome);
         }
         else
         {
-            response.Content = new TrackedContent(response, instance, call, outcome);
+            if (outcome == CallOutcome.Success)
+            {
+                call = instance.OnHeaders(call);
+            }
+
+            response.Content = new TrackedContent(response, isGrpc, instance, call, outcome);
         }
 
         return response;

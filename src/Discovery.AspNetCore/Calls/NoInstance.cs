@@ -11,8 +11,11 @@ internal static class NoInstance
     public const string GrpcMediaType = "application/grpc";
 
     /// <summary>Whether a request is a gRPC call.</summary>
-    public static bool IsGrpc(HttpRequestMessage request)
-        => request.Content is { } content
+    public static bool IsGrpc(HttpRequestMessage request) => IsGrpc(request.Content);
+
+    /// <summary>Whether a request's or response's body is gRPC's.</summary>
+    public static bool IsGrpc(HttpContent? content)
+        => content is not null
             && content.Headers.NonValidated.TryGetValues("Content-Type", out var values)
             && values.ToString().StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 

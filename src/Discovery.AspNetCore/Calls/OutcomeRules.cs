@@ -10,8 +10,17 @@ internal static class OutcomeRules
     private const string GrpcStatusHeader = "grpc-status";
 
     /// <summary>The outcome as far as the response's headers tell.</summary>
-    public static CallOutcome Of(HttpResponseMessage response)
-        => response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfGrpc(response) : OfHttp(response);
+    /// <param name="response">The response.</param>
+    /// <param name="isGrpc">Whether it says that it is gRPC's.</param>
+    public static CallOutcome Of(HttpResponseMessage response, bool isGrpc)
+    {
+        if (isGrpc && response.StatusCode == HttpStatusCode.OK)
+        {
+            return OfGrpcStatus(response.Headers);
+        }
+
+        return response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfGrpc(response) : OfHttp(response);
+    }
 
     /// <summary>The outcome by the gRPC status in headers or trailers; a success if there is none.</summary>
     public static CallOutcome OfGrpcStatus(HttpResponseHeaders headers)
@@ -92,24 +101,19 @@ internal static class OutcomeRules
         HttpStatusCode.NotImplemented => CallOutcome.Unimplemented,
         >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
         >= HttpStatusCode.BadRequest => CallOutcome.Refused,
-        _ => OfGrpcStatus(response.Headers),
+        _ => CallOutcome.Success,
     };
 
     /// <summary>
-    /// A gRPC server answers 200 and application/grpc whatever happens. Another answer comes from a stranger or a proxy, but for a server's
-    /// authentication, which is in front of gRPC and speaks of the caller.
+    /// The outcome of a gRPC call whose answer is not gRPC's. A gRPC server answers 200 and application/grpc whatever happens, so this comes
+    /// from a stranger or a proxy, but for a server's authentication, which is in front of gRPC and speaks of the caller.
     /// </summary>
     private static CallOutcome OfGrpc(HttpResponseMessage response) => response.StatusCode switch
     {
-        HttpStatusCode.OK => IsGrpcContent(response.Content.Headers) ? OfGrpcStatus(response.Headers) : CallOutcome.WrongServer,
         HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => CallOutcome.Refused,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
         HttpStatusCode.NotImplemented => CallOutcome.WrongServer,
         >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
         _ => CallOutcome.WrongServer,
     };
-
-    private static bool IsGrpcContent(HttpContentHeaders headers)
-        => headers.NonValidated.TryGetValues("Content-Type", out var values)
-            && values.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 }

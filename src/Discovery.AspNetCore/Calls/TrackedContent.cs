@@ -12,24 +12,24 @@ internal sealed class TrackedContent : HttpContent
     private readonly HttpContent _inner;
     private readonly HttpResponseMessage _response;
     private readonly InstanceState _instance;
-    private readonly CallProgress _call;
+    private readonly long _startedAt;
+    private readonly bool _hasHeaders;
     private readonly bool _isGrpc;
     private CallOutcome _outcome;
-    private int _ended;
+    private bool _ended;
+    private bool _disposed;
 
-    public TrackedContent(HttpResponseMessage response, InstanceState instance, CallProgress call, CallOutcome outcome)
+    public TrackedContent(HttpResponseMessage response, bool isGrpc, InstanceState instance, CallProgress call, CallOutcome outcome)
     {
         _response = response;
         _inner = response.Content;
         _instance = instance;
-        _call = call;
+        (_startedAt, _hasHeaders) = call;
         _outcome = outcome;
-        var headers = _inner.Headers.NonValidated;
-        _isGrpc = headers.TryGetValues("Content-Type", out var type)
-            && type.ToString().StartsWith(NoInstance.GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+        _isGrpc = isGrpc;
 
         // Headers without a length tell that of their content once it is buffered, so they must be this one's own.
-        MessageParts.SetHeaders(this, _inner, mayShare: _isGrpc || headers.Contains("Content-Length"));
+        MessageParts.SetHeaders(this, _inner, mayShare: isGrpc || _inner.Headers.NonValidated.Contains("Content-Length"));
     }
 
     /// <summary>
@@ -40,11 +40,14 @@ internal sealed class TrackedContent : HttpContent
     ~TrackedContent()
 #pragma warning restore MA0055
     {
-        if (_ended == 0)
+        if (!_ended)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static content => content.OnGivenUp(), this, preferLocal: false);
         }
     }
+
+    /// <summary>The body as it was received, the same object each time; null once the content is disposed.</summary>
+    public Stream? Body => _disposed ? null : _inner.ReadAsStream(CancellationToken.None);
 
     /// <summary>The body was read to its end.</summary>
     public void OnCompleted()
@@ -84,7 +87,10 @@ internal sealed class TrackedContent : HttpContent
     }
 
     protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
-        => new TrackedStream(_inner.ReadAsStream(cancellationToken), this);
+    {
+        _ = _inner.ReadAsStream(cancellationToken);
+        return new TrackedStream(this);
+    }
 
     // The body of a response that was just received is at hand as a stream, and a task of its own would be for nothing.
     protected override Task<Stream> CreateContentReadStreamAsync() => Task.FromResult(CreateContentReadStream(CancellationToken.None));
@@ -101,6 +107,7 @@ internal sealed class TrackedContent : HttpContent
         {
             // First, for a read that is under way now fails because of this and not because of the instance.
             OnGivenUp();
+            _disposed = true;
             _inner.Dispose();
         }
 
@@ -109,12 +116,12 @@ internal sealed class TrackedContent : HttpContent
 
     private void End(CallOutcome outcome)
     {
-        if (Interlocked.Exchange(ref _ended, 1) == 0)
+        if (!Interlocked.Exchange(ref _ended, true))
         {
 #pragma warning disable CA1816 // What the finalizer is for is done, whether or not the response is disposed later.
             GC.SuppressFinalize(this);
 #pragma warning restore CA1816
-            _instance.OnCallEnded(_call, outcome);
+            _instance.OnCallEnded(new CallProgress(_startedAt, _hasHeaders), outcome);
         }
     }
 }

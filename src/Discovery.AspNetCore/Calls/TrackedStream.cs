@@ -1,13 +1,17 @@
 namespace Discovery.AspNetCore.Calls;
 
-/// <summary>A body's stream that reports its end to its content.</summary>
-internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stream
+/// <summary>
+/// A body's stream that reports its end to its content. There is one for each call with a body, so it asks the content for what it reads.
+/// </summary>
+internal sealed class TrackedStream(TrackedContent content) : Stream
 {
-    public override bool CanRead => inner.CanRead;
+    private Stream Inner => content.Body ?? throw new ObjectDisposedException(nameof(HttpContent));
+
+    public override bool CanRead => content.Body?.CanRead == true;
 
     public override bool CanSeek => false;
 
-    public override bool CanWrite => inner.CanWrite;
+    public override bool CanWrite => content.Body?.CanWrite == true;
 
     public override long Length => throw new NotSupportedException();
 
@@ -23,7 +27,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
     {
         try
         {
-            return Ended(inner.Read(buffer), buffer.Length);
+            return Ended(Inner.Read(buffer), buffer.Length);
         }
         catch (Exception e)
         {
@@ -37,23 +41,23 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = inner.ReadAsync(buffer, cancellationToken);
+        var read = Inner.ReadAsync(buffer, cancellationToken);
         return read.IsCompletedSuccessfully
             ? new ValueTask<int>(Ended(read.Result, buffer.Length))
             : AwaitAsync(read, buffer.Length);
     }
 
-    public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
+    public override void Write(byte[] buffer, int offset, int count) => Inner.Write(buffer, offset, count);
 
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-        => inner.WriteAsync(buffer, offset, count, cancellationToken);
+        => Inner.WriteAsync(buffer, offset, count, cancellationToken);
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-        => inner.WriteAsync(buffer, cancellationToken);
+        => Inner.WriteAsync(buffer, cancellationToken);
 
-    public override void Flush() => inner.Flush();
+    public override void Flush() => Inner.Flush();
 
-    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+    public override Task FlushAsync(CancellationToken cancellationToken) => Inner.FlushAsync(cancellationToken);
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
@@ -64,7 +68,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         if (disposing)
         {
             content.OnGivenUp();
-            inner.Dispose();
+            content.Body?.Dispose();
         }
 
         base.Dispose(disposing);

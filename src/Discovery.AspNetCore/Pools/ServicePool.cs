@@ -349,6 +349,7 @@ internal sealed partial class ServicePool : IDisposable
         {
             _instances[address] = new InstanceState(record, _context, isJoining: _current is not null)
             {
+                Pool = this,
                 Transport = _transports.Create(record),
                 Generation = _generation,
                 IsHeld = isHeld,

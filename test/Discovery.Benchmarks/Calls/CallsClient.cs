@@ -1,0 +1,73 @@
+using System.Globalization;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Balancer;
+using Grpc.Net.Client.Configuration;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Discovery.Benchmarks.Calls;
+
+/// <summary>What is compared: gRPC channels of one kind each, as an application would make them.</summary>
+internal sealed record CallsClient(GrpcChannel Channel, ServiceProvider? Services) : IAsyncDisposable
+{
+    /// <summary>At a fixed address, without any discovery.</summary>
+    public static CallsClient OfAddress(string address) => new(GrpcChannel.ForAddress($"http://{address}"), null);
+
+    /// <summary>Ours, with static instances: etcd has no part in a call.</summary>
+    public static CallsClient OfDiscovery(string[] servers)
+    {
+        var services = NewServices(("Etcd:Endpoints:0", "http://127.0.0.1:2379"), ("Etcd:Discovery:Services:bench:Instances", string.Join(',', servers)));
+        services.AddEtcdGrpcChannels();
+        var provider = services.BuildServiceProvider();
+        return new CallsClient(provider.GetRequiredService<IEtcdGrpcChannels>().GetChannel("bench"), provider);
+    }
+
+    /// <summary>Microsoft.Extensions.ServiceDiscovery's handler, without the log lines of HttpClient, which ours does not have either.</summary>
+    public static CallsClient OfServiceDiscovery(string[] servers)
+    {
+        var services = NewServices([.. servers.Select(static (s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:bench:http:{i}"), s))]);
+        services.AddServiceDiscovery();
+        services.AddHttpClient("bench")
+            .ConfigurePrimaryHttpMessageHandler(static () => new SocketsHttpHandler { EnableMultipleHttp2Connections = true })
+            .RemoveAllLoggers()
+            .AddServiceDiscovery();
+        var provider = services.BuildServiceProvider();
+        var handler = provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("bench");
+        return new CallsClient(GrpcChannel.ForAddress("http://bench", new GrpcChannelOptions { HttpHandler = handler }), provider);
+    }
+
+    /// <summary>The client's own round robin.</summary>
+    public static CallsClient OfRoundRobin(string[] servers)
+    {
+        var addresses = servers.Select(static s => new Uri($"http://{s}")).Select(static u => new BalancerAddress(u.Host, u.Port)).ToArray();
+        var services = new ServiceCollection();
+        services.AddSingleton<ResolverFactory>(new StaticResolverFactory(_ => addresses));
+        var provider = services.BuildServiceProvider();
+        var channel = GrpcChannel.ForAddress("static:///bench", new GrpcChannelOptions
+        {
+            Credentials = ChannelCredentials.Insecure,
+            ServiceProvider = provider,
+            ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } },
+        });
+        return new CallsClient(channel, provider);
+    }
+
+    private static ServiceCollection NewServices(params (string Key, string Value)[] settings)
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(
+            new ConfigurationBuilder().AddInMemoryCollection(settings.Select(static s => KeyValuePair.Create(s.Key, (string?)s.Value))).Build());
+        services.AddLogging();
+        return services;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Channel.Dispose();
+        if (Services is not null)
+        {
+            await Services.DisposeAsync();
+        }
+    }
+}
