@@ -1,4 +1,5 @@
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Registration;
@@ -9,6 +10,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     private volatile string? _conflict;
     private volatile string? _duplicate;
     private long? _lostAt;
+    private bool _isOutage;
     private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
@@ -37,15 +39,17 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             _announced = null;
             if (_lostAt is null)
             {
+                // While etcd is away the client has warned already, and says at the end for how long it was.
+                _isOutage = lease.LastError is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
                 _lostAt = time.GetTimestamp();
-                Log.LeaseLost(logger, lease.LastError?.Message);
+                Log.LeaseLost(logger, _isOutage ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message);
             }
         }
         else if (AllStand(lease))
         {
             _conflict = null;
             var all = string.Join(", ", keys);
-            if (_lostAt is { } lostAt)
+            if (_lostAt is { } lostAt && !_isOutage)
             {
                 _lostAt = null;
                 _announced = all;
@@ -53,6 +57,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             }
             else if (all != _announced)
             {
+                _lostAt = null;
                 _announced = all;
                 Log.Registered(logger, all, lease.LeaseId, lease.TimeToLive);
             }
@@ -73,9 +78,9 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
         [LoggerMessage(2722, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
 
-        [LoggerMessage(2723, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
+        [LoggerMessage(EventId = 2723, Message = "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
-        public static partial void LeaseLost(ILogger logger, string? reason);
+        public static partial void LeaseLost(ILogger logger, LogLevel level, string? reason);
 
         [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
