@@ -163,7 +163,9 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 
     private void OnConflict(EtcdKeyValue record)
     {
-        Log.KeyConflict(_logger, record.Key, record.LeaseId);
+        // With the very same value it is a replica's, and nobody reads anything wrong.
+        var isSame = _keys.All.Any(k => k.Name == record.Key && k.Value is { } own && record.Value.Span.SequenceEqual(own));
+        Log.KeyConflict(_logger, isSame ? LogLevel.Information : LogLevel.Warning, record.Key, record.LeaseId);
         try
         {
             KeyConflict?.Invoke(record);
@@ -194,8 +196,8 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1105, LogLevel.Warning, "Another process owns the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
-        public static partial void KeyConflict(ILogger logger, string key, long leaseId);
+        [LoggerMessage(EventId = 1105, Message = "Another process owns the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
+        public static partial void KeyConflict(ILogger logger, LogLevel level, string key, long leaseId);
 
         [LoggerMessage(1120, LogLevel.Error, "A handler of KeyConflict failed.")]
         public static partial void HandlerFailed(ILogger logger, Exception exception);

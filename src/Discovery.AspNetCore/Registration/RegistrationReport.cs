@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Discovery.Etcd;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
@@ -7,6 +8,9 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
 internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger)
 {
+    // Keys that a replica of this application holds for it too.
+    private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
+
     private volatile string? _conflict;
     private volatile string? _duplicate;
     private long? _lostAt;
@@ -16,8 +20,15 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
     public string? Problem => _conflict ?? _duplicate;
 
-    public static bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored == lease.KeysDesired;
+    public bool AllStand(EtcdLeaseStatus lease)
+        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count >= lease.KeysDesired;
+
+    /// <summary>A replica that advertises the same URL holds a key that the layout has but once for all of them.</summary>
+    public void OnShared(EtcdKeyValue record)
+    {
+        _shared.TryAdd(record.Key, 0);
+        Log.Shared(logger, record.Key, record.LeaseId);
+    }
 
     /// <summary>A key of this application is owned by another process.</summary>
     public void OnConflict(EtcdKeyValue record) => _conflict = Report(
@@ -47,6 +58,11 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
         }
         else if (AllStand(lease))
         {
+            if (lease.KeysStored == lease.KeysDesired)
+            {
+                _shared.Clear();
+            }
+
             _conflict = null;
             var all = string.Join(", ", keys);
             if (_lostAt is { } lostAt && !_isOutage)
@@ -72,6 +88,10 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
 
     private static partial class Log
     {
+        [LoggerMessage(2726, LogLevel.Information, "The key {Key} is held by a replica that advertises the same URL (lease {Lease:x}). This "
+            + "application puts it again when that one leaves.")]
+        public static partial void Shared(ILogger logger, string key, long lease);
+
         [LoggerMessage(2721, LogLevel.Error, "{Problem}")]
         public static partial void Problem(ILogger logger, string problem);
 
