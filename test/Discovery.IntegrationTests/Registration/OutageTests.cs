@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Discovery.AspNetCore;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.AspNetCore.Builder;
@@ -15,8 +14,7 @@ namespace Discovery.IntegrationTests.Registration;
 /// <summary>etcd is away: at the start, in the middle, at the stop.</summary>
 public sealed class OutageTests(ITestOutputHelper output) : IAsyncLifetime
 {
-    private static readonly TimeSpan Outage = TimeSpan.FromSeconds(
-        int.TryParse(Environment.GetEnvironmentVariable("DISCOVERY_OUTAGE_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 6);
+    private static readonly TimeSpan Outage = TimeSpan.FromSeconds(Extent.Of("DISCOVERY_OUTAGE_SECONDS", 6));
 
     private readonly string _service = NewService();
     private EtcdProcess _etcd = null!;
