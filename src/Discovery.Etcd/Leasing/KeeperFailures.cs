@@ -152,7 +152,8 @@ internal sealed partial class KeeperFailures(SharedOutage outage, TimeProvider t
         {
             case Kind.Unavailable when !_isUnavailable:
                 _isUnavailable = true;
-                Log.Unavailable(logger, outage.Began(this, time.GetTimestamp()), error.Message);
+                var level = outage.Began(this, time.GetTimestamp());
+                Log.Unavailable(logger, level, error.Message);
                 break;
             case Kind.ReadDenied when !_isReadDenied:
                 _isReadDenied = true;

@@ -23,7 +23,8 @@ internal sealed partial class StreamOutage(SharedOutage shared, TimeProvider tim
         if (!_isLasting && time.GetElapsedTime(_since) >= WatchTimings.Outage)
         {
             _isLasting = true;
-            Log.OutageBegan(logger, shared.Began(this, _since), endpoint, reason);
+            var level = shared.Began(this, _since);
+            Log.OutageBegan(logger, level, endpoint, reason);
         }
 
         return _isLasting;
