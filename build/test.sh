@@ -21,6 +21,11 @@ from Debian's packages; where that cannot be it says what to install.
                     real etcd once more on 3.4
   ARGUMENT          is handed to dotnet test, e.g. --filter FullyQualifiedName~Layouts
 
+Some tests do little in every run, and more where the environment says so:
+  DISCOVERY_LEADER_KILLS     leaders killed under a writer and a watch (5)
+  DISCOVERY_RESTARTS         instances restarted under load (20)
+  DISCOVERY_OUTAGE_SECONDS   how long etcd is away (6 to 12)
+
 ETCD_IMAGE=quay.io/coreos/etcd:v3.6.5 build/test.sh runs all tests once, and those that share one etcd run on containers of
 that image. It needs a Docker engine. Tests that stop, pause or partition an etcd, or hand it files, and those that need
 several members, run on processes of 3.5 all the same.
@@ -113,7 +118,7 @@ echo "Measured:"
 find "$results" -name '*.trx' | sort | while read -r trx; do
     awk '/<ResultSummary/ { exit } /<StdOut>/ { on = 1 } { end = /<\/StdOut>/ }
         on { gsub(/<[^>]*>/, ""); sub(/^ +/, ""); print "  " $0 } end { on = 0 }' "$trx" |
-        grep -E "[0-9] m?s\b|[0-9] calls|[0-9] operations|[0-9] event streams" | grep -v "is not available" || true
+        grep -E "[0-9] m?s\b|[0-9] (calls|operations|event streams|requests|takeovers)|streams of|log lines" | grep -v "is not available" || true
 done
 
 total=$(counters total)

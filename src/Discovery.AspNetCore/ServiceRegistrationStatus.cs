@@ -20,10 +20,16 @@ public sealed record ServiceRegistrationStatus
     /// <summary>The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</summary>
     public string? LastError { get; init; }
 
+    /// <summary>
+    /// Why this application's own keys cannot be read, as with a role of etcd that may only write, or <see langword="null"/>. It is registered
+    /// all the same, but cannot notice that somebody deletes or takes over its keys.
+    /// </summary>
+    public string? ReadError { get; init; }
+
     /// <summary>State, id, keys, lease and error in one line.</summary>
     public override string ToString()
     {
         var lease = LeaseId == 0 ? "no lease" : string.Create(CultureInfo.InvariantCulture, $"lease {LeaseId:x}");
-        return $"{State} ({InstanceId}, {lease}), keys: {(Keys.Count == 0 ? "none" : string.Join(", ", Keys))}. {LastError}".TrimEnd();
+        return $"{State} ({InstanceId}, {lease}), keys: {(Keys.Count == 0 ? "none" : string.Join(", ", Keys))}. {LastError ?? ReadError}".TrimEnd();
     }
 }

@@ -27,6 +27,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseRequests _leases;
+    private readonly SharedOutage _outage;
     private readonly WatchMultiplexer _watches;
     private readonly LeaseKeepers _keepers = new();
 
@@ -64,8 +65,9 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _keyValues = new KeyValueClient(keyValues, latest);
         _lists = new PagedList(keyValues, latest, _time);
         _leases = new LeaseRequests(new Lease.LeaseClient(invoker), _failover, _tokens);
+        _outage = new SharedOutage(_time);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _outage, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -118,7 +120,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeToLive, TimeSpan.Zero);
         ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
-        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
+        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, _outage, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
     }
 
     /// <summary>Watches a prefix. All watches of a client share one stream.</summary>

@@ -17,6 +17,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     private readonly DesiredKeys _keys = new();
     private readonly LeaseRequests _leases;
     private readonly KeyValueClient _client;
+    private readonly KeeperFailures _failures;
     private readonly LeaseStatusPublisher _status;
     private readonly LeaseHolder _holder;
     private readonly KeyReconciler _reconciler;
@@ -25,16 +26,22 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     private Task? _ending;
 
     internal EtcdLeaseKeeper(
-        TimeSpan timeToLive, LeaseRequests leases, KeyValueClient client, WatchMultiplexer watches, TimeProvider time, ILogger logger)
+        TimeSpan timeToLive,
+        LeaseRequests leases,
+        KeyValueClient client,
+        WatchMultiplexer watches,
+        SharedOutage outage,
+        TimeProvider time,
+        ILogger logger)
     {
         _leases = leases;
         _client = client;
         _logger = logger;
-        var failures = new KeeperFailures(time, logger);
-        _status = new LeaseStatusPublisher(_keys, failures, logger);
-        _holder = new LeaseHolder(timeToLive, leases, _keys, failures, _status, time, logger);
-        var watcher = new OwnKeyWatcher(watches, client, _keys, failures, OnConflict, time);
-        _reconciler = new KeyReconciler(_keys, client, leases, watcher, failures, _status, OnConflict, time, logger);
+        _failures = new KeeperFailures(outage, time, logger);
+        _status = new LeaseStatusPublisher(_keys, _failures, logger);
+        _holder = new LeaseHolder(timeToLive, leases, _keys, _failures, _status, time, logger);
+        var watcher = new OwnKeyWatcher(watches, client, _keys, _failures, OnConflict, time);
+        _reconciler = new KeyReconciler(_keys, client, leases, watcher, _failures, _status, OnConflict, time, logger);
     }
 
     /// <summary>The lease's present state.</summary>
@@ -156,7 +163,9 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 
     private void OnConflict(EtcdKeyValue record)
     {
-        Log.KeyConflict(_logger, record.Key, record.LeaseId);
+        // With the very same value it is a replica's, and nobody reads anything wrong.
+        var isSame = _keys.All.Any(k => k.Name == record.Key && k.Value is { } own && record.Value.Span.SequenceEqual(own));
+        Log.KeyConflict(_logger, isSame ? LogLevel.Information : LogLevel.Warning, record.Key, record.LeaseId);
         try
         {
             KeyConflict?.Invoke(record);
@@ -180,14 +189,15 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     {
         await _ended.CancelAsync().ConfigureAwait(false);
         await running.ConfigureAwait(false);
+        _failures.End();
         _status.Set(EtcdLeaseState.Stopped);
         _keys.Close(new ObjectDisposedException(nameof(EtcdLeaseKeeper)));
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1105, LogLevel.Warning, "Another process owns the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
-        public static partial void KeyConflict(ILogger logger, string key, long leaseId);
+        [LoggerMessage(EventId = 1105, Message = "Another process owns the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
+        public static partial void KeyConflict(ILogger logger, LogLevel level, string key, long leaseId);
 
         [LoggerMessage(1120, LogLevel.Error, "A handler of KeyConflict failed.")]
         public static partial void HandlerFailed(ILogger logger, Exception exception);

@@ -45,7 +45,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         _logger = logger;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
         _report = new RegistrationReport(time, logger);
-        _keeper.KeyConflict += _report.OnConflict;
+        _keeper.KeyConflict += OnConflict;
         _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
     }
 
@@ -74,7 +74,7 @@ internal sealed partial class Registrar : IAsyncDisposable
                 : _overrides.IsWithdrawn ? ServiceRegistrationState.Withdrawn
                 : _desired.Problem is { } problem ? problem.State
                 : _overrides.IsUnhealthy ? ServiceRegistrationState.Unhealthy
-                : RegistrationReport.AllStand(lease) ? ServiceRegistrationState.Registered
+                : _report.AllStand(lease) ? ServiceRegistrationState.Registered
                 : ServiceRegistrationState.Registering;
             return new ServiceRegistrationStatus
             {
@@ -83,6 +83,7 @@ internal sealed partial class Registrar : IAsyncDisposable
                 Keys = [.. _written.Keys.Order(StringComparer.Ordinal)],
                 LeaseId = lease.LeaseId,
                 LastError = LastError,
+                ReadError = lease.ReadError?.Message,
             };
         }
     }
@@ -119,6 +120,18 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     /// <summary>Reconciles after the overrides changed, without waiting for etcd to have all of it.</summary>
     public Task ReconcileAsync() => ReconcileAsync(static () => { });
+
+    private void OnConflict(EtcdKeyValue record)
+    {
+        if (_written.TryGetValue(record.Key, out var own) && own.IsShared && record.Value.Span.SequenceEqual(own.Value))
+        {
+            _report.OnShared(record);
+        }
+        else
+        {
+            _report.OnConflict(record);
+        }
+    }
 
     private async Task ReconcileAsync(Action update)
     {

@@ -6,4 +6,14 @@ namespace Discovery.AspNetCore.Registration;
 /// <param name="State">What the registration's status says.</param>
 /// <param name="Level">How bad it is: no address at all is usual under a test server.</param>
 /// <param name="Message">For operators.</param>
-internal sealed record RegistrationProblem(ServiceRegistrationState State, LogLevel Level, string Message);
+internal sealed partial record RegistrationProblem(ServiceRegistrationState State, LogLevel Level, string Message)
+{
+    /// <summary>Tells operators.</summary>
+    public void Report(ILogger logger) => Log.NothingToAdvertise(logger, Level, Message);
+
+    private static partial class Log
+    {
+        [LoggerMessage(EventId = 2702, Message = "This application is not registered. {Problem}")]
+        public static partial void NothingToAdvertise(ILogger logger, LogLevel level, string problem);
+    }
+}

@@ -10,6 +10,12 @@ namespace Discovery.AspNetCore.Registration;
 /// <param name="DrainingValue">The value while the application drains; null when the layout has none, and the key is deleted instead.</param>
 internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
 {
+    /// <summary>
+    /// Whether replicas that advertise one URL share the key, because the layout has the address in it. One of them holds it, and the others
+    /// put it again when that one leaves.
+    /// </summary>
+    public bool IsShared { get; init; }
+
     /// <summary>The services that the settings name, each with what differs for it.</summary>
     public static IEnumerable<(string Name, RegisteredServiceOptions Options)> ServicesOf(EtcdRegistrationOptions options)
     {
@@ -64,8 +70,11 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
                     // A layout that cannot write a serving instance cannot register one at all.
                     if (layout.Write(instance) is { } value)
                     {
-                        records[GetKey(layout, instance, value, endpoint.IsShared)] =
-                            new RegistrationRecord(value, layout.Write(instance with { IsDraining = true }));
+                        var key = GetKey(layout, instance, value, endpoint.IsShared);
+                        records[key] = new RegistrationRecord(value, layout.Write(instance with { IsDraining = true }))
+                        {
+                            IsShared = endpoint.IsShared && key == layout.GetKey(name, instance.Address),
+                        };
                     }
                 }
             }

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Registration;
@@ -6,16 +8,27 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
 internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger)
 {
+    // Keys that a replica of this application holds for it too.
+    private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
+
     private volatile string? _conflict;
     private volatile string? _duplicate;
     private long? _lostAt;
+    private bool _isOutage;
     private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
     public string? Problem => _conflict ?? _duplicate;
 
-    public static bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored == lease.KeysDesired;
+    public bool AllStand(EtcdLeaseStatus lease)
+        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count >= lease.KeysDesired;
+
+    /// <summary>A replica that advertises the same URL holds a key that the layout has but once for all of them.</summary>
+    public void OnShared(EtcdKeyValue record)
+    {
+        _shared.TryAdd(record.Key, 0);
+        Log.Shared(logger, record.Key, record.LeaseId);
+    }
 
     /// <summary>A key of this application is owned by another process.</summary>
     public void OnConflict(EtcdKeyValue record) => _conflict = Report(
@@ -37,15 +50,22 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             _announced = null;
             if (_lostAt is null)
             {
+                // While etcd is away the client has warned already, and says at the end for how long it was.
+                _isOutage = lease.LastError is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
                 _lostAt = time.GetTimestamp();
-                Log.LeaseLost(logger, lease.LastError?.Message);
+                Log.LeaseLost(logger, _isOutage ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message);
             }
         }
         else if (AllStand(lease))
         {
+            if (lease.KeysStored == lease.KeysDesired)
+            {
+                _shared.Clear();
+            }
+
             _conflict = null;
             var all = string.Join(", ", keys);
-            if (_lostAt is { } lostAt)
+            if (_lostAt is { } lostAt && !_isOutage)
             {
                 _lostAt = null;
                 _announced = all;
@@ -53,6 +73,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             }
             else if (all != _announced)
             {
+                _lostAt = null;
                 _announced = all;
                 Log.Registered(logger, all, lease.LeaseId, lease.TimeToLive);
             }
@@ -67,15 +88,19 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
 
     private static partial class Log
     {
+        [LoggerMessage(2726, LogLevel.Information, "The key {Key} is held by a replica that advertises the same URL (lease {Lease:x}). This "
+            + "application puts it again when that one leaves.")]
+        public static partial void Shared(ILogger logger, string key, long lease);
+
         [LoggerMessage(2721, LogLevel.Error, "{Problem}")]
         public static partial void Problem(ILogger logger, string problem);
 
         [LoggerMessage(2722, LogLevel.Debug, "The lease is {State} ({Lease:x}), {Stored} of {Wanted} keys are stored.")]
         public static partial void Lease(ILogger logger, EtcdLeaseState state, long lease, int stored, int wanted);
 
-        [LoggerMessage(2723, LogLevel.Warning, "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
+        [LoggerMessage(EventId = 2723, Message = "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
-        public static partial void LeaseLost(ILogger logger, string? reason);
+        public static partial void LeaseLost(ILogger logger, LogLevel level, string? reason);
 
         [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);

@@ -26,17 +26,13 @@ internal sealed partial class RegistrationService(
     private const int MaxWeight = 1_000_000;
 
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
     private readonly RegistrationOverrides _overrides = new();
-    private readonly InstanceFloor _floor = new(client, time, logger);
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _reloading = new(1, 1);
     private readonly TaskCompletionSource _reconciled = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private volatile string? _instanceId;
     private volatile Registrar? _registrar;
-    private volatile string? _lookProblem;
     private IDisposable? _reload;
     private Task _starting = Task.CompletedTask;
     private Task _background = Task.CompletedTask;
@@ -192,10 +188,11 @@ internal sealed partial class RegistrationService(
         cancellationToken.ThrowIfCancellationRequested();
         var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger);
         _registrar = registrar;
-        _reload = settings.OnChange(() => _ = ReloadAsync(registrar));
+        var updater = new RegistrationUpdater(registrar, client, settings, planner, health, _overrides, time, logger, _stop.Token);
+        _reload = settings.OnChange(() => _ = updater.ReloadAsync());
         await registrar.ReconcileAsync().ConfigureAwait(false);
         _reconciled.TrySetResult();
-        _background = Task.WhenAll(FollowUpAsync(registrar), WatchHealthAsync(registrar), WatchAddressesAsync(registrar));
+        _background = updater.RunAsync();
         if (options.Enabled)
         {
             await WaitForEtcdAsync(registrar, options, cancellationToken).ConfigureAwait(false);
@@ -243,7 +240,7 @@ internal sealed partial class RegistrationService(
                 throw new InvalidOperationException($"{problem.Message} Etcd:Registration:FailFast is true.");
             }
 
-            Log.NothingToAdvertise(logger, problem.Level, problem.Message);
+            problem.Report(logger);
         }
     }
 
@@ -277,106 +274,6 @@ internal sealed partial class RegistrationService(
         }
     }
 
-    private async Task FollowUpAsync(Registrar registrar)
-    {
-        // Generated ids are random; only one that somebody chose can be chosen twice.
-        if (string.IsNullOrEmpty(registrar.Options.InstanceId))
-        {
-            return;
-        }
-
-        try
-        {
-            await registrar.FlushAsync(_stop.Token).ConfigureAwait(false);
-            await DuplicateIdCheck.RunAsync(client.Value, registrar, time, _stop.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException)
-        {
-            Log.CheckMissed(logger, e);
-        }
-    }
-
-    private Task WatchHealthAsync(Registrar registrar)
-        => health.RunAsync(
-            () => registrar.Options.Health,
-            async healthy =>
-            {
-                var isOut = await _floor.DecideAsync(registrar, healthy, _overrides.IsUnhealthy, _stop.Token).ConfigureAwait(false);
-                if (isOut != _overrides.IsUnhealthy)
-                {
-                    _overrides.IsUnhealthy = isOut;
-                    await registrar.ReconcileAsync().ConfigureAwait(false);
-                }
-            },
-            _stop.Token);
-
-    /// <summary>Neither the server nor the system says when addresses change; a look costs next to nothing.</summary>
-    private async Task WatchAddressesAsync(Registrar registrar)
-    {
-        while (true)
-        {
-            await Task.Delay(LookInterval, time, _stop.Token).ConfigureAwait(false);
-            await ReloadAsync(registrar, onlyIfMoved: true).ConfigureAwait(false);
-        }
-    }
-
-    private async Task ReloadAsync(Registrar registrar, bool onlyIfMoved = false)
-    {
-        try
-        {
-            // One at a time, and each with what is newest then: files are often reported twice.
-            await _reloading.WaitAsync(_stop.Token).ConfigureAwait(false);
-            try
-            {
-                if (onlyIfMoved && !planner.IsOutdated)
-                {
-                    return;
-                }
-
-                var desired = await planner.PlanAsync(settings.Current, _stop.Token).ConfigureAwait(false);
-                _lookProblem = null;
-                if (desired.Problem is { } problem && registrar.HasEndpoints)
-                {
-                    // What is advertised may still be right, as when a network is away for a moment; nothing is better for sure.
-                    if (!onlyIfMoved || !planner.IsProvisional)
-                    {
-                        Log.ReloadNotUsed(logger, problem.Message);
-                    }
-
-                    return;
-                }
-
-                if (desired.Problem is { } other && other.Message != registrar.LastError)
-                {
-                    Log.NothingToAdvertise(logger, other.Level, other.Message);
-                }
-
-                await registrar.ReconcileAsync(desired).ConfigureAwait(false);
-            }
-            finally
-            {
-                _reloading.Release();
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // The application stops.
-        }
-        catch (Exception e)
-        {
-            // Nobody waits for this: what goes wrong, as when the system does not tell its addresses, has to be said here.
-            if (!onlyIfMoved)
-            {
-                Log.ReloadNotUsed(logger, e.Message);
-            }
-            else if (_lookProblem != e.Message)
-            {
-                _lookProblem = e.Message;
-                Log.LookFailed(logger, LookInterval, e.Message);
-            }
-        }
-    }
-
     private async Task EndBackgroundAsync()
     {
         await _starting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -395,23 +292,11 @@ internal sealed partial class RegistrationService(
         [LoggerMessage(2701, LogLevel.Information, "Registration is switched off (Etcd:Registration:Enabled is false).")]
         public static partial void SwitchedOff(ILogger logger);
 
-        [LoggerMessage(EventId = 2702, Message = "This application is not registered. {Problem}")]
-        public static partial void NothingToAdvertise(ILogger logger, LogLevel level, string problem);
-
         [LoggerMessage(2703, LogLevel.Error, "This application is not registered, for its registration failed.")]
         public static partial void Failed(ILogger logger, Exception exception);
 
         [LoggerMessage(2704, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
         public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
-
-        [LoggerMessage(2705, LogLevel.Debug, "The check for another process with the same instance id ended early.")]
-        public static partial void CheckMissed(ILogger logger, Exception exception);
-
-        [LoggerMessage(2706, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
-        public static partial void ReloadNotUsed(ILogger logger, string problem);
-
-        [LoggerMessage(2707, LogLevel.Warning, "Where this application can be reached could not be looked at; the next look is in {Pause}, and so on until it can. {Problem}")]
-        public static partial void LookFailed(ILogger logger, TimeSpan pause, string problem);
     }
 }

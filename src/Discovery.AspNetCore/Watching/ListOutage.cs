@@ -8,9 +8,14 @@ internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
     private readonly Lock _gate = new();
     private volatile Exception? _cause;
     private long _since;
+    private LogLevel _level;
+    private volatile bool _isKnown;
 
     /// <summary>Why services cannot be listed, or null while they can.</summary>
     public Exception? Cause => _cause;
+
+    /// <summary>The watch cannot be opened, or works again. The client says that itself; then it is one outage, and lists are no news.</summary>
+    public void OnWatch(bool works) => _isKnown = !works;
 
     /// <summary>A list failed.</summary>
     public void OnFailed(Exception cause)
@@ -20,7 +25,8 @@ internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
             if (_cause is null)
             {
                 _since = time.GetTimestamp();
-                Log.Began(logger, cause.Message);
+                _level = _isKnown ? LogLevel.Debug : LogLevel.Warning;
+                Log.Began(logger, _level, cause.Message);
             }
 
             _cause = cause;
@@ -40,17 +46,17 @@ internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
             if (_cause is not null)
             {
                 _cause = null;
-                Log.Over(logger, time.GetElapsedTime(_since).TotalSeconds);
+                Log.Over(logger, _level == LogLevel.Debug ? LogLevel.Debug : LogLevel.Information, time.GetElapsedTime(_since).TotalSeconds);
             }
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(2141, LogLevel.Warning, "Services cannot be listed; it is tried until they can. {Cause}")]
-        public static partial void Began(ILogger logger, string cause);
+        [LoggerMessage(EventId = 2141, Message = "Services cannot be listed; it is tried until they can. {Cause}")]
+        public static partial void Began(ILogger logger, LogLevel level, string cause);
 
-        [LoggerMessage(2142, LogLevel.Information, "Services can be listed again, after {Seconds:0.0} s.")]
-        public static partial void Over(ILogger logger, double seconds);
+        [LoggerMessage(EventId = 2142, Message = "Services can be listed again, after {Seconds:0.0} s.")]
+        public static partial void Over(ILogger logger, LogLevel level, double seconds);
     }
 }

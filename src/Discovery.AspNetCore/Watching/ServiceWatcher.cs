@@ -276,6 +276,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             case EtcdWatchUpdateKind.Opened:
                 (_connected, _listsInstead) = (true, false);
                 _lister.SetPolling(false);
+                _lister.Outage.OnWatch(works: true);
                 Confirm();
                 break;
             case EtcdWatchUpdateKind.ListAgain:
@@ -295,6 +296,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 break;
             case EtcdWatchUpdateKind.Unavailable:
                 (_connected, _listsInstead) = (false, true);
+                _lister.Outage.OnWatch(works: false);
                 _lastError = update.Error;
                 _check.ScheduleWithin(_lister.PollInterval);
                 break;

@@ -43,6 +43,15 @@ internal sealed class TokenSource(
         }
     }
 
+    /// <summary>Whether a token was sent that is not the one that is sent now.</summary>
+    public bool IsForgotten(string? token)
+    {
+        lock (_gate)
+        {
+            return token is not null && !(_fetch is { IsCompletedSuccessfully: true } && _fetch.Result == token);
+        }
+    }
+
     /// <summary>Forgets a token that etcd refused. Another one that was fetched meanwhile stays.</summary>
     public void Invalidate(string? token)
     {

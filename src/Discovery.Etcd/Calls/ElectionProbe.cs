@@ -1,12 +1,13 @@
 using System.Collections.Concurrent;
+using Discovery.Etcd.Auth;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Protocol;
 
 namespace Discovery.Etcd.Calls;
 
 /// <summary>
-/// Asks members that do not answer an operation for their state, to find out whether they had an election since it was sent. A member answers
-/// that by itself, and one question is asked for all operations of the client, so it costs a slow cluster next to nothing.
+/// Asks members that do not answer an operation for their state, to find out whether they had an election since it was sent, or were restored
+/// from a backup that is older than the operation's token. A member answers that by itself, and one question is asked for all operations of the client, so it costs a slow cluster next to nothing.
 /// </summary>
 internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, CancellationToken shutdown)
 {
@@ -16,30 +17,28 @@ internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, 
     public Signal Answered { get; } = new();
 
     /// <summary>Asks a member, unless it has not answered the last question yet.</summary>
-    public void Ask(EtcdEndpoint endpoint, string? token)
+    public void Ask(EtcdEndpoint endpoint, string? token, TokenSource? tokens)
     {
         if (_asked.TryAdd(endpoint, 0))
         {
-            _ = AskAsync(endpoint, token);
+            _ = AskAsync(endpoint, token, tokens);
         }
     }
 
-    private async Task AskAsync(EtcdEndpoint endpoint, string? token)
+    private async Task AskAsync(EtcdEndpoint endpoint, string? token, TokenSource? tokens)
     {
         try
         {
-            using var limit = new CancellationTokenSource(attemptTimeout, time);
-            using var end = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, shutdown);
-            using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token);
-            var status = await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false);
-            if (status.Leader != 0)
+            var answer = await StatusAsync(endpoint, token).ConfigureAwait(false);
+            if (answer is { Status: { Leader: not 0 } status })
             {
                 endpoint.ObserveTerm(status.RaftTerm);
             }
-        }
-        catch (Exception e) when (e is CallFailedException or OperationCanceledException or ObjectDisposedException)
-        {
-            // It does not say.
+
+            if (token is not null && SimpleToken.IndexOf(token) is > 0 and var index && await IsAheadAsync(endpoint, index, answer).ConfigureAwait(false))
+            {
+                tokens?.Invalidate(token);
+            }
         }
         finally
         {
@@ -47,4 +46,32 @@ internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, 
             Answered.Set();
         }
     }
+
+    // Newer members check the token of this question too, and then wait with it as well. That they run shows in their refusal without one.
+    private async Task<bool> IsAheadAsync(EtcdEndpoint endpoint, ulong index, Answer answer) =>
+        answer.Status is { } status
+            ? index > status.RaftIndex
+            : !answer.IsRefused && await StatusAsync(endpoint, token: null).ConfigureAwait(false) is { Status: not null } or { IsRefused: true };
+
+    private async Task<Answer> StatusAsync(EtcdEndpoint endpoint, string? token)
+    {
+        using var limit = new CancellationTokenSource(attemptTimeout, time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, shutdown);
+        using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token);
+        try
+        {
+            return new(await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false), false);
+        }
+        catch (CallFailedException e)
+        {
+            // A failed connection says nothing of the token.
+            return new(null, !e.IsTransient);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return default;
+        }
+    }
+
+    private readonly record struct Answer(StatusResponse? Status, bool IsRefused);
 }

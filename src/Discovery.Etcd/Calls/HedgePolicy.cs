@@ -1,10 +1,12 @@
+using Discovery.Etcd.Auth;
+
 namespace Discovery.Etcd.Calls;
 
 /// <summary>
 /// When an operation whose attempts are unanswered is sent once more. After the attempt's limit a second time, if the budget allows. And after
 /// an election at a member that was asked: what it took in before is lost then without a word.
 /// </summary>
-internal sealed class HedgePolicy(Failover failover)
+internal sealed class HedgePolicy(Failover failover, TokenSource? tokens)
 {
     // An election takes one to two seconds; that is when it has to be noticed soon.
     private const int QuestionsPerTimeout = 4;
@@ -64,7 +66,7 @@ internal sealed class HedgePolicy(Failover failover)
             _askedAt = failover.Time.GetTimestamp();
             foreach (var other in running)
             {
-                failover.Elections.Ask(other.Attempt.Endpoint, other.Attempt.Token);
+                failover.Elections.Ask(other.Attempt.Endpoint, other.Attempt.Token, tokens);
             }
         }
 

@@ -19,7 +19,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
     private readonly AttemptHistory _history = new();
     private readonly List<RunningAttempt> _running = [];
-    private readonly HedgePolicy _hedging = new(failover);
+    private readonly HedgePolicy _hedging = new(failover, operation.Tokens);
     private readonly long _startedAt = failover.Time.GetTimestamp();
     private int _renewals;
     private TimeSpan _pause;
@@ -124,6 +124,13 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             // Others are not to wait for it too. When it answers in the end, it is in good order again.
             running.Attempt.Endpoint.HealthOf(operation.Kind).Failed();
             Log.Unanswered(failover.Logger, operation.Name, running.Attempt.Endpoint.Name, running.Attempt.Elapsed.TotalSeconds);
+        }
+
+        // A member that was restored from a backup never answers a call whose token is from after the backup.
+        foreach (var running in _running.Where(r => r.Attempt.IsSilent && operation.Tokens?.IsForgotten(r.Attempt.Token) == true).ToList())
+        {
+            _running.Remove(running);
+            running.Abandon(TimeSpan.Zero);
         }
 
         _afterElection = _hedging.Look(_running)?.Attempt.Endpoint;

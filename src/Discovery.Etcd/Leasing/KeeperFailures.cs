@@ -26,7 +26,7 @@ internal readonly record struct FailureCause(FailureArea Area, string Key = "");
 /// The failures of a keeper that are not over. What is the same for many keys or attempts is logged once: an outage when it begins and
 /// when it ends, a refusal when it appears and then once a minute for all keys together.
 /// </summary>
-internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
+internal sealed partial class KeeperFailures(SharedOutage outage, TimeProvider time, ILogger logger)
 {
     private const int LoggedNames = 5;
 
@@ -35,7 +35,7 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
     private readonly Lock _gate = new();
     private readonly OrderedDictionary<FailureCause, Exception> _standing = [];
     private readonly HashSet<(FailureArea Area, StatusCode Code)> _loggedRefusals = [];
-    private long? _unavailableSince;
+    private bool _isUnavailable;
     private long? _refusedSince;
     private long _refusalLoggedAt;
     private bool _isReadDenied;
@@ -62,7 +62,7 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
         {
             lock (_gate)
             {
-                return _unavailableSince is not null;
+                return _isUnavailable;
             }
         }
     }
@@ -109,6 +109,9 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
         Changed?.Invoke();
     }
 
+    /// <summary>The keeper ended: it waits for nothing any more.</summary>
+    public void End() => outage.Forget(this);
+
     private static Kind KindOf(FailureCause cause, Exception error) =>
         cause.Area == FailureArea.ReadPermission ? Kind.ReadDenied
         : KeeperErrors.IsRefusal(error) ? Kind.Refused
@@ -147,9 +150,10 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
     {
         switch (KindOf(cause, error))
         {
-            case Kind.Unavailable when _unavailableSince is null:
-                _unavailableSince = time.GetTimestamp();
-                Log.Unavailable(logger, error.Message);
+            case Kind.Unavailable when !_isUnavailable:
+                _isUnavailable = true;
+                var level = outage.Began(this, time.GetTimestamp());
+                Log.Unavailable(logger, level, error.Message);
                 break;
             case Kind.ReadDenied when !_isReadDenied:
                 _isReadDenied = true;
@@ -173,10 +177,11 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
 
     private void ReportEnd()
     {
-        if (_unavailableSince is { } down && Standing(Kind.Unavailable).Count == 0)
+        if (_isUnavailable && Standing(Kind.Unavailable).Count == 0)
         {
-            _unavailableSince = null;
-            Log.Available(logger, time.GetElapsedTime(down));
+            _isUnavailable = false;
+            var (level, length) = outage.Over(this, time.GetTimestamp());
+            Log.Available(logger, level, length);
         }
 
         if (_refusedSince is { } refused && Standing(Kind.Refused).Count == 0)
@@ -198,11 +203,11 @@ internal sealed partial class KeeperFailures(TimeProvider time, ILogger logger)
         [LoggerMessage(1110, LogLevel.Debug, "An attempt failed ({Area} {Key}). {Reason}")]
         public static partial void AttemptFailed(ILogger logger, FailureArea area, string key, string reason);
 
-        [LoggerMessage(1111, LogLevel.Warning, "etcd is not available for keeping the keys; it is asked again until it is. {Reason}")]
-        public static partial void Unavailable(ILogger logger, string reason);
+        [LoggerMessage(EventId = 1111, Message = "etcd is not available for keeping the keys; it is asked again until it is. {Reason}")]
+        public static partial void Unavailable(ILogger logger, LogLevel level, string reason);
 
-        [LoggerMessage(1112, LogLevel.Information, "etcd is available again for keeping the keys, after {Duration}.")]
-        public static partial void Available(ILogger logger, TimeSpan duration);
+        [LoggerMessage(EventId = 1112, Message = "etcd is available again for keeping the keys, after {Duration}.")]
+        public static partial void Available(ILogger logger, LogLevel level, TimeSpan duration);
 
         [LoggerMessage(1113, LogLevel.Warning, "etcd refuses to keep {What}; it is asked again about every 30 s until that is put right. {Reason}")]
         public static partial void Refused(ILogger logger, string what, string reason);

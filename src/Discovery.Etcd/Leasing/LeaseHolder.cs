@@ -83,9 +83,21 @@ internal sealed partial class LeaseHolder(
             {
                 var sentAt = time.GetTimestamp();
                 var granted = await leases.GrantAsync(timeToLive, cancellationToken).ConfigureAwait(false);
-                failures.Succeeded(Cause);
                 var clock = new LeaseClock(time);
                 clock.Renewed(sentAt, granted.TimeToLive);
+                if (clock.Remaining < granted.TimeToLive / 2)
+                {
+                    // The answer was long in coming, and may be that to a late attempt or to the first one: a renewal tells for how long it lives.
+                    sentAt = time.GetTimestamp();
+                    if (await leases.RenewAsync(granted.Id, cancellationToken).ConfigureAwait(false) is not { } renewed)
+                    {
+                        continue;
+                    }
+
+                    clock.Renewed(sentAt, renewed.TimeToLive);
+                }
+
+                failures.Succeeded(Cause);
                 return new HeldLease(granted.Id, clock);
             }
             catch (EtcdException e)

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.Etcd.Watching;
 
 /// <summary>For how long watches have been without a stream that works. Logs one line when that lasts, and one when it is over.</summary>
-internal sealed partial class StreamOutage(TimeProvider time, ILogger logger)
+internal sealed partial class StreamOutage(SharedOutage shared, TimeProvider time, ILogger logger)
 {
     private long _since;
     private bool _isDown;
@@ -23,7 +23,8 @@ internal sealed partial class StreamOutage(TimeProvider time, ILogger logger)
         if (!_isLasting && time.GetElapsedTime(_since) >= WatchTimings.Outage)
         {
             _isLasting = true;
-            Log.OutageBegan(logger, endpoint, reason);
+            var level = shared.Began(this, _since);
+            Log.OutageBegan(logger, level, endpoint, reason);
         }
 
         return _isLasting;
@@ -36,24 +37,29 @@ internal sealed partial class StreamOutage(TimeProvider time, ILogger logger)
     {
         if (_isLasting)
         {
-            Log.OutageOver(logger, endpoint, time.GetElapsedTime(_since, openedAt).TotalSeconds);
+            var (level, length) = shared.Over(this, openedAt);
+            Log.OutageOver(logger, level, endpoint, length.TotalSeconds);
         }
 
         Forget();
     }
 
     /// <summary>No stream was needed meanwhile.</summary>
-    public void Forget() => (_isDown, _isLasting) = (false, false);
+    public void Forget()
+    {
+        (_isDown, _isLasting) = (false, false);
+        shared.Forget(this);
+    }
 
     private static partial class Log
     {
         [LoggerMessage(1200, LogLevel.Debug, "The watch stream at {Endpoint} ended: {Reason}. It is opened again.")]
         public static partial void StreamEnded(ILogger logger, string endpoint, string reason);
 
-        [LoggerMessage(1201, LogLevel.Warning, "The watch stream cannot be opened; what changes in etcd goes unseen. It is tried until it works. Last at {Endpoint}: {Reason}")]
-        public static partial void OutageBegan(ILogger logger, string endpoint, string reason);
+        [LoggerMessage(EventId = 1201, Message = "The watch stream cannot be opened; what changes in etcd goes unseen. It is tried until it works. Last at {Endpoint}: {Reason}")]
+        public static partial void OutageBegan(ILogger logger, LogLevel level, string endpoint, string reason);
 
-        [LoggerMessage(1202, LogLevel.Information, "The watch stream is open again, at {Endpoint}, after {Seconds:0.0} s.")]
-        public static partial void OutageOver(ILogger logger, string endpoint, double seconds);
+        [LoggerMessage(EventId = 1202, Message = "The watch stream is open again, at {Endpoint}, after {Seconds:0.0} s.")]
+        public static partial void OutageOver(ILogger logger, LogLevel level, string endpoint, double seconds);
     }
 }

@@ -31,7 +31,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     private bool _isOpening;
     private bool _isClosed;
 
-    public WatchMultiplexer(WatchConnector connector, TimeProvider time, ILogger logger, CancellationToken shutdown)
+    public WatchMultiplexer(WatchConnector connector, SharedOutage outage, TimeProvider time, ILogger logger, CancellationToken shutdown)
     {
         _connector = connector;
         _time = time;
@@ -40,7 +40,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         _loop = new EventLoop(OnUnexpected);
         _diagnosis = new WatchDiagnosis(connector, _loop, End, time, logger, _shutdown.Token);
         _policy = new ReopenPolicy(connector.AttemptTimeout);
-        _outage = new StreamOutage(time, logger);
+        _outage = new StreamOutage(outage, time, logger);
         connector.TokenInvalidated += OnTokenInvalidated;
     }
 
@@ -110,6 +110,10 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         _stream?.Cancel(watch);
         watch.Close();
         _watches.Remove(watch);
+        if (_watches.Count == 0)
+        {
+            _outage.Forget();
+        }
     }
 
     private void Close()

@@ -57,6 +57,7 @@ public sealed class SlowEtcdTests : IAsyncLifetime
         _clock.Advance(TimeSpan.FromMilliseconds(latency - 1000));
 
         Assert.Equal(3, await call.WaitAsync(Patience));
+        Console.WriteLine($"etcd of {members} that answers after {latency} ms, for one operation: {Puts} requests, {_proxies.Sum(p => p.Accepted)} connections");
         Assert.Equal(2, Puts);
         Assert.InRange(_proxies.Sum(p => p.Accepted), 1, 2);
     }

@@ -10,13 +10,45 @@ public sealed class KeeperFailuresTests : IDisposable
 
     private readonly FakeTimeProvider _clock = new();
     private readonly LogRecorder _log = new();
+    private readonly SharedOutage _outage;
     private readonly KeeperFailures _failures;
     private int _changes;
 
     public KeeperFailuresTests()
     {
-        _failures = new KeeperFailures(_clock, _log);
+        _outage = new SharedOutage(_clock);
+        _failures = new KeeperFailures(_outage, _clock, _log);
         _failures.Changed += () => _changes++;
+    }
+
+    [Fact]
+    public void An_outage_that_others_meet_too_is_one_warning_and_one_line_up_by_the_last_that_recovers()
+    {
+        var other = new KeeperFailures(_outage, _clock, _log);
+        _failures.Failed(Lease, Unavailable());
+        _clock.Advance(TimeSpan.FromSeconds(20));
+        other.Failed(Lease, Unavailable());
+        _clock.Advance(TimeSpan.FromSeconds(40));
+
+        _failures.Succeeded(Lease);
+        Assert.Empty(_log.At(LogLevel.Information));
+        other.Succeeded(Lease);
+
+        Assert.Single(_log.At(LogLevel.Warning));
+        Assert.Contains("after 00:01:00", Assert.Single(_log.At(LogLevel.Information)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_keeper_that_ends_in_an_outage_does_not_keep_the_others_from_saying_that_it_is_over()
+    {
+        var other = new KeeperFailures(_outage, _clock, _log);
+        _failures.Failed(Lease, Unavailable());
+        other.Failed(Lease, Unavailable());
+
+        _failures.End();
+        other.Succeeded(Lease);
+
+        Assert.Single(_log.At(LogLevel.Information));
     }
 
     [Fact]

@@ -39,6 +39,7 @@ public sealed class RefusedKeyTests
         // Four keys: at once, about eight times in the first minute, and then about every 30 s.
         Assert.InRange(Puts(), 16, 4 * 15);
         var warnings = log.At(LogLevel.Warning);
+        Console.WriteLine($"four refused keys for 2.5 minutes: {warnings.Count} log lines, {Puts()} requests to put them");
         Assert.InRange(warnings.Count, 2, 4);
         Assert.Contains("a, b, c, d", warnings[^1], StringComparison.Ordinal);
     }

@@ -11,8 +11,7 @@ namespace Discovery.IntegrationTests.Discovery;
 public sealed class OutageTests(ITestOutputHelper output)
 {
     /// <summary>How long etcd is away: 12 s, or what DISCOVERY_OUTAGE_SECONDS says; a minute is what is promised.</summary>
-    private static readonly TimeSpan Outage = TimeSpan.FromSeconds(
-        int.TryParse(Environment.GetEnvironmentVariable("DISCOVERY_OUTAGE_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 12);
+    private static readonly TimeSpan Outage = TimeSpan.FromSeconds(Extent.Of("DISCOVERY_OUTAGE_SECONDS", 12));
 
     [Fact]
     public async Task With_etcd_away_no_call_fails_and_what_was_added_meanwhile_is_used_within_a_second_of_its_return()

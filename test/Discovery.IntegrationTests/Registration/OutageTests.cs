@@ -6,13 +6,16 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Xunit.Abstractions;
 using static Discovery.IntegrationTests.Registration.RecordReading;
 
 namespace Discovery.IntegrationTests.Registration;
 
 /// <summary>etcd is away: at the start, in the middle, at the stop.</summary>
-public sealed class OutageTests : IAsyncLifetime
+public sealed class OutageTests(ITestOutputHelper output) : IAsyncLifetime
 {
+    private static readonly TimeSpan Outage = TimeSpan.FromSeconds(Extent.Of("DISCOVERY_OUTAGE_SECONDS", 6));
+
     private readonly string _service = NewService();
     private EtcdProcess _etcd = null!;
 
@@ -68,15 +71,35 @@ public sealed class OutageTests : IAsyncLifetime
     [Fact]
     public async Task An_outage_is_one_line_down_and_one_line_up_with_its_length()
     {
-        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "TimeToLive=00:00:02");
+        // It also watches a service, whose first list and watch meet the outage on their own.
+        await using var app = await TestApp.StartAsync(
+            _etcd.Endpoint, _service, "TimeToLive=00:00:02;AllowLoopback=true", static builder => builder.Services.AddEtcdDiscovery());
+        var directory = app.Services.GetRequiredService<IServiceDirectory>();
+        await directory.WaitForReadyAsync(_service);
+        var before = app.Log.Lines.Count;
         await _etcd.KillAsync();
-        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "lease of this application's keys is lost"));
-        await Task.Delay(TimeSpan.FromSeconds(5));
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Information, "lease of this application's keys is lost"));
+        await Eventually.IsTrue(() => directory.GetStatus(_service).LastError is not null);
+        var since = Stopwatch.StartNew();
+        await Eventually.IsTrue(() => since.Elapsed >= Outage, Outage * 2);
+        var during = Said().Count;
         await _etcd.RestartAsync();
-        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Information, "Registered in etcd again, ", " s after the lease was lost"));
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        await Eventually.IsTrue(() => directory.GetStatus(_service).IsConnected);
+        await Eventually.IsTrue(() => Said().Exists(IsUp));
 
-        Assert.Single(app.Log.At(LogLevel.Warning), static line => line.Contains("lease of this application's keys", StringComparison.Ordinal));
-        Assert.Single(app.Log.At(LogLevel.Information), static line => line.Contains("Registered in etcd again", StringComparison.Ordinal));
+        var lines = Said();
+        output.WriteLine($"log lines of a server that registers and watches, in an outage of {since.Elapsed.TotalSeconds:0} s: "
+            + $"{during} while it lasts, {lines.Count - during} after it\n{string.Join('\n', lines)}");
+        Assert.Single(lines, static line => line.StartsWith("Warning", StringComparison.Ordinal));
+        Assert.DoesNotContain(lines, static line => line.StartsWith("Error", StringComparison.Ordinal));
+        Assert.Single(lines, IsUp);
+
+        // With its length.
+        static bool IsUp(string line) => line.Contains("again", StringComparison.Ordinal) && line.Contains(", after ", StringComparison.Ordinal);
+
+        List<string> Said() => [.. app.Log.Lines.Skip(before).Where(static line =>
+            !line.StartsWith("Debug", StringComparison.Ordinal) && !line.StartsWith("Trace", StringComparison.Ordinal))];
     }
 
     [Fact]

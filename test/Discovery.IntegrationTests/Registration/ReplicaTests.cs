@@ -39,6 +39,40 @@ public sealed class ReplicaTests(OneNode node) : IClassFixture<OneNode>
         await first.DisposeAsync();
     }
 
+    [Fact]
+    public async Task Where_the_layout_has_the_address_in_the_key_they_share_it_and_it_outlives_each_of_them()
+    {
+        await using var client = node.Connect();
+        var key = $"openim:///{_service}/shop.example:443";
+        var replicas = new List<TestApp>();
+        for (var i = 0; i < 3; i++)
+        {
+            replicas.Add(await TestApp.StartAsync(node.Etcd.Endpoint, _service, "Layout=OpenIm;AdvertisedUrls=http://shop.example:443"));
+        }
+
+        var all = replicas.ToList();
+        while (replicas.Count > 1)
+        {
+            await Eventually.IsTrue(() => replicas.TrueForAll(r => r.State == ServiceRegistrationState.Registered));
+            var leaseId = (await client.GetAsync(key))!.LeaseId;
+            var holder = replicas.Single(r => r.Registration.Status.LeaseId == leaseId);
+            replicas.Remove(holder);
+
+            await holder.StopAsync();
+
+            await Eventually.IsTrue(async () => await client.GetAsync(key) is { } again && replicas.Exists(r => r.Registration.Status.LeaseId == again.LeaseId));
+        }
+
+        await replicas[0].StopAsync();
+        Assert.Null(await client.GetAsync(key));
+        Assert.DoesNotContain(all.SelectMany(r => r.Log.Lines), static line => line.StartsWith("Error", StringComparison.Ordinal) || line.StartsWith("Warning", StringComparison.Ordinal));
+        Assert.All(all, static r => Assert.Null(r.Registration.Status.LastError));
+        foreach (var app in all)
+        {
+            await app.DisposeAsync();
+        }
+    }
+
     private async Task<int> CountGapsAsync(IServiceDirectory directory, CancellationToken stop)
     {
         var gaps = 0;
