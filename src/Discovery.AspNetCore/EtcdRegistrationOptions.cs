@@ -82,6 +82,13 @@ public sealed class EtcdRegistrationOptions
     public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>
+    /// Whether Kestrel accepts calls whose <c>:authority</c> is what grpc-go makes of a target in etcd, such as <c>greeter/</c> or
+    /// <c>services%2Fgreeter</c>. Only names of registered services are accepted, and the application sees the service's name as the
+    /// host, which <c>AllowedHosts</c> must allow. Default: <see langword="true"/>; otherwise Kestrel resets such calls.
+    /// </summary>
+    public bool AcceptGoAuthority { get; set; } = true;
+
+    /// <summary>
     /// Whether the application starts out of service, to warm up for example, until <see cref="IServiceRegistration.RestoreAsync"/>.
     /// Default: <see langword="false"/>.
     /// </summary>
