@@ -38,7 +38,7 @@ internal sealed class LayoutCatalog
         string? text, [NotNullWhen(true)] out IReadOnlyList<IServiceLayout>? layouts, [NotNullWhen(false)] out string? problem)
     {
         layouts = null;
-        var parts = (text ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var parts = LayoutList.Split(text);
         if (parts.Length == 0)
         {
             problem = $"no layout is named; {ValidExamples}";
