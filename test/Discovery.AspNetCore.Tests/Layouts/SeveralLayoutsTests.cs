@@ -2,6 +2,7 @@ using System.Text;
 using Discovery.AspNetCore.Tests.Calls;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Tests.Layouts;
 
@@ -42,6 +43,21 @@ public sealed class SeveralLayoutsTests
         var snapshot = await UntilAsync(harness, static s => s.Instances.Count == 3);
         Assert.NotNull(snapshot.Find("10.0.0.2:80"));
         Assert.Equal("im:///svc/, svc/", snapshot.Prefix);
+    }
+
+    [Theory]
+    [InlineData("OpenIm, Kratos", "Etcd:Discovery:Layouts", "OpenIm, Kratos")]
+    [InlineData("Kitex", "Etcd:Discovery:Layouts", "OpenIm, Kratos", "Etcd:Discovery:Services:svc:Layout", "Kitex")]
+    [InlineData("OpenIm", "Etcd:Discovery:Layouts:0", "OpenIm", "Etcd:Discovery:Layout", "Kitex")]
+    [InlineData("Kitex, GoZero", "Etcd:Discovery:Layouts:0", "OpenIm", "Etcd:Discovery:Services:svc:Layouts:0", "Kitex", "Etcd:Discovery:Services:svc:Layouts:1", "GoZero")]
+    public async Task What_is_set_for_the_service_counts_in_either_form(string expected, params string[] settings)
+    {
+        await using var harness = new Harness(settings: [.. settings.Chunk(2).Select(static s => (s[0], s[1]))]);
+
+        var options = harness.Services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get(Harness.Service);
+
+        Assert.Equal(expected, options.Layout);
+        Assert.Equal(expected.Split(", "), options.Layouts);
     }
 
     [Fact]

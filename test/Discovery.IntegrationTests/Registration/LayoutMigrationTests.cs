@@ -25,7 +25,7 @@ public sealed class LayoutMigrationTests(OneNode node) : IClassFixture<OneNode>
         await CallBothAsync(both, one, two);
 
         // Servers write both; a reader of either has them, and one of both has each once.
-        one.Reload("Layouts:0=OpenIm;Layouts:1=EtcdNaming");
+        one.Reload("Layout=OpenIm, EtcdNaming");
         two.Reload("Layout=OpenIm, EtcdNaming");
         await Eventually.IsTrue(() => one.Keys.Count == 2 && two.Keys.Count == 2);
         await one.ReachAsync(ServiceRegistrationState.Registered);
