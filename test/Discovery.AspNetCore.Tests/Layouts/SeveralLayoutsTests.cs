@@ -104,6 +104,31 @@ public sealed class SeveralLayoutsTests
         Assert.Empty(snapshot.HeldAddresses);
     }
 
+    [Fact]
+    public async Task Loopback_is_refused_as_in_one_layout()
+    {
+        await using var harness = new Harness(o => o.AllowLoopback = false, settings: ("Etcd:Discovery:Layout", "OpenIm, EtcdNaming"));
+        await using var server = await BackendServer.StartAsync();
+        harness.Etcd.Put($"openim:///svc/{server.Address}", Encoding.UTF8.GetBytes(server.Address));
+        using var client = harness.Client();
+
+        var failure = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync("x"));
+
+        Assert.Contains("none of them may be dialled", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_layout_that_cannot_be_listed_does_not_keep_the_other_from_being_called()
+    {
+        await using var harness = new Harness(settings: ("Etcd:Discovery:Layout", "OpenIm, EtcdNaming"));
+        await using var server = await BackendServer.StartAsync();
+        harness.Etcd.Put($"openim:///svc/{server.Address}", Encoding.UTF8.GetBytes(server.Address));
+        harness.Etcd.FailingPrefix = "services/svc/";
+        using var client = harness.Client();
+
+        Assert.Equal(server.Address, await client.GetStringAsync("x"));
+    }
+
     private static async Task<ServiceSnapshot> UntilAsync(Harness harness, Func<ServiceSnapshot, bool> condition)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
