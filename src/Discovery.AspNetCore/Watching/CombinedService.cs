@@ -85,7 +85,7 @@ internal sealed class CombinedService : IWatchedService
         finally
         {
             await done.CancelAsync().ConfigureAwait(false);
-            await all.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)all).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await ((Task)first).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }

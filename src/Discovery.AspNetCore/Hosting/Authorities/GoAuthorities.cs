@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Text.RegularExpressions;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration;
 
@@ -10,7 +9,7 @@ namespace Discovery.AspNetCore.Hosting.Authorities;
 /// <c>openim:///User/</c> becomes <c>User/</c>, <c>etcd:///services/greeter</c> becomes <c>services/greeter</c>, or
 /// <c>services%2Fgreeter</c> from version 1.53 on; the target of go-zero names the members of etcd there. Kestrel takes none of them for a host.
 /// </summary>
-internal sealed partial class GoAuthorities(RegistrationSettings settings, LayoutCatalog layouts)
+internal sealed class GoAuthorities(RegistrationSettings settings, LayoutCatalog layouts)
 {
     private volatile Known? _known;
 
@@ -35,7 +34,7 @@ internal sealed partial class GoAuthorities(RegistrationSettings settings, Layou
             return host;
         }
 
-        return known.GoZeroHost is not null && MemberList().IsMatch(authority) ? known.GoZeroHost : null;
+        return known.GoZeroHost is not null && IsMemberList(authority) ? known.GoZeroHost : null;
     }
 
     /// <summary>The part of a target that grpc-go makes an authority of.</summary>
@@ -45,9 +44,10 @@ internal sealed partial class GoAuthorities(RegistrationSettings settings, Layou
         return scheme < 0 ? target : target[(scheme + 4)..];
     }
 
-    // What the target of go-zero has in this place: several members of etcd. One alone is a valid host.
-    [GeneratedRegex(@"^[A-Za-z0-9.\-\[\]:]+(,[A-Za-z0-9.\-\[\]:]+)+$", RegexOptions.CultureInvariant)]
-    private static partial Regex MemberList();
+    /// <summary>What the target of go-zero has in this place: several members of etcd. One alone is a valid host.</summary>
+    private static bool IsMemberList(string authority)
+        => authority.Split(',') is { Length: > 1 } members
+            && Array.TrueForAll(members, static m => m.Length > 0 && m.All(static c => char.IsAsciiLetterOrDigit(c) || ".-[]:".Contains(c, StringComparison.Ordinal)));
 
     private Known Read(EtcdRegistrationOptions options)
     {
