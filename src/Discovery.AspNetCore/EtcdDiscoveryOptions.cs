@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Layouts;
 
 namespace Discovery.AspNetCore;
 
@@ -9,10 +10,18 @@ namespace Discovery.AspNetCore;
 public sealed class EtcdDiscoveryOptions : BalancingOptions
 {
     /// <summary>
-    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with another root after a
-    /// colon: <c>EtcdNaming:openim/</c>.
+    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or another of <see cref="ServiceLayouts"/>, with another
+    /// root after a colon: <c>EtcdNaming:openim/</c>. Several, separated by commas, are read at once, while a service moves from one to
+    /// another: what stands at one address in several of them is one instance.
     /// </summary>
     public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
+
+    /// <summary><see cref="Layout"/> as a list; the two are one setting.</summary>
+    public IReadOnlyList<string> Layouts
+    {
+        get => LayoutList.Split(Layout);
+        set => Layout = LayoutList.Join(value);
+    }
 
     /// <summary>
     /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or

@@ -30,6 +30,7 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
 
         // A list for one service stands in place of the general one; the binder would add to it.
         options.AllowedNetworks = Sections.ReadList(section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
+        options.Layouts = Sections.ReadList(section, nameof(options.Layouts)) ?? options.Layouts;
         options.Instances = Sections.ReadList(section, nameof(options.Instances)) ?? options.Instances;
         options.Select.Tags = Sections.ReadList(section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
         options.AllowedPorts = Sections.ReadList(section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;

@@ -13,6 +13,7 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
         Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
         Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
+        options.Layouts = Sections.ReadList(section, nameof(options.Layouts)) ?? options.Layouts;
         Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
         ReadLongNames(section.GetSection(nameof(options.Services)), options);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
@@ -27,6 +28,7 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
         {
             var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
             Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
+            service.Layouts = Sections.ReadList(ofService, nameof(service.Layouts)) ?? service.Layouts;
             Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
             FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
         }

@@ -114,7 +114,7 @@ internal sealed partial class PoolCache(
             var service = GetService(serviceName, poolOptions);
 
             // What the settings or the application's own directory say is not another's word.
-            var isLocal = service is not ServiceWatcher || source.Endpoints.Any(static e => e.IsLoopback);
+            var isLocal = service is not (ServiceWatcher or CombinedService) || source.Endpoints.Any(static e => e.IsLoopback);
             var filter = new AddressFilter(poolOptions, isLocal);
             return new ServicePool(
                 serviceName,

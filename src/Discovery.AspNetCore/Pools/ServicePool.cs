@@ -2,6 +2,7 @@ using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging;
 
@@ -366,7 +367,12 @@ internal sealed partial class ServicePool : IDisposable
         _refused++;
         if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
         {
-            Log.Refused(_logger, record.Key, address);
+            // Anybody may have written the key.
+            Log.Refused(_logger, ForeignText.Show(record.Key), ForeignText.Show(address));
+            if (_loggedRefusals.Count == MaxLoggedRefusals)
+            {
+                Log.MoreRefused(_logger, MaxLoggedRefusals, ServiceName);
+            }
         }
     }
 
@@ -382,6 +388,9 @@ internal sealed partial class ServicePool : IDisposable
         [LoggerMessage(2301, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
             + "AllowedPorts, AllowLoopback); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
+
+        [LoggerMessage(2303, LogLevel.Warning, "{Count} addresses of service '{Service}' that may not be dialled were logged; others are left out.")]
+        public static partial void MoreRefused(ILogger logger, int count, string service);
 
         [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
         public static partial void RebuildFailed(ILogger logger, string service, Exception exception);

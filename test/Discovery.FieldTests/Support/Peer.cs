@@ -23,7 +23,20 @@ internal sealed class Peer : IAsyncDisposable
         => StartAsync("node", [Path.Combine(Folder, script), .. arguments], "nodejs");
 
     /// <summary>Builds a Go program with the libraries that Debian packages, and starts it.</summary>
-    public static async Task<Peer> StartGoAsync(string source)
+    public static Task<Peer> StartGoAsync(string source) => WithGoAsync(source, static program => StartAsync(program, [], "golang-go"));
+
+    /// <summary>Builds a Go program and runs it to its end.</summary>
+    /// <returns>What it printed.</returns>
+    public static Task<string> RunGoAsync(string source, params string[] arguments) => WithGoAsync(source, async program =>
+    {
+        await using var process = await OwnedProcess.StartAsync(program, arguments);
+        await Eventually.IsTrue(() => process.HasExited, TimeSpan.FromMinutes(5));
+        return process.Output;
+    });
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
+
+    private static async Task<T> WithGoAsync<T>(string source, Func<string, Task<T>> use)
     {
         var directory = Directory.CreateTempSubdirectory("go-peer-");
         try
@@ -46,15 +59,13 @@ internal sealed class Peer : IAsyncDisposable
                 }
             }
 
-            return await StartAsync(program, [], "golang-go");
+            return await use(program);
         }
         finally
         {
             directory.Delete(recursive: true);
         }
     }
-
-    public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private static async Task<Peer> StartAsync(string command, string[] arguments, string package)
     {
