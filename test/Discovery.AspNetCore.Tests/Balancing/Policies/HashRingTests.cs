@@ -14,13 +14,13 @@ public sealed class HashRingTests
     [InlineData(2, 10)]
     [InlineData(40, 10)]
     [InlineData(400, 10)]
-    [InlineData(40, 1_000_000)]
+    [InlineData(10, 1_000_000)]
     public void However_instances_change(int count, int largestWeight)
     {
         var random = new Random(count + largestWeight);
         var instances = Enumerable.Range(0, count).Select(i => Create(i, 10)).ToList();
         var ring = new HashRing(instances);
-        for (var i = 0; i < 60; i++)
+        for (var i = 0; i < 40; i++)
         {
             var at = random.Next(instances.Count);
             var weight = random.Next(3) == 0 ? random.Next(1, largestWeight + 1) : 10;
