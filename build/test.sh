@@ -3,10 +3,11 @@
 set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
-# The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests.
+# The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests,
+# or where a test takes long and no version of etcd answers it differently.
 facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
 Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
-Discovery.IntegrationTests FullyQualifiedName!~.Interop."
+Discovery.IntegrationTests FullyQualifiedName!~.Interop.&FullyQualifiedName!~RollingRestart"
 
 usage() {
     cat <<'USAGE'
@@ -64,7 +65,9 @@ use $first
 cd "$root"
 results=artifacts/test-results
 rm -rf "$results"
-dotnet build Discovery.AspNetCore.sln -v quiet -nologo
+# The compiler's server halves the time. It ends here, so that nothing is left running.
+dotnet build Discovery.AspNetCore.sln -v quiet -nologo -p:UseSharedCompilation=true
+dotnet build-server shutdown --vbcscompiler >/dev/null
 
 code=0
 # run TARGET DIRECTORY ARGUMENT ...: runs tests, whose results go into the directory.
