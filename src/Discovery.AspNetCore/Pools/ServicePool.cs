@@ -51,7 +51,6 @@ internal sealed partial class ServicePool : IDisposable
         _retired = new RetiredInstances(time, logger);
         _instances = new PoolInstances(_context, filter, transports, _retired, logger);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-
         _schedule = new RebuildSchedule(TryRebuild, debounceClock ?? TimeProvider.System);
         _service.Feed.Published += OnPublished;
         if (_service.Feed.Current is not null)
@@ -201,7 +200,7 @@ internal sealed partial class ServicePool : IDisposable
 
         // Many ejections that end one soon after another count together.
         var next = HealthFilter.NextChange(_instances.All, _context, _context.ReadClock());
-        _rebuildTimer.Change(next is { } wait && wait < RebuildSchedule.Interval ? RebuildSchedule.Interval : next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _rebuildTimer.Change(next < RebuildSchedule.Interval ? RebuildSchedule.Interval : next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Builds a balancer that the first call of its kind asks for, between two rebuilds.</summary>

@@ -64,7 +64,7 @@ internal sealed class HashRing
 
         foreach (var bucket in _buckets)
         {
-            Array.Sort(bucket);
+            Array.Sort(bucket, Node.Compare);
         }
     }
 
@@ -176,7 +176,7 @@ internal sealed class HashRing
             }
         }
 
-        Array.Sort(nodes);
+        Array.Sort(nodes, Node.Compare);
         return nodes;
     }
 
@@ -231,7 +231,7 @@ internal sealed class HashRing
                 continue;
             }
 
-            while (!joining.IsEmpty && joining[0].CompareTo(node) < 0)
+            while (!joining.IsEmpty && Node.Compare(joining[0], node) < 0)
             {
                 merged.Add(joining[0]);
                 joining = joining[1..];
@@ -280,22 +280,22 @@ internal sealed class HashRing
     }
 
     [StructLayout(LayoutKind.Auto)]
-    internal readonly struct Node(ulong hash, InstanceState instance) : IComparable<Node>
+    internal readonly struct Node(ulong hash, InstanceState instance)
     {
         public ulong Hash => hash;
 
         public InstanceState Instance => instance;
 
         /// <summary>Of two nodes with one hash the address decides, or clients would not agree.</summary>
-        public int CompareTo(Node other)
+        public static int Compare(Node one, Node other)
         {
-            if (hash != other.Hash)
+            if (one.Hash != other.Hash)
             {
-                return hash < other.Hash ? -1 : 1;
+                return one.Hash < other.Hash ? -1 : 1;
             }
 
-            var byHost = string.CompareOrdinal(instance.Record.Host, other.Instance.Record.Host);
-            return byHost != 0 ? byHost : instance.Record.Port.CompareTo(other.Instance.Record.Port);
+            var byHost = string.CompareOrdinal(one.Instance.Record.Host, other.Instance.Record.Host);
+            return byHost != 0 ? byHost : one.Instance.Record.Port.CompareTo(other.Instance.Record.Port);
         }
     }
 }
