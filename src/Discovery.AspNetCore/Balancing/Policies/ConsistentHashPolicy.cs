@@ -32,17 +32,17 @@ internal sealed class ConsistentHashPolicy(IBalancingPolicy withoutKey) : IBalan
             }
 
             var perWeight = _bound.PerWeight();
-            var node = ring.NodeOf(key);
-            var first = ring[node];
+            var walk = ring.From(key);
+            var first = walk.Next();
+            var instance = first;
             var toSkip = arguments.Attempt;
-            var previous = first;
 
             // An instance has many virtual nodes. A walk of this length without room has met nearly all, and falls back to the key's own.
             var longest = Math.Min(ring.Count, 4 * instances.Length);
-            for (var i = 0; i < longest; i++)
+            InstanceState? previous = null;
+            for (var i = 0; i < longest; i++, instance = walk.Next())
             {
-                var instance = ring[node + i];
-                if (i > 0 && ReferenceEquals(instance, previous))
+                if (ReferenceEquals(instance, previous))
                 {
                     continue;
                 }

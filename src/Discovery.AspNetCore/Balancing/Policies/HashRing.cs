@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Instances;
 
@@ -5,7 +6,8 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
 /// A consistent-hash ring. Each instance has many virtual nodes, in proportion to its weight; when it leaves, only its own keys move.
-/// Immutable. A ring of nearly the same instances is made from the one before by copying all but the nodes that come and go.
+/// Immutable. The ring lies in buckets of a few dozen nodes, by the first bits of their hashes; a ring of nearly the same instances shares
+/// with the one before all buckets in which nothing changed.
 /// </summary>
 internal sealed class HashRing
 {
@@ -21,69 +23,109 @@ internal sealed class HashRing
     /// <summary>Very large services get fewer, or the ring would outgrow the cache and take long to build.</summary>
     private const int MostNodes = 1 << 18;
 
-    private readonly ulong[] _hashes;
-    private readonly InstanceState[] _instances;
+    /// <summary>A bucket of this size is copied quickly, and there are few enough of them.</summary>
+    private const int NodesPerBucket = 32;
+
     private readonly Dictionary<InstanceState, Share> _shares;
+    private readonly Node[][] _buckets;
+    private readonly int _shift;
 
     public HashRing(IReadOnlyList<InstanceState> instances)
+        : this(SharesOf(instances))
     {
-        _shares = SharesOf(instances);
-        var count = _shares.Values.Sum(static s => s.Nodes);
-        _hashes = new ulong[count];
-        _instances = new InstanceState[count];
-        var at = 0;
-        foreach (var (instance, share) in _shares)
-        {
-            share.WriteHashes(_hashes.AsSpan(at, share.Nodes));
-            _instances.AsSpan(at, share.Nodes).Fill(instance);
-            at += share.Nodes;
-        }
-
-        Array.Sort(_hashes, _instances);
     }
 
-    private HashRing(Dictionary<InstanceState, Share> shares, ulong[] hashes, InstanceState[] instances)
-        => (_shares, _hashes, _instances) = (shares, hashes, instances);
-
-    public int Count => _hashes.Length;
-
-    /// <summary>The instance of a virtual node; the ring wraps around.</summary>
-    public InstanceState this[int node] => _instances[node < _instances.Length ? node : node - _instances.Length];
-
-    /// <summary>The first virtual node at or after the key's hash.</summary>
-    public int NodeOf(string key)
+    private HashRing(Dictionary<InstanceState, Share> shares)
+        : this(shares, new Node[BucketsFor(CountOf(shares))][])
     {
-        var node = Array.BinarySearch(_hashes, StableHash.Of(key));
-        node = node < 0 ? ~node : node;
-        return node == _hashes.Length ? 0 : node;
+        var sizes = new int[_buckets.Length];
+        foreach (var share in shares.Values)
+        {
+            for (var i = 0; i < share.Nodes; i++)
+            {
+                sizes[BucketOf(share.HashOf(i))]++;
+            }
+        }
+
+        for (var i = 0; i < sizes.Length; i++)
+        {
+            _buckets[i] = sizes[i] == 0 ? [] : new Node[sizes[i]];
+        }
+
+        foreach (var (instance, share) in shares)
+        {
+            for (var i = 0; i < share.Nodes; i++)
+            {
+                var hash = share.HashOf(i);
+                var bucket = BucketOf(hash);
+                _buckets[bucket][--sizes[bucket]] = new Node(hash, instance);
+            }
+        }
+
+        foreach (var bucket in _buckets)
+        {
+            Array.Sort(bucket, Node.Compare);
+        }
+    }
+
+    private HashRing(Dictionary<InstanceState, Share> shares, Node[][] buckets)
+    {
+        _shares = shares;
+        _buckets = buckets;
+        _shift = 64 - BitOperations.Log2((uint)buckets.Length);
+        Count = CountOf(shares);
+    }
+
+    /// <summary>How many virtual nodes there are; at least one.</summary>
+    public int Count { get; }
+
+    /// <summary>Begins a walk at the first virtual node at or after the key's hash.</summary>
+    public Walk From(string key)
+    {
+        var hash = StableHash.Of(key);
+        var bucket = BucketOf(hash);
+        var nodes = _buckets[bucket];
+        var node = 0;
+        while (node < nodes.Length && nodes[node].Hash < hash)
+        {
+            node++;
+        }
+
+        return new Walk(_buckets, bucket, node);
     }
 
     /// <summary>The ring of these instances: this one if nothing changed, else made from it if little did.</summary>
     /// <param name="instances">The instances.</param>
-    /// <param name="isNew">Whether it has little in common with this one and was built from nothing.</param>
-    public HashRing With(IReadOnlyList<InstanceState> instances, out bool isNew)
+    /// <param name="isUnrelated">Whether the result has little in common with this one.</param>
+    public HashRing With(IReadOnlyList<InstanceState> instances, out bool isUnrelated)
     {
-        isNew = false;
+        isUnrelated = false;
         var shares = SharesOf(instances);
-        List<InstanceState> gone = [.. _shares.Where(s => !shares.TryGetValue(s.Key, out var now) || now != s.Value).Select(static s => s.Key)];
-        List<InstanceState> come = [.. shares.Where(s => !_shares.TryGetValue(s.Key, out var before) || before != s.Value).Select(static s => s.Key)];
+        var gone = NotIn(_shares, shares);
+        var come = NotIn(shares, _shares);
         if (gone.Count == 0 && come.Count == 0)
         {
             return this;
         }
 
-        if ((gone.Count + come.Count) * 4 > instances.Count)
+        isUnrelated = (gone.Count + come.Count) * 4 > instances.Count;
+        var wantedBuckets = BucketsFor(CountOf(shares));
+        return isUnrelated || wantedBuckets > 2 * _buckets.Length || wantedBuckets < _buckets.Length / 2
+            ? new HashRing(shares)
+            : new HashRing(shares, Merge(gone, come));
+    }
+
+    private static int BucketsFor(int nodes) => (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(2, nodes / NodesPerBucket));
+
+    private static int CountOf(Dictionary<InstanceState, Share> shares)
+    {
+        var count = 0;
+        foreach (var share in shares.Values)
         {
-            isNew = true;
-            return new HashRing(instances);
+            count += share.Nodes;
         }
 
-        var removed = PositionsOf(gone);
-        var (added, owners) = NodesOf(come, shares);
-        var hashes = GC.AllocateUninitializedArray<ulong>(_hashes.Length - removed.Length + added.Length);
-        var merged = new InstanceState[hashes.Length];
-        Merge(removed, added, owners, hashes, merged);
-        return new HashRing(shares, hashes, merged);
+        return count;
     }
 
     /// <summary>How many nodes each instance has. It depends on its own weight only, so that removing one moves only its keys.</summary>
@@ -108,93 +150,152 @@ internal sealed class HashRing
         return shares;
     }
 
-    private static (ulong[] Hashes, InstanceState[] Owners) NodesOf(List<InstanceState> instances, Dictionary<InstanceState, Share> shares)
+    private static Dictionary<InstanceState, Share> NotIn(Dictionary<InstanceState, Share> shares, Dictionary<InstanceState, Share> others)
     {
-        var hashes = new ulong[instances.Sum(i => shares[i].Nodes)];
-        var owners = new InstanceState[hashes.Length];
+        var different = new Dictionary<InstanceState, Share>();
+        foreach (var (instance, share) in shares)
+        {
+            if (!others.TryGetValue(instance, out var other) || other != share)
+            {
+                different.Add(instance, share);
+            }
+        }
+
+        return different;
+    }
+
+    private static Node[] NodesOf(Dictionary<InstanceState, Share> shares)
+    {
+        var nodes = new Node[CountOf(shares)];
         var at = 0;
-        foreach (var instance in instances)
+        foreach (var (instance, share) in shares)
         {
-            shares[instance].WriteHashes(hashes.AsSpan(at, shares[instance].Nodes));
-            owners.AsSpan(at, shares[instance].Nodes).Fill(instance);
-            at += shares[instance].Nodes;
+            for (var i = 0; i < share.Nodes; i++)
+            {
+                nodes[at++] = new Node(share.HashOf(i), instance);
+            }
         }
 
-        Array.Sort(hashes, owners);
-        return (hashes, owners);
+        Array.Sort(nodes, Node.Compare);
+        return nodes;
     }
 
-    /// <summary>Where the nodes of instances are, in order.</summary>
-    private int[] PositionsOf(List<InstanceState> instances)
+    private int BucketOf(ulong hash) => (int)(hash >> _shift);
+
+    private Node[][] Merge(Dictionary<InstanceState, Share> gone, Dictionary<InstanceState, Share> come)
     {
-        var (hashes, owners) = NodesOf(instances, _shares);
-        var positions = new int[hashes.Length];
-        for (var i = 0; i < hashes.Length; i++)
+        var buckets = (Node[][])_buckets.Clone();
+        ReadOnlySpan<Node> leaving = NodesOf(gone);
+        ReadOnlySpan<Node> joining = NodesOf(come);
+        var merged = new List<Node>();
+        while (!leaving.IsEmpty || !joining.IsEmpty)
         {
-            var at = Array.BinarySearch(_hashes, hashes[i]);
-
-            // Two instances may have a node with one hash.
-            while (at > 0 && _hashes[at - 1] == hashes[i])
-            {
-                at--;
-            }
-
-            while (_instances[at] != owners[i])
-            {
-                at++;
-            }
-
-            positions[i] = at;
+            var bucket = Math.Min(
+                leaving.IsEmpty ? int.MaxValue : BucketOf(leaving[0].Hash),
+                joining.IsEmpty ? int.MaxValue : BucketOf(joining[0].Hash));
+            Merge(_buckets[bucket], gone, TakeBucket(ref leaving, bucket), TakeBucket(ref joining, bucket), merged);
+            buckets[bucket] = [.. merged];
+            merged.Clear();
         }
 
-        Array.Sort(positions);
-        return positions;
+        return buckets;
     }
 
-    /// <summary>Copies this ring in the pieces between what comes and what goes.</summary>
-    private void Merge(int[] removed, ulong[] added, InstanceState[] owners, ulong[] hashes, InstanceState[] merged)
+    /// <summary>Cuts off the front of sorted nodes what lies in a bucket.</summary>
+    private ReadOnlySpan<Node> TakeBucket(ref ReadOnlySpan<Node> nodes, int bucket)
     {
-        var (from, to, gone, come) = (0, 0, 0, 0);
-        while (gone < removed.Length || come < added.Length)
+        var length = 0;
+        while (length < nodes.Length && BucketOf(nodes[length].Hash) == bucket)
         {
-            var insertAt = come == added.Length ? int.MaxValue : Array.BinarySearch(_hashes, added[come]);
-            insertAt = insertAt < 0 ? ~insertAt : insertAt;
-            var isRemoval = gone < removed.Length && removed[gone] < insertAt;
-            var upTo = isRemoval ? removed[gone] : Math.Max(insertAt, from);
-            Copy(upTo);
-            if (isRemoval)
-            {
-                from++;
-                gone++;
-            }
-            else
-            {
-                hashes[to] = added[come];
-                merged[to++] = owners[come++];
-            }
+            length++;
         }
 
-        Copy(_hashes.Length);
+        var taken = nodes[..length];
+        nodes = nodes[length..];
+        return taken;
+    }
 
-        void Copy(int upTo)
+    private static void Merge(
+        Node[] bucket, Dictionary<InstanceState, Share> gone, ReadOnlySpan<Node> leaving, ReadOnlySpan<Node> joining, List<Node> merged)
+    {
+        foreach (var node in bucket)
         {
-            var length = upTo - from;
-            Array.Copy(_hashes, from, hashes, to, length);
-            Array.Copy(_instances, from, merged, to, length);
-            from += length;
-            to += length;
+            // The hash alone says it for nearly all; two instances may have a node with one hash.
+            while (!leaving.IsEmpty && leaving[0].Hash < node.Hash)
+            {
+                leaving = leaving[1..];
+            }
+
+            if (!leaving.IsEmpty && leaving[0].Hash == node.Hash && gone.ContainsKey(node.Instance))
+            {
+                continue;
+            }
+
+            while (!joining.IsEmpty && Node.Compare(joining[0], node) < 0)
+            {
+                merged.Add(joining[0]);
+                joining = joining[1..];
+            }
+
+            merged.Add(node);
+        }
+
+        merged.AddRange(joining);
+    }
+
+    /// <summary>Goes from one virtual node to the next, round and round.</summary>
+    public struct Walk
+    {
+        private readonly Node[][] _buckets;
+        private Node[] _nodes;
+        private int _bucket;
+        private int _node;
+
+        internal Walk(Node[][] buckets, int bucket, int node)
+        {
+            _buckets = buckets;
+            _nodes = buckets[bucket];
+            _bucket = bucket;
+            _node = node;
+        }
+
+        /// <summary>The instance of the next virtual node, from the first on.</summary>
+        public InstanceState Next()
+        {
+            while (_node >= _nodes.Length)
+            {
+                _bucket = (_bucket + 1) & (_buckets.Length - 1);
+                _nodes = _buckets[_bucket];
+                _node = 0;
+            }
+
+            return _nodes[_node++].Instance;
         }
     }
 
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Share(ulong Seed, int Nodes)
     {
-        public void WriteHashes(Span<ulong> hashes)
+        public ulong HashOf(int node) => StableHash.Mix(Seed + (ulong)node);
+    }
+
+    [StructLayout(LayoutKind.Auto)]
+    internal readonly struct Node(ulong hash, InstanceState instance)
+    {
+        public ulong Hash => hash;
+
+        public InstanceState Instance => instance;
+
+        /// <summary>Of two nodes with one hash the address decides, or clients would not agree.</summary>
+        public static int Compare(Node one, Node other)
         {
-            for (var i = 0; i < hashes.Length; i++)
+            if (one.Hash != other.Hash)
             {
-                hashes[i] = StableHash.Mix(Seed + (ulong)i);
+                return one.Hash < other.Hash ? -1 : 1;
             }
+
+            var byHost = string.CompareOrdinal(one.Instance.Record.Host, other.Instance.Record.Host);
+            return byHost != 0 ? byHost : one.Instance.Record.Port.CompareTo(other.Instance.Record.Port);
         }
     }
 }

@@ -25,9 +25,9 @@ internal sealed class RingCache
                 }
             }
 
-            var isNew = true;
-            var ring = nearest < 0 ? new HashRing(instances) : _rings[nearest].Ring.With(instances, out isNew);
-            if (!isNew)
+            var isUnrelated = true;
+            var ring = nearest < 0 ? new HashRing(instances) : _rings[nearest].Ring.With(instances, out isUnrelated);
+            if (!isUnrelated)
             {
                 _rings.RemoveAt(nearest);
             }

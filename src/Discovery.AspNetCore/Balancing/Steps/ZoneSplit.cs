@@ -66,29 +66,63 @@ internal sealed class ZoneSplit
 
     public static ZoneSplit Of(IReadOnlyList<InstanceState> instances, InstanceContext context)
     {
-        var options = context.Options;
-        var spill = options.ZoneSpillOver;
-        List<InstanceState> sameZone = options.Zone is null ? [] : [.. instances.Where(i => IsIn(options.Zone, i))];
-        if (sameZone.Count == 0 || sameZone.Count < spill.MinInstances || sameZone.Count == instances.Count)
+        if (context.Options.Zone is not { } zone)
         {
             return new ZoneSplit(instances, [], 1, context: null);
         }
 
-        List<InstanceState> otherZones = [.. instances.Where(i => !IsIn(options.Zone!, i))];
-        var zones = instances.Select(i => i.Record.Zone ?? "").Distinct(StringComparer.OrdinalIgnoreCase).Count();
-        var fairShare = sameZone.Sum(i => i.Weight) * zones / instances.Sum(i => i.Weight);
+        List<InstanceState> sameZone = [];
+        List<InstanceState> otherZones = [];
+        HashSet<string> zones = new(StringComparer.OrdinalIgnoreCase);
+        var (capacity, ownCapacity) = (0.0, 0.0);
+        foreach (var instance in instances)
+        {
+            var isOwn = string.Equals(zone, instance.Record.Zone, StringComparison.OrdinalIgnoreCase);
+            (isOwn ? sameZone : otherZones).Add(instance);
+            capacity += instance.Weight;
+            if (isOwn)
+            {
+                ownCapacity += instance.Weight;
+            }
+            else
+            {
+                zones.Add(instance.Record.Zone ?? "");
+            }
+        }
+
+        var spill = context.Options.ZoneSpillOver;
+        if (sameZone.Count == 0 || sameZone.Count < spill.MinInstances || otherZones.Count == 0)
+        {
+            return new ZoneSplit(instances, [], 1, context: null);
+        }
+
+        var fairShare = ownCapacity * (zones.Count + 1) / capacity;
         var share = fairShare * 100 >= spill.MinCapacityPercent ? 1 : fairShare;
         return new ZoneSplit(sameZone, otherZones, share, spill.LatencyRatio > 0 ? context : null);
     }
 
     private double ShareByLatency()
     {
-        var known = OtherZones.Where(i => i.Latency > TimeSpan.Zero).Select(i => i.Latency.TotalSeconds).DefaultIfEmpty().Average();
-        var own = SameZone.Average(i => i.Latency.TotalSeconds);
+        var now = _context!.CoarseNow;
+        var known = AverageLatency(OtherZones, now, onlyKnown: true);
+        var own = AverageLatency(SameZone, now, onlyKnown: false);
         var share = known == 0 || own <= known * _latencyRatio ? 1 : known * _latencyRatio / own;
         return Math.Min(Math.Min(_capacityShare, share), 1 - Probe);
     }
 
-    private static bool IsIn(string zone, InstanceState instance)
-        => string.Equals(zone, instance.Record.Zone, StringComparison.OrdinalIgnoreCase);
+    private static double AverageLatency(IReadOnlyList<InstanceState> instances, long now, bool onlyKnown)
+    {
+        var (sum, count) = (0.0, 0);
+        foreach (var instance in instances)
+        {
+            var latency = instance.LatencyAt(now);
+            if (latency > 0 || !onlyKnown)
+            {
+                sum += latency;
+                count++;
+            }
+        }
+
+        return count == 0 ? 0 : sum / count;
+    }
 }
