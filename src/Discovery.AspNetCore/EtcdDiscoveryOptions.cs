@@ -15,6 +15,12 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
 
     /// <summary>
+    /// The cluster that services are looked for in, by the name that <c>AddKeyedEtcdClient</c> gave it. Default: none, which is the default
+    /// cluster, as is an empty text.
+    /// </summary>
+    public string? Cluster { get; set; }
+
+    /// <summary>
     /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or
     /// <c>https://greeter.example.com</c>, in configuration an array or one text with commas. For development and tests; an application
     /// whose services all have them needs no etcd. Default: none, and etcd is asked. Only for single services.

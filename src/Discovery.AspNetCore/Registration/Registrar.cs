@@ -83,6 +83,7 @@ internal sealed partial class Registrar : IAsyncDisposable
                 Keys = [.. _written.Keys.Order(StringComparer.Ordinal)],
                 LeaseId = lease.LeaseId,
                 LastError = LastError,
+                ReadError = lease.ReadError?.Message,
             };
         }
     }
