@@ -57,9 +57,9 @@ public sealed class ClusterSettingsTests : IDisposable
     }
 
     [Fact]
-    public void A_cluster_inherits_nothing_and_has_a_section_and_a_connection_string_of_its_own()
+    public async Task A_cluster_inherits_nothing_and_has_a_section_and_a_connection_string_of_its_own()
     {
-        using var services = Build(
+        await using var services = Build(
             s => s.AddKeyedEtcdClient("dc2").AddKeyedEtcdClient("dc3", o => o.Username = "code"),
             ("Etcd:Endpoints", "http://a:1"), ("Etcd:Username", "root"), ("Etcd:Password", "x"), ("Etcd:RequestTimeout", "00:00:09"),
             ("Etcd:Clusters:dc2:Endpoints", "http://b:1"), ("ConnectionStrings:etcd", "http://wrong:1"), ("ConnectionStrings:dc3", "http://c:1,http://c:2"),
@@ -73,9 +73,9 @@ public sealed class ClusterSettingsTests : IDisposable
     }
 
     [Fact]
-    public void A_registration_begins_with_the_default_one_and_its_section_has_what_differs()
+    public async Task A_registration_begins_with_the_default_one_and_its_section_has_what_differs()
     {
-        using var services = Build(
+        await using var services = Build(
             s => s.AddKeyedEtcdRegistration("dc2", o => o.Version = "code of dc2")
                 .AddEtcdRegistration(o => (o.Version, o.Zone) = ("code", "code"))
                 .ConfigureAll<EtcdRegistrationOptions>(o => o.Tags.Add("all")),
@@ -89,7 +89,8 @@ public sealed class ClusterSettingsTests : IDisposable
         Assert.Equal(["http://a:1"], ofDefault.AdvertisedUrls);
         var named = services.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>().Get("dc2");
         Assert.Equal(("greeter", 7, "code of dc2", "code", "OpenIm"), (named.ServiceName, named.Weight, named.Version, named.Zone, named.Layout));
-        Assert.Equal((["http://b:1"], ["all"]), (named.AdvertisedUrls, named.Tags));
+        Assert.Equal(["http://b:1"], named.AdvertisedUrls);
+        Assert.Equal(["all"], named.Tags);
         Assert.Equal(["room", "team"], named.Metadata.Keys.Order());
     }
 
@@ -110,7 +111,7 @@ public sealed class ClusterSettingsTests : IDisposable
     [Fact]
     public async Task A_health_check_names_its_cluster_and_decides_over_no_registration()
     {
-        using var services = Build(
+        await using var services = Build(
             s =>
             {
                 s.AddEtcdRegistration();
