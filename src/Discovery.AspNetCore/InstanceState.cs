@@ -206,9 +206,15 @@ public sealed class InstanceState
 
                 _health.OnSuccess(startedAt);
                 break;
-            case CallOutcome.Refused or CallOutcome.NotFound:
+            case CallOutcome.Refused:
                 _latency.OnRefusal(_context.ReadClock());
-                _health.OnSuccess(startedAt);
+                _health.OnRefusal(startedAt);
+                break;
+            case CallOutcome.NotFound when _health.OnNotFound(startedAt):
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                break;
+            case CallOutcome.NotFound:
+                _latency.OnRefusal(_context.ReadClock());
                 break;
             case CallOutcome.Unimplemented:
                 // Load from the first: a stranger answers at once, while those who serve still connect.

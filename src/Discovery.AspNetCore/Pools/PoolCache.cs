@@ -30,6 +30,7 @@ internal sealed partial class PoolCache(
 {
     private readonly ConcurrentDictionary<PoolKey, Lazy<ServicePool>> _pools = new();
     private readonly ConcurrentBag<SubscribedService> _subscribed = [];
+    private readonly ConcurrentDictionary<(ServicePool Pool, string Setting), bool> _unfollowed = new();
     private IDisposable? _reload;
 
     /// <summary>The pool of a registered client.</summary>
@@ -92,13 +93,25 @@ internal sealed partial class PoolCache(
         {
             try
             {
-                var changed = factory.Create(key.OptionsName);
+                var changed = CreateOptions(key);
+                WarnOfUnfollowed(pool.Value, changed);
                 pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy"));
             }
             catch (Exception e)
             {
                 // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
                 Log.ChangeNotUsed(loggers.CreateLogger<InstanceState>(), pool.Value.ServiceName, e.Message);
+            }
+        }
+    }
+
+    private void WarnOfUnfollowed(ServicePool pool, EtcdDiscoveryOptions changed)
+    {
+        foreach (var setting in pool.Options.FindUnfollowed(changed))
+        {
+            if (_unfollowed.TryAdd((pool, setting), true))
+            {
+                Log.NeedsRestart(loggers.CreateLogger<InstanceState>(), setting, pool.ServiceName);
             }
         }
     }
@@ -138,17 +151,18 @@ internal sealed partial class PoolCache(
         }
     }
 
-    private EtcdDiscoveryOptions OptionsOf(PoolKey key)
+    /// <summary>In another cluster than its settings may name, a service has options of its own.</summary>
+    private EtcdDiscoveryOptions OptionsOf(PoolKey key) => key.Cluster is null ? options.Get(key.OptionsName) : CreateOptions(key);
+
+    private EtcdDiscoveryOptions CreateOptions(PoolKey key)
     {
-        if (key.Cluster is null)
+        var created = factory.Create(key.OptionsName);
+        if (key.Cluster is { } cluster)
         {
-            return options.Get(key.OptionsName);
+            created.Cluster = cluster.Name;
         }
 
-        // Options of its own, for those of the service may name another cluster.
-        var own = factory.Create(key.OptionsName);
-        own.Cluster = key.Cluster.Name;
-        return own;
+        return created;
     }
 
     private IServiceSource SourceOf(Cluster cluster) => cluster.Name is null ? source : cluster.GetService<IServiceSource>(services);
@@ -162,5 +176,8 @@ internal sealed partial class PoolCache(
     {
         [LoggerMessage(2309, LogLevel.Error, "The changed discovery settings of service '{Service}' are not used: {Problem}")]
         public static partial void ChangeNotUsed(ILogger logger, string service, string problem);
+
+        [LoggerMessage(2310, LogLevel.Warning, "Etcd:Discovery:{Setting} was changed for service '{Service}'; that has no effect before the next start.")]
+        public static partial void NeedsRestart(ILogger logger, string setting, string service);
     }
 }

@@ -36,6 +36,7 @@ internal sealed partial class ServicePool : IDisposable
     private volatile PoolSnapshot? _current;
     private int _refused;
     private int _generation;
+    private bool _isFilterChanged;
     private int _rebuildPending;
     private long _rebuiltAt;
     private bool _disposed;
@@ -87,7 +88,7 @@ internal sealed partial class ServicePool : IDisposable
     public RecentFailures Failures { get; }
 
     /// <summary>The limit of further attempts; null if there is none.</summary>
-    public RetryBudget? Retries { get; }
+    public RetryBudget? Retries { get; private set; }
 
     public FirstInstance FirstInstance { get; } = new();
 
@@ -123,8 +124,19 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>Takes over what of changed options may change while the application runs.</summary>
     public void Apply(EtcdDiscoveryOptions changed, IBalancingPolicy policy)
     {
-        Options.Adopt(changed);
-        _policy = policy;
+        if (Options.RetryBudgetPercent != changed.RetryBudgetPercent)
+        {
+            Retries = RetryBudget.Of(changed);
+        }
+
+        lock (_gate)
+        {
+            _filter.Apply(changed);
+            _isFilterChanged = true;
+            Options.Adopt(changed);
+            _policy = policy;
+        }
+
         RequestRebuild(isUrgent: true);
     }
 
@@ -225,8 +237,9 @@ internal sealed partial class ServicePool : IDisposable
                 return;
             }
 
-            if (snapshot != _current?.Snapshot)
+            if (snapshot != _current?.Snapshot || _isFilterChanged)
             {
+                _isFilterChanged = false;
                 Follow(snapshot);
             }
 
@@ -313,6 +326,7 @@ internal sealed partial class ServicePool : IDisposable
     private void Follow(string address, ServiceInstance record, bool isHeld)
     {
         if (_instances.TryGetValue(address, out var known)
+            && _filter.Allows(record)
             && (ReferenceEquals(known.Record, record) || !IsAnotherProcess(known.Record, record)))
         {
             if (!ReferenceEquals(known.Record, record))
