@@ -24,6 +24,12 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     }
 
     /// <summary>
+    /// The cluster that services are looked for in, by the name that <c>AddKeyedEtcdClient</c> gave it. Default: none, which is the default
+    /// cluster, as is an empty text.
+    /// </summary>
+    public string? Cluster { get; set; }
+
+    /// <summary>
     /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or
     /// <c>https://greeter.example.com</c>, in configuration an array or one text with commas. For development and tests; an application
     /// whose services all have them needs no etcd. Default: none, and etcd is asked. Only for single services.
@@ -124,6 +130,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     {
         (string Name, object? Before, object? After)[] settings =
         [
+            (nameof(Cluster), Cluster ?? "", changed.Cluster ?? ""),
             (nameof(Layout), Layout, changed.Layout),
             (nameof(Instances), string.Join(',', Instances), string.Join(',', changed.Instances)),
             (nameof(Scheme), Scheme, changed.Scheme),

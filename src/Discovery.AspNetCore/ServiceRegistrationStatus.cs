@@ -11,6 +11,9 @@ public sealed record ServiceRegistrationStatus
     /// <summary>The id of this process; empty before the application has started.</summary>
     public required string InstanceId { get; init; }
 
+    /// <summary>The cluster that it is in, or <see langword="null"/> for the default one.</summary>
+    public string? Cluster { get; init; }
+
     /// <summary>The keys that stand, or are to stand, in etcd. Default: none.</summary>
     public IReadOnlyList<string> Keys { get; init; } = [];
 
@@ -21,15 +24,18 @@ public sealed record ServiceRegistrationStatus
     public string? LastError { get; init; }
 
     /// <summary>
-    /// Why this application's own keys cannot be read, as with a role of etcd that may only write, or <see langword="null"/>. It is registered
-    /// all the same, but cannot notice that somebody deletes or takes over its keys.
+    /// Why the own keys cannot be read, as with a role that may only write, or <see langword="null"/>. They are kept all the same, but that
+    /// another process deletes or takes one over goes unnoticed.
     /// </summary>
     public string? ReadError { get; init; }
 
-    /// <summary>State, id, keys, lease and error in one line.</summary>
+    /// <summary>State, cluster, id, keys, lease and errors in one line.</summary>
     public override string ToString()
     {
         var lease = LeaseId == 0 ? "no lease" : string.Create(CultureInfo.InvariantCulture, $"lease {LeaseId:x}");
-        return $"{State} ({InstanceId}, {lease}), keys: {(Keys.Count == 0 ? "none" : string.Join(", ", Keys))}. {LastError ?? ReadError}".TrimEnd();
+        var cluster = Cluster is null ? "" : $" in {Cluster}";
+        var keys = Keys.Count == 0 ? "none" : string.Join(", ", Keys);
+        var readError = ReadError is null ? "" : $" The keys cannot be read: {ReadError}";
+        return $"{State}{cluster} ({InstanceId}, {lease}), keys: {keys}. {LastError}".TrimEnd() + readError;
     }
 }

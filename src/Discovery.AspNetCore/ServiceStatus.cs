@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+
 namespace Discovery.AspNetCore;
 
 /// <summary>How a service's directory entry stands with etcd at a moment.</summary>
@@ -5,6 +8,9 @@ public sealed record ServiceStatus
 {
     /// <summary>The service's name.</summary>
     public required string ServiceName { get; init; }
+
+    /// <summary>The cluster that it is looked for in, or <see langword="null"/> for the default one.</summary>
+    public string? Cluster { get; init; }
 
     /// <summary>The prefix of its keys in etcd.</summary>
     public required string Prefix { get; init; }
@@ -24,6 +30,20 @@ public sealed record ServiceStatus
     /// <summary>How many records stand under the prefix that are no instances.</summary>
     public int SkippedRecords { get; init; }
 
-    /// <summary>The last failure since etcd was last heard, or <see langword="null"/>.</summary>
+    /// <summary>The last failure since etcd was last heard, or <see langword="null"/>. In JSON is <see cref="LastErrorMessage"/> alone.</summary>
+    [JsonIgnore]
     public Exception? LastError { get; init; }
+
+    /// <summary>What <see cref="LastError"/> says, or <see langword="null"/>.</summary>
+    public string? LastErrorMessage => LastError?.Message;
+
+    /// <summary>Name, state and error in one line.</summary>
+    public override string ToString()
+    {
+        var cluster = Cluster is null ? "" : $" in {Cluster}";
+        var state = IsReady ? IsConnected ? "watched" : "not watched now" : "not listed";
+        var age = Age is { } a ? string.Create(CultureInfo.InvariantCulture, $", confirmed {a.TotalSeconds:0.###} s ago") : "";
+        var skipped = SkippedRecords == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", {SkippedRecords} records skipped");
+        return string.Create(CultureInfo.InvariantCulture, $"{ServiceName}{cluster} ({Prefix}): {state}, revision {Revision}{age}{skipped}. {LastErrorMessage}").TrimEnd();
+    }
 }

@@ -53,6 +53,29 @@ public static class DotnetEtcdServiceCollectionExtensions
         return services.AddDotnetEtcd();
     }
 
+    /// <summary>
+    /// Adds dotnet-etcd's <see cref="IEtcdClient"/> and its <see cref="IWatchManager"/> for a named cluster, both keyed by its name, over the
+    /// <see cref="EtcdClient"/> with that key, which <c>AddKeyedEtcdClient</c> of Discovery.AspNetCore adds.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The cluster's name, as for <c>AddKeyedEtcdClient</c>.</param>
+    /// <returns>The services.</returns>
+    public static IServiceCollection AddKeyedDotnetEtcd(this IServiceCollection services, string name)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(name);
+        services.TryAddKeyedSingleton(
+            name, static (s, key) => DotnetEtcdClient.CreateWatchManager(FindKeyedClient(s, key), s.GetKeyedService<ILoggerFactory>(key) ?? LoggersOf(s)));
+        services.TryAddKeyedSingleton(
+            name, static (s, key) => DotnetEtcdClient.Create(FindKeyedClient(s, key), s.GetRequiredKeyedService<IWatchManager>(key)));
+        return services;
+    }
+
+    private static EtcdClient FindKeyedClient(IServiceProvider services, object? key)
+        => services.GetKeyedService<EtcdClient>(key) ?? throw new InvalidOperationException(
+            $"AddKeyedDotnetEtcd(\"{key}\") found no EtcdClient with this key to build upon: call builder.Services.AddKeyedEtcdClient(\"{key}\") of "
+            + "the package Discovery.AspNetCore, or AddKeyedSingleton with an EtcdClient of your own.");
+
     private static EtcdClient FindClient(IServiceProvider services) => services.GetService<EtcdClient>() ?? throw new InvalidOperationException(
         "AddDotnetEtcd() found no EtcdClient to build upon: call builder.Services.AddEtcdClient() of the package Discovery.AspNetCore, which reads "
         + "the section Etcd, or AddDotnetEtcd(etcd => etcd.Endpoints = [\"http://10.0.0.1:2379\"]).");

@@ -44,8 +44,13 @@ public sealed class EtcdClientOptions
 
     /// <summary>Checks the settings.</summary>
     /// <returns>One sentence for each that is wrong, with its name, its value and a valid one; none when all is well. Never a password.</returns>
-    public IReadOnlyList<string> Validate() => ClientOptionsRules.Check(this);
+    public IReadOnlyList<string> Validate() => Validate("Etcd");
 
-    internal IReadOnlyList<Uri> ParseEndpoints(ICollection<string> failures) =>
-        EndpointList.Parse(Endpoints, Tls.IsSetUp, failures);
+    /// <summary>Checks the settings of a section of its own.</summary>
+    /// <param name="section">The path of the section, e.g. <c>Etcd:Clusters:dc2</c>.</param>
+    /// <returns>One sentence for each that is wrong, with its path, its value and a valid one; none when all is well. Never a password.</returns>
+    public IReadOnlyList<string> Validate(string section) => ClientOptionsRules.Check(this, section);
+
+    internal IReadOnlyList<Uri> ParseEndpoints(ICollection<string> failures, string section = "Etcd") =>
+        EndpointList.Parse(Endpoints, Tls.IsSetUp, failures, section);
 }

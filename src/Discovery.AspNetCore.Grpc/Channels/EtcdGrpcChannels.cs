@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
@@ -8,8 +9,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Channels;
 
-/// <summary>The channels made so far, each over its service's shared pool.</summary>
-internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFactory) : IEtcdGrpcChannels, IDisposable
+/// <summary>The channels made so far, each over its service's shared pool. Without a cluster each goes to the one that the service's settings name.</summary>
+internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFactory, Cluster? cluster) : IEtcdGrpcChannels, IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
 
@@ -22,7 +23,7 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
         Check(serviceName);
         var channel = _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
         {
-            var pool = pools.OfService(name);
+            var pool = pools.OfService(name, cluster);
             return GrpcChannel.ForAddress(
                 ServiceAuthority.BaseAddress(pool.Options.Scheme, name),
                 new GrpcChannelOptions

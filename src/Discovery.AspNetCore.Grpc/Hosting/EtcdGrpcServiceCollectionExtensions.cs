@@ -1,9 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Channels;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -59,14 +61,20 @@ public static class EtcdGrpcServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Adds <see cref="IEtcdGrpcChannels"/>, for code that makes its own clients. <c>AddEtcdGrpcClient</c> calls it.
+    /// Adds <see cref="IEtcdGrpcChannels"/>, for code that makes its own clients. <c>AddEtcdGrpcClient</c> calls it. Keyed by the name of a
+    /// cluster, its channels go to services of that cluster, whatever the settings of the services say.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddEtcdGrpcChannels(this IServiceCollection services)
     {
         services.AddEtcdDiscovery();
-        services.TryAddSingleton<IEtcdGrpcChannels, EtcdGrpcChannels>();
+        services.TryAddSingleton<IEtcdGrpcChannels>(static s => Create(s, cluster: null));
+        services.TryAddKeyedSingleton<IEtcdGrpcChannels>(
+            KeyedService.AnyKey, static (s, key) => Create(s, s.GetRequiredService<ClusterCatalog>().Get(key as string)));
         return services;
     }
+
+    private static EtcdGrpcChannels Create(IServiceProvider services, Cluster? cluster)
+        => new(services.GetRequiredService<PoolCache>(), services.GetRequiredService<ILoggerFactory>(), cluster);
 }

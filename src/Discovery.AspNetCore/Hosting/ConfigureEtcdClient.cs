@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
@@ -5,15 +6,26 @@ using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
-/// <summary>Reads the section <c>Etcd</c>; without endpoints there, the connection string <c>etcd</c>.</summary>
-internal sealed class ConfigureEtcdClient(IConfiguration configuration) : IConfigureOptions<EtcdClientOptions>
+/// <summary>
+/// Reads the section <c>Etcd</c>; without endpoints there, the connection string <c>etcd</c>. For a named cluster its own section, and the
+/// connection string of its name.
+/// </summary>
+internal sealed class ConfigureEtcdClient(IConfiguration configuration, ClusterCatalog clusters) : IConfigureNamedOptions<EtcdClientOptions>
 {
-    public void Configure(EtcdClientOptions options)
+    public void Configure(EtcdClientOptions options) => Configure(Options.DefaultName, options);
+
+    public void Configure(string? name, EtcdClientOptions options)
     {
-        var section = configuration.GetSection(Sections.Etcd);
+        if (clusters.Find(name) is not { } cluster)
+        {
+            // The application's own options, of a client that it makes itself.
+            return;
+        }
+
+        var section = configuration.GetSection(cluster.Section);
         Sections.Bind(section, typeof(EtcdClientOptions), KnownSettings.Client, () => section.Bind(options));
         options.Endpoints = Sections.ReadList(section, nameof(options.Endpoints))
-            ?? Sections.ReadList(configuration.GetSection("ConnectionStrings"), Sections.ConnectionString)
+            ?? Sections.ReadList(configuration.GetSection("ConnectionStrings"), cluster.Name ?? Sections.ConnectionString)
             ?? options.Endpoints;
     }
 }

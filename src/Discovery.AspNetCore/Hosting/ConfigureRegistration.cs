@@ -1,15 +1,29 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
-/// <summary>Reads the section <c>Etcd:Registration</c>.</summary>
-internal sealed class ConfigureRegistration(IConfiguration configuration) : IConfigureOptions<EtcdRegistrationOptions>
+/// <summary>Reads the section <c>Etcd:Registration</c>, and over it that of the named cluster.</summary>
+internal sealed class ConfigureRegistration(IConfiguration configuration, ClusterCatalog clusters) : IConfigureNamedOptions<EtcdRegistrationOptions>
 {
-    public void Configure(EtcdRegistrationOptions options)
+    public void Configure(EtcdRegistrationOptions options) => Configure(Options.DefaultName, options);
+
+    public void Configure(string? name, EtcdRegistrationOptions options)
     {
-        var section = configuration.GetSection(Sections.Registration);
+        if (clusters.Find(name) is { } cluster)
+        {
+            Read(configuration.GetSection(Sections.Registration), options);
+            if (cluster != Cluster.Default)
+            {
+                Read(configuration.GetSection(Sections.RegistrationOf(cluster)), options);
+            }
+        }
+    }
+
+    private void Read(IConfigurationSection section, EtcdRegistrationOptions options)
+    {
         Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
         Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -22,6 +23,25 @@ public static class EtcdHealthChecksBuilderExtensions
         IEnumerable<string>? tags = null)
     {
         builder.Services.AddEtcdRegistration();
-        return builder.Add(RegistrationHealthCheck.Register(name, failureStatus, tags));
+        return builder.Add(RegistrationHealthCheck.Register(Cluster.Default, name, failureStatus, tags));
+    }
+
+    /// <summary>The same for the registration in a named cluster; what it says and its data name the cluster.</summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="cluster">The cluster's name; <c>AddKeyedEtcdRegistration</c> is called for it.</param>
+    /// <param name="name">The check's name. Default: <c>etcd-registration-</c> and the cluster's name.</param>
+    /// <param name="failureStatus">What it says while the application is not registered. Default: <see cref="HealthStatus.Degraded"/>.</param>
+    /// <param name="tags">The check's tags. Default: none.</param>
+    /// <returns>The builder.</returns>
+    /// <exception cref="ArgumentException">The cluster's name is not valid.</exception>
+    public static IHealthChecksBuilder AddKeyedEtcdRegistrationCheck(
+        this IHealthChecksBuilder builder,
+        string cluster,
+        string? name = null,
+        HealthStatus? failureStatus = null,
+        IEnumerable<string>? tags = null)
+    {
+        builder.Services.AddKeyedEtcdRegistration(cluster);
+        return builder.Add(RegistrationHealthCheck.Register(new Cluster(cluster), name ?? $"etcd-registration-{cluster}", failureStatus, tags));
     }
 }

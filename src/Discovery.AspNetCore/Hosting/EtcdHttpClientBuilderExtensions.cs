@@ -61,7 +61,7 @@ public static class EtcdHttpClientBuilderExtensions
                 $"The client '{builder.Name}' has no service to discover: {problem}. Name it: AddEtcdDiscovery(\"greeter\").", nameof(serviceName));
         }
 
-        builder.Services.AddEtcdDiscovery();
+        EtcdServiceCollectionExtensions.AddDiscovery(builder.Services);
         var client = ClientCatalog.Of(builder.Services).GetOrAdd(builder.Name, serviceName);
         client.AddHost(ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName));
         if (configure is not null)

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Hosting.Authorities;
 using Discovery.AspNetCore.Hosting.Settings;
@@ -16,7 +17,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Http;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -39,6 +39,29 @@ public static class EtcdServiceCollectionExtensions
     }
 
     /// <summary>
+    /// Adds another cluster beside the default one: its <see cref="EtcdClient"/> and its <see cref="IServiceDirectory"/>, both keyed by its
+    /// name. Clients find their service there by <see cref="EtcdDiscoveryOptions.Cluster"/>, and
+    /// <see cref="AddKeyedEtcdRegistration"/> registers the application there. Nothing is inherited from the section <c>Etcd</c>.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The cluster's name, e.g. <c>dc2</c>: letters, digits, dots, hyphens and underscores.</param>
+    /// <param name="configure">Sets options; wins over the section <c>Etcd:Clusters:&lt;name&gt;</c> and the connection string of that name.</param>
+    /// <returns>The services.</returns>
+    /// <exception cref="ArgumentException">The name is not valid, or a cluster was added whose name has another case only.</exception>
+    public static IServiceCollection AddKeyedEtcdClient(
+        this IServiceCollection services, string name, Action<EtcdClientOptions>? configure = null)
+    {
+        var (cluster, isNew) = ClusterCatalog.Of(services).GetOrAdd(name);
+        AddDiscovery(services);
+        if (isNew)
+        {
+            ClusterServices.AddClient(services, cluster);
+        }
+
+        return configure is null ? services : services.Configure(name, configure);
+    }
+
+    /// <summary>
     /// Registers the application in etcd when it has started, under a lease, and takes it out before it stops: it says that it drains,
     /// leaves, and revokes the lease while it still serves.
     /// </summary>
@@ -48,21 +71,40 @@ public static class EtcdServiceCollectionExtensions
     public static IServiceCollection AddEtcdRegistration(
         this IServiceCollection services, Action<EtcdRegistrationOptions>? configure = null)
     {
-        AddClientAndLayouts(services);
-        AddConfiguration<EtcdRegistrationOptions, ConfigureRegistration>(services);
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
+        AddRegistrationInAnyCluster(services);
+        ClusterCatalog.Of(services).AddRegistration(Cluster.Default);
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
         services.TryAddSingleton<RegistrationSettings>();
         services.TryAddSingleton<GoAuthorities>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<KestrelServerOptions>, ConfigureAuthorities>());
-        services.TryAddSingleton<LocalAddresses>();
         services.TryAddSingleton<RegistrationPlanner>();
         services.TryAddSingleton<HealthMonitor>();
         services.TryAddSingleton<RegistrationService>();
         services.TryAddSingleton<IServiceRegistration>(static s => s.GetRequiredService<RegistrationService>());
-        services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IHostedService, RegistrationService>(static s => s.GetRequiredService<RegistrationService>()));
         return Configure(services, configure);
+    }
+
+    /// <summary>
+    /// Registers the application in a named cluster, beside the default one or alone. The registrations are independent, each with its own
+    /// lease; <see cref="IServiceRegistration"/> keyed by the name shows and steers this one.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The cluster's name; <see cref="AddKeyedEtcdClient"/> is called for it.</param>
+    /// <param name="configure">
+    /// Sets options for this cluster. All else is as for the default registration, in code and in the section <c>Etcd:Registration</c>; the
+    /// section <c>Etcd:Clusters:&lt;name&gt;:Registration</c> has what differs.
+    /// </param>
+    /// <returns>The services.</returns>
+    /// <exception cref="ArgumentException">The name is not valid, or a cluster was added whose name has another case only.</exception>
+    public static IServiceCollection AddKeyedEtcdRegistration(
+        this IServiceCollection services, string name, Action<EtcdRegistrationOptions>? configure = null)
+    {
+        services.AddKeyedEtcdClient(name);
+        AddRegistrationInAnyCluster(services);
+        var cluster = ClusterCatalog.Of(services).Get(name);
+        ClusterCatalog.Of(services).AddRegistration(cluster);
+        ClusterServices.AddRegistration(services, cluster);
+        return configure is null ? services : services.Configure(name, configure);
     }
 
     /// <summary>
@@ -73,6 +115,19 @@ public static class EtcdServiceCollectionExtensions
     /// <param name="configure">Sets options of all services; wins over the section <c>Etcd:Discovery</c>.</param>
     /// <returns>The services.</returns>
     public static IServiceCollection AddEtcdDiscovery(this IServiceCollection services, Action<EtcdDiscoveryOptions>? configure = null)
+    {
+        AddDiscovery(services);
+        EtcdUse.Of(services).HasDirectory = true;
+        if (configure is not null)
+        {
+            services.ConfigureAll(configure);
+        }
+
+        return services;
+    }
+
+    /// <summary>What discovery needs in whatever cluster. Unlike <see cref="AddEtcdDiscovery"/> it does not say that the default one is used.</summary>
+    internal static void AddDiscovery(IServiceCollection services)
     {
         AddClientAndLayouts(services);
         if (services.All(static d => d.ServiceType != typeof(ClientCatalog)))
@@ -85,25 +140,32 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<PolicyCatalog>();
-        services.TryAddSingleton<IServiceSource>(static s => new EtcdServiceSource(s.GetRequiredService<Lazy<EtcdClient>>()));
+        services.TryAddSingleton<IServiceSource>(static s => new EtcdServiceSource(s.GetRequiredService<Lazy<EtcdClient>>(), cluster: null));
         services.TryAddSingleton<ServiceDirectory>();
+        services.TryAddSingleton<DirectoryRouter>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());
         services.TryAddSingleton<PoolCache>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
-        if (configure is not null)
-        {
-            services.ConfigureAll(configure);
-        }
+    }
 
-        return services;
+    private static void AddRegistrationInAnyCluster(IServiceCollection services)
+    {
+        AddClientAndLayouts(services);
+        AddConfiguration<EtcdRegistrationOptions, ConfigureRegistration>(services);
+        services.TryAddTransient<IOptionsFactory<EtcdRegistrationOptions>, RegistrationOptionsFactory>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
+        services.TryAddSingleton<LocalAddresses>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, RegistrationGroup>());
     }
 
     /// <summary>What registration and discovery share. Unlike <see cref="AddEtcdClient"/> it does not say that the client is used.</summary>
     private static void AddClientAndLayouts(IServiceCollection services)
     {
         _ = EtcdUse.Of(services);
+        _ = ClusterCatalog.Of(services);
         services.AddLogging();
+        services.TryAddSingleton(Cluster.Default);
 
         // An application's own clock may stand still or travel, in a test or in staging; leases and timeouts must not follow it unasked.
         services.TryAddKeyedSingleton(EtcdServiceKeys.TimeProvider, TimeProvider.System);
@@ -113,21 +175,8 @@ public static class EtcdServiceCollectionExtensions
         AddConfiguration<EtcdClientOptions, ConfigureEtcdClient>(services);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdClientOptions>, ValidateEtcdClient>());
         services.AddOptions<EtcdClientOptions>().ValidateOnStart();
-        services.TryAddSingleton(static s => new EtcdClient(
-            s.GetRequiredService<IOptions<EtcdClientOptions>>().Value,
-            s.GetRequiredService<ILoggerFactory>(),
-            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider)));
-        services.TryAddSingleton(static s =>
-        {
-            var client = new Lazy<EtcdClient>(s.GetRequiredService<EtcdClient>, LazyThreadSafetyMode.PublicationOnly);
-            if (s.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints.Count > 0)
-            {
-                // Made before those who use it, and so disposed after them.
-                _ = client.Value;
-            }
-
-            return client;
-        });
+        services.TryAddSingleton(static s => ClusterServices.CreateClient(s, Cluster.Default));
+        services.TryAddSingleton(static s => ClusterServices.Defer(s, Cluster.Default));
         services.TryAddSingleton<LayoutCatalog>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, UnknownSettings>());
     }

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.DependencyInjection;
@@ -5,14 +6,20 @@ using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
-/// <summary>Whether the application uses etcd at all. One that does not, as its services are static, may leave <c>Etcd:Endpoints</c> out.</summary>
+/// <summary>
+/// Whether the application uses the default cluster at all. One that does not, as its services are static or in named clusters, may leave
+/// <c>Etcd:Endpoints</c> out.
+/// </summary>
 internal sealed class EtcdUse(IServiceCollection services)
 {
     /// <summary>The directory of this library, by the delegate that makes it, which tells it from the application's own.</summary>
-    private static readonly Func<IServiceProvider, object> OwnDirectory = static s => s.GetRequiredService<Watching.ServiceDirectory>();
+    private static readonly Func<IServiceProvider, object> OwnDirectory = static s => s.GetRequiredService<DirectoryRouter>();
 
     /// <summary>Set by the application's own call of <c>AddEtcdClient</c>.</summary>
     public bool IsRequired { get; set; }
+
+    /// <summary>Set by the application's own call of <c>AddEtcdDiscovery</c>.</summary>
+    public bool HasDirectory { get; set; }
 
     public static EtcdUse Of(IServiceCollection services)
     {
@@ -26,13 +33,13 @@ internal sealed class EtcdUse(IServiceCollection services)
 
     public static ServiceDescriptor DescribeOwnDirectory() => ServiceDescriptor.Singleton(typeof(IServiceDirectory), OwnDirectory);
 
-    /// <summary>Whether anything that was added needs the cluster.</summary>
+    /// <summary>Whether anything that was added needs the default cluster.</summary>
     public bool IsNeeded(IServiceProvider provider)
         => IsRequired || Registers(provider) || Watches(provider);
 
     private bool Registers(IServiceProvider provider)
     {
-        if (services.All(static d => d.ServiceType != typeof(IServiceRegistration)))
+        if (services.All(static d => d.ServiceType != typeof(IServiceRegistration) || d.IsKeyedService))
         {
             return false;
         }
@@ -60,7 +67,9 @@ internal sealed class EtcdUse(IServiceCollection services)
         var options = provider.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
         try
         {
-            return !clients.All.Any() || clients.All.Any(c => options.Get(c.OptionsName).Instances.Count == 0);
+            return clients.All.Any()
+                ? clients.All.Any(c => options.Get(c.OptionsName) is { Instances.Count: 0, Cluster: null or "" })
+                : HasDirectory && ClusterCatalog.Of(services).Named.Count == 0;
         }
         catch (OptionsValidationException)
         {

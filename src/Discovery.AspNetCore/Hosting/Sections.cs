@@ -1,4 +1,5 @@
 using System.Globalization;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -12,7 +13,11 @@ internal static class Sections
     public const string Registration = "Etcd:Registration";
     public const string Discovery = "Etcd:Discovery";
     public const string Services = "Etcd:Discovery:Services";
+    public const string Clusters = "Etcd:Clusters";
     public const string ConnectionString = "etcd";
+
+    /// <summary>The section of the registration in a cluster.</summary>
+    public static string RegistrationOf(Cluster cluster) => $"{cluster.Section}:Registration";
 
     /// <summary>
     /// A list as people write it: as an array, or as one text with commas, which is handier in an environment variable, and which replaces

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
@@ -10,7 +11,7 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says what is wrong with the settings of discovery: each failure names the setting, its value and a valid one.</summary>
-internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts) : IValidateOptions<EtcdDiscoveryOptions>
+internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts, ClusterCatalog clusters) : IValidateOptions<EtcdDiscoveryOptions>
 {
     public ValidateOptionsResult Validate(string? name, EtcdDiscoveryOptions options)
     {
@@ -33,6 +34,7 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
         string?[] problems =
         [
             layoutProblem,
+            clusters.GetProblem($"{section}:Cluster", options.Cluster),
             Problem(
                 !string.IsNullOrWhiteSpace(options.Policy) && !policies.Names.Contains(options.Policy, StringComparer.OrdinalIgnoreCase),
                 $"{section}:Policy is '{options.Policy}'; there are {string.Join(", ", policies.Names)}, and those that the application "

@@ -1,19 +1,21 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.Etcd;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says at start what is wrong with the settings of the etcd client.</summary>
-internal sealed class ValidateEtcdClient(EtcdUse use, IServiceProvider services) : IValidateOptions<EtcdClientOptions>
+internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, IServiceProvider services) : IValidateOptions<EtcdClientOptions>
 {
     public ValidateOptionsResult Validate(string? name, EtcdClientOptions options)
     {
-        if (options.Endpoints.Count == 0 && !use.IsNeeded(services))
+        var cluster = clusters.Find(name);
+        if (cluster == Cluster.Default && options.Endpoints.Count == 0 && !use.IsNeeded(services))
         {
             return ValidateOptionsResult.Success;
         }
 
-        var failures = options.Validate();
+        var failures = options.Validate(cluster?.Section ?? Cluster.Default.Section);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -24,7 +25,13 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
         [
             .. Names(options), .. Content(options), .. Addresses(options), .. Times(options), .. Health(options.Health),
         ];
-        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+        if (failures.Count == 0)
+        {
+            return ValidateOptionsResult.Success;
+        }
+
+        var suffix = string.IsNullOrEmpty(name) ? "" : $" (for cluster '{name}', where {Cluster.SectionOf(name)}:Registration counts too)";
+        return ValidateOptionsResult.Fail(failures.Select(failure => failure + suffix));
     }
 
     private IEnumerable<string> Names(EtcdRegistrationOptions options)

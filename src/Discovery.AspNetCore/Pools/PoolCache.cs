@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Configuration;
@@ -11,7 +12,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Pools;
 
-/// <summary>All pools of the process: one for each service, and one for each client that is customised.</summary>
+/// <summary>All pools of the process: one for each service of each cluster, and one for each client that is customised.</summary>
 internal sealed partial class PoolCache(
     ClientCatalog clients,
     IServiceDirectory directory,
@@ -21,11 +22,13 @@ internal sealed partial class PoolCache(
     IOptionsFactory<EtcdDiscoveryOptions> factory,
     IConfiguration configuration,
     IServiceSource source,
+    ClusterCatalog clusters,
+    IServiceProvider services,
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     ILoggerFactory loggers,
     IMeterFactory? meters = null) : IDisposable
 {
-    private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<PoolKey, Lazy<ServicePool>> _pools = new();
     private readonly ConcurrentBag<SubscribedService> _subscribed = [];
     private readonly ConcurrentDictionary<(ServicePool Pool, string Setting), bool> _unfollowed = new();
     private IDisposable? _reload;
@@ -35,11 +38,13 @@ internal sealed partial class PoolCache(
     {
         var client = clients.Find(clientName)
             ?? throw new InvalidOperationException($"The client '{clientName}' does not discover a service; call AddEtcdDiscovery on its builder.");
-        return Get(client.OptionsName, client.ServiceName, client.Transport);
+        return Get(new PoolKey(client.OptionsName), client.ServiceName, client.Transport);
     }
 
     /// <summary>The pool that the clients of a service share.</summary>
-    public ServicePool OfService(string serviceName) => Get(serviceName, serviceName, []);
+    /// <param name="serviceName">The service's name.</param>
+    /// <param name="cluster">The cluster; null for the one that the service's settings name.</param>
+    public ServicePool OfService(string serviceName, Cluster? cluster = null) => Get(new PoolKey(serviceName, cluster), serviceName, []);
 
     /// <summary>Follows changes of the configuration, from now on.</summary>
     public void FollowConfiguration() => _reload ??= ChangeToken.OnChange(configuration.GetReloadToken, Reload);
@@ -64,25 +69,31 @@ internal sealed partial class PoolCache(
     /// Calls go by the directory of the container, so an application that replaces it decides where they go. That of this library also
     /// knows layouts and instances that code sets for one client.
     /// </summary>
-    private IWatchedService GetService(string serviceName, EtcdDiscoveryOptions poolOptions)
+    private IWatchedService GetService(string serviceName, Cluster cluster, EtcdDiscoveryOptions poolOptions)
     {
-        if (directory is ServiceDirectory own)
+        var ofCluster = cluster.Name is null ? directory : cluster.GetService<IServiceDirectory>(services);
+        if (ofCluster is DirectoryRouter router)
+        {
+            ofCluster = router.Of(cluster);
+        }
+
+        if (ofCluster is ServiceDirectory own)
         {
             return own.Get(serviceName, poolOptions);
         }
 
-        var service = new SubscribedService(directory, serviceName, loggers.CreateLogger<IServiceDirectory>());
+        var service = new SubscribedService(ofCluster, serviceName, cluster.GetService<ILoggerFactory>(services).CreateLogger<IServiceDirectory>());
         _subscribed.Add(service);
         return service;
     }
 
     private void Reload()
     {
-        foreach (var (name, pool) in _pools.Where(static p => p.Value.IsValueCreated))
+        foreach (var (key, pool) in _pools.Where(static p => p.Value.IsValueCreated))
         {
             try
             {
-                var changed = factory.Create(name);
+                var changed = CreateOptions(key);
                 WarnOfUnfollowed(pool.Value, changed);
                 pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy"));
             }
@@ -105,16 +116,17 @@ internal sealed partial class PoolCache(
         }
     }
 
-    private ServicePool Get(string optionsName, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
+    private ServicePool Get(PoolKey poolKey, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
     {
-        var pool = _pools.GetOrAdd(optionsName, name => new Lazy<ServicePool>(() =>
+        var pool = _pools.GetOrAdd(poolKey, key => new Lazy<ServicePool>(() =>
         {
-            var poolOptions = options.Get(name);
-            var logger = loggers.CreateLogger<InstanceState>();
-            var service = GetService(serviceName, poolOptions);
+            var poolOptions = OptionsOf(key);
+            var cluster = clusters.Get(poolOptions.Cluster);
+            var logger = cluster.GetService<ILoggerFactory>(services).CreateLogger<InstanceState>();
+            var service = GetService(serviceName, cluster, poolOptions);
 
             // What the settings or the application's own directory say is not another's word.
-            var isLocal = service is not (ServiceWatcher or CombinedService) || source.Endpoints.Any(static e => e.IsLoopback);
+            var isLocal = service is not (ServiceWatcher or CombinedService) || SourceOf(cluster).Endpoints.Any(static e => e.IsLoopback);
             var filter = new AddressFilter(poolOptions, isLocal);
             return new ServicePool(
                 serviceName,
@@ -133,11 +145,32 @@ internal sealed partial class PoolCache(
         catch
         {
             // Or a setting that was wrong at the first use would stay wrong until a restart.
-            cache.TryRemove(optionsName);
-            _pools.TryRemove(new KeyValuePair<string, Lazy<ServicePool>>(optionsName, pool));
+            cache.TryRemove(poolKey.OptionsName);
+            _pools.TryRemove(new KeyValuePair<PoolKey, Lazy<ServicePool>>(poolKey, pool));
             throw;
         }
     }
+
+    /// <summary>In another cluster than its settings may name, a service has options of its own.</summary>
+    private EtcdDiscoveryOptions OptionsOf(PoolKey key) => key.Cluster is null ? options.Get(key.OptionsName) : CreateOptions(key);
+
+    private EtcdDiscoveryOptions CreateOptions(PoolKey key)
+    {
+        var created = factory.Create(key.OptionsName);
+        if (key.Cluster is { } cluster)
+        {
+            created.Cluster = cluster.Name;
+        }
+
+        return created;
+    }
+
+    private IServiceSource SourceOf(Cluster cluster) => cluster.Name is null ? source : cluster.GetService<IServiceSource>(services);
+
+    /// <summary>What pools are told apart by.</summary>
+    /// <param name="OptionsName">The name of the options.</param>
+    /// <param name="Cluster">The cluster, where it is not the one that the options name.</param>
+    private readonly record struct PoolKey(string OptionsName, Cluster? Cluster = null);
 
     private static partial class Log
     {

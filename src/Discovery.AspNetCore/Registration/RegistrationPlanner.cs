@@ -17,9 +17,9 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed partial class RegistrationPlanner(
     IServiceProvider services,
     IConfiguration configuration,
-    Lazy<EtcdClient> client,
+    [FromKeyedServices] Lazy<EtcdClient> client,
     LocalAddresses addresses,
-    ILogger<IServiceRegistration> logger)
+    [FromKeyedServices] ILogger<IServiceRegistration> logger)
 {
     private static readonly RegistrationProblem NoAddresses = new(
         ServiceRegistrationState.NoAddress,

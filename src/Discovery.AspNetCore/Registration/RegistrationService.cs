@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
@@ -13,14 +14,15 @@ namespace Discovery.AspNetCore.Registration;
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
 internal sealed partial class RegistrationService(
-    Lazy<EtcdClient> client,
-    IOptions<EtcdClientOptions> clientOptions,
-    RegistrationSettings settings,
-    RegistrationPlanner planner,
+    [FromKeyedServices] Cluster cluster,
+    [FromKeyedServices] Lazy<EtcdClient> client,
+    [FromKeyedServices] IOptions<EtcdClientOptions> clientOptions,
+    [FromKeyedServices] RegistrationSettings settings,
+    [FromKeyedServices] RegistrationPlanner planner,
     LayoutCatalog layouts,
-    HealthMonitor health,
+    [FromKeyedServices] HealthMonitor health,
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-    ILogger<IServiceRegistration> logger,
+    [FromKeyedServices] ILogger<IServiceRegistration> logger,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
     private const int MaxWeight = 1_000_000;
@@ -39,14 +41,14 @@ internal sealed partial class RegistrationService(
     private volatile bool _isWithoutEtcd;
     private int _disposed;
 
-    public ServiceRegistrationStatus Status => _registrar?.Status ?? new ServiceRegistrationStatus
+    public ServiceRegistrationStatus Status => (_registrar?.Status ?? new ServiceRegistrationStatus
     {
         State = _isWithoutEtcd ? ServiceRegistrationState.Disabled
             : _stop.IsCancellationRequested ? ServiceRegistrationState.Stopped
             : _instanceId is null ? ServiceRegistrationState.NotStarted
             : ServiceRegistrationState.Registering,
         InstanceId = _instanceId ?? "",
-    };
+    }) with { Cluster = cluster.Name };
 
     public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default)
     {
@@ -265,7 +267,7 @@ internal sealed partial class RegistrationService(
             if (options.FailFast)
             {
                 throw new InvalidOperationException(
-                    $"This application could not be registered within {timeout.TotalSeconds:0.###} s (Etcd:RequestTimeout), and "
+                    $"This application could not be registered within {timeout.TotalSeconds:0.###} s ({cluster.Section}:RequestTimeout), and "
                     + $"Etcd:Registration:FailFast is true. {cause}",
                     e);
             }

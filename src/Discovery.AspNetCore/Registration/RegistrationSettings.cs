@@ -1,4 +1,6 @@
+using Discovery.AspNetCore.Clusters;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
@@ -10,10 +12,11 @@ namespace Discovery.AspNetCore.Registration;
 /// they became invalid; here such a change is logged, and what was valid goes on.
 /// </summary>
 internal sealed partial class RegistrationSettings(
-    IOptions<EtcdRegistrationOptions> initial,
+    [FromKeyedServices] Cluster cluster,
+    [FromKeyedServices] IOptions<EtcdRegistrationOptions> initial,
     IOptionsFactory<EtcdRegistrationOptions> factory,
     IConfiguration configuration,
-    ILogger<IServiceRegistration> logger)
+    [FromKeyedServices] ILogger<IServiceRegistration> logger)
 {
     private volatile EtcdRegistrationOptions? _changed;
 
@@ -38,7 +41,7 @@ internal sealed partial class RegistrationSettings(
     {
         try
         {
-            var changed = factory.Create(Options.DefaultName);
+            var changed = factory.Create(cluster.OptionsName);
             WarnOfFixed(changed);
             _changed = changed;
             return true;

@@ -4,12 +4,14 @@ using Grpc.Core;
 namespace Discovery.AspNetCore.Watching;
 
 /// <summary>The cluster that the application's client is connected to; the client is made when the first service is watched.</summary>
-internal sealed class EtcdServiceSource(Lazy<EtcdClient> client) : IServiceSource
+internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster) : IServiceSource
 {
     private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static (byte[] b) => b, static b => b);
 
     /// <summary>The cheapest question there is, which one member answers alone. It has no fields, and its answer is not looked at.</summary>
     private static readonly Method<byte[], byte[]> Status = new(MethodType.Unary, "etcdserverpb.Maintenance", "Status", Bytes, Bytes);
+
+    public string? Cluster => cluster;
 
     public IReadOnlyList<Uri> Endpoints => client.Value.Endpoints;
 

@@ -5,6 +5,9 @@ namespace Discovery.AspNetCore.Watching;
 /// <summary>What the directory needs of etcd. Tests put a source in its place that fails on demand.</summary>
 internal interface IServiceSource
 {
+    /// <summary>The name of the cluster; null for the application's default one.</summary>
+    string? Cluster => null;
+
     /// <summary>The endpoints, for messages.</summary>
     IReadOnlyList<Uri> Endpoints { get; }
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Watching;
 
-/// <summary>All watched services of the process.</summary>
+/// <summary>All watched services of one cluster.</summary>
 internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDisposable
 {
     /// <summary>How long a service is watched that no client calls and nobody asks for.</summary>
@@ -26,11 +26,11 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private bool _disposed;
 
     public ServiceDirectory(
-        IServiceSource source,
+        [FromKeyedServices] IServiceSource source,
         IOptionsMonitor<EtcdDiscoveryOptions> options,
         LayoutCatalog layouts,
         [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-        ILogger<IServiceDirectory> logger)
+        [FromKeyedServices] ILogger<IServiceDirectory> logger)
     {
         _source = source;
         _options = options;
@@ -57,6 +57,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     public ServiceStatus GetStatus(string serviceName) => Find(serviceName)?.Status ?? new ServiceStatus
     {
         ServiceName = serviceName,
+        Cluster = _source.Cluster,
         Prefix = PrefixOf(serviceName, _layouts.Parse(_options.Get(serviceName).Layout)),
         IsReady = false,
         IsConnected = false,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Discovery.AspNetCore.Clusters;
 using Discovery.Etcd;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
@@ -52,7 +53,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
         lister.CountServices(1);
         if (options.SnapshotDirectory is { Length: > 0 } directory)
         {
-            _file = new SnapshotFile(directory, serviceName, _prefix, time, logger);
+            // Two clusters may have services of one name.
+            _file = new SnapshotFile(Path.Combine(directory, source.Cluster ?? ""), serviceName, _prefix, time, logger);
         }
 
         _loop = Task.Run(() => RunAsync(_stop.Token));
@@ -69,6 +71,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             return new ServiceStatus
             {
                 ServiceName = _serviceName,
+                Cluster = _source.Cluster,
                 Prefix = _prefix,
                 IsReady = Feed.Current is not null,
                 IsConnected = _connected,
@@ -107,7 +110,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
         => new(
             _serviceName,
             $"Service '{_serviceName}' could not be listed under '{_prefix}' within {waited.TotalSeconds:0.###} s "
-            + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} (Etcd:Endpoints). "
+            + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} ({Cluster.SectionOf(_source.Cluster)}:Endpoints). "
             + (Problem?.Message ?? "etcd did not answer yet."),
             Problem);
 

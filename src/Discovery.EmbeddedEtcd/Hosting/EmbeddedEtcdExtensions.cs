@@ -16,7 +16,7 @@ public static class EmbeddedEtcdExtensions
     /// application to it, whatever was configured before: an application in development must not meet the etcd of production. The
     /// setting <c>Etcd:Endpoints</c>, as a text and as a list, and the connection string <c>etcd</c> are overwritten. A source that is
     /// added later is warned of when the application starts, and does not reach the application's <see cref="EtcdClientOptions"/>.
-    /// The instance can be injected.
+    /// Named clusters keep the endpoints of their own, and are warned of where their sections have some. The instance can be injected.
     /// </summary>
     /// <param name="builder">The builder of the application.</param>
     /// <param name="configure">Changes the options.</param>

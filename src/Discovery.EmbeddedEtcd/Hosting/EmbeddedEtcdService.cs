@@ -29,6 +29,11 @@ internal sealed partial class EmbeddedEtcdService(
         {
             Log.SettingOverridden(_logger, setting, EndpointSettings.Printable(value), etcd.Endpoint);
         }
+
+        foreach (var cluster in EndpointSettings.NamedClusters(configuration))
+        {
+            Log.NamedCluster(_logger, cluster);
+        }
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -71,5 +76,8 @@ internal sealed partial class EmbeddedEtcdService(
 
         [LoggerMessage(4, LogLevel.Warning, "{Setting} is '{Value}', by a configuration source that was added after AddEmbeddedEtcd(). Clients of this application use the embedded etcd on {Endpoint} all the same; what reads the setting itself does not. Add the source before, or remove AddEmbeddedEtcd().")]
         public static partial void SettingOverridden(ILogger logger, string setting, string value, string endpoint);
+
+        [LoggerMessage(5, LogLevel.Warning, "The embedded etcd stands for the default cluster alone; {Setting} has its own endpoints, and this application goes there. See that this is not the etcd of production.")]
+        public static partial void NamedCluster(ILogger logger, string setting);
     }
 }

@@ -9,14 +9,15 @@ internal static class EndpointList
     /// <param name="entries">The entries.</param>
     /// <param name="secure">Whether an entry without scheme means https.</param>
     /// <param name="failures">Receives one sentence for each entry that is wrong.</param>
-    public static IReadOnlyList<Uri> Parse(IEnumerable<string?> entries, bool secure, ICollection<string> failures)
+    /// <param name="section">The section of the setting.</param>
+    public static IReadOnlyList<Uri> Parse(IEnumerable<string?> entries, bool secure, ICollection<string> failures, string section = "Etcd")
     {
         var endpoints = new List<Uri>();
         var any = false;
         foreach (var entry in entries.SelectMany(e => (e ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)))
         {
             any = true;
-            if (ParseOne(entry, secure, out var problem) is not { } endpoint)
+            if (ParseOne(entry, secure, section, out var problem) is not { } endpoint)
             {
                 failures.Add(problem);
             }
@@ -28,36 +29,36 @@ internal static class EndpointList
 
         if (!any)
         {
-            failures.Add($"Etcd:Endpoints is empty: set it to the client URLs of the etcd members, {Example}.");
+            failures.Add($"{section}:Endpoints is empty: set it to the client URLs of the etcd members, {Example}.");
         }
 
         return endpoints;
     }
 
-    private static Uri? ParseOne(string entry, bool secure, out string problem)
+    private static Uri? ParseOne(string entry, bool secure, string section, out string problem)
     {
         problem = "";
         var text = entry.Contains("://", StringComparison.Ordinal) ? entry : (secure ? "https://" : "http://") + entry;
         if (entry.Contains('@', StringComparison.Ordinal))
         {
             // The value is not repeated: it may hold a password.
-            problem = $"Etcd:Endpoints holds an endpoint with a user in it: set Etcd:Username and Etcd:Password instead, and the endpoint alone here, {Example}.";
+            problem = $"{section}:Endpoints holds an endpoint with a user in it: set {section}:Username and {section}:Password instead, and the endpoint alone here, {Example}.";
         }
         else if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0)
         {
-            problem = $"Etcd:Endpoints is '{entry}', which is no address: set a URL with host and port, {Example}.";
+            problem = $"{section}:Endpoints is '{entry}', which is no address: set a URL with host and port, {Example}.";
         }
         else if (uri.Scheme is not ("http" or "https"))
         {
-            problem = $"Etcd:Endpoints is '{entry}', whose scheme is neither http nor https: set a client URL of etcd, {Example}.";
+            problem = $"{section}:Endpoints is '{entry}', whose scheme is neither http nor https: set a client URL of etcd, {Example}.";
         }
         else if (!HasPort(text) || uri.Port == 0)
         {
-            problem = $"Etcd:Endpoints is '{entry}', which names no port: etcd's is 2379 unless configured otherwise, {Example}.";
+            problem = $"{section}:Endpoints is '{entry}', which names no port: etcd's is 2379 unless configured otherwise, {Example}.";
         }
         else if (uri.PathAndQuery != "/" || uri.Fragment.Length > 0)
         {
-            problem = $"Etcd:Endpoints is '{entry}', which has a path: gRPC uses none, {Example}.";
+            problem = $"{section}:Endpoints is '{entry}', which has a path: gRPC uses none, {Example}.";
         }
         else
         {

@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
@@ -43,5 +44,5 @@ public sealed class ValidateDiscoveryTests
     }
 
     private static Microsoft.Extensions.Options.ValidateOptionsResult Validate(EtcdDiscoveryOptions options)
-        => new ValidateDiscovery(new ClientCatalog(), new PolicyCatalog([]), new LayoutCatalog([])).Validate("svc", options);
+        => new ValidateDiscovery(new ClientCatalog(), new PolicyCatalog([]), new LayoutCatalog([]), new ClusterCatalog()).Validate("svc", options);
 }

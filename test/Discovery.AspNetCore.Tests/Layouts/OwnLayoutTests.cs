@@ -63,7 +63,7 @@ public sealed class OwnLayoutTests
     [Fact]
     public void An_unknown_name_is_refused_with_all_that_there_are()
     {
-        var validation = new ValidateDiscovery(new ClientCatalog(), new PolicyCatalog([]), Catalog());
+        var validation = new ValidateDiscovery(new ClientCatalog(), new PolicyCatalog([]), Catalog(), new Discovery.AspNetCore.Clusters.ClusterCatalog());
 
         var failure = Assert.Single(validation.Validate("svc", new EtcdDiscoveryOptions { Layout = "Lime" }).Failures!);
 

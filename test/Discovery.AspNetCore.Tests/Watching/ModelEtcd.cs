@@ -21,6 +21,8 @@ internal sealed class ModelEtcd : IServiceSource
     private ulong _clusterId = 1;
     private int _failingLists;
 
+    public string? Cluster { get; init; }
+
     public IReadOnlyList<Uri> Endpoints { get; set; } = [new Uri("http://model:2379")];
 
     public long Revision { get; private set; } = 1;

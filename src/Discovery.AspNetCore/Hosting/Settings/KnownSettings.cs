@@ -21,14 +21,17 @@ internal static class KnownSettings
     public static SettingShape DiscoverySection { get; } = Discovery(("Services", SettingShape.Named(DiscoveredService)));
 
     /// <summary>The section <c>Etcd</c>, as far as the client reads it.</summary>
-    public static SettingShape Client { get; } = EtcdSection(SettingShape.Any, SettingShape.Any);
+    public static SettingShape Client { get; } = EtcdSection(
+        ("Registration", SettingShape.Any), ("Discovery", SettingShape.Any), ("Clusters", SettingShape.Any));
 
     /// <summary>The section <c>Etcd</c> as a whole.</summary>
-    public static SettingShape Etcd { get; } = EtcdSection(Registration, DiscoverySection);
+    public static SettingShape Etcd { get; } = EtcdSection(
+        ("Registration", Registration),
+        ("Discovery", DiscoverySection),
+        ("Clusters", SettingShape.Named(EtcdSection(("Registration", Registration)))));
 
-    private static SettingShape EtcdSection(SettingShape registration, SettingShape discovery)
-        => SettingShape.Section<EtcdClientOptions>(
-            (nameof(EtcdClientOptions.Tls), SettingShape.Section<EtcdTlsOptions>()), ("Registration", registration), ("Discovery", discovery));
+    private static SettingShape EtcdSection(params (string Name, SettingShape Shape)[] sections)
+        => SettingShape.Section<EtcdClientOptions>([(nameof(EtcdClientOptions.Tls), SettingShape.Section<EtcdTlsOptions>()), .. sections]);
 
     private static SettingShape Discovery(params (string Name, SettingShape Shape)[] sections)
         => SettingShape.Section<EtcdDiscoveryOptions>(

@@ -1,8 +1,10 @@
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting.Settings;
 
@@ -10,11 +12,13 @@ namespace Discovery.AspNetCore.Hosting.Settings;
 /// Warns once, at the start, of settings under <c>Etcd</c> that nothing reads, which are mistyped as a rule. Values are not shown, for one may
 /// be a password.
 /// </summary>
-internal sealed partial class UnknownSettings(IConfiguration configuration, IServiceProvider services, ILogger<EtcdDiscoveryOptions> logger) : IHostedService
+internal sealed partial class UnknownSettings(
+    IConfiguration configuration, ClusterCatalog clusters, IServiceProvider services, ILogger<EtcdDiscoveryOptions> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
         WarnOfNames(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd);
+        WarnOfClusters();
         WarnOfServices();
         WarnOfEndpoints();
         return Task.CompletedTask;
@@ -44,6 +48,32 @@ internal sealed partial class UnknownSettings(IConfiguration configuration, ISer
             {
                 Log.UnknownSetting(logger, child.Path, Hint(child.Key, [.. shape.Children.Keys.Order(StringComparer.Ordinal)]));
             }
+        }
+    }
+
+    /// <summary>
+    /// A section alone adds no cluster. A service that nobody calls at the start, of a channel for example, would fail at its first call only.
+    /// </summary>
+    private void WarnOfClusters()
+    {
+        foreach (var cluster in configuration.GetSection(Sections.Clusters).GetChildren())
+        {
+            if (clusters.Find(cluster.Key) is null)
+            {
+                Log.UnknownCluster(logger, cluster.Path, cluster.Key);
+            }
+        }
+
+        List<string> problems =
+        [
+            .. configuration.GetSection(Sections.Services).GetChildren()
+                .Select(static service => service.GetSection(nameof(EtcdDiscoveryOptions.Cluster)))
+                .Select(setting => clusters.GetProblem(setting.Path, setting.Value))
+                .OfType<string>(),
+        ];
+        if (problems.Count > 0)
+        {
+            throw new OptionsValidationException(Sections.Services, typeof(EtcdDiscoveryOptions), problems);
         }
     }
 
@@ -87,6 +117,10 @@ internal sealed partial class UnknownSettings(IConfiguration configuration, ISer
 
         [LoggerMessage(2002, LogLevel.Warning, "The setting {Setting} is for service '{Service}', which no client discovers. Did you mean '{Similar}'?")]
         public static partial void UnusedService(ILogger logger, string setting, string service, string similar);
+
+        [LoggerMessage(2004, LogLevel.Warning, "The settings {Setting} are for cluster '{Cluster}', which the application does not have; they "
+            + "have no effect. Add it by AddKeyedEtcdClient.")]
+        public static partial void UnknownCluster(ILogger logger, string setting, string cluster);
 
         [LoggerMessage(2003, LogLevel.Warning, "The setting {Setting} is for an endpoint that Kestrel does not have. {Hint}")]
         public static partial void UnknownEndpoint(ILogger logger, string setting, string hint);

@@ -1,0 +1,75 @@
+using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Registration;
+using Discovery.AspNetCore.Registration.Health;
+using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Hosting;
+
+/// <summary>
+/// The services of one named cluster, keyed by its name: what is a singleton of the default cluster is one of each named cluster too. Those that
+/// both have alike ask for what belongs to their cluster by <c>[FromKeyedServices]</c>, which hands their own key on.
+/// </summary>
+internal static class ClusterServices
+{
+    /// <summary>The client and the directory of a named cluster.</summary>
+    public static void AddClient(IServiceCollection services, Cluster cluster)
+    {
+        var name = cluster.Name!;
+        services.AddOptions<EtcdClientOptions>(name).ValidateOnStart();
+        services.AddKeyedSingleton(name, cluster);
+        services.AddKeyedSingleton<ILoggerFactory>(name, (s, _) => new ClusterLoggerFactory(s.GetRequiredService<ILoggerFactory>(), name));
+        services.AddKeyedSingleton(name, (s, _) => LoggerOf<IServiceDirectory>(s, name));
+        services.AddKeyedSingleton(name, (s, _) => LoggerOf<IServiceRegistration>(s, name));
+        services.AddKeyedSingleton(name, (s, _) => OptionsOf<EtcdClientOptions>(s, name));
+        services.TryAddKeyedSingleton(name, (s, _) => CreateClient(s, cluster));
+        services.AddKeyedSingleton(name, (s, _) => Defer(s, cluster));
+        services.TryAddKeyedSingleton<IServiceSource>(
+            name, (s, _) => new EtcdServiceSource(s.GetRequiredKeyedService<Lazy<EtcdClient>>(name), name));
+        services.AddKeyedSingleton<ServiceDirectory>(name);
+        services.TryAddKeyedSingleton<IServiceDirectory>(name, (s, _) => s.GetRequiredKeyedService<ServiceDirectory>(name));
+    }
+
+    /// <summary>The registration in a named cluster.</summary>
+    public static void AddRegistration(IServiceCollection services, Cluster cluster)
+    {
+        var name = cluster.Name!;
+        services.AddOptions<EtcdRegistrationOptions>(name).ValidateOnStart();
+        services.TryAddKeyedSingleton(name, (s, _) => OptionsOf<EtcdRegistrationOptions>(s, name));
+        services.TryAddKeyedSingleton<RegistrationSettings>(name);
+        services.TryAddKeyedSingleton<RegistrationPlanner>(name);
+        services.TryAddKeyedSingleton<HealthMonitor>(name);
+        services.TryAddKeyedSingleton<RegistrationService>(name);
+        services.TryAddKeyedSingleton<IServiceRegistration>(name, (s, _) => s.GetRequiredKeyedService<RegistrationService>(name));
+    }
+
+    public static EtcdClient CreateClient(IServiceProvider services, Cluster cluster)
+        => new(
+            services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName),
+            cluster.GetService<ILoggerFactory>(services),
+            services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider));
+
+    /// <summary>The client for those who may never need it.</summary>
+    public static Lazy<EtcdClient> Defer(IServiceProvider services, Cluster cluster)
+    {
+        var client = new Lazy<EtcdClient>(() => cluster.GetService<EtcdClient>(services), LazyThreadSafetyMode.PublicationOnly);
+        if (services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName).Endpoints.Count > 0)
+        {
+            // Made before those who use it, and so disposed after them.
+            _ = client.Value;
+        }
+
+        return client;
+    }
+
+    private static ILogger<T> LoggerOf<T>(IServiceProvider services, string cluster)
+        => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
+
+    private static IOptions<T> OptionsOf<T>(IServiceProvider services, string cluster)
+        where T : class
+        => Options.Create(services.GetRequiredService<IOptionsMonitor<T>>().Get(cluster));
+}
