@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
+using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Pools;

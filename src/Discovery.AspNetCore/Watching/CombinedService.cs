@@ -46,6 +46,7 @@ internal sealed class CombinedService : IWatchedService
             return new ServiceStatus
             {
                 ServiceName = _serviceName,
+                Cluster = statuses[0].Cluster,
                 Prefix = string.Join(", ", statuses.Select(static s => s.Prefix)),
                 IsReady = Feed.Current is not null,
                 IsConnected = statuses.TrueForAll(static s => s.IsConnected),
