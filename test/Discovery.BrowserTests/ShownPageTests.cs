@@ -5,7 +5,7 @@ using Microsoft.Playwright;
 namespace Discovery.BrowserTests;
 
 /// <summary>The page as a browser shows it.</summary>
-public sealed class BrowserTests(Chromium chromium) : IClassFixture<Chromium>
+public sealed class ShownPageTests(Chromium chromium) : IClassFixture<Chromium>
 {
     private const float Limit = 30_000;
 
