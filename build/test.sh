@@ -13,9 +13,9 @@ usage() {
     cat <<'USAGE'
 Usage: build/test.sh [--etcd 3.4|3.5|both] [ARGUMENT ...]
 
-Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js, Go and grpc-go for the peers in other languages), builds the
-solution, runs all tests, and ends with the line "N passed, N failed, N skipped". What is missing is fetched or installed
-from Debian's packages; where that cannot be it says what to install.
+Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js, Go and grpc-go for the peers in other
+languages; Chromium for the page), builds the solution, runs all tests, and ends with the line "N passed, N failed,
+N skipped". What is missing is fetched or installed from Debian's packages; where that cannot be it says what to install.
 
   --etcd VERSION    which etcd: 3.4, 3.5, or both (the default). With both, all tests run on 3.5 and those that talk to a
                     real etcd once more on 3.4
@@ -64,6 +64,7 @@ esac
 use $first
 "$root/build/need.sh" node nodejs
 "$root/build/need.sh" npm npm
+"$root/build/need.sh" chromium chromium
 "$root/build/need.sh" go golang-go
 "$root/build/need.sh" /usr/share/gocode/src/google.golang.org/grpc golang-google-grpc-dev
 

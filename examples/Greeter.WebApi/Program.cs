@@ -9,4 +9,7 @@ var app = builder.Build();
 
 app.MapControllers();
 
+// Who is registered and where calls go, at /discovery. It tells addresses: keep it from the public.
+app.MapEtcdDiscovery();
+
 await app.RunAsync();

@@ -19,6 +19,7 @@ public sealed class InstanceState
     private readonly InstanceHealth _health;
     private volatile ServiceInstance _record;
     private long _calls;
+    private long _started;
     private LatencyEstimate _latency = new();
     private int _refusedProtocols;
     private bool _isHeld;
@@ -62,6 +63,9 @@ public sealed class InstanceState
         init => _calls = value * OneCall;
     }
 
+    /// <summary>The calls sent to the instance since it joined.</summary>
+    public long Calls => Volatile.Read(ref _started);
+
     /// <summary>
     /// The record's weight. More than 0. That an instance starts slowly is no matter of policies: some of the calls that they would give it go
     /// to others.
@@ -92,6 +96,9 @@ public sealed class InstanceState
         get => _health.WantsEjection(_context.Clock.GetTimestamp());
         init => _health.EjectedUntil = value ? long.MaxValue : long.MinValue;
     }
+
+    /// <summary>How long it is still ejected; zero if it is not.</summary>
+    internal TimeSpan EjectionLeft => _health.EjectedUntil - _context.Clock.GetTimestamp() is > 0 and var left ? _context.ToTime(left) : TimeSpan.Zero;
 
     /// <summary>What carries calls to this instance and to no other; set by whoever owns the connections.</summary>
     internal InstanceTransport? Transport { get; init; }
@@ -174,6 +181,7 @@ public sealed class InstanceState
     internal CallProgress OnCallStarted()
     {
         var now = _context.ReadClock();
+        Interlocked.Increment(ref _started);
         if (Interlocked.Add(ref _calls, OneAwaitingHeaders + OneCall) >> 32 == 1)
         {
             _latency.OnWaitBegins(now);

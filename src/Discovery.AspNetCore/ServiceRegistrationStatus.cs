@@ -20,6 +20,12 @@ public sealed record ServiceRegistrationStatus
     /// <summary>The lease; 0 while there is none. Default: 0.</summary>
     public long LeaseId { get; init; }
 
+    /// <summary>For how long etcd granted the lease; zero while there is none. Default: zero.</summary>
+    public TimeSpan LeaseTimeToLive { get; init; }
+
+    /// <summary>How long the lease, and with it the keys, last if etcd is not reached again; zero while there is none. Default: zero.</summary>
+    public TimeSpan LeaseRemaining { get; init; }
+
     /// <summary>The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</summary>
     public string? LastError { get; init; }
 

@@ -73,6 +73,25 @@ public sealed partial class EtcdClient : IAsyncDisposable
     /// <summary>The endpoints as configured, normalized.</summary>
     public IReadOnlyList<Uri> Endpoints { get; }
 
+    /// <summary>How the endpoints stand, as this client knows it from its own calls; asks none of them. In the order of <see cref="Endpoints"/>.</summary>
+    public IReadOnlyList<EtcdEndpointStatus> GetEndpointStatus()
+    {
+        var calls = _pool.Current(CallKind.Unary);
+        var streams = _pool.Current(CallKind.Stream);
+        var now = _time.GetTimestamp();
+        return
+        [
+            .. Endpoints.Select(uri => _pool.All.First(e => e.Address == uri)).Select(e => new EtcdEndpointStatus
+            {
+                Endpoint = e.Address,
+                ServesCalls = e == calls,
+                ServesStreams = e == streams,
+                PauseLeft = TimeSpan.FromTicks(Math.Max(e.CallHealth.PauseLeft.Ticks, e.StreamHealth.PauseLeft.Ticks)),
+                IsForeign = e.Cluster.IsForeignAt(now),
+            }),
+        ];
+    }
+
     /// <summary>Reads one key, linearizable.</summary>
     /// <returns>The record, or <see langword="null"/>.</returns>
     public async Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) =>

@@ -33,6 +33,10 @@ internal sealed partial class PoolCache(
     private readonly ConcurrentDictionary<(ServicePool Pool, string Setting), bool> _unfollowed = new();
     private IDisposable? _reload;
 
+    /// <summary>The pools that calls were made by, or are ready for calls, with the names of their options.</summary>
+    public IEnumerable<(string OptionsName, ServicePool Pool)> All
+        => _pools.Where(static p => p.Value.IsValueCreated).Select(static p => (p.Key.OptionsName, p.Value.Value));
+
     /// <summary>The pool of a registered client.</summary>
     public ServicePool OfClient(string clientName)
     {

@@ -77,6 +77,12 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>How many records of the service are no instances.</summary>
     public int SkippedRecords => _service.Status.SkippedRecords;
 
+    /// <summary>How the service stands with etcd.</summary>
+    public ServiceStatus Status => _service.Status;
+
+    /// <summary>The name of the policy in force.</summary>
+    public string PolicyName => _policy.Name;
+
     /// <summary>What calls go by now, or null before the first snapshot.</summary>
     public PoolSnapshot? Current => _current;
 

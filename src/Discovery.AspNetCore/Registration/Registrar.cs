@@ -82,6 +82,8 @@ internal sealed partial class Registrar : IAsyncDisposable
                 InstanceId = InstanceId,
                 Keys = [.. _written.Keys.Order(StringComparer.Ordinal)],
                 LeaseId = lease.LeaseId,
+                LeaseTimeToLive = lease.TimeToLive,
+                LeaseRemaining = lease.Remaining,
                 LastError = LastError,
                 ReadError = lease.ReadError?.Message,
             };

@@ -52,6 +52,15 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         }
     }
 
+    /// <summary>The watched services with their snapshots. Unlike <see cref="GetSnapshot"/> it does not count as use, so that a page that shows them keeps none alive.</summary>
+    public IReadOnlyList<(ServiceStatus Status, ServiceSnapshot? Snapshot)> Peek()
+    {
+        lock (_gate)
+        {
+            return [.. _entries.Values.Select(static e => (e.Service.Status, e.Service.Feed.Current))];
+        }
+    }
+
     public ServiceSnapshot? GetSnapshot(string serviceName) => Find(serviceName)?.Feed.Current;
 
     public ServiceStatus GetStatus(string serviceName) => Find(serviceName)?.Status ?? new ServiceStatus

@@ -31,6 +31,15 @@ internal sealed class EndpointPool : IDisposable
     /// <summary>The latest raft term that one of them is known to have had a leader in; 0 while none is known.</summary>
     public ulong Term => All.Max(e => e.Term);
 
+    /// <summary>Where one kind of calls goes at present.</summary>
+    public EtcdEndpoint Current(CallKind kind)
+    {
+        lock (_gate)
+        {
+            return All[(kind == CallKind.Stream ? _streams : _calls).Index];
+        }
+    }
+
     /// <summary>Whether these are all that may be chosen.</summary>
     public bool AreAllAmong(IReadOnlyCollection<EtcdEndpoint> endpoints) =>
         All.All(e => endpoints.Contains(e) || e.Cluster.IsForeignAt(_time.GetTimestamp()));
