@@ -110,6 +110,22 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// </summary>
     public string TlsTargetHost { get; set; } = TlsHandshake.Service;
 
+    /// <summary>The settings that differ and are not followed: they are part of connections, clients and watches that stand.</summary>
+    internal IEnumerable<string> FindUnfollowed(EtcdDiscoveryOptions changed)
+    {
+        (string Name, object? Before, object? After)[] settings =
+        [
+            (nameof(Layout), Layout, changed.Layout),
+            (nameof(Instances), string.Join(',', Instances), string.Join(',', changed.Instances)),
+            (nameof(Scheme), Scheme, changed.Scheme),
+            (nameof(TlsTargetHost), TlsTargetHost, changed.TlsTargetHost),
+            (nameof(RelistInterval), RelistInterval, changed.RelistInterval),
+            (nameof(HoldDuration), HoldDuration, changed.HoldDuration),
+            (nameof(SnapshotDirectory), SnapshotDirectory, changed.SnapshotDirectory),
+        ];
+        return settings.Where(static s => !Equals(s.Before, s.After)).Select(static s => s.Name);
+    }
+
     /// <summary>Takes over what may change while the application runs. The rest is part of connections and watches that stand.</summary>
     internal void Adopt(EtcdDiscoveryOptions changed)
     {
@@ -124,6 +140,10 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
         ConnectTimeout = changed.ConnectTimeout;
         MaxConnectAttempts = changed.MaxConnectAttempts;
         AllowOtherHosts = changed.AllowOtherHosts;
+        AllowedNetworks = changed.AllowedNetworks;
+        AllowedPorts = changed.AllowedPorts;
+        AllowLoopback = changed.AllowLoopback;
+        RetryBudgetPercent = changed.RetryBudgetPercent;
         Select = changed.Select;
         Split = changed.Split;
         Ejection.Adopt(changed.Ejection);

@@ -15,7 +15,12 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
         Read(configuration.GetSection(Sections.Discovery), KnownSettings.DiscoverySection, options);
         if (!string.IsNullOrEmpty(name))
         {
-            Read(configuration.GetSection(Sections.Services).GetSection(clients.ServiceOf(name)), KnownSettings.DiscoveredService, options);
+            var service = clients.ServiceOf(name);
+            var services = configuration.GetSection(Sections.Services);
+            if (ServiceSections.IsFor(configuration, services, service, clients.All.Select(static c => c.ServiceName)))
+            {
+                Read(services.GetSection(service), KnownSettings.DiscoveredService, options);
+            }
         }
     }
 

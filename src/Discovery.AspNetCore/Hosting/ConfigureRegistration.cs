@@ -14,6 +14,7 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
         Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
         Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+        ReadLongNames(section.GetSection(nameof(options.Services)), options);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Metadata)), options.Metadata);
         foreach (var (name, endpoint) in options.Endpoints)
@@ -28,6 +29,27 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
             Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
             Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
             FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
+        }
+    }
+
+    /// <summary>A name with a colon was bound by its beginning, as a service without settings.</summary>
+    private static void ReadLongNames(IConfigurationSection services, EtcdRegistrationOptions options)
+    {
+        foreach (var beginning in services.GetChildren())
+        {
+            var isName = true;
+            foreach (var (name, section) in ServiceSections.FindLongNames(beginning.Key, beginning, KnownSettings.RegisteredService))
+            {
+                var service = new RegisteredServiceOptions();
+                section.Bind(service);
+                options.Services[name] = service;
+                isName = beginning.GetChildren().Any(c => KnownSettings.RegisteredService.Find(c.Key) is not null);
+            }
+
+            if (!isName)
+            {
+                options.Services.Remove(beginning.Key);
+            }
         }
     }
 

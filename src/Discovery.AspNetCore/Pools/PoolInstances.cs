@@ -18,6 +18,7 @@ internal sealed partial class PoolInstances(
     private readonly HashSet<string> _loggedRefusals = new(StringComparer.Ordinal);
     private ServiceSnapshot? _followed;
     private int _generation;
+    private bool _isFilterChanged;
 
     public IReadOnlyCollection<InstanceState> All => _byAddress.Values;
 
@@ -29,7 +30,7 @@ internal sealed partial class PoolInstances(
     /// <param name="areJoining">Whether new instances join a running client, and so start slowly.</param>
     public void Follow(ServiceSnapshot snapshot, bool areJoining)
     {
-        if (snapshot == _followed)
+        if (snapshot == _followed && !_isFilterChanged)
         {
             return;
         }
@@ -57,7 +58,11 @@ internal sealed partial class PoolInstances(
         }
 
         _followed = snapshot;
+        _isFilterChanged = false;
     }
+
+    /// <summary>Other addresses may be dialled than before, which counts from the next turn on.</summary>
+    public void OnFilterChanged() => _isFilterChanged = true;
 
     /// <summary>
     /// The instances that may be called. One that is held though etcd has it no longer is left out while it is ejected, even where the
@@ -103,8 +108,9 @@ internal sealed partial class PoolInstances(
 
     private void Follow(string address, ServiceInstance record, bool isHeld, bool isJoining)
     {
+        // Nearly all are as they were; of those nothing needs to be looked at.
         if (_byAddress.TryGetValue(address, out var known)
-            && (ReferenceEquals(known.Record, record) || !IsAnotherProcess(known.Record, record)))
+            && ((ReferenceEquals(known.Record, record) && !_isFilterChanged) || (filter.Allows(record) && !IsAnotherProcess(known.Record, record))))
         {
             if (!ReferenceEquals(known.Record, record))
             {

@@ -17,6 +17,7 @@ internal sealed partial class ServicePool : IDisposable
     private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
     private readonly TransportFactory _transports;
+    private readonly AddressFilter _filter;
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly ITimer _rebuildTimer;
@@ -43,6 +44,7 @@ internal sealed partial class ServicePool : IDisposable
         _service = service;
         _policy = policy;
         _transports = transports;
+        _filter = filter;
         Time = time;
         Failures = new RecentFailures(time);
         Retries = RetryBudget.Of(options);
@@ -69,7 +71,7 @@ internal sealed partial class ServicePool : IDisposable
     public RecentFailures Failures { get; }
 
     /// <summary>The limit of further attempts; null if there is none.</summary>
-    public RetryBudget? Retries { get; }
+    public RetryBudget? Retries { get; private set; }
 
     public FirstInstance FirstInstance { get; } = new();
 
@@ -105,8 +107,19 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>Takes over what of changed options may change while the application runs.</summary>
     public void Apply(EtcdDiscoveryOptions changed, IBalancingPolicy policy)
     {
-        Options.Adopt(changed);
-        _policy = policy;
+        if (Options.RetryBudgetPercent != changed.RetryBudgetPercent)
+        {
+            Retries = RetryBudget.Of(changed);
+        }
+
+        lock (_gate)
+        {
+            _filter.Apply(changed);
+            _instances.OnFilterChanged();
+            Options.Adopt(changed);
+            _policy = policy;
+        }
+
         RequestRebuild(isUrgent: true);
     }
 
