@@ -43,7 +43,6 @@ internal sealed partial class PoolInstances(
             return;
         }
 
-        _isFilterChanged = false;
         Refused = 0;
         _generation++;
         foreach (var (address, record) in snapshot.Present)
@@ -67,6 +66,7 @@ internal sealed partial class PoolInstances(
         }
 
         _followed = snapshot;
+        _isFilterChanged = false;
     }
 
     /// <summary>
@@ -113,9 +113,9 @@ internal sealed partial class PoolInstances(
 
     private void Follow(string address, ServiceInstance record, bool isHeld, bool isJoining)
     {
+        // Nearly all are as they were; of those nothing needs to be looked at.
         if (_byAddress.TryGetValue(address, out var known)
-            && filter.Allows(record)
-            && (ReferenceEquals(known.Record, record) || !IsAnotherProcess(known.Record, record)))
+            && ((ReferenceEquals(known.Record, record) && !_isFilterChanged) || (filter.Allows(record) && !IsAnotherProcess(known.Record, record))))
         {
             if (!ReferenceEquals(known.Record, record))
             {

