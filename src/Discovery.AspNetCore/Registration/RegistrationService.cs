@@ -36,6 +36,7 @@ internal sealed partial class RegistrationService(
     private volatile string? _instanceId;
     private volatile Registrar? _registrar;
     private IDisposable? _reload;
+    private RegistrationUpdater? _updater;
     private Task _starting = Task.CompletedTask;
     private Task _background = Task.CompletedTask;
     private volatile bool _isWithoutEtcd;
@@ -146,6 +147,11 @@ internal sealed partial class RegistrationService(
         {
             await late.DisposeAsync().ConfigureAwait(false);
         }
+
+        if (_updater is not null)
+        {
+            await _updater.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     private async Task RegisterInBackgroundAsync()
@@ -190,7 +196,7 @@ internal sealed partial class RegistrationService(
         cancellationToken.ThrowIfCancellationRequested();
         var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger);
         _registrar = registrar;
-        var updater = new RegistrationUpdater(registrar, client, settings, planner, health, _overrides, time, logger, _stop.Token);
+        var updater = _updater = new RegistrationUpdater(registrar, client, settings, planner, health, _overrides, time, logger, _stop.Token);
         _reload = settings.OnChange(() => _ = updater.ReloadAsync());
         await registrar.ReconcileAsync().ConfigureAwait(false);
         _reconciled.TrySetResult();

@@ -14,7 +14,7 @@ internal sealed partial class RegistrationUpdater(
     RegistrationOverrides overrides,
     TimeProvider time,
     ILogger logger,
-    CancellationToken stop)
+    CancellationToken stop) : IAsyncDisposable
 {
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
@@ -25,6 +25,13 @@ internal sealed partial class RegistrationUpdater(
 
     /// <summary>Runs until the application stops.</summary>
     public Task RunAsync() => Task.WhenAll(FollowUpAsync(), WatchHealthAsync(), WatchAddressesAsync());
+
+    /// <summary>Waits for a change that is being made. Call it once the application stops.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _reloading.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        _reloading.Dispose();
+    }
 
     /// <summary>Reconciles with the settings and addresses as they are now.</summary>
     /// <param name="onlyIfMoved">Only when the addresses are not those that are advertised.</param>
@@ -66,7 +73,7 @@ internal sealed partial class RegistrationUpdater(
                 _reloading.Release();
             }
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (Exception) when (stop.IsCancellationRequested)
         {
             // The application stops.
         }

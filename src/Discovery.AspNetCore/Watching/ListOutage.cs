@@ -46,7 +46,9 @@ internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
             if (_cause is not null)
             {
                 _cause = null;
-                Log.Over(logger, _level == LogLevel.Debug ? LogLevel.Debug : LogLevel.Information, time.GetElapsedTime(_since).TotalSeconds);
+                var level = _level == LogLevel.Debug ? LogLevel.Debug : LogLevel.Information;
+                var seconds = time.GetElapsedTime(_since).TotalSeconds;
+                Log.Over(logger, level, seconds);
             }
         }
     }
