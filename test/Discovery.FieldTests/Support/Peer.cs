@@ -22,37 +22,9 @@ internal sealed class Peer : IAsyncDisposable
     public static Task<Peer> StartNodeAsync(string script, params string[] arguments)
         => StartAsync("node", [Path.Combine(Folder, script), .. arguments], "nodejs");
 
-    /// <summary>Builds a Go program with the libraries that Debian packages, and starts it.</summary>
+    /// <summary>Builds a Go program and starts it.</summary>
     public static async Task<Peer> StartGoAsync(string source)
-    {
-        var directory = Directory.CreateTempSubdirectory("go-peer-");
-        try
-        {
-            var program = Path.Combine(directory.FullName, "peer");
-            var settings = new Dictionary<string, string>
-            {
-                ["GO111MODULE"] = "off",
-                ["GOPATH"] = "/usr/share/gocode",
-                ["GOCACHE"] = Environment.GetEnvironmentVariable("GOCACHE") ?? Path.Combine(Path.GetTempPath(), "go-peer-cache"),
-                ["CGO_ENABLED"] = "0",
-            };
-            await using (var build = await OwnedProcess.StartAsync("go", ["build", "-o", program, Path.Combine(Folder, source)], environment: settings))
-            {
-                await Eventually.IsTrue(() => build.HasExited, TimeSpan.FromMinutes(10));
-                if (!File.Exists(program))
-                {
-                    throw new InvalidOperationException(
-                        $"{source} could not be built; it needs Go and grpc-go (Debian: apt-get install golang-go golang-google-grpc-dev). {build.Output}");
-                }
-            }
-
-            return await StartAsync(program, [], "golang-go");
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
-    }
+        => await StartAsync(await GoProgram.BuildAsync(Path.Combine(Folder, source)), [], "golang-go");
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
