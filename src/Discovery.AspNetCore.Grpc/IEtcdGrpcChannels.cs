@@ -3,7 +3,7 @@ using Grpc.Net.Client;
 namespace Discovery.AspNetCore;
 
 /// <summary>
-/// One channel per service, for code that makes its own clients. The channels belong to the container and are shared: never dispose one.
+/// One channel per service, or per instance, for code that makes its own clients. The channels belong to the container and are shared: never dispose one.
 /// </summary>
 public interface IEtcdGrpcChannels
 {
@@ -12,4 +12,16 @@ public interface IEtcdGrpcChannels
     /// <returns>The channel, thread-safe, whose calls are balanced over the service's instances.</returns>
     /// <exception cref="ArgumentException">The name is no service name.</exception>
     GrpcChannel GetChannel(string serviceName);
+
+    /// <summary>
+    /// A channel for each instance of a service, to call all of them: to push a message to every gateway, for example. An instance has the
+    /// same channel for as long as it is there; ask anew for each round, for the list follows the service.
+    /// </summary>
+    /// <param name="serviceName">The service's name, exact and case-sensitive.</param>
+    /// <returns>
+    /// The instances, with those that drain; empty until the service has been listed for the first time, which
+    /// <see cref="IServiceDirectory.WaitForReadyAsync"/> waits for.
+    /// </returns>
+    /// <exception cref="ArgumentException">The name is no service name.</exception>
+    IReadOnlyList<EtcdInstanceChannel> GetChannels(string serviceName);
 }

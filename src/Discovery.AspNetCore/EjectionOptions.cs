@@ -22,8 +22,8 @@ public sealed class EjectionOptions
     /// <summary>
     /// How many calls in a row must have run out of time without any answer for an instance to be ejected, while nothing else came from it; 1 to
     /// 1000. At least one of them must have begun after another had ended, so that a pause of the server, which strikes all calls under way, is
-    /// not enough. The deadline of a gRPC call counts, and a request by HttpClient that was cancelled after ten times the usual latency; what a
-    /// caller cancels sooner never does. Default: 5.
+    /// not enough. The deadline of a gRPC call counts, <c>HttpClient.Timeout</c>, and the time limit of a resilience handler where it was
+    /// more than ten times the usual latency; what a caller cancels himself never does. Default: 5.
     /// </summary>
     public int ConsecutiveTimeouts { get; set; } = 5;
 

@@ -14,4 +14,9 @@ public static class EtcdCallMetadata
 
     /// <summary>The version of the service that is to be called.</summary>
     public const string Version = "discovery-version";
+
+    /// <summary>
+    /// With any value, asks which instance answers. Its id, or else its address, comes as response metadata of the same name.
+    /// </summary>
+    public const string ServedBy = "discovery-served-by";
 }

@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Layouts;
 
 namespace Discovery.AspNetCore;
 
@@ -9,10 +10,18 @@ namespace Discovery.AspNetCore;
 public sealed class EtcdDiscoveryOptions : BalancingOptions
 {
     /// <summary>
-    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with another root after a
-    /// colon: <c>EtcdNaming:openim/</c>.
+    /// The wire format of the service's records: <c>EtcdNaming</c> (the default) or another of <see cref="ServiceLayouts"/>, with another
+    /// root after a colon: <c>EtcdNaming:openim/</c>. Several, separated by commas, are read at once, while a service moves from one to
+    /// another: what stands at one address in several of them is one instance.
     /// </summary>
     public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
+
+    /// <summary><see cref="Layout"/> as a list; the two are one setting.</summary>
+    public IReadOnlyList<string> Layouts
+    {
+        get => LayoutList.Split(Layout);
+        set => Layout = LayoutList.Join(value);
+    }
 
     /// <summary>
     /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or
@@ -110,6 +119,22 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// </summary>
     public string TlsTargetHost { get; set; } = TlsHandshake.Service;
 
+    /// <summary>The settings that differ and are not followed: they are part of connections, clients and watches that stand.</summary>
+    internal IEnumerable<string> FindUnfollowed(EtcdDiscoveryOptions changed)
+    {
+        (string Name, object? Before, object? After)[] settings =
+        [
+            (nameof(Layout), Layout, changed.Layout),
+            (nameof(Instances), string.Join(',', Instances), string.Join(',', changed.Instances)),
+            (nameof(Scheme), Scheme, changed.Scheme),
+            (nameof(TlsTargetHost), TlsTargetHost, changed.TlsTargetHost),
+            (nameof(RelistInterval), RelistInterval, changed.RelistInterval),
+            (nameof(HoldDuration), HoldDuration, changed.HoldDuration),
+            (nameof(SnapshotDirectory), SnapshotDirectory, changed.SnapshotDirectory),
+        ];
+        return settings.Where(static s => !Equals(s.Before, s.After)).Select(static s => s.Name);
+    }
+
     /// <summary>Takes over what may change while the application runs. The rest is part of connections and watches that stand.</summary>
     internal void Adopt(EtcdDiscoveryOptions changed)
     {
@@ -124,6 +149,10 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
         ConnectTimeout = changed.ConnectTimeout;
         MaxConnectAttempts = changed.MaxConnectAttempts;
         AllowOtherHosts = changed.AllowOtherHosts;
+        AllowedNetworks = changed.AllowedNetworks;
+        AllowedPorts = changed.AllowedPorts;
+        AllowLoopback = changed.AllowLoopback;
+        RetryBudgetPercent = changed.RetryBudgetPercent;
         Select = changed.Select;
         Split = changed.Split;
         Ejection.Adopt(changed.Ejection);

@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Layouts;
+
 namespace Discovery.AspNetCore;
 
 /// <summary>How this application is registered. Bound from <c>Etcd:Registration</c>; what code sets wins.</summary>
@@ -21,10 +23,17 @@ public sealed class EtcdRegistrationOptions
         new Dictionary<string, RegisteredServiceOptions>(StringComparer.Ordinal);
 
     /// <summary>
-    /// The wire formats to write: <c>EtcdNaming</c> (the default) or <c>OpenIm</c>, with another root after a colon
+    /// The wire formats to write: <c>EtcdNaming</c> (the default) or others of <see cref="ServiceLayouts"/>, with another root after a colon
     /// (<c>EtcdNaming:openim/</c>). Several, separated by commas, are written under one lease.
     /// </summary>
     public string Layout { get; set; } = ServiceLayouts.EtcdNaming;
+
+    /// <summary><see cref="Layout"/> as a list; the two are one setting.</summary>
+    public IReadOnlyList<string> Layouts
+    {
+        get => LayoutList.Split(Layout);
+        set => Layout = LayoutList.Join(value);
+    }
 
     /// <summary>The id of this process. Default: the machine's name and eight random digits. Two processes must not have the same.</summary>
     public string? InstanceId { get; set; }
@@ -80,6 +89,13 @@ public sealed class EtcdRegistrationOptions
 
     /// <summary>Further metadata; the names that the other settings use (<c>id</c>, <c>weight</c>, …) are reserved. Default: none.</summary>
     public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Whether Kestrel accepts calls whose <c>:authority</c> is what grpc-go makes of a target in etcd, such as <c>greeter/</c> or
+    /// <c>services%2Fgreeter</c>. Only names of registered services are accepted, and the application sees the service's name as the
+    /// host, which <c>AllowedHosts</c> must allow. Default: <see langword="true"/>; otherwise Kestrel resets such calls.
+    /// </summary>
+    public bool AcceptGoAuthority { get; set; } = true;
 
     /// <summary>
     /// Whether the application starts out of service, to warm up for example, until <see cref="IServiceRegistration.RestoreAsync"/>.

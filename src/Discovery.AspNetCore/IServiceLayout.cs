@@ -57,4 +57,22 @@ public interface IServiceLayout
         EtcdKeyValue record,
         [NotNullWhen(true)] out ServiceInstance? instance,
         [NotNullWhen(false)] out string? problem);
+
+    /// <summary>
+    /// Reads a record of a format that may have several addresses in one record. By default what <see cref="TryRead"/> reads.
+    /// </summary>
+    /// <param name="serviceName">The service whose prefix was listed.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="instances">The instances, each with another address and all with the record's key and revision; at least one.</param>
+    /// <param name="problem">Why the record is no instance.</param>
+    /// <returns>Whether the record has an instance.</returns>
+    bool TryReadAll(
+        string serviceName,
+        EtcdKeyValue record,
+        [NotNullWhen(true)] out IReadOnlyList<ServiceInstance>? instances,
+        [NotNullWhen(false)] out string? problem)
+    {
+        instances = TryRead(serviceName, record, out var instance, out problem) ? [instance] : null;
+        return instances is not null;
+    }
 }

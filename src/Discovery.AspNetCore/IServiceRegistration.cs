@@ -9,6 +9,15 @@ public interface IServiceRegistration
     /// <summary>How the registration stands.</summary>
     ServiceRegistrationStatus Status { get; }
 
+    /// <summary>Whether an instance is this process: by its key or its id. Before this application is registered, none is.</summary>
+    /// <param name="instance">An instance, as <see cref="IServiceDirectory"/> has it.</param>
+    bool IsSelf(ServiceInstance instance)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        var status = Status;
+        return status.Keys.Contains(instance.Key, StringComparer.Ordinal) || (status.InstanceId.Length > 0 && status.InstanceId == instance.InstanceId);
+    }
+
     /// <summary>Changes the weight of all services of this application; the keys are put again.</summary>
     /// <param name="weight">
     /// The weight, 1 to 1,000,000, or 0 for no new calls while others are there. It holds until the next call, until

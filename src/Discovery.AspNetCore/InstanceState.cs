@@ -25,6 +25,7 @@ public sealed class InstanceState
     private double _weight;
     private double _perWeight;
     private double _startPart = 1;
+    private double _perStartPart = 1;
 
     /// <summary>
     /// Creates the live state of an instance that no client calls. For tests and infrastructure, such as a test of an
@@ -112,11 +113,8 @@ public sealed class InstanceState
         get => _startPart;
         set
         {
-            if (_startPart != value)
-            {
-                _startPart = value;
-                SetWeight(Weight);
-            }
+            _startPart = value;
+            Volatile.Write(ref _perStartPart, 1 / value);
         }
     }
 
@@ -165,7 +163,7 @@ public sealed class InstanceState
     private void SetWeight(double weight)
     {
         Volatile.Write(ref _weight, weight);
-        Volatile.Write(ref _perWeight, 1 / (weight * _startPart));
+        Volatile.Write(ref _perWeight, 1 / weight);
     }
 
     /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
@@ -208,9 +206,15 @@ public sealed class InstanceState
 
                 _health.OnSuccess(startedAt);
                 break;
-            case CallOutcome.Refused or CallOutcome.NotFound:
+            case CallOutcome.Refused:
                 _latency.OnRefusal(_context.ReadClock());
-                _health.OnSuccess(startedAt);
+                _health.OnRefusal(startedAt);
+                break;
+            case CallOutcome.NotFound when _health.OnNotFound(startedAt):
+                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                break;
+            case CallOutcome.NotFound:
+                _latency.OnRefusal(_context.ReadClock());
                 break;
             case CallOutcome.Unimplemented:
                 // Load from the first: a stranger answers at once, while those who serve still connect.
@@ -258,20 +262,27 @@ public sealed class InstanceState
     /// <summary>The latency that a call sent now is expected to have, in ticks.</summary>
     internal double LatencyAt(long now) => _latency.At(now, AwaitingHeaders, _context);
 
-    /// <summary>What a further call is expected to cost here, per weight: the wait of one call for each that is already there.</summary>
+    /// <summary>
+    /// What a further call is expected to cost here: the wait of one call, and of one more for each that is already there, as the weight has
+    /// it. Idle instances cost the same whatever their weights: else the heaviest would get every call as long as none is under way.
+    /// </summary>
     /// <param name="latency">The result of <see cref="LatencyAt"/>.</param>
     /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
-    internal double Load(double latency, double equalBelow) => (InFlight + 1) * Math.Max(latency, equalBelow) * _perWeight;
+    /// <param name="meanWeight">The weight at which a call that is there counts as one.</param>
+    internal double Load(double latency, double equalBelow, double meanWeight)
+        => ((InFlight * meanWeight * _perWeight) + 1) * Math.Max(latency, equalBelow) * _perStartPart;
 
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
     /// <param name="now">The time.</param>
     /// <param name="recentFrom">What recently means.</param>
     /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
+    /// <param name="meanWeight">The weight at which a call that is there counts as one.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
-    internal double RecentLoad(long now, long recentFrom, double equalBelow, ref long isStale)
+    internal double RecentLoad(long now, long recentFrom, double equalBelow, double meanWeight, ref long isStale)
     {
         var calls = Volatile.Read(ref _calls);
-        return ((int)calls + 1) * double.MaxNative(_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale), equalBelow) * _perWeight;
+        return (((int)calls * meanWeight * _perWeight) + 1)
+            * double.MaxNative(_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale), equalBelow) * _perStartPart;
     }
 
     /// <summary>The instance refused a call for its protocol: it gets no more of them while another instance is there.</summary>

@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Layouts;
+
 namespace Discovery.AspNetCore;
 
 /// <summary>What differs for one service of an application that has several. What is not set is as for the application.</summary>
@@ -5,6 +7,13 @@ public sealed class RegisteredServiceOptions
 {
     /// <summary>The wire formats, as <see cref="EtcdRegistrationOptions.Layout"/>.</summary>
     public string? Layout { get; set; }
+
+    /// <summary><see cref="Layout"/> as a list; the two are one setting.</summary>
+    public IReadOnlyList<string>? Layouts
+    {
+        get => Layout is null ? null : LayoutList.Split(Layout);
+        set => Layout = value is null ? null : LayoutList.Join(value);
+    }
 
     /// <summary>
     /// The names of the endpoints that serve it. Default: all but those with names like <c>Admin</c> or <c>Metrics</c> that

@@ -10,4 +10,13 @@ public static class ServiceLayouts
 
     /// <summary>The records of OpenIM v1 and v2.</summary>
     public const string OpenIm = "OpenIm";
+
+    /// <summary>The records of go-zero.</summary>
+    public const string GoZero = "GoZero";
+
+    /// <summary>The records of Kratos.</summary>
+    public const string Kratos = "Kratos";
+
+    /// <summary>The records of Kitex' <c>registry-etcd</c>.</summary>
+    public const string Kitex = "Kitex";
 }

@@ -79,6 +79,25 @@ public sealed class DeadInstancesTests
     }
 
     [Fact]
+    public async Task The_log_says_who_is_ejected_and_why_it_could_not_be_connected_to()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync();
+        await field.RegisterAsync(Field.DeadAddress(1));
+        using var client = field.Client(static o => o.Policy = "RoundRobin");
+
+        await Eventually.IsTrue(async () =>
+        {
+            await client.GetStringAsync("x");
+            return field.Log.Lines.Any(static l =>
+                l.Contains("are ejected", StringComparison.Ordinal)
+                && l.Contains(Field.DeadAddress(1), StringComparison.Ordinal)
+                && l.Contains("failures in a row to connect, the last: ", StringComparison.Ordinal)
+                && l.Contains("refused", StringComparison.OrdinalIgnoreCase));
+        });
+    }
+
+    [Fact]
     public async Task A_body_whose_own_source_fails_is_sent_once()
     {
         await using var field = await Field.StartAsync();

@@ -57,6 +57,44 @@ public sealed class StrangersTests
     }
 
     [Theory]
+    [InlineData(404)]
+    [InlineData(421)]
+    [InlineData(501)]
+    public async Task A_web_server_of_something_else_at_an_address_gets_few_calls(int status)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(static async c =>
+            {
+                await Task.Delay(20);
+                await c.Response.WriteAsync("hello");
+            });
+        }
+
+        var stranger = await field.StartServerAsync(c =>
+        {
+            c.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        using var client = field.Client();
+
+        var failed = 0;
+        await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, cancellationToken) =>
+        {
+            using var response = await client.GetAsync($"orders/{i % 100}", cancellationToken);
+            if (!response.IsSuccessStatusCode)
+            {
+                Interlocked.Increment(ref failed);
+            }
+        });
+
+        // A third would be its share; most of these come before the others have connected.
+        Assert.InRange(failed, 1, 200);
+        Assert.Equal(failed, stranger.Requests);
+    }
+
+    [Theory]
     [InlineData("RoundRobin", true)]
     [InlineData("RoundRobin", false)]
     [InlineData("LeastLoad", true)]

@@ -2,7 +2,11 @@ using System.Diagnostics;
 using System.Net;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
+using Grpc.Core;
+using Helloworld;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.FieldTests;
 
@@ -49,6 +53,29 @@ public sealed class WhichInstanceTests
         Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
         Assert.True(response.RequestMessage!.Options.TryGetValue(EtcdRequestOptions.ServedBy, out var instance));
         Assert.Equal(server.Address, instance!.Address);
+    }
+
+    [Fact]
+    public async Task A_grpc_call_that_asks_is_told_which_instance_answered()
+    {
+        await using var field = await Field.StartAsync();
+        string? seen = null;
+        var server = await field.StartServerAsync(
+            c =>
+            {
+                seen = c.Request.Headers[EtcdCallMetadata.ServedBy];
+                c.Response.Headers[EtcdCallMetadata.ServedBy] = "a lie";
+                return GrpcAnswer.SendAsync(c, "hello");
+            },
+            HttpProtocols.Http2);
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service));
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+
+        using var call = client.SayHelloAsync(new HelloRequest(), new Metadata { { EtcdCallMetadata.ServedBy, "?" } });
+        await call;
+
+        Assert.Equal(server.Address, (await call.ResponseHeadersAsync).GetValue(EtcdCallMetadata.ServedBy));
+        Assert.True(string.IsNullOrEmpty(seen));
     }
 
     [Fact]

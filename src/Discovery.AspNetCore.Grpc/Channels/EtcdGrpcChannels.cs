@@ -13,16 +13,13 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
 {
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
 
+    private readonly ConcurrentDictionary<string, InstanceChannels> _instances = new(StringComparer.Ordinal);
+
     private volatile bool _disposed;
 
     public GrpcChannel GetChannel(string serviceName)
     {
-        ObjectDisposedException.ThrowIf(_disposed, typeof(IEtcdGrpcChannels));
-        if (ServiceNames.GetProblem(serviceName) is { } problem)
-        {
-            throw new ArgumentException(problem, nameof(serviceName));
-        }
-
+        Check(serviceName);
         var channel = _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
         {
             var pool = pools.OfService(name);
@@ -46,12 +43,27 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
         }
     }
 
+    public IReadOnlyList<EtcdInstanceChannel> GetChannels(string serviceName)
+    {
+        Check(serviceName);
+        return _instances.GetOrAdd(serviceName, name => new InstanceChannels(pools.OfService(name), loggerFactory)).Get();
+    }
+
     public void Dispose()
     {
         _disposed = true;
         foreach (var channel in _channels.Values.Where(static c => c.IsValueCreated))
         {
             channel.Value.Dispose();
+        }
+    }
+
+    private void Check(string serviceName)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, typeof(IEtcdGrpcChannels));
+        if (ServiceNames.GetProblem(serviceName) is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(serviceName));
         }
     }
 }

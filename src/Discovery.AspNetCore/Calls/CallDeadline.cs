@@ -4,9 +4,9 @@ using Discovery.AspNetCore.Instances;
 namespace Discovery.AspNetCore.Calls;
 
 /// <summary>
-/// Tells a passed deadline from a caller that gave up; to a handler both are a cancelled token. A gRPC call names its deadline. The
-/// <see cref="HttpClient.Timeout"/> and timeouts of resilience handlers are not to be seen from here, so a request counts as timed out when
-/// it waited ten times as long as is usual. A hung instance is one where that happens again and again and nothing else does.
+/// Tells a passed deadline from a caller that gave up; to a handler both are a cancelled token. A gRPC call names its deadline, and an
+/// <see cref="HttpClient.Timeout"/> is told by <see cref="CancellationOrigin"/>. What a handler above cancelled, such as the timeout of an
+/// attempt, counts if the request waited ten times as long as is usual: it may be a hedge that another attempt won.
 /// </summary>
 internal static class CallDeadline
 {
@@ -22,18 +22,29 @@ internal static class CallDeadline
     private const double Tolerance = 0.95;
 
     /// <summary>Whether a call that was cancelled before any answer ran out of time.</summary>
-    public static bool HasPassed(HttpRequestMessage request, InstanceState instance, CallProgress call)
+    public static bool HasPassed(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
         var waited = instance.WaitOf(call);
-        if (!NoInstance.IsGrpc(request))
+        if (NoInstance.IsGrpc(request)
+            && TimeLeftOf(request) is { } limit
+            && waited >= (limit * Tolerance) - LeastWait)
+        {
+            return true;
+        }
+
+        TriedInstances? attempts = null;
+        _ = MessageParts.OptionsOf(request)?.TryGetValue(TriedInstances.Key, out attempts);
+        if (attempts is { Caller.IsCancellationRequested: false })
         {
             return waited >= LeastWait && waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency);
         }
 
-        return request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values)
-            && TryParse(values.ToString(), out var limit)
-            && waited >= limit * Tolerance - LeastWait;
+        return !NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(attempts?.Caller ?? token) == true;
     }
+
+    /// <summary>The time that a gRPC call had left when it was sent, or null without a deadline.</summary>
+    public static TimeSpan? TimeLeftOf(HttpRequestMessage request)
+        => request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values) && TryParse(values.ToString(), out var limit) ? limit : null;
 
     /// <summary>Reads a timeout as gRPC writes it: at most eight digits and a unit.</summary>
     internal static bool TryParse(string text, out TimeSpan limit)

@@ -22,6 +22,12 @@ internal sealed class CallSteering
     /// <summary>How many attempts a gRPC client made before this one; each of them is a request of its own.</summary>
     public int PreviousAttempts { get; private set; }
 
+    /// <summary>Whether the caller asks by metadata which instance answers.</summary>
+    public bool AsksServedBy { get; private set; }
+
+    /// <summary>Where they failed; set once.</summary>
+    public IEnumerable<InstanceState> FailedBefore { get; set; } = [];
+
     /// <summary>Whether something above tries again.</summary>
     public bool IsRetry => PreviousAttempts > 0 || Tried?.All.Length > 0;
 
@@ -34,13 +40,12 @@ internal sealed class CallSteering
         {
             switch (header.Key)
             {
-                case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version:
+                case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version or EtcdCallMetadata.ServedBy:
                     steering ??= new CallSteering();
                     steering._removed = [.. steering._removed, (header.Key, header.Value.ToString())];
                     break;
                 case PreviousAttemptsHeader:
-                    _ = int.TryParse(header.Value.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var attempts);
-                    (steering ??= new CallSteering()).PreviousAttempts = attempts;
+                    (steering ??= new CallSteering()).PreviousAttempts = PreviousAttemptsOf(request);
                     break;
             }
         }
@@ -58,6 +63,11 @@ internal sealed class CallSteering
 
         return steering;
     }
+
+    /// <summary>How many attempts a gRPC client says that it made before.</summary>
+    public static int PreviousAttemptsOf(HttpRequestMessage request)
+        => request.Headers.NonValidated.TryGetValues(PreviousAttemptsHeader, out var values)
+            && int.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var attempts) ? attempts : 0;
 
     /// <summary>Restores the headers when the attempt is over: a handler above that tries again may send the same request.</summary>
     public void PutBack(HttpRequestHeaders headers)
@@ -92,6 +102,9 @@ internal sealed class CallSteering
                 break;
             case EtcdCallMetadata.Instance:
                 Instance = value;
+                break;
+            case EtcdCallMetadata.ServedBy:
+                AsksServedBy = true;
                 break;
             default:
                 Version = value;

@@ -20,13 +20,20 @@ internal static class CallTrace
         request.Options.Set(EtcdRequestOptions.ServedBy, instance.Record);
         if (NoInstance.IsGrpc(request))
         {
-            pool.Failures.Add(request.RequestUri!, instance);
+            pool.Failures.Add(request.RequestUri!, CallSteering.PreviousAttemptsOf(request), CallDeadline.TimeLeftOf(request), instance);
         }
 
         if (Activity.Current is { } activity)
         {
             Tag(activity, instance);
         }
+    }
+
+    /// <summary>Answers the caller that asked for it by metadata.</summary>
+    public static void Answer(HttpResponseMessage response, InstanceState instance)
+    {
+        response.Headers.Remove(EtcdCallMetadata.ServedBy);
+        response.Headers.TryAddWithoutValidation(EtcdCallMetadata.ServedBy, instance.Record.InstanceId ?? instance.Record.Address);
     }
 
     private static void Tag(Activity activity, InstanceState instance)

@@ -78,6 +78,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     {
         var current = pool.Current!;
         var needs = CallNeeds.Of(request, steering?.Version);
+        if (steering?.PreviousAttempts > 0)
+        {
+            steering.FailedBefore = pool.Failures.Take(request.RequestUri!, steering.PreviousAttempts, CallDeadline.TimeLeftOf(request));
+        }
+
         var instance = steering is null
             ? current.For(needs, hashKey: null)?.Pick(default)
             : Choose(pool, current, request, steering, failures: null);
@@ -96,14 +101,14 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         try
         {
             var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            return Track(pool, request, response, instance, new CallProgress(startedAt, HasHeaders: false));
+            return Track(pool, request, response, instance, steering, new CallProgress(startedAt, HasHeaders: false));
         }
         catch (Exception e)
         {
             if (instance.Transport!.FindFailure(e) is not { } connectFailure)
             {
                 var call = new CallProgress(startedAt, HasHeaders: false);
-                instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call));
+                instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call, cancellationToken));
                 CallTrace.OnFailed(pool, request, instance);
                 throw;
             }
@@ -143,13 +148,13 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             try
             {
                 var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-                return Track(pool, request, response, instance, call);
+                return Track(pool, request, response, instance, steering, call);
             }
             catch (Exception e)
             {
                 if (instance.Transport!.FindFailure(e) is not { } connectFailure)
                 {
-                    instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call));
+                    instance.OnCallEnded(call, OutcomeRules.Of(e, request, instance, call, cancellationToken));
                     CallTrace.OnFailed(pool, request, instance);
                     throw;
                 }
@@ -177,12 +182,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
 
         InstanceState[] unreachable = [.. failures ?? []];
-        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? []];
-        if (steering?.PreviousAttempts > 0)
-        {
-            avoided = [.. avoided, .. pool.Failures.Find(request.RequestUri!)];
-        }
-
+        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? [], .. steering?.FailedBefore ?? []];
         return PickExcept(balancer, steering?.HashKey, avoided)
             ?? (avoided.Length > unreachable.Length ? PickExcept(balancer, steering?.HashKey, unreachable) : null);
     }
@@ -199,13 +199,23 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             || (response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 
     private static HttpResponseMessage Track(
-        ServicePool pool, HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallProgress call)
+        ServicePool pool, HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call)
     {
         ProtocolRefusals.Learn(response, instance);
+        if (steering?.AsksServedBy == true)
+        {
+            CallTrace.Answer(response, instance);
+        }
+
         var outcome = OutcomeRules.Of(response);
         if (outcome == CallOutcome.Success)
         {
             call = instance.OnHeaders(call);
+            instance.Context.NotFound.OnServed(request, instance);
+        }
+        else if (outcome == CallOutcome.NotFound)
+        {
+            outcome = OutcomeRules.OfNotFound(request, instance, steering);
         }
 
         if (outcome is CallOutcome.Success or CallOutcome.Refused or CallOutcome.NotFound)

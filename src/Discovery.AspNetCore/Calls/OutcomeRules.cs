@@ -50,7 +50,8 @@ internal static class OutcomeRules
     /// <param name="request">The request, which may tell its deadline.</param>
     /// <param name="instance">The instance.</param>
     /// <param name="call">The call.</param>
-    public static CallOutcome Of(Exception exception, HttpRequestMessage request, InstanceState instance, CallProgress call)
+    /// <param name="token">What cancels it.</param>
+    public static CallOutcome Of(Exception exception, HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
         if (ProtocolRefusals.Learn(exception, instance))
         {
@@ -58,9 +59,29 @@ internal static class OutcomeRules
         }
 
         var outcome = Of(exception);
-        return outcome == CallOutcome.Cancelled && exception is OperationCanceledException && CallDeadline.HasPassed(request, instance, call)
+        return outcome == CallOutcome.Cancelled && exception is OperationCanceledException && CallDeadline.HasPassed(request, instance, call, token)
             ? CallOutcome.TimedOut
             : outcome;
+    }
+
+    /// <summary>
+    /// The outcome of an answer 404 in comparison. Calls that always go to one instance, by their hash key for example, may well ask for what does
+    /// not exist, and no other instance is asked; unless nothing says that the instance is still there.
+    /// </summary>
+    public static CallOutcome OfNotFound(HttpRequestMessage request, InstanceState instance, CallSteering? steering)
+    {
+        if (instance.IsHeld)
+        {
+            return CallOutcome.NotFound;
+        }
+
+        if (steering is { HashKey: not null } or { Instance: not null })
+        {
+            return CallOutcome.Refused;
+        }
+
+        instance.Context.NotFound.OnNotFound(request, instance);
+        return CallOutcome.NotFound;
     }
 
     private static CallOutcome OfHttp(HttpResponseMessage response) => response.StatusCode switch

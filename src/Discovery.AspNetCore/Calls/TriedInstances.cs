@@ -11,6 +11,9 @@ internal sealed class TriedInstances
     private readonly Lock _gate = new();
     private InstanceState[] _instances = [];
 
+    /// <summary>What cancels the call as a whole.</summary>
+    public CancellationToken Caller { get; init; }
+
     /// <summary>An immutable list of those tried so far.</summary>
     public InstanceState[] All
     {

@@ -28,10 +28,8 @@ internal sealed class AddressFilter
         IPNetwork.Parse("ff00::/8"),
     ];
 
-    private readonly bool _isTrusted;
-    private readonly IPNetwork[] _networks;
-    private readonly (int Least, int Most)[] _ports;
-    private readonly bool _allowsLoopback;
+    private readonly bool _isSourceLocal;
+    private volatile Rules _rules;
 
     /// <summary>Reads the settings, which must be valid.</summary>
     /// <param name="options">The settings.</param>
@@ -41,23 +39,24 @@ internal sealed class AddressFilter
     /// </param>
     public AddressFilter(EtcdDiscoveryOptions options, bool isSourceLocal = false)
     {
-        _allowsLoopback = options.AllowLoopback || isSourceLocal;
-        // Whoever writes the settings may write any address; the lists below are for addresses that others wrote.
-        _isTrusted = options.Instances.Count > 0;
-        _networks = [.. options.AllowedNetworks.Select(IPNetwork.Parse)];
-        _ports = [.. options.AllowedPorts.Select(static text => TryParsePorts(text, out var range) ? range : throw new FormatException(text))];
+        _isSourceLocal = isSourceLocal;
+        _rules = Read(options);
     }
 
+    /// <summary>Goes by changed settings, which must be valid, from now on.</summary>
+    public void Apply(EtcdDiscoveryOptions options) => _rules = Read(options);
+
     /// <summary>Whether a port may be dialled.</summary>
-    public bool Allows(int port) => _ports.Length == 0 || Array.Exists(_ports, range => port >= range.Least && port <= range.Most);
+    public bool Allows(int port) => _rules.Ports is var ports && (ports.Length == 0 || Array.Exists(ports, range => port >= range.Least && port <= range.Most));
 
     /// <summary>Whether an address may be dialled.</summary>
     public bool Allows(IPAddress address)
     {
+        var rules = _rules;
         var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        return _networks.Length > 0
-            ? Array.Exists(_networks, network => network.Contains(plain))
-            : _isTrusted || (!IsRefused(plain) && (EmbeddedAddress.Of(plain) is not { } embedded || !IsRefused(embedded)));
+        return rules.Networks.Length > 0
+            ? Array.Exists(rules.Networks, network => network.Contains(plain))
+            : rules.AreTrusted || (!IsRefused(plain, rules) && (EmbeddedAddress.Of(plain) is not { } embedded || !IsRefused(embedded, rules)));
     }
 
     /// <summary>Whether an instance may be dialled, as far as its record tells; the addresses of a name are checked when it is dialled.</summary>
@@ -84,9 +83,18 @@ internal sealed class AddressFilter
         return least <= most;
     }
 
-    private bool IsRefused(IPAddress address)
-        => IPAddress.IsLoopback(address) ? !_allowsLoopback : Array.Exists(Refused, network => network.Contains(address));
+    private static bool IsRefused(IPAddress address, Rules rules)
+        => IPAddress.IsLoopback(address) ? !rules.AllowLoopback : Array.Exists(Refused, network => network.Contains(address));
 
     private static bool TryParsePort(string text, out int port)
         => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is >= 1 and <= ushort.MaxValue;
+
+    private Rules Read(EtcdDiscoveryOptions options) => new(
+        // Whoever writes the settings may write any address; the lists are for addresses that others wrote.
+        AreTrusted: options.Instances.Count > 0,
+        AllowLoopback: options.AllowLoopback || _isSourceLocal,
+        Networks: [.. options.AllowedNetworks.Select(IPNetwork.Parse)],
+        Ports: [.. options.AllowedPorts.Select(static text => TryParsePorts(text, out var range) ? range : throw new FormatException(text))]);
+
+    private sealed record Rules(bool AreTrusted, bool AllowLoopback, IPNetwork[] Networks, (int Least, int Most)[] Ports);
 }

@@ -82,14 +82,14 @@ internal sealed partial class InstanceDialer(
             Log.ConnectFailed(factory.Logger, _instance.Address, _instance.ServiceName, reason);
         }
 
-        return new InstanceConnectException(transport, $"{_instance.Address}: {reason}", cause)
-        {
-            IsLocal = cause is SocketException
-            {
-                SocketErrorCode: SocketError.AddressNotAvailable or SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable,
-            },
-        };
+        return new InstanceConnectException(transport, $"{_instance.Address}: {reason}", cause) { IsLocal = IsLocal(cause) };
     }
+
+    /// <summary>Whether this machine lacks what a connection needs: free ports, handles, memory.</summary>
+    internal static bool IsLocal(Exception? cause) => cause is SocketException
+    {
+        SocketErrorCode: SocketError.AddressNotAvailable or SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable,
+    };
 
     private static partial class Log
     {

@@ -15,7 +15,12 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
         Read(configuration.GetSection(Sections.Discovery), KnownSettings.DiscoverySection, options);
         if (!string.IsNullOrEmpty(name))
         {
-            Read(configuration.GetSection(Sections.Services).GetSection(clients.ServiceOf(name)), KnownSettings.DiscoveredService, options);
+            var service = clients.ServiceOf(name);
+            var services = configuration.GetSection(Sections.Services);
+            if (ServiceSections.IsFor(configuration, services, service, clients.All.Select(static c => c.ServiceName)))
+            {
+                Read(services.GetSection(service), KnownSettings.DiscoveredService, options);
+            }
         }
     }
 
@@ -25,6 +30,7 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
 
         // A list for one service stands in place of the general one; the binder would add to it.
         options.AllowedNetworks = Sections.ReadList(section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
+        options.Layouts = Sections.ReadList(section, nameof(options.Layouts)) ?? options.Layouts;
         options.Instances = Sections.ReadList(section, nameof(options.Instances)) ?? options.Instances;
         options.Select.Tags = Sections.ReadList(section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
         options.AllowedPorts = Sections.ReadList(section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;

@@ -13,7 +13,9 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
         Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
         Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
+        options.Layouts = Sections.ReadList(section, nameof(options.Layouts)) ?? options.Layouts;
         Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+        ReadLongNames(section.GetSection(nameof(options.Services)), options);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Metadata)), options.Metadata);
         foreach (var (name, endpoint) in options.Endpoints)
@@ -26,8 +28,30 @@ internal sealed class ConfigureRegistration(IConfiguration configuration) : ICon
         {
             var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
             Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
+            service.Layouts = Sections.ReadList(ofService, nameof(service.Layouts)) ?? service.Layouts;
             Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
             FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
+        }
+    }
+
+    /// <summary>A name with a colon was bound by its beginning, as a service without settings.</summary>
+    private static void ReadLongNames(IConfigurationSection services, EtcdRegistrationOptions options)
+    {
+        foreach (var beginning in services.GetChildren())
+        {
+            var isName = true;
+            foreach (var (name, section) in ServiceSections.FindLongNames(beginning.Key, beginning, KnownSettings.RegisteredService))
+            {
+                var service = new RegisteredServiceOptions();
+                section.Bind(service);
+                options.Services[name] = service;
+                isName = beginning.GetChildren().Any(c => KnownSettings.RegisteredService.Find(c.Key) is not null);
+            }
+
+            if (!isName)
+            {
+                options.Services.Remove(beginning.Key);
+            }
         }
     }
 

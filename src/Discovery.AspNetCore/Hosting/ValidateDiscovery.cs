@@ -29,12 +29,7 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
 
     private IEnumerable<string> Validate(EtcdDiscoveryOptions options, string section)
     {
-        var layoutProblem = layouts.TryParse(options.Layout, out var parsed, out var unreadable) switch
-        {
-            false => $"{section}:Layout is '{options.Layout}': {unreadable}.",
-            true when parsed!.Count > 1 => $"{section}:Layout is '{options.Layout}'; a service is read in one layout, e.g. {parsed[0].Name}.",
-            _ => null,
-        };
+        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable) ? null : $"{section}:Layout is '{options.Layout}': {unreadable}.";
         string?[] problems =
         [
             layoutProblem,

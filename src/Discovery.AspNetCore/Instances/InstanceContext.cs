@@ -74,6 +74,9 @@ internal sealed class InstanceContext
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 
+    /// <summary>What tells strangers at the instances' addresses.</summary>
+    public NotFoundRequests NotFound { get; } = new();
+
     /// <summary>What is said and counted of ejections.</summary>
     public EjectionLog Ejections { get; }
 
@@ -129,6 +132,21 @@ internal sealed class InstanceContext
         }
 
         return false;
+    }
+
+    /// <summary>The largest share of answers 404 of any other instance that gets calls.</summary>
+    public double HighestNotFoundRate(InstanceState instance)
+    {
+        var highest = 0.0;
+        foreach (var other in Instances)
+        {
+            if (!ReferenceEquals(other, instance) && !other.Health.WantsEjection(CoarseNow))
+            {
+                highest = Math.Max(highest, other.Health.NotFoundRate);
+            }
+        }
+
+        return highest;
     }
 
     public void OnChanged(bool isUrgent) => Changed?.Invoke(isUrgent);

@@ -14,17 +14,35 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>How many unknown errors count as one failure: most are exceptions that a request causes wherever it goes.</summary>
     private const int UnknownErrorsPerFailure = 10;
 
+    /// <summary>How many times as many answers 404 are needed where no other instance was asked for the same.</summary>
+    private const int UncomparedPerFailure = 4;
+
+    /// <summary>
+    /// What -ln of a probability must be: if the instance were as the others are, so many answers 404 in a row would come less often than once
+    /// in a million.
+    /// </summary>
+    private const double Certainty = 14;
+
+    /// <summary>Fewer say nothing of the instance.</summary>
+    private const int LeastNotFoundInRow = 3;
+
+    /// <summary>The least share of answers 404 that is taken for possible.</summary>
+    private const double LeastNotFoundRate = 0.05;
+
     private readonly EjectionOptions _options = context.Options.Ejection;
     private long _ejectedUntil = long.MinValue;
     private long _levelChangedAt;
     private long _firstTimeoutAt;
     private long _firstUnimplementedAt;
+    private long _firstNotFoundAt;
     private int _level;
     private int _failuresInRow;
     private int _connectFailuresInRow;
     private int _timeoutsInRow;
     private int _unimplementedInRow;
     private int _unknownErrorsInRow;
+    private int _notFoundInRow;
+    private double _notFoundRate;
     private double _failureRate;
     private bool _onProbation;
     private bool _hasProblems;
@@ -56,14 +74,60 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
     public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0;
 
+    /// <summary>The share of answers 404 among about the last 20, from 0 to 1.</summary>
+    public double NotFoundRate => Volatile.Read(ref _notFoundRate);
+
     public bool WantsEjection(long now) => EjectedUntil > now;
 
     public void OnSuccess(long startedAt)
     {
         if (_hasProblems)
         {
+            _notFoundInRow = 0;
+            var rate = _notFoundRate * (1 - Smoothing);
+            _notFoundRate = rate < Negligible ? 0 : rate;
             Recover(startedAt);
         }
+    }
+
+    /// <summary>The caller made an error, which says that the instance works.</summary>
+    public void OnRefusal(long startedAt)
+    {
+        if (_hasProblems)
+        {
+            Recover(startedAt);
+        }
+    }
+
+    /// <summary>
+    /// An answer 404, usual where what is asked for does not exist, and all that a stranger at the instance's address has to say. It is one if it
+    /// says nothing else while others serve the same requests, and if chance cannot be the reason.
+    /// </summary>
+    /// <returns>
+    /// Whether it counts as load. So do several in a row from the start: a stranger answers at once, while those who serve still connect.
+    /// </returns>
+    public bool OnNotFound(long startedAt)
+    {
+        OnRefusal(startedAt);
+        _hasProblems = true;
+        _notFoundRate += Smoothing * (1 - _notFoundRate);
+        var inRow = Interlocked.Increment(ref _notFoundInRow);
+        if (inRow == 1)
+        {
+            Volatile.Write(ref _firstNotFoundAt, startedAt);
+        }
+
+        var first = Volatile.Read(ref _firstNotFoundAt);
+        var needed = context.NotFound.AreServedElsewhere(instance, first) ? _options.ConsecutiveFailures : UncomparedPerFailure * _options.ConsecutiveFailures;
+        if (MayEject(startedAt)
+            && inRow >= needed
+            && context.OthersServe(instance, first)
+            && inRow * -Math.Log(Math.Min(1, context.HighestNotFoundRate(instance) + LeastNotFoundRate)) >= Certainty)
+        {
+            Eject($"it answered the last {inRow} calls with 404, and others serve");
+        }
+
+        return inRow >= LeastNotFoundInRow;
     }
 
     public void OnFailure(long startedAt, CallOutcome outcome)
@@ -179,7 +243,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
 
         // A failure that is counted just now is not lost: the next success finds its row, or the next failure sets this again.
-        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0;
+        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || _notFoundRate > 0;
     }
 
     private void ResetRows()

@@ -43,9 +43,17 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
             json.WriteStartObject();
             json.WriteNumber("Op"u8, 0);
             json.WriteString("Addr"u8, instance.Address);
-            json.WriteStartObject("Metadata"u8);
-            InstanceMetadata.Write(json, instance);
-            json.WriteEndObject();
+            if (InstanceMetadata.ToTexts(instance).Count == 0)
+            {
+                json.WriteNull("Metadata"u8);
+            }
+            else
+            {
+                json.WriteStartObject("Metadata"u8);
+                InstanceMetadata.Write(json, instance);
+                json.WriteEndObject();
+            }
+
             json.WriteEndObject();
         }
 
@@ -88,15 +96,7 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
                 return false;
             }
 
-            instance = InstanceMetadata.Read(metadata, new ServiceInstance
-            {
-                Key = record.Key,
-                ServiceName = serviceName,
-                Scheme = address.Scheme,
-                Host = address.Host,
-                Port = address.Port,
-                Revision = record.ModRevision,
-            });
+            instance = InstanceMetadata.Read(metadata, address.ToInstance(serviceName, record));
             return true;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

@@ -55,6 +55,41 @@ internal static class InstanceMetadata
         }
     }
 
+    /// <summary>The same for formats whose metadata are texts without exception. Tags are separated by commas.</summary>
+    public static SortedDictionary<string, string> ToTexts(ServiceInstance instance)
+    {
+        var texts = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (name, value) in instance.Metadata)
+        {
+            texts[name] = value;
+        }
+
+        (string Name, string? Value)[] own =
+        [
+            (Id, instance.InstanceId),
+            (Scheme, instance.Scheme),
+            (Protocols, AsText(instance.Protocols)),
+            (Weight, instance.Weight == ServiceInstance.DefaultWeight ? null : instance.Weight.ToString(CultureInfo.InvariantCulture)),
+            (Zone, instance.Zone),
+            (Version, instance.Version),
+            (Tags, string.Join(',', instance.Tags)),
+            (Draining, instance.IsDraining ? "true" : null),
+        ];
+        foreach (var (name, value) in own)
+        {
+            if (!string.IsNullOrEmpty(value))
+            {
+                texts[name] = value;
+            }
+        }
+
+        return texts;
+    }
+
+    /// <summary>What an instance speaks. One that is about to be registered may say so in its metadata only.</summary>
+    public static InstanceProtocols ProtocolsOf(ServiceInstance instance)
+        => instance.Protocols != InstanceProtocols.Unspecified ? instance.Protocols : AsProtocols(instance.Metadata.GetValueOrDefault(Protocols));
+
     /// <summary>Adds what metadata says to an instance. Metadata may be any JSON, or absent; what is not understood is left alone.</summary>
     public static ServiceInstance Read(JsonElement metadata, ServiceInstance instance)
     {
@@ -91,6 +126,9 @@ internal static class InstanceMetadata
                     break;
                 case Tags when value.ValueKind == JsonValueKind.Array:
                     tags = [.. value.EnumerateArray().Select(AsText).OfType<string>()];
+                    break;
+                case Tags when value.ValueKind == JsonValueKind.String:
+                    tags = value.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
                     break;
                 case Draining:
                     instance = instance with { IsDraining = value.ValueKind == JsonValueKind.True || AsText(value) == "true" };

@@ -14,7 +14,11 @@ internal sealed class LayoutCatalog
     /// <param name="registered">The application's own.</param>
     public LayoutCatalog(IEnumerable<IServiceLayout> registered)
     {
-        IServiceLayout[] builtIn = [new EtcdNamingLayout(root: null), new OpenImLayout(root: null)];
+        IServiceLayout[] builtIn =
+        [
+            new EtcdNamingLayout(root: null), new OpenImLayout(root: null), new GoZeroLayout(root: null),
+            new KratosLayout(root: null), new KitexLayout(root: null),
+        ];
         foreach (var layout in builtIn.Concat(registered))
         {
             _byName[layout.Name] = layout;
@@ -22,7 +26,7 @@ internal sealed class LayoutCatalog
     }
 
     private string ValidExamples
-        => $"valid are {string.Join(" and ", _byName.Values.Select(static l => l.Name))}, most with an optional root, "
+        => $"valid are {string.Join(", ", _byName.Values.SkipLast(1).Select(static l => l.Name))} and {_byName.Values.Last().Name}, most with an optional root, "
             + $"e.g. {ServiceLayouts.EtcdNaming}:{EtcdNamingLayout.DefaultRoot}";
 
     /// <summary>Whether two layouts write to the same place in the same way.</summary>
@@ -34,7 +38,7 @@ internal sealed class LayoutCatalog
         string? text, [NotNullWhen(true)] out IReadOnlyList<IServiceLayout>? layouts, [NotNullWhen(false)] out string? problem)
     {
         layouts = null;
-        var parts = (text ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var parts = LayoutList.Split(text);
         if (parts.Length == 0)
         {
             problem = $"no layout is named; {ValidExamples}";

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Layouts;
@@ -27,35 +26,12 @@ internal sealed class OpenImLayout(string? root) : IServiceLayout
 
     public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;
 
-    public byte[]? Write(ServiceInstance instance) => instance.IsDraining ? null : Encoding.UTF8.GetBytes(instance.Address);
+    public byte[]? Write(ServiceInstance instance) => AddressRecord.Write(instance);
 
     public bool TryRead(
         string serviceName,
         EtcdKeyValue record,
         [NotNullWhen(true)] out ServiceInstance? instance,
         [NotNullWhen(false)] out string? problem)
-    {
-        instance = null;
-        if (ServiceAddress.DecodeText(record) is not { } text)
-        {
-            problem = "the value is not UTF-8";
-            return false;
-        }
-
-        if (!ServiceAddress.TryParse(text, out var address, out problem))
-        {
-            return false;
-        }
-
-        instance = new ServiceInstance
-        {
-            Key = record.Key,
-            ServiceName = serviceName,
-            Scheme = address.Scheme,
-            Host = address.Host,
-            Port = address.Port,
-            Revision = record.ModRevision,
-        };
-        return true;
-    }
+        => AddressRecord.TryRead(serviceName, record, out instance, out problem);
 }

@@ -24,6 +24,17 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         }
     }
 
+    /// <summary>The instance at the address, of which nothing else is known.</summary>
+    public ServiceInstance ToInstance(string serviceName, EtcdKeyValue record) => new()
+    {
+        Key = record.Key,
+        ServiceName = serviceName,
+        Scheme = Scheme,
+        Host = Host,
+        Port = Port,
+        Revision = record.ModRevision,
+    };
+
     /// <summary>Reads an address that somebody else wrote.</summary>
     public static bool TryParse(string? text, out ServiceAddress address, [NotNullWhen(false)] out string? problem)
     {

@@ -27,6 +27,7 @@ internal sealed partial class PoolCache(
 {
     private readonly ConcurrentDictionary<string, Lazy<ServicePool>> _pools = new(StringComparer.Ordinal);
     private readonly ConcurrentBag<SubscribedService> _subscribed = [];
+    private readonly ConcurrentDictionary<(ServicePool Pool, string Setting), bool> _unfollowed = new();
     private IDisposable? _reload;
 
     /// <summary>The pool of a registered client.</summary>
@@ -82,12 +83,24 @@ internal sealed partial class PoolCache(
             try
             {
                 var changed = factory.Create(name);
+                WarnOfUnfollowed(pool.Value, changed);
                 pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy"));
             }
             catch (Exception e)
             {
                 // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
                 Log.ChangeNotUsed(loggers.CreateLogger<InstanceState>(), pool.Value.ServiceName, e.Message);
+            }
+        }
+    }
+
+    private void WarnOfUnfollowed(ServicePool pool, EtcdDiscoveryOptions changed)
+    {
+        foreach (var setting in pool.Options.FindUnfollowed(changed))
+        {
+            if (_unfollowed.TryAdd((pool, setting), true))
+            {
+                Log.NeedsRestart(loggers.CreateLogger<InstanceState>(), setting, pool.ServiceName);
             }
         }
     }
@@ -101,7 +114,7 @@ internal sealed partial class PoolCache(
             var service = GetService(serviceName, poolOptions);
 
             // What the settings or the application's own directory say is not another's word.
-            var isLocal = service is not ServiceWatcher || source.Endpoints.Any(static e => e.IsLoopback);
+            var isLocal = service is not (ServiceWatcher or CombinedService) || source.Endpoints.Any(static e => e.IsLoopback);
             var filter = new AddressFilter(poolOptions, isLocal);
             return new ServicePool(
                 serviceName,
@@ -130,5 +143,8 @@ internal sealed partial class PoolCache(
     {
         [LoggerMessage(2309, LogLevel.Error, "The changed discovery settings of service '{Service}' are not used: {Problem}")]
         public static partial void ChangeNotUsed(ILogger logger, string service, string problem);
+
+        [LoggerMessage(2310, LogLevel.Warning, "Etcd:Discovery:{Setting} was changed for service '{Service}'; that has no effect before the next start.")]
+        public static partial void NeedsRestart(ILogger logger, string setting, string service);
     }
 }

@@ -2,6 +2,7 @@ using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging;
 
@@ -36,6 +37,7 @@ internal sealed partial class ServicePool : IDisposable
     private volatile PoolSnapshot? _current;
     private int _refused;
     private int _generation;
+    private bool _isFilterChanged;
     private int _rebuildPending;
     private long _rebuiltAt;
     private bool _disposed;
@@ -87,7 +89,7 @@ internal sealed partial class ServicePool : IDisposable
     public RecentFailures Failures { get; }
 
     /// <summary>The limit of further attempts; null if there is none.</summary>
-    public RetryBudget? Retries { get; }
+    public RetryBudget? Retries { get; private set; }
 
     public FirstInstance FirstInstance { get; } = new();
 
@@ -123,8 +125,19 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>Takes over what of changed options may change while the application runs.</summary>
     public void Apply(EtcdDiscoveryOptions changed, IBalancingPolicy policy)
     {
-        Options.Adopt(changed);
-        _policy = policy;
+        if (Options.RetryBudgetPercent != changed.RetryBudgetPercent)
+        {
+            Retries = RetryBudget.Of(changed);
+        }
+
+        lock (_gate)
+        {
+            _filter.Apply(changed);
+            _isFilterChanged = true;
+            Options.Adopt(changed);
+            _policy = policy;
+        }
+
         RequestRebuild(isUrgent: true);
     }
 
@@ -225,8 +238,9 @@ internal sealed partial class ServicePool : IDisposable
                 return;
             }
 
-            if (snapshot != _current?.Snapshot)
+            if (snapshot != _current?.Snapshot || _isFilterChanged)
             {
+                _isFilterChanged = false;
                 Follow(snapshot);
             }
 
@@ -313,6 +327,7 @@ internal sealed partial class ServicePool : IDisposable
     private void Follow(string address, ServiceInstance record, bool isHeld)
     {
         if (_instances.TryGetValue(address, out var known)
+            && _filter.Allows(record)
             && (ReferenceEquals(known.Record, record) || !IsAnotherProcess(known.Record, record)))
         {
             if (!ReferenceEquals(known.Record, record))
@@ -351,7 +366,12 @@ internal sealed partial class ServicePool : IDisposable
         _refused++;
         if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.Add(address))
         {
-            Log.Refused(_logger, record.Key, address);
+            // Anybody may have written the key.
+            Log.Refused(_logger, ForeignText.Show(record.Key), ForeignText.Show(address));
+            if (_loggedRefusals.Count == MaxLoggedRefusals)
+            {
+                Log.MoreRefused(_logger, MaxLoggedRefusals, ServiceName);
+            }
         }
     }
 
@@ -367,6 +387,9 @@ internal sealed partial class ServicePool : IDisposable
         [LoggerMessage(2301, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
             + "AllowedPorts, AllowLoopback); it is not called.")]
         public static partial void Refused(ILogger logger, string key, string address);
+
+        [LoggerMessage(2303, LogLevel.Warning, "{Count} addresses of service '{Service}' that may not be dialled were logged; others are left out.")]
+        public static partial void MoreRefused(ILogger logger, int count, string service);
 
         [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
         public static partial void RebuildFailed(ILogger logger, string service, Exception exception);

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 
@@ -11,7 +10,7 @@ namespace Discovery.AspNetCore.Watching;
 /// </summary>
 internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 {
-    /// <summary>What stands under each key; the instance is null where the record is none.</summary>
+    /// <summary>What stands under each key; there are no instances where the record is none.</summary>
     private readonly Dictionary<string, Entry> _byKey = new(StringComparer.Ordinal);
 
     /// <summary>The keys of those addresses that several keys lead to.</summary>
@@ -85,29 +84,36 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
     private string? Set(EtcdKeyValue record, Entry? known)
     {
-        var read = TryRead(record, out var instance, out var problem);
-        Forget(record.Key, known, replacedBy: instance);
-        _byKey[record.Key] = new Entry(record, instance);
+        var read = TryRead(record, out var instances, out var problem);
+        var entry = new Entry(record, instances);
+        Forget(record.Key, known, replacedBy: entry);
+        _byKey[record.Key] = entry;
         if (!read)
         {
             Skipped++;
             return problem;
         }
 
-        Add(record.Key, instance!);
+        foreach (var instance in instances)
+        {
+            Add(record.Key, instance);
+        }
+
         return null;
     }
 
-    private bool TryRead(EtcdKeyValue record, [NotNullWhen(true)] out ServiceInstance? instance, out string? problem)
+    private bool TryRead(EtcdKeyValue record, out IReadOnlyList<ServiceInstance> instances, out string? problem)
     {
         try
         {
-            return layout.TryRead(serviceName, record, out instance, out problem);
+            var read = layout.TryReadAll(serviceName, record, out var found, out problem) && found.Count > 0;
+            instances = !read ? [] : found!.Count == 1 ? found : [.. found.DistinctBy(static i => i.Address)];
+            return read;
         }
         catch (Exception e)
         {
             // The layout may be the application's own. Its fault costs this record only.
-            instance = null;
+            instances = [];
             problem = $"the layout {layout.Name} failed: {ForeignText.Show(e.Message)}";
             return false;
         }
@@ -140,20 +146,27 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         Instances = Instances.SetItem(address, instance);
     }
 
-    private void Forget(string key, Entry? known, ServiceInstance? replacedBy)
+    private void Forget(string key, Entry? known, Entry? replacedBy)
     {
         if (known is null)
         {
             return;
         }
 
-        if (known.Instance is null)
+        if (known.Instances.Count == 0)
         {
             Skipped--;
-            return;
         }
 
-        var address = known.Instance.Address;
+        foreach (var instance in known.Instances)
+        {
+            Forget(key, instance, replacedBy);
+        }
+    }
+
+    private void Forget(string key, ServiceInstance instance, Entry? replacedBy)
+    {
+        var address = instance.Address;
         if (_shared.TryGetValue(address, out var keys))
         {
             keys.Remove(key);
@@ -163,14 +176,28 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             // The address stays.
-            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].Instance!).MaxBy(Precedence)!);
+            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].At(address)!).MaxBy(Precedence)!);
         }
-        else if (replacedBy?.Address != address)
+        else if (replacedBy?.At(address) is null)
         {
             Instances = Instances.Remove(address);
-            Vanished.Add(known.Instance);
+            Vanished.Add(instance);
         }
     }
 
-    private sealed record Entry(EtcdKeyValue Record, ServiceInstance? Instance);
+    private sealed record Entry(EtcdKeyValue Record, IReadOnlyList<ServiceInstance> Instances)
+    {
+        public ServiceInstance? At(string address)
+        {
+            foreach (var instance in Instances)
+            {
+                if (instance.Address == address)
+                {
+                    return instance;
+                }
+            }
+
+            return null;
+        }
+    }
 }

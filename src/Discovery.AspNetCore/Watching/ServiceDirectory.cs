@@ -57,7 +57,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     public ServiceStatus GetStatus(string serviceName) => Find(serviceName)?.Status ?? new ServiceStatus
     {
         ServiceName = serviceName,
-        Prefix = _layouts.Parse(_options.Get(serviceName).Layout)[0].GetPrefix(serviceName),
+        Prefix = PrefixOf(serviceName, _layouts.Parse(_options.Get(serviceName).Layout)),
         IsReady = false,
         IsConnected = false,
         Revision = 0,
@@ -109,6 +109,12 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         }
     }
 
+    private static (string Service, string Layout, string Origin) KeyOf(string serviceName, IReadOnlyList<IServiceLayout> layouts)
+        => (serviceName, string.Join(", ", layouts.Select(static l => l.Name)), PrefixOf(serviceName, layouts));
+
+    private static string PrefixOf(string serviceName, IReadOnlyList<IServiceLayout> layouts)
+        => string.Join(", ", layouts.Select(layout => layout.GetPrefix(serviceName)));
+
     private static void Check(string serviceName)
     {
         if (ServiceNames.GetProblem(serviceName) is { } problem)
@@ -145,11 +151,11 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
             return entry.Service;
         }
 
-        var layout = _layouts.Parse(options.Layout)[0];
+        var layouts = _layouts.Parse(options.Layout);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (!_entries.TryGetValue((serviceName, layout.Name, layout.GetPrefix(serviceName)), out var entry))
+            if (!_entries.TryGetValue(KeyOf(serviceName, layouts), out var entry))
             {
                 return null;
             }
@@ -164,10 +170,9 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     {
         Check(serviceName);
         var options = wanted ?? _options.Get(serviceName);
-        var layout = options.Instances.Count > 0 ? null : _layouts.Parse(options.Layout)[0];
-        var key = layout is null
-            ? (serviceName, "", string.Join(',', options.Instances)) : (serviceName, layout.Name, layout.GetPrefix(serviceName));
-        if (layout is not null)
+        var layouts = options.Instances.Count > 0 ? null : _layouts.Parse(options.Layout);
+        var key = layouts is null ? (serviceName, "", string.Join(',', options.Instances)) : KeyOf(serviceName, layouts);
+        if (layouts is not null)
         {
             // Here rather than in the watcher's loop: without endpoints this throws, and the caller is to see it.
             _ = _source.Endpoints;
@@ -178,9 +183,9 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
             ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
             if (!_entries.TryGetValue(key, out var entry))
             {
-                IWatchedService service = layout is null
+                IWatchedService service = layouts is null
                     ? new StaticService(serviceName, options.Instances, _time)
-                    : new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger);
+                    : Watch(serviceName, layouts, options);
                 _entries[key] = entry = new DirectoryEntry(service, options);
             }
 
@@ -188,6 +193,14 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
             WarnOfContradiction(entry, serviceName, options);
             return entry;
         }
+    }
+
+    private IWatchedService Watch(string serviceName, IReadOnlyList<IServiceLayout> layouts, EtcdDiscoveryOptions options)
+    {
+        // What says more of an instance counts where several layouts have it.
+        var watchers = layouts.OrderByDescending(static l => l.SupportsMetadata)
+            .Select(layout => new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger)).ToList();
+        return watchers.Count == 1 ? watchers[0] : new CombinedService(serviceName, watchers, _time);
     }
 
     private void Release(DirectoryEntry entry)

@@ -159,6 +159,133 @@ public sealed class OutcomeTests
         Assert.InRange(failed, 0, 8);
     }
 
+    [Fact]
+    public async Task A_callers_own_cancellations_eject_nobody_however_late()
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = true);
+        var isQuick = true;
+        var servers = new List<BackendServer>();
+        for (var i = 0; i < 2; i++)
+        {
+            servers.Add(await harness.StartServerAsync(c => isQuick ? Task.CompletedTask : Task.Delay(Timeout.Infinite, c.RequestAborted)));
+        }
+
+        using var client = harness.Client();
+        for (var i = 0; i < 20; i++)
+        {
+            using var response = await client.GetAsync("x");
+        }
+
+        isQuick = false;
+        for (var i = 0; i < 14; i++)
+        {
+            using var gaveUp = new CancellationTokenSource(200);
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.GetAsync("x", gaveUp.Token));
+        }
+
+        Assert.All(servers, static s => Assert.Equal(17, s.Requests));
+        Assert.All(harness.Pool.Current!.Instances, static i => Assert.False(i.IsEjected));
+    }
+
+    [Fact]
+    public async Task A_timeout_of_the_client_counts_beside_a_callers_token_and_after_quick_answers()
+    {
+        await using var harness = new Harness(o => (o.Ejection.Enabled, o.Policy) = (true, "RoundRobin"));
+        var hung = await harness.StartServerAsync(static c => Task.Delay(Timeout.Infinite, c.RequestAborted));
+        await harness.StartServerAsync();
+        using var client = harness.Client();
+        client.Timeout = TimeSpan.FromMilliseconds(200);
+        using var never = new CancellationTokenSource();
+        for (var i = 0; i < 12; i++)
+        {
+            try
+            {
+                using var response = await client.GetAsync("x", never.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                Assert.False(never.IsCancellationRequested);
+            }
+        }
+
+        Assert.True(harness.Pool.Current!.Instances.Single(i => i.Record.Address == hung.Address).IsEjected);
+    }
+
+    [Fact]
+    public void A_timeout_is_told_from_a_callers_cancellation()
+    {
+        using var caller = new CancellationTokenSource();
+        using var pending = new CancellationTokenSource();
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(caller.Token, pending.Token);
+        using var alone = CancellationTokenSource.CreateLinkedTokenSource(pending.Token);
+        linked.Cancel();
+        alone.Cancel();
+
+        Assert.True(CancellationOrigin.IsOwnTimer(linked.Token));
+        Assert.True(CancellationOrigin.IsOwnTimer(alone.Token));
+        caller.Cancel();
+        Assert.False(CancellationOrigin.IsOwnTimer(linked.Token));
+        Assert.Null(CancellationOrigin.IsOwnTimer(caller.Token));
+        Assert.Null(CancellationOrigin.IsOwnTimer(CancellationToken.None));
+        pending.Cancel();
+        Assert.False(CancellationOrigin.IsOwnTimer(alone.Token));
+    }
+
+    [Theory]
+    [InlineData(404)]
+    [InlineData(501)]
+    public async Task A_web_server_of_something_else_is_ejected_when_others_serve_what_it_does_not(int status)
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = true);
+        await harness.StartServerAsync();
+        await harness.StartServerAsync();
+        var stranger = await harness.StartServerAsync(c =>
+        {
+            c.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        using var client = harness.Client();
+        await client.GetAsync("x");
+        var instance = harness.Pool.Current!.Instances.Single(i => i.Record.Address == stranger.Address);
+        for (var i = 0; i < 60 && !instance.IsEjected; i++)
+        {
+            using var response = await client.GetAsync("x");
+        }
+
+        Assert.Equal(5, stranger.Requests);
+    }
+
+    [Theory]
+    [InlineData("RoundRobin", false)]
+    [InlineData("PickFirst", false)]
+    [InlineData("ConsistentHash", true)]
+    public async Task What_does_not_exist_ejects_nobody(string policy, bool hasKeys)
+    {
+        await using var harness = new Harness(o => (o.Ejection.Enabled, o.Policy) = (true, policy));
+        for (var i = 0; i < 3; i++)
+        {
+            await harness.StartServerAsync(static c =>
+            {
+                c.Response.StatusCode = c.Request.Path == "/there" ? 200 : 404;
+                return Task.CompletedTask;
+            });
+        }
+
+        using var client = harness.Client();
+        for (var i = 0; i < 120; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, i % 3 == 0 ? "there" : $"missing/{(hasKeys ? 0 : i)}");
+            if (hasKeys)
+            {
+                request.Options.Set(EtcdRequestOptions.HashKey, request.RequestUri!.OriginalString);
+            }
+
+            using var response = await client.SendAsync(request);
+        }
+
+        Assert.All(harness.Pool.Current!.Instances, static i => Assert.False(i.Health.EjectedUntil > 0));
+    }
+
     [Theory]
     [InlineData(404)]
     [InlineData(421)]

@@ -59,6 +59,22 @@ public sealed class AddressFilterTests
         => Assert.Equal(isAllowed, new AddressFilter(new EtcdDiscoveryOptions()).Allows(IPAddress.Parse(address)));
 
     [Theory]
+    [InlineData("169.254.169.254")]
+    [InlineData("0xa9fea9fe")]
+    [InlineData("0xa9.0xfe.0xa9.0xfe")]
+    [InlineData("0251.0376.0251.0376")]
+    [InlineData("2852039166")]
+    [InlineData("169.254.43518")]
+    [InlineData("127.1")]
+    [InlineData("0x7f000001")]
+    [InlineData("2130706433")]
+    [InlineData("::ffff:a9fe:a9fe")]
+    [InlineData("fe80::1%1")]
+    [InlineData("::1%1")]
+    public void A_host_is_judged_as_what_it_is_dialled_as_however_it_is_written(string host)
+        => Assert.False(new AddressFilter(new EtcdDiscoveryOptions()).Allows(new ServiceInstance { Key = "k", ServiceName = "s", Host = host, Port = 80 }));
+
+    [Theory]
     [InlineData("10.1.2.3", true)]
     [InlineData("::ffff:10.1.2.3", true)]
     [InlineData("11.1.2.3", false)]

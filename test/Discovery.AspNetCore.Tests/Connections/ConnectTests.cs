@@ -1,9 +1,13 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Calls;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.AspNetCore.Tests.Connections;
 
@@ -136,6 +140,11 @@ public sealed class ConnectTests
     [Theory]
     [InlineData("localhost")]
     [InlineData("127.0.0.1")]
+    [InlineData("[::ffff:127.0.0.1]")]
+    [InlineData("127.1")]
+    [InlineData("0x7f.1")]
+    [InlineData("2130706433")]
+    [InlineData("017700000001")]
     public async Task An_instance_outside_the_allowed_networks_is_never_dialled(string host)
     {
         await using var harness = new Harness(o => o.AllowedNetworks = ["10.0.0.0/8"]);
@@ -147,6 +156,23 @@ public sealed class ConnectTests
 
         Assert.Contains("AllowedNetworks", e.Message, StringComparison.Ordinal);
         Assert.Equal(0, server.Requests);
+        await server.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("localhost.")]
+    [InlineData("127.0.0.1.")]
+    public async Task A_trailing_dot_leads_round_no_rule(string host)
+    {
+        await using var harness = new Harness(o => o.AllowedNetworks = ["10.0.0.0/8"]);
+        var server = await BackendServer.StartAsync(null, HttpProtocols.Http1, null);
+        harness.Register(server.Address.Replace("127.0.0.1", host, StringComparison.Ordinal));
+        using var client = harness.Client();
+
+        // Whether the resolver knows it differs.
+        await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+
+        Assert.Equal(0, server.Connections);
         await server.DisposeAsync();
     }
 
@@ -171,5 +197,37 @@ public sealed class ConnectTests
             Assert.Contains("AllowLoopback", e.Message, StringComparison.Ordinal);
             Assert.Equal(0, server.Requests);
         }
+    }
+
+    [Theory]
+    [InlineData(SocketError.AddressNotAvailable, true)]
+    [InlineData(SocketError.TooManyOpenSockets, true)]
+    [InlineData(SocketError.NoBufferSpaceAvailable, true)]
+    [InlineData(SocketError.ConnectionRefused, false)]
+    [InlineData(SocketError.HostUnreachable, false)]
+    [InlineData(SocketError.TimedOut, false)]
+    public void What_this_machine_lacks_is_no_fault_of_an_instance(SocketError error, bool isLocal)
+        => Assert.Equal(isLocal, InstanceDialer.IsLocal(new SocketException((int)error)));
+
+    [Fact]
+    public async Task Changed_rules_for_addresses_hold_for_instances_that_are_called_already()
+    {
+        await using var harness = new Harness(settings: [("Etcd:Discovery:AllowedNetworks", "127.0.0.0/8")]);
+        var server = await harness.StartServerAsync();
+        using var client = harness.Client();
+        Assert.Equal(server.Address, await client.GetStringAsync("x"));
+        harness.Services.GetRequiredService<PoolCache>().FollowConfiguration();
+        var configuration = (IConfigurationRoot)harness.Services.GetRequiredService<IConfiguration>();
+
+        configuration["Etcd:Discovery:AllowedNetworks"] = "10.0.0.0/8";
+        configuration.Reload();
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 0);
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+        Assert.Contains("AllowedNetworks", e.Message, StringComparison.Ordinal);
+
+        configuration["Etcd:Discovery:AllowedNetworks"] = "127.0.0.0/8";
+        configuration.Reload();
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 1);
+        Assert.Equal(server.Address, await client.GetStringAsync("x"));
     }
 }

@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Watching;
 using Discovery.AspNetCore.Watching;
@@ -102,6 +103,83 @@ public sealed class OptionsLayersTests
         configuration.Reload();
         Assert.Equal("RoundRobin", pool.Options.Policy);
         Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'orders' are not used", "Roundest"));
+    }
+
+    [Fact]
+    public async Task A_changed_scheme_is_said_once_to_need_a_restart()
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Scheme", "http")]).Build();
+        using var log = new LogRecorder();
+        _services.AddLogging(l => l.AddProvider(log)).AddSingleton<IConfiguration>(configuration);
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders");
+        await using var provider = _services.BuildServiceProvider();
+        await provider.GetServices<IHostedService>().OfType<PoolWarmup>().Single().StartAsync(CancellationToken.None);
+        var pool = provider.GetRequiredService<PoolCache>().OfClient("c");
+
+        configuration["Etcd:Discovery:Scheme"] = "https";
+        configuration["Etcd:Discovery:RetryBudgetPercent"] = "10";
+        configuration.Reload();
+        configuration.Reload();
+
+        Assert.Equal("http", pool.Options.Scheme);
+        Assert.NotNull(pool.Retries);
+        Assert.Single(log.Lines, static l => l.Contains("Etcd:Discovery:Scheme was changed for service 'orders'", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, static l => l.Contains("RetryBudgetPercent was changed", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("helloworld.Greeter")]
+    [InlineData("a:b")]
+    [InlineData("a:b:c")]
+    [InlineData("User")]
+    public async Task Settings_of_a_service_are_found_by_its_name_whatever_that_is(string service)
+    {
+        using var log = new LogRecorder();
+        _services.AddLogging(l => l.AddProvider(log)).AddSingleton<IConfiguration>(new ConfigurationBuilder()
+            .AddInMemoryCollection([new($"Etcd:Discovery:Services:{service}:Policy", "Random")])
+            .AddInMemoryCollection([new($"ETCD:DISCOVERY:SERVICES:{service.ToUpperInvariant()}:SUBSETSIZE", "7")])
+            .Build());
+        _services.AddHttpClient("c").AddEtcdDiscovery(service);
+        await using var provider = _services.BuildServiceProvider();
+        await provider.GetServices<IHostedService>().OfType<UnknownSettings>().Single().StartAsync(CancellationToken.None);
+
+        Assert.Equal(("Random", null, 7), Of(provider, "c"));
+        Assert.Empty(log.Lines);
+    }
+
+    [Fact]
+    public async Task Settings_of_one_service_are_not_those_of_another_that_differs_by_case()
+    {
+        _services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Services:User:Policy", "Random")]).Build());
+        _services.AddHttpClient("upper").AddEtcdDiscovery("User");
+        _services.AddHttpClient("lower").AddEtcdDiscovery("user");
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal("Random", Of(provider, "upper").Policy);
+        Assert.Equal(BalancingPolicies.LeastLoad, Of(provider, "lower").Policy);
+    }
+
+    [Fact]
+    public async Task Registered_services_may_have_colons_and_keep_their_case()
+    {
+        _services.AddSingleton<IConfiguration>(new ConfigurationBuilder()
+            .AddInMemoryCollection(
+            [
+                new("Etcd:Registration:Services:helloworld.Greeter:Weight", "3"),
+                new("Etcd:Registration:Services:a:b:Weight", "4"),
+                new("Etcd:Registration:Services:a:b:Endpoints", "Grpc"),
+                new("Etcd:Registration:Services:User:Weight", "5"),
+            ])
+            .AddInMemoryCollection([new("ETCD:REGISTRATION:SERVICES:USER:WEIGHT", "6")])
+            .Build());
+        _services.AddEtcdRegistration();
+        await using var provider = _services.BuildServiceProvider();
+
+        var services = provider.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>().CurrentValue.Services;
+
+        Assert.Equal(["User", "a:b", "helloworld.Greeter"], services.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal((6, 4, 3), (services["User"].Weight, services["a:b"].Weight, services["helloworld.Greeter"].Weight));
+        Assert.Equal(["Grpc"], services["a:b"].Endpoints);
     }
 
     private static (string Policy, string? Zone, int SubsetSize) Of(ServiceProvider provider, string client)

@@ -284,6 +284,64 @@ public class EjectionTests
     }
 
     [Fact]
+    public void One_that_answers_nothing_but_404_while_others_serve_is_ejected_after_a_while()
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.False(rig[1].IsEjected);
+            rig.Call(rig[0]);
+            rig.Call(rig[2]);
+            rig.Fail(rig[1], 1, CallOutcome.NotFound);
+        }
+
+        Assert.True(rig[1].IsEjected);
+    }
+
+    [Fact]
+    public void Where_others_answer_404_as_well_it_ejects_nobody()
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 60; i++)
+        {
+            rig.Call(rig[0], 10, i % 5 == 0 ? CallOutcome.Success : CallOutcome.NotFound);
+            rig.Call(rig[2], 10, i % 5 == 0 ? CallOutcome.Success : CallOutcome.NotFound);
+            rig.Fail(rig[1], 1, CallOutcome.NotFound);
+        }
+
+        Assert.False(rig[1].IsEjected);
+    }
+
+    [Theory]
+    [InlineData((int)CallOutcome.Unimplemented, 1)]
+    [InlineData((int)CallOutcome.WrongServer, 1)]
+    [InlineData((int)CallOutcome.NotFound, 3)]
+    public void What_a_stranger_answers_counts_as_load(int outcome, int answers)
+    {
+        var rig = new BalancingRig(2, o => o.Ejection.Enabled = false);
+        for (var i = 0; i < answers; i++)
+        {
+            rig.Fail(rig[1], 1, (CallOutcome)outcome);
+            rig.Call(rig[0]);
+            rig.Call(rig[0]);
+        }
+
+        rig.Fail(rig[1], 1, (CallOutcome)outcome);
+
+        Assert.True(rig[1].Latency > 2 * rig[0].Latency, $"{rig[1].Latency}");
+    }
+
+    [Fact]
+    public void UNIMPLEMENTED_counts_as_load_from_the_very_first_answer()
+    {
+        var rig = new BalancingRig(2);
+
+        rig.Fail(rig[1], 1, CallOutcome.Unimplemented);
+
+        Assert.True(rig[1].Latency >= TimeSpan.FromMilliseconds(50), $"{rig[1].Latency}");
+    }
+
+    [Fact]
     public void A_method_that_nobody_serves_ejects_nobody()
     {
         var rig = new BalancingRig(3);

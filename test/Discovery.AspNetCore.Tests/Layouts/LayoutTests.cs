@@ -14,7 +14,7 @@ public sealed class LayoutTests
         var layout = new EtcdNamingLayout(null);
 
         Assert.Equal("services/svc/10.0.0.1:5000", layout.GetKey("svc", Plain.Address));
-        Assert.Equal("""{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{}}""", Encoding.UTF8.GetString(layout.Write(Plain)));
+        Assert.Equal("""{"Op":0,"Addr":"10.0.0.1:5000","Metadata":null}""", Encoding.UTF8.GetString(layout.Write(Plain)));
         Assert.Equal("openim/svc/", new EtcdNamingLayout("openim").GetPrefix("svc"));
         Assert.Equal("svc/", new EtcdNamingLayout("").GetPrefix("svc"));
     }
@@ -106,7 +106,8 @@ public sealed class LayoutTests
         var seed = Random.Shared.Next();
         var random = new Random(seed);
         var valid = Encoding.UTF8.GetBytes("""{"Op":0,"Addr":"[fe80::1%2]:5000","Metadata":{"id":"\ud83d\ude00","weight":5,"tags":["a"],"x":1e400}}""");
-        IServiceLayout[] layouts = [new EtcdNamingLayout(null), new OpenImLayout(null)];
+        IServiceLayout[] layouts =
+            [new EtcdNamingLayout(null), new OpenImLayout(null), new GoZeroLayout(null), new KratosLayout(null), new KitexLayout(null)];
         for (var i = 0; i < 50_000; i++)
         {
             var value = random.Next(4) == 0 ? new byte[random.Next(30)] : valid.ToArray();

@@ -33,4 +33,37 @@ public sealed class ServiceRegistrationStatusTests
             "NoAddress (shop-1, no lease), keys: none.",
             (Status with { State = ServiceRegistrationState.NoAddress, Keys = [], LeaseId = 0, LastError = null }).ToString());
     }
+
+    [Theory]
+    [InlineData("services/shop/10.0.0.1:5000", null, true)]
+    [InlineData("openim:///shop/10.0.0.1:5000", "shop-1", true)]
+    [InlineData("services/shop/10.0.0.2:5000", "shop-2", false)]
+    [InlineData("services/shop/10.0.0.2:5000", null, false)]
+    public void An_instance_is_this_process_by_its_key_or_its_id(string key, string? id, bool isSelf)
+    {
+        IServiceRegistration registration = new FixedRegistration(Status);
+
+        Assert.Equal(isSelf, registration.IsSelf(new ServiceInstance { Key = key, ServiceName = "shop", Host = "h", Port = 1, InstanceId = id }));
+    }
+
+    [Fact]
+    public void Before_it_is_registered_no_instance_is_this_process()
+    {
+        IServiceRegistration registration = new FixedRegistration(Status with { InstanceId = "", Keys = [] });
+
+        Assert.False(registration.IsSelf(new ServiceInstance { Key = "k", ServiceName = "shop", Host = "h", Port = 1, InstanceId = "" }));
+    }
+
+    private sealed class FixedRegistration(ServiceRegistrationStatus status) : IServiceRegistration
+    {
+        public ServiceRegistrationStatus Status => status;
+
+        public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default) => Task.CompletedTask;
+
+        public Task ResetWeightAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
+
+        public Task WithdrawAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
+
+        public Task RestoreAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
+    }
 }

@@ -31,6 +31,9 @@ internal sealed class ModelEtcd : IServiceSource
     /// <summary>Whether unary calls fail as without a cluster.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>The prefix whose lists fail.</summary>
+    public string? FailingPrefix { get; set; }
+
     /// <summary>Whether there is no quorum: only serializable reads are answered.</summary>
     public bool HasNoQuorum { get; set; }
 
@@ -206,7 +209,7 @@ internal sealed class ModelEtcd : IServiceSource
         lock (_gate)
         {
             Lists++;
-            if (IsDown || (HasNoQuorum && consistency == EtcdReadConsistency.Linearizable) || _failingLists > 0)
+            if (IsDown || prefix == FailingPrefix || (HasNoQuorum && consistency == EtcdReadConsistency.Linearizable) || _failingLists > 0)
             {
                 _failingLists = Math.Max(0, _failingLists - 1);
                 throw Unavailable;

@@ -26,6 +26,15 @@ internal sealed class Peer : IAsyncDisposable
     public static async Task<Peer> StartGoAsync(string source)
         => await StartAsync(await GoProgram.BuildAsync(Path.Combine(Folder, source)), [], "golang-go");
 
+    /// <summary>Builds a Go program and runs it to its end.</summary>
+    /// <returns>What it printed.</returns>
+    public static async Task<string> RunGoAsync(string source, params string[] arguments)
+    {
+        await using var process = await OwnedProcess.StartAsync(await GoProgram.BuildAsync(Path.Combine(Folder, source)), arguments);
+        await Eventually.IsTrue(() => process.HasExited, TimeSpan.FromMinutes(5));
+        return process.Output;
+    }
+
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private static async Task<Peer> StartAsync(string command, string[] arguments, string package)

@@ -5,9 +5,12 @@ namespace Discovery.AspNetCore.Hosting.Settings;
 /// <summary>All settings that this library reads.</summary>
 internal static class KnownSettings
 {
+    /// <summary>The section of one service in <c>Etcd:Registration:Services</c>.</summary>
+    public static SettingShape RegisteredService { get; } = SettingShape.Section<RegisteredServiceOptions>();
+
     /// <summary>The section <c>Etcd:Registration</c>.</summary>
     public static SettingShape Registration { get; } = SettingShape.Section<EtcdRegistrationOptions>(
-        (nameof(EtcdRegistrationOptions.Services), SettingShape.Named(SettingShape.Section<RegisteredServiceOptions>())),
+        (nameof(EtcdRegistrationOptions.Services), SettingShape.Named(RegisteredService)),
         (nameof(EtcdRegistrationOptions.Endpoints), SettingShape.Named(SettingShape.Section<RegisteredEndpointOptions>())),
         (nameof(EtcdRegistrationOptions.Health), SettingShape.Section<RegistrationHealthOptions>()));
 

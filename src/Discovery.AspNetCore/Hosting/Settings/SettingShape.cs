@@ -59,7 +59,7 @@ internal sealed class SettingShape
         return type switch
         {
             _ when type.IsPrimitive || type.IsEnum || type == typeof(string) || type == typeof(TimeSpan) => Value,
-            _ when type == typeof(IList<string>) => List,
+            _ when type == typeof(IList<string>) || type == typeof(IReadOnlyList<string>) => List,
             _ when type == typeof(IDictionary<string, string>) => Named(Value),
             _ => Any,
         };

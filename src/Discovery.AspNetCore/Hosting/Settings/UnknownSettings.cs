@@ -36,6 +36,10 @@ internal sealed partial class UnknownSettings(IConfiguration configuration, ISer
                     WarnOfNames(child, known);
                 }
             }
+            else if ((shape == KnownSettings.RegisteredService || shape == KnownSettings.DiscoveredService) && ServiceSections.IsRestOfName(child, shape))
+            {
+                WarnOfNames(child, shape);
+            }
             else if (shape.Kind == SettingKind.Section)
             {
                 Log.UnknownSetting(logger, child.Path, Hint(child.Key, [.. shape.Children.Keys.Order(StringComparer.Ordinal)]));
@@ -49,7 +53,7 @@ internal sealed partial class UnknownSettings(IConfiguration configuration, ISer
         foreach (var service in configuration.GetSection(Sections.Services).GetChildren())
         {
             // A service without a client may be one of the directory's or of a channel's; only a name that looks mistyped is worth a line.
-            if (!used.Contains(service.Key, StringComparer.OrdinalIgnoreCase) && SimilarName.Find(service.Key, used) is { } similar)
+            if (!used.Exists(u => u.Split(':')[0].Equals(service.Key, StringComparison.OrdinalIgnoreCase)) && SimilarName.Find(service.Key, used) is { } similar)
             {
                 Log.UnusedService(logger, service.Path, service.Key, similar);
             }

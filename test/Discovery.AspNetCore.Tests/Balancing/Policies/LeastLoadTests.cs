@@ -106,6 +106,53 @@ public class LeastLoadTests
         Assert.InRange(rig[0].InFlight, 190, 210);
     }
 
+    [Theory]
+    [InlineData(10, 20)]
+    [InlineData(1, 10, 10)]
+    [InlineData(1, 2, 3, 4, 5, 6, 7, 8, 9, 100)]
+    public void Weights_decide_who_gets_calls_that_never_meet(params int[] weights)
+    {
+        var rig = new BalancingRig(weights.Length, shape: (i, s) => s with { Weight = weights[i] });
+        var balancer = rig.Build("LeastLoad");
+
+        var calls = new int[weights.Length];
+        for (var i = 0; i < 20_000; i++)
+        {
+            var instance = balancer.Pick(default)!;
+            rig.Call(instance, 1);
+            calls[rig.Instances.IndexOf(instance)]++;
+        }
+
+        Assert.All(weights.Zip(calls), p => Assert.InRange(p.Second / 20_000.0 * weights.Sum() / p.First, 0.8, 1.25));
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void Weights_decide_with_few_callers_too(int callers)
+    {
+        var rig = new BalancingRig(3, shape: (i, s) => s with { Weight = i == 0 ? 20 : 10 });
+        var balancer = rig.Build("LeastLoad");
+        var underWay = new Queue<(InstanceState Instance, CallProgress Call)>();
+        var calls = new int[3];
+        for (var i = 0; i < 5_000; i++)
+        {
+            if (underWay.Count == callers)
+            {
+                var (instance, call) = underWay.Dequeue();
+                rig.Clock.Advance(TimeSpan.FromMilliseconds(1));
+                instance.OnCallEnded(instance.OnHeaders(call), CallOutcome.Success);
+            }
+
+            var next = balancer.Pick(default)!;
+            underWay.Enqueue((next, next.OnCallStarted()));
+            calls[rig.Instances.IndexOf(next)]++;
+        }
+
+        Assert.InRange(calls[0] / 5_000.0, 0.38, 0.6);
+        Assert.InRange((double)calls[1] / calls[2], 0.75, 1.33);
+    }
+
     [Fact]
     public void A_quick_failure_is_load_and_not_speed()
     {

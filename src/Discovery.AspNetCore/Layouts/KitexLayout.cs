@@ -1,0 +1,88 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Layouts;
+
+/// <summary>
+/// The records of Kitex' <c>registry-etcd</c>: key <c>kitex/registry-etcd/service/ip:port</c>, value
+/// <c>{"network":"tcp","address":"10.0.0.1:8888","weight":10,"tags":null}</c>. What we say of an instance goes into the tags, which
+/// are texts.
+/// </summary>
+internal sealed class KitexLayout(string? root) : IServiceLayout
+{
+    private const string DefaultRoot = "kitex/registry-etcd";
+
+    private readonly string _root = string.IsNullOrEmpty(root) ? DefaultRoot : root.TrimEnd('/');
+
+    public string Name => ServiceLayouts.Kitex;
+
+    public bool SupportsDraining => true;
+
+    public IServiceLayout WithRoot(string root) => new KitexLayout(root);
+
+    public string GetPrefix(string serviceName) => $"{_root}/{serviceName}/";
+
+    public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;
+
+    public byte[] Write(ServiceInstance instance)
+    {
+        var tags = InstanceMetadata.ToTexts(instance);
+        if (instance.Weight > 0)
+        {
+            // It has a field of its own.
+            tags.Remove(InstanceMetadata.Weight);
+        }
+
+        // Kitex takes 0 for its default of 10; 1 is the least that it can be told.
+        var weight = Math.Max(1, instance.Weight);
+        var json = new StringBuilder("""{"network":"tcp","address":""");
+        GoJson.AppendText(json, instance.Address).Append(CultureInfo.InvariantCulture, $",\"weight\":{weight},\"tags\":");
+        GoJson.AppendMap(json, tags).Append('}');
+        return Encoding.UTF8.GetBytes(json.ToString());
+    }
+
+    public bool TryRead(
+        string serviceName,
+        EtcdKeyValue record,
+        [NotNullWhen(true)] out ServiceInstance? instance,
+        [NotNullWhen(false)] out string? problem)
+    {
+        instance = null;
+        if (!ObjectRecord.TryParse(record, out var document, out problem))
+        {
+            return false;
+        }
+
+        using var disposed = document;
+        try
+        {
+            var fields = document.RootElement;
+            if (ObjectRecord.GetText(fields, "network") is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.Ordinal))
+            {
+                problem = $"the network '{ForeignText.Show(network)}' is not tcp";
+                return false;
+            }
+
+            if (!ServiceAddress.TryParse(ObjectRecord.GetText(fields, "address"), out var address, out problem))
+            {
+                return false;
+            }
+
+            var weight = ObjectRecord.Get(fields, "weight");
+            instance = InstanceMetadata.Read(ObjectRecord.Get(fields, "tags"), address.ToInstance(serviceName, record) with
+            {
+                Weight = weight.ValueKind == JsonValueKind.Number && weight.TryGetInt32(out var given) && given > 0
+                    ? given : ServiceInstance.DefaultWeight,
+            });
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            problem = ObjectRecord.NoJson;
+            return false;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using System.Text.Json;
+using Discovery.Etcd;
+
+namespace Discovery.AspNetCore.Layouts;
+
+/// <summary>
+/// The records of Kratos: key <c>/microservices/service/id</c>, value
+/// <c>{"id":"…","name":"service","version":"","metadata":{…},"endpoints":["grpc://10.0.0.1:9000?isSecure=false"]}</c>. A Kratos
+/// application writes one record with all of its endpoints. A single value that Kratos cannot decode fails every Kratos client's list,
+/// also that of a service whose name only begins alike, so metadata are texts without exception.
+/// </summary>
+internal sealed class KratosLayout(string? root) : IServiceLayout
+{
+    private const string DefaultRoot = "/microservices";
+
+    private readonly string _root = string.IsNullOrEmpty(root) ? DefaultRoot : root.TrimEnd('/');
+
+    public string Name => ServiceLayouts.Kratos;
+
+    public bool SupportsDraining => true;
+
+    public IServiceLayout WithRoot(string root) => new KratosLayout(root);
+
+    public string GetPrefix(string serviceName) => $"{_root}/{serviceName}/";
+
+    public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;
+
+    public byte[] Write(ServiceInstance instance)
+    {
+        var metadata = InstanceMetadata.ToTexts(instance);
+        metadata.Remove(InstanceMetadata.Id);
+        metadata.Remove(InstanceMetadata.Version);
+
+        // The scheme of an endpoint says both.
+        metadata.Remove(InstanceMetadata.Scheme);
+        var json = new StringBuilder("""{"id":""");
+        GoJson.AppendText(json, instance.InstanceId ?? instance.Address).Append(",\"name\":");
+        GoJson.AppendText(json, instance.ServiceName).Append(",\"version\":");
+        GoJson.AppendText(json, instance.Version ?? "").Append(",\"metadata\":");
+        GoJson.AppendMap(json, metadata).Append(",\"endpoints\":[");
+        json.AppendJoin(',', KratosEndpoint.Of(instance).Select(static e => GoJson.AppendText(new StringBuilder(), e).ToString())).Append("]}");
+        return Encoding.UTF8.GetBytes(json.ToString());
+    }
+
+    public bool TryRead(
+        string serviceName,
+        EtcdKeyValue record,
+        [NotNullWhen(true)] out ServiceInstance? instance,
+        [NotNullWhen(false)] out string? problem)
+    {
+        instance = TryReadAll(serviceName, record, out var instances, out problem) ? instances[0] : null;
+        return instance is not null;
+    }
+
+    public bool TryReadAll(
+        string serviceName,
+        EtcdKeyValue record,
+        [NotNullWhen(true)] out IReadOnlyList<ServiceInstance>? instances,
+        [NotNullWhen(false)] out string? problem)
+    {
+        instances = null;
+        if (!ObjectRecord.TryParse(record, out var document, out problem))
+        {
+            return false;
+        }
+
+        using var disposed = document;
+        try
+        {
+            return TryRead(serviceName, record, document.RootElement, out instances, out problem);
+        }
+        catch (InvalidOperationException)
+        {
+            problem = ObjectRecord.NoJson;
+            return false;
+        }
+    }
+
+    private static bool TryRead(
+        string serviceName,
+        EtcdKeyValue record,
+        JsonElement fields,
+        [NotNullWhen(true)] out IReadOnlyList<ServiceInstance>? instances,
+        [NotNullWhen(false)] out string? problem)
+    {
+        instances = null;
+        if (ObjectRecord.GetText(fields, "name") is { Length: > 0 } name && name != serviceName)
+        {
+            problem = $"it is of the service '{ForeignText.Show(name)}'";
+            return false;
+        }
+
+        problem = "it has no endpoints";
+        var endpoints = ObjectRecord.Get(fields, "endpoints");
+        var found = new Dictionary<string, ServiceInstance>(StringComparer.Ordinal);
+        if (endpoints.ValueKind != JsonValueKind.Array)
+        {
+            return false;
+        }
+
+        foreach (var endpoint in endpoints.EnumerateArray())
+        {
+            var text = endpoint.ValueKind == JsonValueKind.String ? endpoint.GetString() : null;
+            if (!KratosEndpoint.TryParse(text, out var address, out var protocols, out var unreadable))
+            {
+                problem = unreadable;
+                continue;
+            }
+
+            var instance = address.ToInstance(serviceName, record) with { Protocols = protocols };
+            found[instance.Address] = found.TryGetValue(instance.Address, out var same)
+                ? same with { Protocols = same.Protocols | protocols } : instance;
+        }
+
+        if (found.Count == 0)
+        {
+            return false;
+        }
+
+        problem = null;
+        var metadata = ObjectRecord.Get(fields, "metadata");
+        instances = [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance) with
+        {
+            Scheme = instance.Scheme,
+            InstanceId = ObjectRecord.GetText(fields, "id") is { Length: > 0 } id ? id : null,
+            Version = ObjectRecord.GetText(fields, "version") is { Length: > 0 } version ? version : null,
+        })];
+        return true;
+    }
+}
