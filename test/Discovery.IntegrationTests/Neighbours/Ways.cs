@@ -7,6 +7,9 @@ public static class Ways
     {
         ["openim"] = "OpenIm",
         ["naming"] = "EtcdNaming",
+        ["gozero"] = "GoZero",
+        ["kratos"] = "Kratos",
+        ["kitex"] = "Kitex",
     };
 
     public static TheoryData<string> All => [.. Layouts.Keys];
