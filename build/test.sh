@@ -7,14 +7,14 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 # or where a test takes long and no version of etcd answers it differently.
 facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
 Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
-Discovery.IntegrationTests FullyQualifiedName!~.Interop.&FullyQualifiedName!~RollingRestart"
+Discovery.IntegrationTests FullyQualifiedName!~.Interop.&FullyQualifiedName!~.Neighbours.&FullyQualifiedName!~RollingRestart"
 
 usage() {
     cat <<'USAGE'
 Usage: build/test.sh [--etcd 3.4|3.5|both] [ARGUMENT ...]
 
-Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js, Go and grpc-go for the peers in other
-languages; Chromium for the page), builds the solution, runs all tests, and ends with the line "N passed, N failed,
+Makes sure of what the tests need (etcd and etcdctl of both versions; Node.js, Go, grpc-go and etcd's Go client for the peers
+in other languages; Chromium for the page), builds the solution, runs all tests, and ends with the line "N passed, N failed,
 N skipped". What is missing is fetched or installed from Debian's packages; where that cannot be it says what to install.
 
   --etcd VERSION    which etcd: 3.4, 3.5, or both (the default). With both, all tests run on 3.5 and those that talk to a
@@ -67,6 +67,7 @@ use $first
 "$root/build/need.sh" chromium chromium
 "$root/build/need.sh" go golang-go
 "$root/build/need.sh" /usr/share/gocode/src/google.golang.org/grpc golang-google-grpc-dev
+"$root/build/need.sh" /usr/share/gocode/src/go.etcd.io/etcd/clientv3 golang-etcd-server-dev
 
 cd "$root"
 results=artifacts/test-results

@@ -8,6 +8,12 @@ public static class ServiceLayouts
     /// <summary>The records of etcd's own Go package <c>naming/endpoints</c>; the default.</summary>
     public const string EtcdNaming = "EtcdNaming";
 
+    /// <summary>
+    /// As <see cref="EtcdNaming"/>, with metadata as a text of JSON: for Go clients by etcd's resolver with grpc-go before version 1.42,
+    /// which an object of metadata crashes.
+    /// </summary>
+    public const string EtcdNamingText = "EtcdNamingText";
+
     /// <summary>The records of OpenIM v1 and v2.</summary>
     public const string OpenIm = "OpenIm";
 

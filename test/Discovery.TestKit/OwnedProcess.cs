@@ -54,6 +54,9 @@ public sealed class OwnedProcess : IAsyncDisposable
     /// <summary>Whether it ended.</summary>
     public bool HasExited => _disposed || _shell.HasExited;
 
+    /// <summary>The code with which it ended.</summary>
+    public int ExitCode => _shell.ExitCode;
+
     /// <summary>What it wrote so far.</summary>
     public string Output
     {

@@ -10,7 +10,12 @@ namespace Discovery.AspNetCore.Layouts;
 /// The records of etcd's own Go package <c>naming/endpoints</c>: key <c>root/service/address</c>, value
 /// <c>{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{…}}</c>. What we say of an instance goes into the metadata, which is any JSON.
 /// </summary>
-internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
+/// <param name="root">What the keys begin with.</param>
+/// <param name="asText">
+/// Whether the metadata is a text of JSON and not an object. etcd's resolver puts it into grpc-go's address, which balancers before version
+/// 1.42 use as the key of a map: an object there ends the process of the Go client, a text does not.
+/// </param>
+internal sealed class EtcdNamingLayout(string? root, bool asText = false) : IServiceLayout
 {
     public const string LayoutName = ServiceLayouts.EtcdNaming;
     public const string DefaultRoot = "services/";
@@ -25,11 +30,11 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
         _ => root + "/",
     };
 
-    public string Name => LayoutName;
+    public string Name => asText ? ServiceLayouts.EtcdNamingText : LayoutName;
 
     public bool SupportsDraining => true;
 
-    public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root);
+    public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root, asText);
 
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 
@@ -46,6 +51,10 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
             if (InstanceMetadata.ToTexts(instance).Count == 0)
             {
                 json.WriteNull("Metadata"u8);
+            }
+            else if (asText)
+            {
+                json.WriteString("Metadata"u8, WriteMetadata(instance));
             }
             else
             {
@@ -96,7 +105,7 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
                 return false;
             }
 
-            instance = InstanceMetadata.Read(metadata, address.ToInstance(serviceName, record));
+            instance = ReadMetadata(metadata, address.ToInstance(serviceName, record));
             return true;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -104,6 +113,38 @@ internal sealed class EtcdNamingLayout(string? root) : IServiceLayout
             // InvalidOperationException: a JSON string with an unpaired surrogate cannot be had as text.
             problem = "the value is no valid JSON";
             return false;
+        }
+    }
+
+    private static byte[] WriteMetadata(ServiceInstance instance)
+    {
+        var buffer = new ArrayBufferWriter<byte>(256);
+        using (var json = new Utf8JsonWriter(buffer, WriterOptions))
+        {
+            json.WriteStartObject();
+            InstanceMetadata.Write(json, instance);
+            json.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static ServiceInstance ReadMetadata(JsonElement metadata, ServiceInstance instance)
+    {
+        if (metadata.ValueKind != JsonValueKind.String || metadata.GetString() is not ['{', ..] text)
+        {
+            return InstanceMetadata.Read(metadata, instance);
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            return InstanceMetadata.Read(document.RootElement, instance);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // Somebody's own text: it says nothing to us, and the address counts all the same.
+            return instance;
         }
     }
 }

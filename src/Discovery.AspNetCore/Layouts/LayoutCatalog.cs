@@ -17,7 +17,7 @@ internal sealed class LayoutCatalog
         IServiceLayout[] builtIn =
         [
             new EtcdNamingLayout(root: null), new OpenImLayout(root: null), new GoZeroLayout(root: null),
-            new KratosLayout(root: null), new KitexLayout(root: null),
+            new KratosLayout(root: null), new KitexLayout(root: null), new EtcdNamingLayout(root: null, asText: true),
         ];
         foreach (var layout in builtIn.Concat(registered))
         {
@@ -29,9 +29,9 @@ internal sealed class LayoutCatalog
         => $"valid are {string.Join(", ", _byName.Values.SkipLast(1).Select(static l => l.Name))} and {_byName.Values.Last().Name}, most with an optional root, "
             + $"e.g. {ServiceLayouts.EtcdNaming}:{EtcdNamingLayout.DefaultRoot}";
 
-    /// <summary>Whether two layouts write to the same place in the same way.</summary>
+    /// <summary>Whether two layouts have the same keys: one of them reads all, and both cannot write.</summary>
     public static bool AreSame(IServiceLayout one, IServiceLayout other)
-        => one.Name == other.Name && one.GetPrefix("service") == other.GetPrefix("service");
+        => one.GetPrefix("service") == other.GetPrefix("service") && one.GetKey("service", "10.0.0.1:80") == other.GetKey("service", "10.0.0.1:80");
 
     /// <summary>Reads a setting.</summary>
     public bool TryParse(

@@ -20,6 +20,22 @@ public sealed class LayoutTests
     }
 
     [Fact]
+    public void EtcdNamingText_writes_metadata_as_a_text_and_both_layouts_read_both()
+    {
+        var instance = Plain with { InstanceId = "ü\"<", Weight = 3, IsDraining = true };
+        var (text, plain) = (new EtcdNamingLayout(null, asText: true), new EtcdNamingLayout(null));
+
+        Assert.Equal(
+            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":"{\"id\":\"ü\\\"<\",\"weight\":3,\"draining\":true}"}""",
+            Encoding.UTF8.GetString(text.Write(instance)));
+        Assert.All([text, plain], reader => Assert.All([text, plain], writer =>
+        {
+            Assert.True(reader.TryRead("svc", Record("k", writer.Write(instance)), out var read, out _));
+            Assert.Equal(("ü\"<", 3, true), (read.InstanceId, read.Weight, read.IsDraining));
+        }));
+    }
+
+    [Fact]
     public void OpenIm_writes_what_OpenIM_writes_and_deletes_who_drains()
     {
         var layout = new OpenImLayout(null);
@@ -59,6 +75,8 @@ public sealed class LayoutTests
     [Theory]
     [InlineData("""{"Op":0,"Addr":"10.0.0.1:80","Metadata":null}""")]
     [InlineData("""{"Op":1,"Addr":"10.0.0.1:80","Metadata":"text"}""")]
+    [InlineData("""{"Op":0,"Addr":"10.0.0.1:80","Metadata":"{no JSON"}""")]
+    [InlineData("""{"Op":0,"Addr":"10.0.0.1:80","Metadata":"{\"id\":{},\"weight\":-1}"}""")]
     [InlineData("""{"addr":" 10.0.0.1:80 ","unknown":[{}]}""")]
     [InlineData("""{"Addr":"10.0.0.1:80","Metadata":{"weight":-1,"scheme":"ftp","tags":"no list","id":{"a":1}}}""")]
     public void EtcdNaming_reads_what_others_write(string value)
@@ -138,6 +156,7 @@ public sealed class LayoutTests
     [InlineData("EtcdNaming:", "EtcdNaming svc/")]
     [InlineData("OpenIm:im", "OpenIm im:///svc/")]
     [InlineData("OpenIm, EtcdNaming, EtcdNaming:services/, OpenIm", "OpenIm openim:///svc/,EtcdNaming services/svc/")]
+    [InlineData("EtcdNamingText:openim/,EtcdNaming:openim/", "EtcdNamingText openim/svc/")]
     [InlineData("EtcdNaming,EtcdNaming:a", "EtcdNaming services/svc/,EtcdNaming a/svc/")]
     public void A_layout_setting_is_read(string text, string layouts)
         => Assert.Equal(layouts, string.Join(',', new LayoutCatalog([]).Parse(text).Select(l => $"{l.Name} {l.GetPrefix("svc")}")));

@@ -22,50 +22,20 @@ internal sealed class Peer : IAsyncDisposable
     public static Task<Peer> StartNodeAsync(string script, params string[] arguments)
         => StartAsync("node", [Path.Combine(Folder, script), .. arguments], "nodejs");
 
-    /// <summary>Builds a Go program with the libraries that Debian packages, and starts it.</summary>
-    public static Task<Peer> StartGoAsync(string source) => WithGoAsync(source, static program => StartAsync(program, [], "golang-go"));
+    /// <summary>Builds a Go program and starts it.</summary>
+    public static async Task<Peer> StartGoAsync(string source)
+        => await StartAsync(await GoProgram.BuildAsync(Path.Combine(Folder, source)), [], "golang-go");
 
     /// <summary>Builds a Go program and runs it to its end.</summary>
     /// <returns>What it printed.</returns>
-    public static Task<string> RunGoAsync(string source, params string[] arguments) => WithGoAsync(source, async program =>
+    public static async Task<string> RunGoAsync(string source, params string[] arguments)
     {
-        await using var process = await OwnedProcess.StartAsync(program, arguments);
+        await using var process = await OwnedProcess.StartAsync(await GoProgram.BuildAsync(Path.Combine(Folder, source)), arguments);
         await Eventually.IsTrue(() => process.HasExited, TimeSpan.FromMinutes(5));
         return process.Output;
-    });
+    }
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();
-
-    private static async Task<T> WithGoAsync<T>(string source, Func<string, Task<T>> use)
-    {
-        var directory = Directory.CreateTempSubdirectory("go-peer-");
-        try
-        {
-            var program = Path.Combine(directory.FullName, "peer");
-            var settings = new Dictionary<string, string>
-            {
-                ["GO111MODULE"] = "off",
-                ["GOPATH"] = "/usr/share/gocode",
-                ["GOCACHE"] = Environment.GetEnvironmentVariable("GOCACHE") ?? Path.Combine(Path.GetTempPath(), "go-peer-cache"),
-                ["CGO_ENABLED"] = "0",
-            };
-            await using (var build = await OwnedProcess.StartAsync("go", ["build", "-o", program, Path.Combine(Folder, source)], environment: settings))
-            {
-                await Eventually.IsTrue(() => build.HasExited, TimeSpan.FromMinutes(10));
-                if (!File.Exists(program))
-                {
-                    throw new InvalidOperationException(
-                        $"{source} could not be built; it needs Go and grpc-go (Debian: apt-get install golang-go golang-google-grpc-dev). {build.Output}");
-                }
-            }
-
-            return await use(program);
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
-    }
 
     private static async Task<Peer> StartAsync(string command, string[] arguments, string package)
     {

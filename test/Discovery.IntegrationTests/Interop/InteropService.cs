@@ -6,7 +6,7 @@ using Peers.V1;
 namespace Discovery.IntegrationTests.Interop;
 
 /// <summary>The service of interop.proto, as the tests of this project and the foreign peers expect it.</summary>
-public sealed class InteropService(CallObserver observer) : Peers.V1.Interop.InteropBase
+public class InteropService(CallObserver observer) : Peers.V1.Interop.InteropBase
 {
     public override Task<Message> Echo(Message request, ServerCallContext context)
     {
@@ -96,7 +96,9 @@ public sealed class InteropService(CallObserver observer) : Peers.V1.Interop.Int
         try
         {
             await responseStream.WriteAsync(new Message { Text = "first" });
-            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.CancellationToken);
+            var silence = request.Number > 0 ? TimeSpan.FromMilliseconds(request.Number) : Timeout.InfiniteTimeSpan;
+            await Task.Delay(silence, TimeProvider.System, context.CancellationToken);
+            await responseStream.WriteAsync(new Message { Text = "second" });
         }
         finally
         {

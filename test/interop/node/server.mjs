@@ -76,6 +76,9 @@ const implementation = {
   WaitStream: (call) => {
     reportCancel(call, 'WaitStream');
     call.write({ text: 'first' });
+    if (call.request.number > 0) {
+      setTimeout(() => { call.write({ text: 'second' }); call.end(); }, call.request.number);
+    }
   },
 
   Large: (call, callback) => callback(null, { payload: Buffer.alloc(call.request.number) }),

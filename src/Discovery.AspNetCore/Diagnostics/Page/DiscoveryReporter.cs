@@ -34,7 +34,7 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
     public IReadOnlyList<ServiceView> Views()
     {
         var watched = Watched();
-        var called = _pools?.All.Select(p => ServiceView.Of(p.Name, p.Pool)).ToList() ?? [];
+        var called = _pools?.All.Select(p => ServiceView.Of(p.OptionsName, p.Pool)).ToList() ?? [];
         var isCalled = called.Select(static v => (v.Status.Cluster, v.Status.Prefix)).ToHashSet();
         return
         [

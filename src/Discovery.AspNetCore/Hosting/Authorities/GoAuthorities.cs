@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Hosting.Authorities;
 /// <summary>
 /// The names that grpc-go makes of etcd targets and sends as <c>:authority</c>. It takes what follows the third slash of the target:
 /// <c>openim:///User/</c> becomes <c>User/</c>, <c>etcd:///services/greeter</c> becomes <c>services/greeter</c>, or
-/// <c>services%2Fgreeter</c> from version 1.53 on; the target of go-zero names the members of etcd there. Kestrel takes none of them for a host.
+/// <c>services%2Fgreeter</c> from version 1.57 on; the target of go-zero names the members of etcd there. Kestrel takes none of them for a host.
 /// </summary>
 internal sealed class GoAuthorities(RegistrationSettings settings, LayoutCatalog layouts)
 {

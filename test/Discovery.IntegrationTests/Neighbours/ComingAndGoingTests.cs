@@ -1,0 +1,101 @@
+using Discovery.IntegrationTests.Etcd;
+using Discovery.IntegrationTests.Registration;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit.Abstractions;
+using InteropClient = Peers.V1.Interop.InteropClient;
+
+namespace Discovery.IntegrationTests.Neighbours;
+
+/// <summary>Servers come and go gracefully while they are called, those in Go and ours.</summary>
+public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) : IClassFixture<OneNode>
+{
+    private const int Servers = 3;
+    private const int Rounds = 4;
+    private const int CallsPerRound = 200;
+
+    // Long enough that who was told of a server's end by etcd has turned away before it ends.
+    private const string Delays = "DrainDelay=00:00:00.2;LeaveDelay=00:00:00.5";
+
+    public static TheoryData<string> All => Ways.All;
+
+    private string Etcd => node.Etcd.Endpoint;
+
+    [Theory, MemberData(nameof(All))]
+    public async Task No_call_of_ours_fails_when_servers_in_Go_come_and_go(string way)
+    {
+        var service = RecordReading.NewService();
+        var servers = new Queue<Neighbour>();
+        await using var services = Application.Client(Etcd, service, Ways.Layouts[way]);
+        try
+        {
+            for (var i = 0; i < Servers; i++)
+            {
+                servers.Enqueue(await Neighbour.ServeAsync(Etcd, way, service));
+            }
+
+            await using var load = new CallLoad(services.GetRequiredService<InteropClient>());
+            for (var i = 0; i < Rounds; i++)
+            {
+                await load.MadeAsync(CallsPerRound);
+                var next = await Neighbour.ServeAsync(Etcd, way, service);
+                servers.Enqueue(next);
+                await Eventually.IsTrue(() => load.Answers.ContainsKey(next.Address), what: $"{next.Address} is called. {string.Join('\n', load.Failures)}");
+                await using var last = servers.Dequeue();
+                await last.StopAsync();
+            }
+
+            await load.MadeAsync(CallsPerRound);
+            await load.StopAsync();
+            Report($"Our client and servers in Go by {way}", load.Answers, load.Failures.Count);
+            Assert.True(load.Failures.Count == 0, string.Join('\n', load.Failures));
+        }
+        finally
+        {
+            foreach (var server in servers)
+            {
+                await server.DisposeAsync();
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("openim", "OpenIm")]
+    [InlineData("naming", "EtcdNamingText")]
+    public async Task No_call_of_a_client_in_Go_fails_when_servers_of_ours_come_and_go(string way, string layout)
+    {
+        var service = RecordReading.NewService();
+        var servers = new Queue<TestApp>();
+        try
+        {
+            for (var i = 0; i < Servers; i++)
+            {
+                servers.Enqueue(await Application.ServeAsync(Etcd, service, layout, Delays));
+            }
+
+            await using var client = await Neighbour.StartAsync("load", Etcd, way, service);
+            for (var i = 0; i < Rounds; i++)
+            {
+                await client.MadeAsync(CallsPerRound);
+                servers.Enqueue(await Application.ServeAsync(Etcd, service, layout, Delays));
+                await using var last = servers.Dequeue();
+                await last.StopAsync();
+            }
+
+            await client.MadeAsync(CallsPerRound);
+            await client.StopAsync();
+            Report($"A client in Go by {way} and our servers", client.Answers, client.Calls.Failed);
+            Assert.True(client.Calls.Failed == 0, client.Output);
+            Assert.Equal(Servers + Rounds, client.Answers.Count);
+        }
+        finally
+        {
+            foreach (var server in servers)
+            {
+                await server.DisposeAsync();
+            }
+        }
+    }
+
+    private void Report(string who, IReadOnlyDictionary<string, int> answers, int failed)
+        => output.WriteLine($"{who}: {failed} of {answers.Values.Sum() + failed} calls failed; by server {string.Join(", ", answers.Values)}");
+}
