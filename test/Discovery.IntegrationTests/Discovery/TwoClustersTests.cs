@@ -25,7 +25,7 @@ public sealed class TwoClustersTests : IAsyncLifetime
     [Fact]
     public async Task One_dies_and_comes_back_while_the_other_knows_nothing_of_it()
     {
-        await using var app = TestApp.Build(_here.Endpoint, _service, "TimeToLive=00:00:02", builder =>
+        await using var app = TestApp.Build(_here.Endpoint, _service, "TimeToLive=00:00:05", builder =>
         {
             builder.Configuration.AddInMemoryCollection(
             [
@@ -41,8 +41,8 @@ public sealed class TwoClustersTests : IAsyncLifetime
         await app.ReachAsync(ServiceRegistrationState.Registered);
         await Eventually.IsTrue(() => there.Status.State == ServiceRegistrationState.Registered);
         var lease = app.Registration.Status.LeaseId;
-        await using var hereEtcd = OneNode.Connect(_here.Endpoint);
-        await using var thereEtcd = OneNode.Connect(_there.Endpoint);
+        await using var hereEtcd = Clients.Connect(_here.Endpoint);
+        await using var thereEtcd = Clients.Connect(_there.Endpoint);
         Assert.DoesNotContain("\"zone\"", Assert.Single(await hereEtcd.RecordsAsync(_service)).Text(), StringComparison.Ordinal);
         Assert.Contains("\"zone\":\"b\"", Assert.Single(await thereEtcd.RecordsAsync(_service)).Text(), StringComparison.Ordinal);
         Assert.Equal((null, "dc2"), (app.Registration.Status.Cluster, there.Status.Cluster));
@@ -53,7 +53,7 @@ public sealed class TwoClustersTests : IAsyncLifetime
         await Eventually.IsTrue(() => there.Status.State == ServiceRegistrationState.Registering);
         await CallAsync(app, "here");
         await CallAsync(app, "there");
-        Assert.Equal((ServiceRegistrationState.Registered, lease), (app.State, app.Registration.Status.LeaseId));
+        Assert.True((ServiceRegistrationState.Registered, lease) == (app.State, app.Registration.Status.LeaseId), string.Join('\n', app.Log.Lines));
         Assert.Single(await hereEtcd.RecordsAsync(_service));
 
         await _there.RestartAsync();
@@ -83,7 +83,7 @@ public sealed class TwoClustersTests : IAsyncLifetime
 
         await app.ReachAsync(ServiceRegistrationState.Stopped);
         Assert.False(stop.IsCompleted);
-        await using var hereEtcd = OneNode.Connect(_here.Endpoint);
+        await using var hereEtcd = Clients.Connect(_here.Endpoint);
         Assert.Empty(await hereEtcd.RecordsAsync(_service));
         await stop;
     }
