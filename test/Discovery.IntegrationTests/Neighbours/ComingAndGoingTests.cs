@@ -25,6 +25,7 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
     {
         var service = RecordReading.NewService();
         var servers = new Queue<Neighbour>();
+        var order = new List<string>();
         await using var services = Application.Client(Etcd, service, Ways.Layouts[way]);
         try
         {
@@ -41,13 +42,14 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
                 servers.Enqueue(next);
                 await Eventually.IsTrue(() => load.Answers.ContainsKey(next.Address), what: $"{next.Address} is called. {string.Join('\n', load.Failures)}");
                 await using var last = servers.Dequeue();
+                order.Add(last.Address);
                 await last.StopAsync();
             }
 
             await load.MadeAsync(CallsPerRound);
             await load.StopAsync();
             Report($"Our client and servers in Go by {way}", load.Answers, load.Failures.Count);
-            Assert.True(load.Failures.Count == 0, string.Join('\n', load.Failures));
+            Assert.True(load.Failures.Count == 0, $"{string.Join('\n', load.Failures)}; stopped in this order: {string.Join(", ", order)}");
         }
         finally
         {
