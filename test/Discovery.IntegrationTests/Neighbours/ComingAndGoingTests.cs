@@ -10,7 +10,10 @@ namespace Discovery.IntegrationTests.Neighbours;
 public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) : IClassFixture<OneNode>
 {
     private const int Servers = 3;
-    private const int Rounds = 4;
+
+    // Not more than servers: when more of them are deleted within 10 s than are left, the deleted ones are held and called again.
+    private const int Rounds = 3;
+
     private const int CallsPerRound = 200;
 
     // Long enough that who was told of a server's end by etcd has turned away before it ends.
