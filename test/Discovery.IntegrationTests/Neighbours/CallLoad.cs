@@ -51,6 +51,7 @@ internal sealed class CallLoad : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
+            var began = TimeProvider.System.GetTimestamp();
             try
             {
                 using var call = client.EchoAsync(new Message { Text = "load" }, deadline: (TimeProvider.System.GetUtcNow() + Limit).UtcDateTime);
@@ -60,7 +61,7 @@ internal sealed class CallLoad : IAsyncDisposable
             }
             catch (RpcException e)
             {
-                _failures.Enqueue(e.Status.ToString());
+                _failures.Enqueue($"{e.Status} after {TimeProvider.System.GetElapsedTime(began)}");
             }
 
             await Task.Delay(Pause);

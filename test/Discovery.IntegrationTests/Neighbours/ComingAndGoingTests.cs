@@ -10,7 +10,10 @@ namespace Discovery.IntegrationTests.Neighbours;
 public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) : IClassFixture<OneNode>
 {
     private const int Servers = 3;
-    private const int Rounds = 4;
+
+    // Not more than servers: when more of them are deleted within 10 s than are left, the deleted ones are held and called again.
+    private const int Rounds = 3;
+
     private const int CallsPerRound = 200;
 
     // Long enough that who was told of a server's end by etcd has turned away before it ends.
@@ -25,6 +28,7 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
     {
         var service = RecordReading.NewService();
         var servers = new Queue<Neighbour>();
+        var order = new List<string>();
         await using var services = Application.Client(Etcd, service, Ways.Layouts[way]);
         try
         {
@@ -41,13 +45,14 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
                 servers.Enqueue(next);
                 await Eventually.IsTrue(() => load.Answers.ContainsKey(next.Address), what: $"{next.Address} is called. {string.Join('\n', load.Failures)}");
                 await using var last = servers.Dequeue();
+                order.Add(last.Address);
                 await last.StopAsync();
             }
 
             await load.MadeAsync(CallsPerRound);
             await load.StopAsync();
             Report($"Our client and servers in Go by {way}", load.Answers, load.Failures.Count);
-            Assert.True(load.Failures.Count == 0, string.Join('\n', load.Failures));
+            Assert.True(load.Failures.Count == 0, $"{string.Join('\n', load.Failures)}; stopped in this order: {string.Join(", ", order)}");
         }
         finally
         {

@@ -63,12 +63,12 @@ internal sealed partial class Neighbour : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
-    [GeneratedRegex(@"^listening (\S+)$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^listening (?<address>\S+)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex Listening();
 
-    [GeneratedRegex(@"^made (\d+) failed (\d+)$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^made (?<made>\d+) failed (?<failed>\d+)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex Made();
 
-    [GeneratedRegex(@"^answered (\S+) (\d+)$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^answered (?<address>\S+) (?<number>\d+)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex Answered();
 }
