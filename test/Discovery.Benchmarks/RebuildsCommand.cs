@@ -22,13 +22,19 @@ internal static class RebuildsCommand
         var count = args.Length == 0 ? 1000 : int.Parse(args[0], CultureInfo.InvariantCulture);
         Console.WriteLine($"A rolling restart of {count} instances: {3 * count} changes.");
         Console.WriteLine($"{"policy",-16} {"zone",-5} {"CPU s",8} {"allocated MB",13} {"rebuilds",9} {"wanted s",9}");
+        // To have it compiled. The compiler improves on what was called often a while later, and its work counts as ours.
+        foreach (var (policy, _) in Targets)
+        {
+            Restart(policy, zone: "a", count);
+            Restart(policy, zone: null, count);
+        }
+
+        Thread.Sleep(TimeSpan.FromSeconds(2));
         var allMet = true;
         foreach (var (policy, seconds) in Targets)
         {
             foreach (var zone in new[] { null, "a" })
             {
-                // Once to have it compiled.
-                Restart(policy, zone, count);
                 var (cpu, bytes, rebuilds) = Restart(policy, zone, count);
                 var wanted = seconds * count / 1000;
                 allMet &= cpu <= wanted;
