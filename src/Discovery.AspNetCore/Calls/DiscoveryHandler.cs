@@ -195,7 +195,10 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
 
         InstanceState[] unreachable = [.. failures ?? []];
-        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? [], .. steering?.FailedBefore ?? []];
+
+        // A call has few attempts: after the first in vain they go to instances of which etcd says that they are there.
+        var held = failures is null || current.Snapshot.Held.IsEmpty ? [] : current.Instances.Where(static i => i.IsHeld);
+        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? [], .. steering?.FailedBefore ?? [], .. held];
         return PickExcept(balancer, steering?.HashKey, avoided)
             ?? (avoided.Length > unreachable.Length ? PickExcept(balancer, steering?.HashKey, unreachable) : null);
     }

@@ -19,8 +19,8 @@ internal sealed class ClusterLogger(ILogger logger, string cluster) : ILogger
     {
         if (IsEnabled(logLevel))
         {
-            var message = $"Cluster {cluster}: {formatter(state, exception)}";
-            logger.Log(logLevel, eventId, new Entry(cluster, message, state), exception, static (entry, _) => entry.ToString());
+            var entry = new Entry(cluster, $"Cluster {cluster}: {formatter(state, exception)}", state);
+            logger.Log(logLevel, eventId, entry, exception, static (e, _) => e.ToString());
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Health;
@@ -66,10 +67,10 @@ internal static class ClusterServices
         return client;
     }
 
-    private static ILogger<T> LoggerOf<T>(IServiceProvider services, string cluster)
-        => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
+    private static Logger<T> LoggerOf<T>(IServiceProvider services, string cluster)
+        => new(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
 
-    private static IOptions<T> OptionsOf<T>(IServiceProvider services, string cluster)
+    private static OptionsWrapper<T> OptionsOf<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] T>(IServiceProvider services, string cluster)
         where T : class
-        => Options.Create(services.GetRequiredService<IOptionsMonitor<T>>().Get(cluster));
+        => new(services.GetRequiredService<IOptionsMonitor<T>>().Get(cluster));
 }

@@ -147,8 +147,9 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         {
             Eject("it failed again after its last ejection" + last);
         }
-        else if (connectInRow >= _options.ConsecutiveConnectFailures)
+        else if (connectInRow >= (instance.IsHeld ? 1 : _options.ConsecutiveConnectFailures))
         {
+            // Of one whose key is gone, nothing but its answers says that it is still there.
             Eject($"{connectInRow} failures in a row to connect, the last: {instance.Transport?.LastFailure}");
         }
         else if (inRow >= _options.ConsecutiveFailures)

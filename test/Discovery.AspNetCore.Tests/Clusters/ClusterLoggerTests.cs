@@ -18,12 +18,10 @@ public sealed class ClusterLoggerTests : ILogger
         Assert.Equal("Cluster {Cluster}: Service '{Service}' left.", properties["{OriginalFormat}"]);
     }
 
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull
-        => null;
+    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
 
-    public bool IsEnabled(LogLevel logLevel) => true;
+    bool ILogger.IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         => _logged.Add((eventId, formatter(state, exception), ((IEnumerable<KeyValuePair<string, object?>>)state!).ToDictionary()));
 }
