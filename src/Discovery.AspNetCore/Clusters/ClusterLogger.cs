@@ -17,7 +17,7 @@ internal sealed class ClusterLogger(ILogger logger, string cluster) : ILogger
     public void Log<TState>(
         LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        if (IsEnabled(logLevel))
+        if (logger.IsEnabled(logLevel))
         {
             var message = $"Cluster {cluster}: {formatter(state, exception)}";
             logger.Log(logLevel, eventId, new Entry(cluster, message, state), exception, static (entry, _) => entry.ToString());

@@ -36,6 +36,6 @@ internal sealed class RegistrationHealthCheck(IServiceRegistration registration)
     /// <summary>Makes the checks of a cluster; those of this type are known by it.</summary>
     private sealed class Source(Cluster cluster)
     {
-        public IHealthCheck Create(IServiceProvider services) => new RegistrationHealthCheck(cluster.GetService<IServiceRegistration>(services));
+        public RegistrationHealthCheck Create(IServiceProvider services) => new(cluster.GetService<IServiceRegistration>(services));
     }
 }

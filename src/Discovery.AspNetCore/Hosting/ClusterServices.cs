@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Health;
@@ -23,8 +24,8 @@ internal static class ClusterServices
         services.AddOptions<EtcdClientOptions>(name).ValidateOnStart();
         services.AddKeyedSingleton(name, cluster);
         services.AddKeyedSingleton<ILoggerFactory>(name, (s, _) => new ClusterLoggerFactory(s.GetRequiredService<ILoggerFactory>(), name));
-        services.AddKeyedSingleton(name, (s, _) => LoggerOf<IServiceDirectory>(s, name));
-        services.AddKeyedSingleton(name, (s, _) => LoggerOf<IServiceRegistration>(s, name));
+        services.AddKeyedSingleton<ILogger<IServiceDirectory>>(name, (s, _) => LoggerOf<IServiceDirectory>(s, name));
+        services.AddKeyedSingleton<ILogger<IServiceRegistration>>(name, (s, _) => LoggerOf<IServiceRegistration>(s, name));
         services.AddKeyedSingleton(name, (s, _) => OptionsOf<EtcdClientOptions>(s, name));
         services.TryAddKeyedSingleton(name, (s, _) => CreateClient(s, cluster));
         services.AddKeyedSingleton(name, (s, _) => Defer(s, cluster));
@@ -66,10 +67,11 @@ internal static class ClusterServices
         return client;
     }
 
-    private static ILogger<T> LoggerOf<T>(IServiceProvider services, string cluster)
+    private static Logger<T> LoggerOf<T>(IServiceProvider services, string cluster)
         => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
 
-    private static IOptions<T> OptionsOf<T>(IServiceProvider services, string cluster)
+    private static IOptions<T> OptionsOf<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] T>(
+        IServiceProvider services, string cluster)
         where T : class
         => Options.Create(services.GetRequiredService<IOptionsMonitor<T>>().Get(cluster));
 }
