@@ -73,7 +73,7 @@ public sealed partial class ServiceRegistrationStatusTests
     }
 
     /// <summary>One that was thrown has a method and a stack trace, which cannot be serialised.</summary>
-    private static Exception Thrown()
+    private static InvalidOperationException Thrown()
     {
         try
         {
