@@ -17,7 +17,7 @@ internal sealed class ClusterLogger(ILogger logger, string cluster) : ILogger
     public void Log<TState>(
         LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        if (IsEnabled(logLevel))
+        if (logger.IsEnabled(logLevel))
         {
             var entry = new Entry(cluster, $"Cluster {cluster}: {formatter(state, exception)}", state);
             logger.Log(logLevel, eventId, entry, exception, static (e, _) => e.ToString());

@@ -24,8 +24,8 @@ internal static class ClusterServices
         services.AddOptions<EtcdClientOptions>(name).ValidateOnStart();
         services.AddKeyedSingleton(name, cluster);
         services.AddKeyedSingleton<ILoggerFactory>(name, (s, _) => new ClusterLoggerFactory(s.GetRequiredService<ILoggerFactory>(), name));
-        services.AddKeyedSingleton(name, (s, _) => LoggerOf<IServiceDirectory>(s, name));
-        services.AddKeyedSingleton(name, (s, _) => LoggerOf<IServiceRegistration>(s, name));
+        services.AddKeyedSingleton<ILogger<IServiceDirectory>>(name, (s, _) => LoggerOf<IServiceDirectory>(s, name));
+        services.AddKeyedSingleton<ILogger<IServiceRegistration>>(name, (s, _) => LoggerOf<IServiceRegistration>(s, name));
         services.AddKeyedSingleton(name, (s, _) => OptionsOf<EtcdClientOptions>(s, name));
         services.TryAddKeyedSingleton(name, (s, _) => CreateClient(s, cluster));
         services.AddKeyedSingleton(name, (s, _) => Defer(s, cluster));
@@ -68,9 +68,10 @@ internal static class ClusterServices
     }
 
     private static Logger<T> LoggerOf<T>(IServiceProvider services, string cluster)
-        => new(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
+        => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
 
-    private static OptionsWrapper<T> OptionsOf<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] T>(IServiceProvider services, string cluster)
+    private static IOptions<T> OptionsOf<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] T>(
+        IServiceProvider services, string cluster)
         where T : class
-        => new(services.GetRequiredService<IOptionsMonitor<T>>().Get(cluster));
+        => Options.Create(services.GetRequiredService<IOptionsMonitor<T>>().Get(cluster));
 }
