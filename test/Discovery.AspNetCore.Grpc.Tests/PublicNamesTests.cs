@@ -18,5 +18,5 @@ public sealed class PublicNamesTests
     public void Public_types_stand_at_the_root()
         => Assert.All(
             typeof(InstanceState).Assembly.GetExportedTypes(),
-            static t => Assert.Contains(t.Namespace, new[] { "Discovery.AspNetCore", "Microsoft.Extensions.DependencyInjection" }));
+            static t => Assert.Contains(t.Namespace, new[] { "Discovery.AspNetCore", "Microsoft.AspNetCore.Builder", "Microsoft.Extensions.DependencyInjection" }));
 }

@@ -25,7 +25,7 @@ internal sealed class RegisteredClient(string name, string serviceName)
 
     /// <summary>Whether a host in a request's URI stands for the service.</summary>
     public bool HasHost(string host)
-        => HasAnyHost || _hosts.Contains(host);
+        => HasAnyHost || host == serviceName || _hosts.Contains(host);
 
     /// <summary>Has the host of a base address stand for the service.</summary>
     public void AddHost(Uri? baseAddress)

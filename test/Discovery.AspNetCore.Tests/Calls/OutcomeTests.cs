@@ -3,6 +3,7 @@ using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Pools;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.AspNetCore.Tests.Calls;
 
@@ -324,6 +325,37 @@ public sealed class OutcomeTests
         isStranger = false;
         harness.Register(servers[0].Address);
         await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Any(e => e.Record.Address == servers[0].Address));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Held_instances_that_refuse_cost_a_call_one_attempt_and_are_left_out(bool withEjection)
+    {
+        await using var harness = new Harness(o => o.Ejection.Enabled = withEjection);
+        string[] stopped = [.. Enumerable.Range(0, 5).Select(static _ => Harness.RefusingAddress())];
+        foreach (var address in stopped)
+        {
+            harness.Register(address);
+        }
+
+        var server = await harness.StartServerAsync();
+        using var client = harness.Client();
+        await harness.Services.GetRequiredService<IServiceDirectory>().WaitForReadyAsync("svc");
+        await Eventually.IsTrue(() => harness.Pool.Current is not null);
+        harness.Etcd.Delete([.. stopped.Select(static a => $"services/svc/{a}")]);
+        await Eventually.IsTrue(() => harness.Pool.Current!.Snapshot.HeldAddresses.Count == 5);
+
+        for (var i = 0; i < 30; i++)
+        {
+            Assert.Equal(server.Address, await client.GetStringAsync("x"));
+        }
+
+        await Eventually.IsTrue(async () =>
+        {
+            Assert.Equal(server.Address, await client.GetStringAsync("x"));
+            return !withEjection || harness.Pool.Current!.Instances.Count == 1;
+        });
     }
 
     [Theory]

@@ -8,8 +8,9 @@ internal sealed class NetworkNamespace : IAsyncDisposable
     private static int _count;
 
     private readonly string _network;
+    private readonly string _second;
 
-    private NetworkNamespace(string name, string network) => (Name, _network) = (name, network);
+    private NetworkNamespace(string name, string network, string second) => (Name, _network, _second) = (name, network, second);
 
     public string Name { get; }
 
@@ -21,6 +22,12 @@ internal sealed class NetworkNamespace : IAsyncDisposable
 
     /// <summary>Another one, which it does not have yet.</summary>
     public string OtherAddress => $"{_network}.3";
+
+    /// <summary>This machine's end of the second network, after <see cref="AddSecondNetwork"/>.</summary>
+    public string SecondGateway => $"{_second}.1";
+
+    /// <summary>The machine's address in the second network.</summary>
+    public string SecondAddress => $"{_second}.2";
 
     /// <summary>Why there can be none here, or <see langword="null"/>.</summary>
     public static string? GetProblem()
@@ -44,7 +51,8 @@ internal sealed class NetworkNamespace : IAsyncDisposable
     {
         var number = Interlocked.Increment(ref _count);
         var name = $"d{Environment.ProcessId % 100_000}x{number}";
-        var created = new NetworkNamespace(name, $"10.{200 + number}.{Environment.ProcessId % 256}");
+        var created = new NetworkNamespace(
+            name, $"10.{200 + number}.{Environment.ProcessId % 256}", $"10.{150 + number}.{Environment.ProcessId % 256}");
         created.Do($"netns add {name}");
         created.Do($"link add {name}h type veth peer name {name}n netns {name}");
         created.Do($"addr add {created.Gateway}/24 dev {name}h");
@@ -53,6 +61,13 @@ internal sealed class NetworkNamespace : IAsyncDisposable
         created.AddAddress(created.Address, 24);
         created.Do($"-n {name} link set {name}n up");
         return created;
+    }
+
+    /// <summary>Adds a network that can be taken away while the first one works on.</summary>
+    public void AddSecondNetwork()
+    {
+        Do($"addr add {SecondGateway}/24 dev {Name}h");
+        AddAddress(SecondAddress, 24);
     }
 
     public void AddAddress(string address, int prefix) => Do($"-n {Name} addr add {address}/{prefix} dev {Name}n");
