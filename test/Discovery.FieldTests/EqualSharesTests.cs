@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http;
 namespace Discovery.FieldTests;
 
 /// <summary>Equal servers under the default policy, at rates at which load alone decides nothing.</summary>
+[Collection(Alone.Name)]
 public sealed class EqualSharesTests
 {
     private const double LeastShare = 0.6;

@@ -18,6 +18,12 @@ internal sealed class InstanceContext
     /// <summary>The same where calls are so quick that their latencies all count as equal.</summary>
     private const double FailureFloor = 10;
 
+    /// <summary>
+    /// The same while nobody has answered yet: others connect and compile meanwhile, which takes them so long, and one that refuses at once is
+    /// not to have all calls until then.
+    /// </summary>
+    private const double ColdFailureSeconds = 1;
+
     private readonly long _resolution;
     private readonly double _equalTicks;
     private long _now;
@@ -69,7 +75,7 @@ internal sealed class InstanceContext
     public long LongAgoTicks { get; }
 
     /// <summary>What a failed call costs: more than any latency that counts as equal, or a server that fails at once would attract calls.</summary>
-    public double FailureTicks => Math.Max(FailureCost * UsualLatency, FailureFloor * _equalTicks);
+    public double FailureTicks => UsualLatency is > 0 and var usual ? Math.Max(FailureCost * usual, FailureFloor * _equalTicks) : ColdFailureSeconds * TicksPerSecond;
 
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);

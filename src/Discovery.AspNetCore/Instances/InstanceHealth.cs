@@ -279,6 +279,6 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         Volatile.Write(ref _levelChangedAt, now + ticks);
         ResetRows();
         _onProbation = true;
-        context.OnChanged(isUrgent: false);
+        context.OnChanged(isUrgent: true);
     }
 }

@@ -109,7 +109,8 @@ public sealed class OutcomeTests
             }
         }
 
-        Assert.InRange(failed, 0, 8);
+        // Five in a row are ejected for; a first answer from a cold server may be late too. Without ejection PickFirst fails each call.
+        Assert.InRange(failed, 0, 11);
         Assert.True(works.Requests > 40);
     }
 
