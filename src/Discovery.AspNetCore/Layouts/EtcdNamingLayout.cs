@@ -74,47 +74,11 @@ internal sealed class EtcdNamingLayout(string? root, bool asText = false) : ISer
         EtcdKeyValue record,
         [NotNullWhen(true)] out ServiceInstance? instance,
         [NotNullWhen(false)] out string? problem)
-    {
-        instance = null;
-        try
-        {
-            using var document = JsonDocument.Parse(record.Value);
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                problem = "the value is no JSON object";
-                return false;
-            }
+        => ObjectRecord.TryRead(record, (JsonElement fields, out string? reason) => Read(serviceName, record, fields, out reason), out instance, out problem);
 
-            string? text = null;
-            var metadata = default(JsonElement);
-            foreach (var property in document.RootElement.EnumerateObject())
-            {
-                // Go reads field names in any case, so records written by hand or by other tools may have any.
-                if (property.Name.Equals("Addr", StringComparison.OrdinalIgnoreCase))
-                {
-                    text = property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString() : null;
-                }
-                else if (property.Name.Equals("Metadata", StringComparison.OrdinalIgnoreCase))
-                {
-                    metadata = property.Value;
-                }
-            }
-
-            if (!ServiceAddress.TryParse(text, out var address, out problem))
-            {
-                return false;
-            }
-
-            instance = ReadMetadata(metadata, address.ToInstance(serviceName, record));
-            return true;
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            // InvalidOperationException: a JSON string with an unpaired surrogate cannot be had as text.
-            problem = "the value is no valid JSON";
-            return false;
-        }
-    }
+    private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
+        => ServiceAddress.TryParse(ObjectRecord.GetText(fields, "Addr"), out var address, out problem)
+            ? ReadMetadata(ObjectRecord.Get(fields, "Metadata"), address.ToInstance(serviceName, record)) : null;
 
     private static byte[] WriteMetadata(ServiceInstance instance)
     {

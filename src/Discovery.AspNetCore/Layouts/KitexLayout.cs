@@ -49,40 +49,26 @@ internal sealed class KitexLayout(string? root) : IServiceLayout
         EtcdKeyValue record,
         [NotNullWhen(true)] out ServiceInstance? instance,
         [NotNullWhen(false)] out string? problem)
+        => ObjectRecord.TryRead(record, (JsonElement fields, out string? reason) => Read(serviceName, record, fields, out reason), out instance, out problem);
+
+    private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
     {
-        instance = null;
-        if (!ObjectRecord.TryParse(record, out var document, out problem))
+        if (ObjectRecord.GetText(fields, "network") is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.Ordinal))
         {
-            return false;
+            problem = $"the network '{ForeignText.Show(network)}' is not tcp";
+            return null;
         }
 
-        using var disposed = document;
-        try
+        if (!ServiceAddress.TryParse(ObjectRecord.GetText(fields, "address"), out var address, out problem))
         {
-            var fields = document.RootElement;
-            if (ObjectRecord.GetText(fields, "network") is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.Ordinal))
-            {
-                problem = $"the network '{ForeignText.Show(network)}' is not tcp";
-                return false;
-            }
-
-            if (!ServiceAddress.TryParse(ObjectRecord.GetText(fields, "address"), out var address, out problem))
-            {
-                return false;
-            }
-
-            var weight = ObjectRecord.Get(fields, "weight");
-            instance = InstanceMetadata.Read(ObjectRecord.Get(fields, "tags"), address.ToInstance(serviceName, record) with
-            {
-                Weight = weight.ValueKind == JsonValueKind.Number && weight.TryGetInt32(out var given) && given > 0
-                    ? given : ServiceInstance.DefaultWeight,
-            });
-            return true;
+            return null;
         }
-        catch (InvalidOperationException)
+
+        var weight = ObjectRecord.Get(fields, "weight");
+        return InstanceMetadata.Read(ObjectRecord.Get(fields, "tags"), address.ToInstance(serviceName, record) with
         {
-            problem = ObjectRecord.NoJson;
-            return false;
-        }
+            Weight = weight.ValueKind == JsonValueKind.Number && weight.TryGetInt32(out var given) && given > 0
+                ? given : ServiceInstance.DefaultWeight,
+        });
     }
 }

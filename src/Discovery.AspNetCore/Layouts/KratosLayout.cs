@@ -59,37 +59,14 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         EtcdKeyValue record,
         [NotNullWhen(true)] out IReadOnlyList<ServiceInstance>? instances,
         [NotNullWhen(false)] out string? problem)
-    {
-        instances = null;
-        if (!ObjectRecord.TryParse(record, out var document, out problem))
-        {
-            return false;
-        }
+        => ObjectRecord.TryRead(record, (JsonElement fields, out string? reason) => Read(serviceName, record, fields, out reason), out instances, out problem);
 
-        using var disposed = document;
-        try
-        {
-            return TryRead(serviceName, record, document.RootElement, out instances, out problem);
-        }
-        catch (InvalidOperationException)
-        {
-            problem = ObjectRecord.NoJson;
-            return false;
-        }
-    }
-
-    private static bool TryRead(
-        string serviceName,
-        EtcdKeyValue record,
-        JsonElement fields,
-        [NotNullWhen(true)] out IReadOnlyList<ServiceInstance>? instances,
-        [NotNullWhen(false)] out string? problem)
+    private static IReadOnlyList<ServiceInstance>? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
     {
-        instances = null;
         if (ObjectRecord.GetText(fields, "name") is { Length: > 0 } name && name != serviceName)
         {
             problem = $"it is of the service '{ForeignText.Show(name)}'";
-            return false;
+            return null;
         }
 
         problem = "it has no endpoints";
@@ -97,7 +74,7 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         var found = new Dictionary<string, ServiceInstance>(StringComparer.Ordinal);
         if (endpoints.ValueKind != JsonValueKind.Array)
         {
-            return false;
+            return null;
         }
 
         foreach (var endpoint in endpoints.EnumerateArray())
@@ -116,17 +93,16 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
 
         if (found.Count == 0)
         {
-            return false;
+            return null;
         }
 
         problem = null;
         var metadata = ObjectRecord.Get(fields, "metadata");
-        instances = [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance) with
+        return [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance) with
         {
             Scheme = instance.Scheme,
             InstanceId = ObjectRecord.GetText(fields, "id") is { Length: > 0 } id ? id : null,
             Version = ObjectRecord.GetText(fields, "version") is { Length: > 0 } version ? version : null,
         })];
-        return true;
     }
 }

@@ -7,31 +7,42 @@ namespace Discovery.AspNetCore.Layouts;
 /// <summary>Reads records that are JSON objects the way Go's decoder does: the names of fields in any case, and the last one counts.</summary>
 internal static class ObjectRecord
 {
-    public const string NoJson = "the value is no valid JSON";
+    /// <summary>Reads something of the fields of a record.</summary>
+    /// <param name="fields">The fields.</param>
+    /// <param name="problem">Why there is nothing.</param>
+    /// <returns>What was read, or null.</returns>
+    public delegate T? Reader<T>(JsonElement fields, out string? problem)
+        where T : class;
 
-    /// <summary>Reads the value of a record.</summary>
-    public static bool TryParse(
-        EtcdKeyValue record, [NotNullWhen(true)] out JsonDocument? document, [NotNullWhen(false)] out string? problem)
+    /// <summary>Reads the value of a record, if it is a JSON object.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="read">Reads its fields, by <see cref="Get"/> and <see cref="GetText"/>.</param>
+    /// <param name="result">What that read.</param>
+    /// <param name="problem">Why there is nothing.</param>
+    public static bool TryRead<T>(
+        EtcdKeyValue record, Reader<T> read, [NotNullWhen(true)] out T? result, [NotNullWhen(false)] out string? problem)
+        where T : class
     {
-        (document, problem) = (null, null);
+        (result, problem) = (null, null);
         try
         {
-            var parsed = JsonDocument.Parse(record.Value);
-            if (parsed.RootElement.ValueKind == JsonValueKind.Object)
+            using var document = JsonDocument.Parse(record.Value);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
-                document = parsed;
-                return true;
+                problem = "the value is no JSON object";
+                return false;
             }
 
-            parsed.Dispose();
-            problem = "the value is no JSON object";
+            result = read(document.RootElement, out var unreadable);
+            problem = result is null ? unreadable ?? "it cannot be read" : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            problem = NoJson;
+            // InvalidOperationException: a JSON string with an unpaired surrogate cannot be had as text.
+            problem = "the value is no valid JSON";
         }
 
-        return false;
+        return result is not null;
     }
 
     /// <summary>A field, or one whose kind is undefined when there is none.</summary>
