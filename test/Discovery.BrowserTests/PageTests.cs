@@ -45,7 +45,7 @@ public sealed class PageTests
         var text = await GetAsync(application.Page, "text/plain");
 
         Assert.Contains($"  {server.Address}", text, StringComparison.Ordinal);
-        Assert.Contains("a�[31mb�c�d", text, StringComparison.Ordinal);
+        Assert.Contains(@"a\u001b[31mb\u000ac\u202ed", text, StringComparison.Ordinal);
         Assert.Contains("REGISTRATION Registered", text, StringComparison.Ordinal);
     }
 

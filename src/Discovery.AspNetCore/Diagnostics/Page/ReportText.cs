@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Discovery.AspNetCore.Layouts;
 
 namespace Discovery.AspNetCore.Diagnostics.Page;
 
@@ -7,6 +8,8 @@ namespace Discovery.AspNetCore.Diagnostics.Page;
 internal static class ReportText
 {
     private const int MaxColumn = 48;
+
+    private const int MaxLength = 300;
 
     public static string Write(DiscoveryReport report)
     {
@@ -130,14 +133,7 @@ internal static class ReportText
     }
 
     /// <summary>What comes from etcd must not steer a terminal.</summary>
-    private static string Clean(string text)
-    {
-        const int Longest = 300;
-        var cut = text.Length > Longest ? text[..Longest] + "…" : text;
-        return string.Concat(cut.EnumerateRunes().Select(static r => Rune.GetUnicodeCategory(r)
-            is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
-            ? "�" : r.ToString()));
-    }
+    private static string Clean(string text) => ForeignText.Show(text, MaxLength);
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }
