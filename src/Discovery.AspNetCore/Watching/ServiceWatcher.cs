@@ -1,4 +1,3 @@
-using System.Globalization;
 using Discovery.AspNetCore.Clusters;
 using Discovery.Etcd;
 using Grpc.Core;
@@ -29,7 +28,6 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private volatile bool _connected;
     private bool _listsInstead;
     private long _confirmedAt;
-    private ServiceSnapshot? _saved;
     private int _disposed;
 
     public ServiceWatcher(
@@ -133,10 +131,6 @@ internal sealed partial class ServiceWatcher : IWatchedService
         _stop.Dispose();
     }
 
-    private static string Describe(TimeSpan age) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{(age.TotalDays >= 2 ? $"{age.TotalDays:0} days" : age.TotalHours >= 2 ? $"{age.TotalHours:0} h" : $"{age.TotalMinutes:0} min")}");
-
     private static TimeSpan? Shorter(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other : one;
 
     private async Task RunAsync(CancellationToken stop)
@@ -195,10 +189,9 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
         else if (_file is not null && _file.TryRead(out var saved, out var writtenAt))
         {
-            var origin = writtenAt is { } at ? $"the snapshot on disk, which is {Describe(_time.GetUtcNow() - at)} old" : "the snapshot on disk";
-            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, origin, _lastError);
+            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, _file.Describe(writtenAt), _lastError);
             _state.Apply(saved, ServiceChangeReason.ReadFromDisk);
-            _saved = Feed.Current;
+            _file.WasRead(Feed.Current);
         }
 
         return false;
@@ -371,20 +364,9 @@ internal sealed partial class ServiceWatcher : IWatchedService
         Interlocked.Exchange(ref _confirmedAt, Math.Max(1, _time.GetTimestamp()));
         _lastError = null;
 
-        if (_file is null || Feed.Current is not { } current)
+        if (_file is not null && Feed.Current is { } current)
         {
-            return;
-        }
-
-        if (!current.Held.IsEmpty)
-        {
-            // An empty or shrunken list would be the worst thing to start from, so while instances are held the file stays as it is.
-            _file.Withdraw();
-        }
-        else if (current != _saved)
-        {
-            _saved = current;
-            _file.Request();
+            _file.Follow(current);
         }
     }
 

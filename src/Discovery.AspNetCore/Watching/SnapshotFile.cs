@@ -20,6 +20,7 @@ internal sealed partial class SnapshotFile
     private readonly ILogger _logger;
     private Task _writing = Task.CompletedTask;
     private long? _requestedAt;
+    private ServiceSnapshot? _saved;
 
     public SnapshotFile(string directory, string serviceName, string prefix, TimeProvider time, ILogger logger)
     {
@@ -35,11 +36,37 @@ internal sealed partial class SnapshotFile
     /// <summary>How long until the file is to be written; null when it is up to date.</summary>
     public TimeSpan? DueIn => _requestedAt is { } since ? Delay - _time.GetElapsedTime(since) : null;
 
-    /// <summary>Something changed.</summary>
-    public void Request() => _requestedAt ??= _time.GetTimestamp();
+    /// <summary>Has a snapshot written some time later, unless it is the one that is in the file or was asked for last.</summary>
+    public void Follow(ServiceSnapshot current)
+    {
+        if (!current.Held.IsEmpty)
+        {
+            // An empty or shrunken list would be the worst thing to start from, so while instances are held the file stays as it is.
+            _requestedAt = null;
+        }
+        else if (current != _saved)
+        {
+            _saved = current;
+            _requestedAt ??= _time.GetTimestamp();
+        }
+    }
 
-    /// <summary>What changed is not to be written.</summary>
-    public void Withdraw() => _requestedAt = null;
+    /// <summary>The snapshot is what was read from the file.</summary>
+    public void WasRead(ServiceSnapshot? current) => _saved = current;
+
+    /// <summary>The file as a message names it.</summary>
+    /// <param name="writtenAt">When it was written, if it says so.</param>
+    public string Describe(DateTimeOffset? writtenAt)
+    {
+        if (writtenAt is not { } at)
+        {
+            return "the snapshot on disk";
+        }
+
+        var age = _time.GetUtcNow() - at;
+        var shown = age.TotalDays >= 2 ? $"{age.TotalDays:0} days" : age.TotalHours >= 2 ? $"{age.TotalHours:0} h" : $"{age.TotalMinutes:0} min";
+        return $"the snapshot on disk, which is {shown} old";
+    }
 
     /// <summary>Writes if it is due. While the last writing lasts, it is put off.</summary>
     public void SaveIfDue(Func<EtcdListing> getRecords)

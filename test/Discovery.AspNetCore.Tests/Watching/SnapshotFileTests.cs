@@ -51,7 +51,7 @@ public sealed class SnapshotFileTests : IDisposable
     public async Task A_path_that_the_system_does_not_accept_is_logged_and_no_more()
     {
         var file = new SnapshotFile("/tmp/a\0b", "svc", "services/svc/", TimeProvider.System, _log);
-        file.Request();
+        file.Follow(new ServiceSnapshot("svc", []));
 
         await file.FlushAsync(() => Listing(1));
 
