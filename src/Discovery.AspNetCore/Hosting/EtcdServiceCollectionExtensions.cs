@@ -75,8 +75,6 @@ public static class EtcdServiceCollectionExtensions
         ClusterCatalog.Of(services).AddRegistration(Cluster.Default);
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
         services.TryAddSingleton<RegistrationSettings>();
-        services.TryAddSingleton<GoAuthorities>();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<KestrelServerOptions>, ConfigureAuthorities>());
         services.TryAddSingleton<RegistrationPlanner>();
         services.TryAddSingleton<HealthMonitor>();
         services.TryAddSingleton<RegistrationService>();
@@ -156,6 +154,8 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddTransient<IOptionsFactory<EtcdRegistrationOptions>, RegistrationOptionsFactory>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.TryAddSingleton<LocalAddresses>();
+        services.TryAddSingleton<GoAuthorities>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<KestrelServerOptions>, ConfigureAuthorities>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, RegistrationGroup>());
     }
 

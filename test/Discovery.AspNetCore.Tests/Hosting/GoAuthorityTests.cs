@@ -67,6 +67,19 @@ public sealed class GoAuthorityTests
     }
 
     [Fact]
+    public async Task A_registration_in_a_named_cluster_counts_too()
+    {
+        await using var app = await StartAsync(
+            kestrel: null,
+            static s => s.AddKeyedEtcdRegistration("dc2", static o => o.GracefulStop = false),
+            ("Etcd:Clusters:dc2:Endpoints", "http://127.0.0.1:1"),
+            ("Etcd:Clusters:dc2:Registration:Layout", "OpenIm"));
+
+        Assert.Equal("greeter", await CallAsync(app, "greeter/"));
+        await Assert.ThrowsAnyAsync<IOException>(() => CallAsync(app, "other/"));
+    }
+
+    [Fact]
     public async Task Allowed_hosts_still_decide()
     {
         await using var app = await StartAsync(("AllowedHosts", "greeter"));
@@ -86,7 +99,11 @@ public sealed class GoAuthorityTests
 
     private static async Task<WebApplication> StartAsync(params (string Key, string Value)[] settings) => await StartAsync(null, settings);
 
-    private static async Task<WebApplication> StartAsync(Action<KestrelServerOptions>? kestrel, params (string Key, string Value)[] settings)
+    private static Task<WebApplication> StartAsync(Action<KestrelServerOptions>? kestrel, params (string Key, string Value)[] settings)
+        => StartAsync(kestrel, static s => s.AddEtcdRegistration(static o => o.GracefulStop = false), settings);
+
+    private static async Task<WebApplication> StartAsync(
+        Action<KestrelServerOptions>? kestrel, Action<IServiceCollection> register, params (string Key, string Value)[] settings)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Configuration.AddInMemoryCollection(
@@ -104,7 +121,7 @@ public sealed class GoAuthorityTests
             kestrel?.Invoke(o);
             o.Listen(IPAddress.Loopback, 0, l => l.Protocols = HttpProtocols.Http2);
         });
-        builder.Services.AddEtcdRegistration(o => o.GracefulStop = false);
+        register(builder.Services);
         builder.Services.AddHostFiltering(o => o.AllowedHosts = [builder.Configuration["AllowedHosts"] ?? "*"]);
         var app = builder.Build();
         app.UseHostFiltering();

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration;
 
@@ -9,8 +10,10 @@ namespace Discovery.AspNetCore.Hosting.Authorities;
 /// <c>openim:///User/</c> becomes <c>User/</c>, <c>etcd:///services/greeter</c> becomes <c>services/greeter</c>, or
 /// <c>services%2Fgreeter</c> from version 1.57 on; the target of go-zero names the members of etcd there. Kestrel takes none of them for a host.
 /// </summary>
-internal sealed class GoAuthorities(RegistrationSettings settings, LayoutCatalog layouts)
+internal sealed class GoAuthorities(ClusterCatalog clusters, IServiceProvider services, LayoutCatalog layouts)
 {
+    // Kestrel's options are made before what the settings of a cluster need is.
+    private readonly Lazy<RegistrationSettings[]> _settings = new(() => [.. clusters.Registering.Select(c => c.GetService<RegistrationSettings>(services))]);
     private volatile Known? _known;
 
     /// <summary>The host that an authority stands for, or null when it is none of this application's services.</summary>
@@ -22,11 +25,10 @@ internal sealed class GoAuthorities(RegistrationSettings settings, LayoutCatalog
             return null;
         }
 
-        var options = settings.Current;
         var known = _known;
-        if (known?.Options != options)
+        if (known is null || !known.Options.SequenceEqual(_settings.Value.Select(static s => s.Current)))
         {
-            _known = known = Read(options);
+            _known = known = Read([.. _settings.Value.Select(static s => s.Current)]);
         }
 
         if (known.Hosts.GetValueOrDefault(Uri.UnescapeDataString(authority)) is { } host)
@@ -49,11 +51,12 @@ internal sealed class GoAuthorities(RegistrationSettings settings, LayoutCatalog
         => authority.Split(',') is { Length: > 1 } members
             && Array.TrueForAll(members, static m => m.Length > 0 && m.All(static c => char.IsAsciiLetterOrDigit(c) || ".-[]:".Contains(c, StringComparison.Ordinal)));
 
-    private Known Read(EtcdRegistrationOptions options)
+    private Known Read(EtcdRegistrationOptions[] registrations)
     {
         var hosts = new Dictionary<string, string>(StringComparer.Ordinal);
         string? goZeroHost = null;
-        foreach (var (name, service) in options is { Enabled: true, AcceptGoAuthority: true } ? RegistrationRecord.ServicesOf(options) : [])
+        foreach (var (options, name, service) in registrations.Where(static o => o is { Enabled: true, AcceptGoAuthority: true })
+            .SelectMany(static o => RegistrationRecord.ServicesOf(o).Select(s => (o, s.Name, s.Options))))
         {
             var host = ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, name).Host;
             foreach (var layout in layouts.Parse(service.Layout ?? options.Layout))
@@ -72,8 +75,8 @@ internal sealed class GoAuthorities(RegistrationSettings settings, LayoutCatalog
             }
         }
 
-        return new Known(options, hosts.ToFrozenDictionary(StringComparer.Ordinal), goZeroHost);
+        return new Known(registrations, hosts.ToFrozenDictionary(StringComparer.Ordinal), goZeroHost);
     }
 
-    private sealed record Known(EtcdRegistrationOptions Options, FrozenDictionary<string, string> Hosts, string? GoZeroHost);
+    private sealed record Known(EtcdRegistrationOptions[] Options, FrozenDictionary<string, string> Hosts, string? GoZeroHost);
 }
