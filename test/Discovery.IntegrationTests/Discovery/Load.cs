@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Grpc.Core;
 
 namespace Discovery.IntegrationTests.Discovery;
 
@@ -13,10 +14,18 @@ internal sealed class Load : IAsyncDisposable
     private readonly ConcurrentQueue<string> _failures = new();
 
     public Load(HttpClient client, int callers = 4)
+        : this(() => client.GetStringAsync("x"), callers)
+    {
+    }
+
+    /// <summary>Begins to call.</summary>
+    /// <param name="call">Makes one call and returns who answered.</param>
+    /// <param name="callers">How many call at a time.</param>
+    public Load(Func<Task<string>> call, int callers = 4)
     {
         _count = callers;
         _turns = new SemaphoreSlim(callers);
-        _callers = Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(() => CallAsync(client))));
+        _callers = Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(() => CallAsync(call))));
     }
 
     public IReadOnlyDictionary<string, int> Answers => _answers;
@@ -57,17 +66,17 @@ internal sealed class Load : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task CallAsync(HttpClient client)
+    private async Task CallAsync(Func<Task<string>> call)
     {
         while (!_stop.IsCancellationRequested)
         {
             await _turns.WaitAsync();
             try
             {
-                var answer = await client.GetStringAsync("x");
+                var answer = await call();
                 _answers.AddOrUpdate(answer, 1, static (_, count) => count + 1);
             }
-            catch (HttpRequestException e)
+            catch (Exception e) when (e is HttpRequestException or RpcException)
             {
                 _failures.Enqueue(e.Message);
             }

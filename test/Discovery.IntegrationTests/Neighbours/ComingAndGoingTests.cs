@@ -1,6 +1,9 @@
+using Discovery.IntegrationTests.Discovery;
 using Discovery.IntegrationTests.Etcd;
 using Discovery.IntegrationTests.Registration;
+using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Peers.V1;
 using Xunit.Abstractions;
 using InteropClient = Peers.V1.Interop.InteropClient;
 
@@ -11,10 +14,14 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
 {
     private const int Servers = 3;
 
-    // Not more than servers: when more of them are deleted within 10 s than are left, the deleted ones are held and called again.
-    private const int Rounds = 3;
+    // More than servers: servers in Go never say that they drain, so when more of them are deleted within 10 s than are left, the deleted ones
+    // are held. They refuse, and that must fail no call.
+    private const int Rounds = 5;
 
     private const int CallsPerRound = 200;
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
 
     // Long enough that who was told of a server's end by etcd has turned away before it ends.
     private const string Delays = "DrainDelay=00:00:00.2;LeaveDelay=00:00:00.5";
@@ -37,10 +44,11 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
                 servers.Enqueue(await Neighbour.ServeAsync(Etcd, way, service));
             }
 
-            await using var load = new CallLoad(services.GetRequiredService<InteropClient>());
+            var client = services.GetRequiredService<InteropClient>();
+            await using var load = new Load(() => CallAsync(client));
             for (var i = 0; i < Rounds; i++)
             {
-                await load.MadeAsync(CallsPerRound);
+                await load.MoreAsync(CallsPerRound);
                 var next = await Neighbour.ServeAsync(Etcd, way, service);
                 servers.Enqueue(next);
                 await Eventually.IsTrue(() => load.Answers.ContainsKey(next.Address), what: $"{next.Address} is called. {string.Join('\n', load.Failures)}");
@@ -49,7 +57,7 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
                 await last.StopAsync();
             }
 
-            await load.MadeAsync(CallsPerRound);
+            await load.MoreAsync(CallsPerRound);
             await load.StopAsync();
             Report($"Our client and servers in Go by {way}", load.Answers, load.Failures.Count);
             Assert.True(load.Failures.Count == 0, $"{string.Join('\n', load.Failures)}; stopped in this order: {string.Join(", ", order)}");
@@ -99,6 +107,15 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
                 await server.DisposeAsync();
             }
         }
+    }
+
+    private static async Task<string> CallAsync(InteropClient client)
+    {
+        await Task.Delay(Pause);
+        using var call = client.EchoAsync(new Message { Text = "load" }, deadline: (TimeProvider.System.GetUtcNow() + Limit).UtcDateTime);
+        var headers = await call.ResponseHeadersAsync;
+        await call;
+        return headers.GetValue("served-by") ?? "";
     }
 
     private void Report(string who, IReadOnlyDictionary<string, int> answers, int failed)
