@@ -133,7 +133,9 @@ public sealed class DifferentialTests(ITestOutputHelper output)
     {
         // What compaction takes away from a watch that lags behind depends on how far it does.
         await watches.SettleAsync();
-        var revision = generator.AnyRevision();
+        // Compacted at 0, which nobody does, etcd 3.5 says -1 of all later compactions.
+        var revision = Math.Max(1, generator.AnyRevision());
+
         // etcd 3.5 ends itself at the next read when it is compacted where one revision has deleted a key and put it again.
         while (_rewriting.Contains(revision))
         {
