@@ -9,8 +9,8 @@ public sealed class GoClientTests(OneNode node) : IClassFixture<OneNode>
     [Theory]
     [InlineData("openim", "OpenIm", "User")]
     [InlineData("openim", "OpenIm", "helloworld.Greeter")]
-    [InlineData("naming", "EtcdNamingText", "User")]
-    [InlineData("naming", "EtcdNamingText", "a_b")]
+    [InlineData("naming", "EtcdNaming", "User")]
+    [InlineData("naming", "EtcdNaming", "a_b")]
     public async Task A_client_in_Go_gets_what_the_proto_promises(string way, string layout, string service)
     {
         await using var server = await Application.ServeAsync(node.Etcd.Endpoint, service, layout);
