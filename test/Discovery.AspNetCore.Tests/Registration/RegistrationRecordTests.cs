@@ -101,6 +101,23 @@ public sealed class RegistrationRecordTests
                 .Keys.Order(StringComparer.Ordinal));
     }
 
+    [Theory]
+    [InlineData("EtcdNaming")]
+    [InlineData("EtcdNamingObject")]
+    [InlineData("Kratos")]
+    [InlineData("Kitex")]
+    public void A_null_of_a_settings_file_takes_metadata_away(string layout)
+    {
+        _options.Layout = layout;
+        _options.Metadata["team"] = null!;
+        _options.Metadata["cost"] = "low";
+        _options.Services["User"] = new RegisteredServiceOptions { Metadata = { ["cost"] = null! } };
+
+        var texts = Texts();
+        Assert.DoesNotContain(texts, static t => t.Value.Contains("team", StringComparison.Ordinal));
+        Assert.Equal("greeter", Assert.Single(texts, static t => t.Value.Contains("cost", StringComparison.Ordinal)).Key.Split('/').First(static p => p is "greeter" or "User"));
+    }
+
     [Fact]
     public void A_weight_of_zero_is_written()
         => Assert.Contains("\\\"weight\\\":0,", Assert.Single(Texts(weight: 0)).Value, StringComparison.Ordinal);
