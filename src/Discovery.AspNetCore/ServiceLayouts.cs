@@ -5,14 +5,16 @@ namespace Discovery.AspNetCore;
 /// </summary>
 public static class ServiceLayouts
 {
-    /// <summary>The records of etcd's own Go package <c>naming/endpoints</c>; the default.</summary>
+    /// <summary>
+    /// The records of etcd's own Go package <c>naming/endpoints</c>, with metadata as a text of JSON, which every version of grpc-go bears;
+    /// the default.
+    /// </summary>
     public const string EtcdNaming = "EtcdNaming";
 
     /// <summary>
-    /// As <see cref="EtcdNaming"/>, with metadata as a text of JSON: for Go clients by etcd's resolver with grpc-go before version 1.42,
-    /// which an object of metadata crashes.
+    /// As <see cref="EtcdNaming"/>, with metadata as a JSON object: for programs that read it as one. Go clients by etcd's resolver can crash on it.
     /// </summary>
-    public const string EtcdNamingText = "EtcdNamingText";
+    public const string EtcdNamingObject = "EtcdNamingObject";
 
     /// <summary>The records of OpenIM v1 and v2.</summary>
     public const string OpenIm = "OpenIm";

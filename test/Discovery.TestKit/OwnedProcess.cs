@@ -125,6 +125,22 @@ public sealed class OwnedProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until it has ended by itself and all that it wrote was read.</summary>
+    /// <exception cref="TimeoutException">It did not end within the limit; has its output.</exception>
+    public async Task WaitForExitAsync(TimeSpan limit)
+    {
+        try
+        {
+            await _shell.WaitForExitAsync().WaitAsync(limit);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{_command} did not end within {limit}:\n{Output}", e);
+        }
+
+        await _reading.WaitAsync(Limit);
+    }
+
     /// <summary>For waits for something that the process brings about: they fail at once, and say why, when it ended.</summary>
     /// <exception cref="InvalidOperationException">It ended; has its output.</exception>
     public void ThrowIfExited()

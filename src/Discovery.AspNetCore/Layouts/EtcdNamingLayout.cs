@@ -1,6 +1,5 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
-using System.Text.Encodings.Web;
+using System.Text;
 using System.Text.Json;
 using Discovery.Etcd;
 
@@ -8,19 +7,18 @@ namespace Discovery.AspNetCore.Layouts;
 
 /// <summary>
 /// The records of etcd's own Go package <c>naming/endpoints</c>: key <c>root/service/address</c>, value
-/// <c>{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{…}}</c>. What we say of an instance goes into the metadata, which is any JSON.
+/// <c>{"Op":0,"Addr":"10.0.0.1:5000","Metadata":…}</c>. What we say of an instance goes into the metadata, which is any JSON.
 /// </summary>
 /// <param name="root">What the keys begin with.</param>
-/// <param name="asText">
-/// Whether the metadata is a text of JSON and not an object. etcd's resolver puts it into grpc-go's address, which balancers before version
-/// 1.42 use as the key of a map: an object there ends the process of the Go client, a text does not.
+/// <param name="asObject">
+/// Whether the metadata is a JSON object and not a text of one. etcd's resolver puts what it decodes into grpc-go's address, and grpc-go
+/// compares addresses: before version 1.42 as keys of a map, in all later ones field by field. Go can compare texts; at an object it panics,
+/// and the process of the Go client ends.
 /// </param>
-internal sealed class EtcdNamingLayout(string? root, bool asText = false) : IServiceLayout
+internal sealed class EtcdNamingLayout(string? root, bool asObject = false) : IServiceLayout
 {
     public const string LayoutName = ServiceLayouts.EtcdNaming;
     public const string DefaultRoot = "services/";
-
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly string _root = root switch
     {
@@ -30,11 +28,11 @@ internal sealed class EtcdNamingLayout(string? root, bool asText = false) : ISer
         _ => root + "/",
     };
 
-    public string Name => asText ? ServiceLayouts.EtcdNamingText : LayoutName;
+    public string Name => asObject ? ServiceLayouts.EtcdNamingObject : LayoutName;
 
     public bool SupportsDraining => true;
 
-    public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root, asText);
+    public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root, asObject);
 
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 
@@ -42,31 +40,15 @@ internal sealed class EtcdNamingLayout(string? root, bool asText = false) : ISer
 
     public byte[] Write(ServiceInstance instance)
     {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(buffer, WriterOptions))
+        var json = new StringBuilder("""{"Op":0,"Addr":""");
+        GoJson.AppendText(json, instance.Address).Append(",\"Metadata\":");
+        _ = InstanceMetadata.ToObject(instance) switch
         {
-            json.WriteStartObject();
-            json.WriteNumber("Op"u8, 0);
-            json.WriteString("Addr"u8, instance.Address);
-            if (InstanceMetadata.ToTexts(instance).Count == 0)
-            {
-                json.WriteNull("Metadata"u8);
-            }
-            else if (asText)
-            {
-                json.WriteString("Metadata"u8, WriteMetadata(instance));
-            }
-            else
-            {
-                json.WriteStartObject("Metadata"u8);
-                InstanceMetadata.Write(json, instance);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndObject();
-        }
-
-        return buffer.WrittenSpan.ToArray();
+            null => json.Append("null"),
+            var metadata when asObject => json.Append(metadata),
+            var metadata => GoJson.AppendText(json, metadata),
+        };
+        return Encoding.UTF8.GetBytes(json.Append('}').ToString());
     }
 
     public bool TryRead(
@@ -79,19 +61,6 @@ internal sealed class EtcdNamingLayout(string? root, bool asText = false) : ISer
     private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
         => ServiceAddress.TryParse(ObjectRecord.GetText(fields, "Addr"), out var address, out problem)
             ? ReadMetadata(ObjectRecord.Get(fields, "Metadata"), address.ToInstance(serviceName, record)) : null;
-
-    private static byte[] WriteMetadata(ServiceInstance instance)
-    {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(buffer, WriterOptions))
-        {
-            json.WriteStartObject();
-            InstanceMetadata.Write(json, instance);
-            json.WriteEndObject();
-        }
-
-        return buffer.WrittenSpan.ToArray();
-    }
 
     private static ServiceInstance ReadMetadata(JsonElement metadata, ServiceInstance instance)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace Discovery.AspNetCore.Layouts;
@@ -20,45 +21,42 @@ internal static class InstanceMetadata
     public static readonly FrozenSet<string> Reserved = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase, Id, Scheme, Weight, Zone, Version, Tags, Draining, Protocols);
 
-    /// <summary>Writes the properties of an object that is open already. What has its default is left out.</summary>
-    public static void Write(Utf8JsonWriter json, ServiceInstance instance)
+    /// <summary>A JSON object as Go writes it, or <see langword="null"/> when there is nothing to say. What has its default is left out.</summary>
+    public static string? ToObject(ServiceInstance instance)
     {
-        WriteText(json, Id, instance.InstanceId);
-        WriteText(json, Scheme, instance.Scheme);
-        WriteText(json, Protocols, AsText(instance.Protocols));
+        var json = new StringBuilder();
+        AppendText(json, Id, instance.InstanceId);
+        AppendText(json, Scheme, instance.Scheme);
+        AppendText(json, Protocols, AsText(instance.Protocols));
         if (instance.Weight != ServiceInstance.DefaultWeight)
         {
-            json.WriteNumber(Weight, instance.Weight);
+            AppendName(json, Weight).Append(CultureInfo.InvariantCulture, $"{instance.Weight}");
         }
 
-        WriteText(json, Zone, instance.Zone);
-        WriteText(json, Version, instance.Version);
+        AppendText(json, Zone, instance.Zone);
+        AppendText(json, Version, instance.Version);
         if (instance.Tags.Count > 0)
         {
-            json.WriteStartArray(Tags);
-            foreach (var tag in instance.Tags)
-            {
-                json.WriteStringValue(tag);
-            }
-
-            json.WriteEndArray();
+            AppendName(json, Tags).Append('[').AppendJoin(',', instance.Tags.Select(GoJson.ToText)).Append(']');
         }
 
         if (instance.IsDraining)
         {
-            json.WriteBoolean(Draining, value: true);
+            AppendName(json, Draining).Append("true");
         }
 
-        foreach (var (name, value) in instance.Metadata.OrderBy(static m => m.Key, StringComparer.Ordinal))
+        foreach (var (name, value) in instance.Metadata.OrderBy(static m => m.Key, GoJson.KeyOrder))
         {
-            json.WriteString(name, value);
+            GoJson.AppendText(AppendName(json, name), value);
         }
+
+        return json.Length == 0 ? null : json.Append('}').ToString();
     }
 
     /// <summary>The same for formats whose metadata are texts without exception. Tags are separated by commas.</summary>
     public static SortedDictionary<string, string> ToTexts(ServiceInstance instance)
     {
-        var texts = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var texts = new SortedDictionary<string, string>(GoJson.KeyOrder);
         foreach (var (name, value) in instance.Metadata)
         {
             texts[name] = value;
@@ -184,11 +182,14 @@ internal static class InstanceMetadata
         _ => null,
     };
 
-    private static void WriteText(Utf8JsonWriter json, string name, string? value)
+    private static void AppendText(StringBuilder json, string name, string? value)
     {
         if (!string.IsNullOrEmpty(value))
         {
-            json.WriteString(name, value);
+            GoJson.AppendText(AppendName(json, name), value);
         }
     }
+
+    private static StringBuilder AppendName(StringBuilder json, string name)
+        => GoJson.AppendText(json.Append(json.Length == 0 ? '{' : ','), name).Append(':');
 }

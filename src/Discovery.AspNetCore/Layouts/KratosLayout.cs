@@ -40,7 +40,7 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         GoJson.AppendText(json, instance.ServiceName).Append(",\"version\":");
         GoJson.AppendText(json, instance.Version ?? "").Append(",\"metadata\":");
         GoJson.AppendMap(json, metadata).Append(",\"endpoints\":[");
-        json.AppendJoin(',', KratosEndpoint.Of(instance).Select(static e => GoJson.AppendText(new StringBuilder(), e).ToString())).Append("]}");
+        json.AppendJoin(',', KratosEndpoint.Of(instance).Select(GoJson.ToText)).Append("]}");
         return Encoding.UTF8.GetBytes(json.ToString());
     }
 

@@ -17,7 +17,7 @@ internal sealed class LayoutCatalog
         IServiceLayout[] builtIn =
         [
             new EtcdNamingLayout(root: null), new OpenImLayout(root: null), new GoZeroLayout(root: null),
-            new KratosLayout(root: null), new KitexLayout(root: null), new EtcdNamingLayout(root: null, asText: true),
+            new KratosLayout(root: null), new KitexLayout(root: null), new EtcdNamingLayout(root: null, asObject: true),
         ];
         foreach (var layout in builtIn.Concat(registered))
         {

@@ -125,6 +125,12 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
             merged[name] = value;
         }
 
+        // A settings file can say null, for a name that it does not want or that another file has set.
+        foreach (var (name, _) in merged.Where(static m => m.Value is null).ToList())
+        {
+            merged.Remove(name);
+        }
+
         // What is set by hand for what stands in front of an endpoint wins.
         if (endpoint.Protocols is { } protocols)
         {

@@ -20,14 +20,24 @@ public sealed class LayoutTests
     }
 
     [Fact]
-    public void EtcdNamingText_writes_metadata_as_a_text_and_both_layouts_read_both()
+    public void Metadata_are_a_text_or_an_object_and_both_layouts_read_both()
     {
-        var instance = Plain with { InstanceId = "ü\"<", Weight = 3, IsDraining = true };
-        var (text, plain) = (new EtcdNamingLayout(null, asText: true), new EtcdNamingLayout(null));
+        var instance = Plain with
+        {
+            InstanceId = "ü\"<",
+            Weight = 3,
+            Tags = ["x", "\u2028"],
+            IsDraining = true,
+            Metadata = new Dictionary<string, string> { ["\U00010000"] = "b", ["\uffee"] = "a" },
+        };
+        var (text, plain) = (new EtcdNamingLayout(null), new EtcdNamingLayout(null, asObject: true));
 
         Assert.Equal(
-            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":"{\"id\":\"ü\\\"<\",\"weight\":3,\"draining\":true}"}""",
-            Encoding.UTF8.GetString(text.Write(instance)));
+            $$$"""{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"ü\"\u003c","weight":3,"tags":["x","\u2028"],"draining":true,"{{{"\uffee"}}}":"a","{{{"\U00010000"}}}":"b"}}""",
+            Encoding.UTF8.GetString(plain.Write(instance)));
+        Assert.Equal(
+            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":"{\"id\":\"ü\\\"\\u003c\",\"weight\":3,\"draining\":true}"}""",
+            Encoding.UTF8.GetString(text.Write(instance with { Tags = [], Metadata = Plain.Metadata })));
         Assert.All([text, plain], reader => Assert.All([text, plain], writer =>
         {
             Assert.True(reader.TryRead("svc", Record("k", writer.Write(instance)), out var read, out _));
@@ -156,7 +166,7 @@ public sealed class LayoutTests
     [InlineData("EtcdNaming:", "EtcdNaming svc/")]
     [InlineData("OpenIm:im", "OpenIm im:///svc/")]
     [InlineData("OpenIm, EtcdNaming, EtcdNaming:services/, OpenIm", "OpenIm openim:///svc/,EtcdNaming services/svc/")]
-    [InlineData("EtcdNamingText:openim/,EtcdNaming:openim/", "EtcdNamingText openim/svc/")]
+    [InlineData("EtcdNamingObject:openim/,EtcdNaming:openim/", "EtcdNamingObject openim/svc/")]
     [InlineData("EtcdNaming,EtcdNaming:a", "EtcdNaming services/svc/,EtcdNaming a/svc/")]
     public void A_layout_setting_is_read(string text, string layouts)
         => Assert.Equal(layouts, string.Join(',', new LayoutCatalog([]).Parse(text).Select(l => $"{l.Name} {l.GetPrefix("svc")}")));

@@ -67,7 +67,7 @@ public sealed class OwnLayoutTests
 
         var failure = Assert.Single(validation.Validate("svc", new EtcdDiscoveryOptions { Layout = "Lime" }).Failures!);
 
-        Assert.Contains("there is no layout 'Lime'; valid are EtcdNaming, OpenIm, GoZero, Kratos, Kitex, EtcdNamingText and Line", failure, StringComparison.Ordinal);
+        Assert.Contains("there is no layout 'Lime'; valid are EtcdNaming, OpenIm, GoZero, Kratos, Kitex, EtcdNamingObject and Line", failure, StringComparison.Ordinal);
     }
 
     [Fact]

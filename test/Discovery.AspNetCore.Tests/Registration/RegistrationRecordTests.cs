@@ -15,7 +15,7 @@ public sealed class RegistrationRecordTests
     [Fact]
     public void A_record_says_what_others_need_and_leaves_out_what_has_its_default()
         => Assert.Equal(
-            ("services/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","endpoint":"Grpc","protocols":"h2"}}"""),
+            ("services/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":"{\"id\":\"i1\",\"scheme\":\"http\",\"endpoint\":\"Grpc\",\"protocols\":\"h2\"}"}"""),
             Assert.Single(Texts()));
 
     [Fact]
@@ -25,7 +25,7 @@ public sealed class RegistrationRecordTests
 
         Assert.Equal(
             [
-                ("openim/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","endpoint":"Grpc","protocols":"h2"}}"""),
+                ("openim/greeter/10.0.0.1:5000", """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":"{\"id\":\"i1\",\"scheme\":\"http\",\"endpoint\":\"Grpc\",\"protocols\":\"h2\"}"}"""),
                 ("openim:///greeter/10.0.0.1:5000", "10.0.0.1:5000"),
             ],
             Texts());
@@ -50,10 +50,10 @@ public sealed class RegistrationRecordTests
         var texts = Texts().ToDictionary(t => t.Key, t => t.Value);
         Assert.Equal(3, texts.Count);
         Assert.Equal(
-            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":{"id":"i1","scheme":"http","weight":20,"zone":"eu-1","version":"1.0","tags":["blue"],"cost":"low","endpoint":"Grpc","protocols":"h2","team":"a"}}""",
+            """{"Op":0,"Addr":"10.0.0.1:5000","Metadata":"{\"id\":\"i1\",\"scheme\":\"http\",\"weight\":20,\"zone\":\"eu-1\",\"version\":\"1.0\",\"tags\":[\"blue\"],\"cost\":\"low\",\"endpoint\":\"Grpc\",\"protocols\":\"h2\",\"team\":\"a\"}"}""",
             texts["services/greeter/10.0.0.1:5000"]);
         Assert.Equal(
-            """{"Op":0,"Addr":"[fd00::1]:5001","Metadata":{"id":"i1","scheme":"https","weight":30,"zone":"eu-1","version":"2.0","tags":["blue","fast"],"cost":"low","endpoint":"Web","team":"c","tier":"1"}}""",
+            """{"Op":0,"Addr":"[fd00::1]:5001","Metadata":"{\"id\":\"i1\",\"scheme\":\"https\",\"weight\":30,\"zone\":\"eu-1\",\"version\":\"2.0\",\"tags\":[\"blue\",\"fast\"],\"cost\":\"low\",\"endpoint\":\"Web\",\"team\":\"c\",\"tier\":\"1\"}"}""",
             texts["services/User/[fd00::1]:5001"]);
     }
 
@@ -62,7 +62,7 @@ public sealed class RegistrationRecordTests
     {
         _options.Services["User"] = new RegisteredServiceOptions { Weight = 30 };
 
-        Assert.All(Texts(weight: 7), t => Assert.Contains("\"weight\":7,", t.Value, StringComparison.Ordinal));
+        Assert.All(Texts(weight: 7), t => Assert.Contains("\\\"weight\\\":7,", t.Value, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -72,7 +72,7 @@ public sealed class RegistrationRecordTests
 
         var records = RegistrationRecord.Build(new DesiredRegistration(_options, _endpoints), new LayoutCatalog([]), "i1", weight: null);
 
-        Assert.Contains("\"draining\":true", Encoding.UTF8.GetString(records["services/greeter/10.0.0.1:5000"].DrainingValue!), StringComparison.Ordinal);
+        Assert.Contains("\\\"draining\\\":true", Encoding.UTF8.GetString(records["services/greeter/10.0.0.1:5000"].DrainingValue!), StringComparison.Ordinal);
         Assert.Null(records["openim:///greeter/10.0.0.1:5000"].DrainingValue);
     }
 
@@ -101,16 +101,33 @@ public sealed class RegistrationRecordTests
                 .Keys.Order(StringComparer.Ordinal));
     }
 
+    [Theory]
+    [InlineData("EtcdNaming")]
+    [InlineData("EtcdNamingObject")]
+    [InlineData("Kratos")]
+    [InlineData("Kitex")]
+    public void A_null_of_a_settings_file_takes_metadata_away(string layout)
+    {
+        _options.Layout = layout;
+        _options.Metadata["team"] = null!;
+        _options.Metadata["cost"] = "low";
+        _options.Services["User"] = new RegisteredServiceOptions { Metadata = { ["cost"] = null! } };
+
+        var texts = Texts();
+        Assert.DoesNotContain(texts, static t => t.Value.Contains("team", StringComparison.Ordinal));
+        Assert.Equal("greeter", Assert.Single(texts, static t => t.Value.Contains("cost", StringComparison.Ordinal)).Key.Split('/').First(static p => p is "greeter" or "User"));
+    }
+
     [Fact]
     public void A_weight_of_zero_is_written()
-        => Assert.Contains("\"weight\":0,", Assert.Single(Texts(weight: 0)).Value, StringComparison.Ordinal);
+        => Assert.Contains("\\\"weight\\\":0,", Assert.Single(Texts(weight: 0)).Value, StringComparison.Ordinal);
 
     [Fact]
     public void What_is_said_by_hand_of_the_protocols_of_a_proxy_wins()
     {
         _options.Metadata["protocols"] = "h1";
 
-        Assert.Contains("\"protocols\":\"h1\"", Assert.Single(Texts()).Value, StringComparison.Ordinal);
+        Assert.Contains("\\\"protocols\\\":\\\"h1\\\"", Assert.Single(Texts()).Value, StringComparison.Ordinal);
     }
 
     private sealed class AddressInKey : IServiceLayout

@@ -31,7 +31,7 @@ internal sealed class Peer : IAsyncDisposable
     public static async Task<string> RunGoAsync(string source, params string[] arguments)
     {
         await using var process = await OwnedProcess.StartAsync(await GoProgram.BuildAsync(Path.Combine(Folder, source)), arguments);
-        await Eventually.IsTrue(() => process.HasExited, TimeSpan.FromMinutes(5));
+        await process.WaitForExitAsync(TimeSpan.FromMinutes(5));
         return process.Output;
     }
 

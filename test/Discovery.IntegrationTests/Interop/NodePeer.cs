@@ -17,7 +17,7 @@ public sealed class NodePeer : IAsyncDisposable
 
     private static readonly string Folder = Path.Combine(Root, "test", "interop", "node");
     private static readonly string Proto = Path.Combine(Root, "test", "interop", "interop.proto");
-    private static readonly Lazy<Task> Installed = new(InstallAsync);
+    private static readonly Lazy<Task> Installed = new(RunNpmAsync);
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
@@ -33,6 +33,9 @@ public sealed class NodePeer : IAsyncDisposable
 
     /// <summary>What the process has printed so far.</summary>
     public IReadOnlyCollection<string> Lines => _lines;
+
+    /// <summary>Installs the packages that the scripts need, once.</summary>
+    public static Task InstallAsync() => Installed.Value;
 
     /// <summary>Starts a script of the folder.</summary>
     /// <exception cref="InvalidOperationException">Node.js is missing.</exception>
@@ -65,9 +68,9 @@ public sealed class NodePeer : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static async Task InstallAsync()
+    private static async Task RunNpmAsync()
     {
-        if (Directory.Exists(Path.Combine(Folder, "node_modules", "@grpc", "grpc-js")))
+        if (Directory.Exists(Path.Combine(Folder, "node_modules", "@grpc", "grpc-js")) && Directory.Exists(Path.Combine(Folder, "node_modules", "etcd3")))
         {
             return;
         }

@@ -33,12 +33,9 @@ internal static class Application
     public static ServiceProvider Client(string etcd, string service, string layout, Action<EtcdDiscoveryOptions>? configure = null)
     {
         var services = new ServiceCollection();
-        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Endpoints", etcd)]).Build());
-        services.AddEtcdGrpcClient<InteropClient>(service, o =>
-        {
-            o.Layout = layout;
-            configure?.Invoke(o);
-        });
+        services.AddSingleton<IConfiguration>(
+            new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Endpoints", etcd), new("Etcd:Discovery:Layout", layout)]).Build());
+        services.AddEtcdGrpcClient<InteropClient>(service, configure);
         return services.BuildServiceProvider();
     }
 }

@@ -73,7 +73,11 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
 
     [Theory]
     [InlineData("openim", "OpenIm")]
-    [InlineData("naming", "EtcdNamingText")]
+    [InlineData("openim3", "EtcdNaming:openim/")]
+    [InlineData("naming", "EtcdNaming")]
+    [InlineData("gozero", "GoZero")]
+    [InlineData("kratos", "Kratos")]
+    [InlineData("kitex", "Kitex")]
     public async Task No_call_of_a_client_in_Go_fails_when_servers_of_ours_come_and_go(string way, string layout)
     {
         var service = RecordReading.NewService();

@@ -1,14 +1,17 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Discovery.IntegrationTests.Interop;
 
 namespace Discovery.IntegrationTests.Neighbours;
 
-/// <summary>A process of test/interop/go/neighbour: a server that registers itself, or a client that finds it, in the way of a project in Go.</summary>
+/// <summary>
+/// A process of test/interop/go/neighbour or test/interop/node/neighbour.mjs: a server that registers itself, or a client that finds it, in the
+/// way of a project in Go.
+/// </summary>
 internal sealed partial class Neighbour : IAsyncDisposable
 {
-    private static readonly string Source = Path.Combine(
-        typeof(Neighbour).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "RepositoryRoot").Value!,
-        "test", "interop", "go", "neighbour");
+    private static readonly string Interop = Path.Combine(
+        typeof(Neighbour).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "RepositoryRoot").Value!, "test", "interop");
 
     private readonly OwnedProcess _process;
 
@@ -39,10 +42,26 @@ internal sealed partial class Neighbour : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Starts the program as something.</summary>
+    /// <summary>Starts a server in Node.js, by naming or openim, and waits until it listens and is registered.</summary>
+    public static async Task<Neighbour> ServeInNodeAsync(string etcd, string way, string service)
+    {
+        var server = await StartInNodeAsync("serve", etcd, way, service);
+        await server._process.WaitForOutputAsync(static o => Listening().IsMatch(o));
+        return server;
+    }
+
+    /// <summary>Starts the program in Node.js as something.</summary>
+    public static async Task<Neighbour> StartInNodeAsync(string role, string etcd, string way, string service)
+    {
+        await NodePeer.InstallAsync();
+        return new(await OwnedProcess.StartAsync(
+            "node", [Path.Combine(Interop, "node", "neighbour.mjs"), Path.Combine(Interop, "interop.proto"), role, new Uri(etcd).Authority, way, service]));
+    }
+
+    /// <summary>Starts the program in Go as something.</summary>
     public static async Task<Neighbour> StartAsync(string role, string etcd, string way, string service, params string[] more)
         => new(await OwnedProcess.StartAsync(
-            await GoProgram.BuildAsync(Source),
+            await GoProgram.BuildAsync(Path.Combine(Interop, "go", "neighbour")),
             [role, "-etcd", new Uri(etcd).Authority, "-way", way, "-service", service, .. more]));
 
     public Task MadeAsync(int more)
@@ -57,7 +76,7 @@ internal sealed partial class Neighbour : IAsyncDisposable
     /// <summary>Waits until it has ended by itself, as one does that only makes some calls.</summary>
     public async Task SucceedsAsync(TimeSpan? limit = null)
     {
-        await Eventually.IsTrue(() => _process.HasExited, limit ?? TimeSpan.FromSeconds(60));
+        await _process.WaitForExitAsync(limit ?? TimeSpan.FromSeconds(60));
         Assert.True(_process.ExitCode == 0, Output);
     }
 

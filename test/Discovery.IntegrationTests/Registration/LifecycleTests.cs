@@ -26,7 +26,7 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
         Assert.Equal(ServiceRegistrationState.Registered, app.State);
         var naming = (await client.GetAsync($"services/{_service}/10.1.2.3:5000"))!;
         var openIm = (await client.GetAsync($"openim:///{_service}/10.1.2.3:5000"))!;
-        Assert.Equal("""{"Op":0,"Addr":"10.1.2.3:5000","Metadata":{"id":"i1","scheme":"http","protocols":"h1"}}""", naming.Text());
+        Assert.Equal("""{"Op":0,"Addr":"10.1.2.3:5000","Metadata":"{\"id\":\"i1\",\"scheme\":\"http\",\"protocols\":\"h1\"}"}""", naming.Text());
         Assert.Equal("10.1.2.3:5000", openIm.Text());
         Assert.NotEqual(0, naming.LeaseId);
         Assert.Equal(naming.LeaseId, openIm.LeaseId);

@@ -119,7 +119,8 @@ internal static class RecordReading
     public static JsonElement Metadata(this EtcdKeyValue record)
     {
         using var document = JsonDocument.Parse(record.Value);
-        return document.RootElement.GetProperty("Metadata").Clone();
+        var metadata = document.RootElement.GetProperty("Metadata");
+        return metadata.ValueKind == JsonValueKind.String ? JsonElement.Parse(metadata.GetString()!) : metadata.Clone();
     }
 
     public static string Text(this EtcdKeyValue record) => Encoding.UTF8.GetString(record.Value.Span);

@@ -6,7 +6,7 @@
 //	neighbour load -etcd HOST:PORT -way WAY -service NAME     calls until SIGTERM; prints "made N failed N", then who answered how often
 //	neighbour silent -etcd HOST:PORT -way WAY -service NAME   holds a stream that is silent for the time of -silence
 //
-// Servers know the ways openim, naming, gozero, kratos and kitex; clients openim and naming.
+// Servers know the ways openim, naming, gozero, kratos and kitex; clients these and openim3.
 package main
 
 import (
@@ -28,6 +28,7 @@ type settings struct {
 	listenDelay              time.Duration
 	silence                  time.Duration
 	callers                  int
+	certificate, key         string
 }
 
 func main() {
@@ -45,6 +46,8 @@ func main() {
 	flags.DurationVar(&s.listenDelay, "listen-delay", 0, "listen that long after the registration")
 	flags.DurationVar(&s.silence, "silence", 75*time.Second, "how long the stream is silent")
 	flags.IntVar(&s.callers, "callers", 4, "how many call at once")
+	flags.StringVar(&s.certificate, "certificate", "", "the file of a server's certificate; empty: no TLS")
+	flags.StringVar(&s.key, "key", "", "the file of its key")
 	flags.Parse(os.Args[2:])
 
 	run, known := map[string]func(settings, *clientv3.Client) error{

@@ -48,7 +48,12 @@ func dial(s settings, client *clientv3.Client) (*grpc.ClientConn, error) {
 		}
 		return grpc.Dial("etcd:///"+namingTarget(s), append(options, grpc.WithResolvers(builder))...)
 	default:
-		return nil, fmt.Errorf("there is no client for the way %q", s.way)
+		found, known := readerOf(s)
+		if !known {
+			return nil, fmt.Errorf("there is no client for the way %q", s.way)
+		}
+		builder := &pollBuilder{reader: found, client: client}
+		return grpc.Dial(found.target, append(options, grpc.WithResolvers(builder))...)
 	}
 }
 

@@ -30,13 +30,17 @@ func gozero(s settings, address string, lease clientv3.LeaseID) (string, string)
 
 func kratos(s settings, address string, _ clientv3.LeaseID) (string, string) {
 	id := "id-" + address
+	endpoint := "grpc://" + address + "?isSecure=false"
+	if s.certificate != "" {
+		endpoint = "grpcs://" + address
+	}
 	return fmt.Sprintf("%s/%s/%s", or(s.root, "/microservices"), s.service, id), asJSON(struct {
 		ID        string            `json:"id"`
 		Name      string            `json:"name"`
 		Version   string            `json:"version"`
 		Metadata  map[string]string `json:"metadata"`
 		Endpoints []string          `json:"endpoints"`
-	}{id, s.service, "v1.2.0", map[string]string{"weight": "10"}, []string{"grpc://" + address + "?isSecure=false"}})
+	}{id, s.service, "v1.2.0", map[string]string{"weight": "10"}, []string{endpoint}})
 }
 
 func kitex(s settings, address string, _ clientv3.LeaseID) (string, string) {

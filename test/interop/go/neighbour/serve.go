@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/etcd/clientv3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 )
 
 func serve(s settings, client *clientv3.Client) error {
@@ -26,7 +27,15 @@ func serve(s settings, client *clientv3.Client) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
+	var options []grpc.ServerOption
+	if s.certificate != "" {
+		tls, err := credentials.NewServerTLSFromFile(s.certificate, s.key)
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(tls))
+	}
+	server := grpc.NewServer(options...)
 	server.RegisterService(service(address), struct{}{})
 	stop := terminated()
 	go func() {
