@@ -27,7 +27,6 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseRequests _leases;
-    private readonly SharedOutage _outage;
     private readonly WatchMultiplexer _watches;
     private readonly LeaseKeepers _keepers = new();
 
@@ -65,13 +64,16 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _keyValues = new KeyValueClient(keyValues, latest);
         _lists = new PagedList(keyValues, latest, _time);
         _leases = new LeaseRequests(new Lease.LeaseClient(invoker), _failover, _tokens);
-        _outage = new SharedOutage(_time);
+        Outage = new EtcdOutage(_time);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _outage, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), Outage, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
     public IReadOnlyList<Uri> Endpoints { get; }
+
+    /// <summary>What is to be logged of an outage by whoever uses this client, so that it is one warning and one line when it is over.</summary>
+    public EtcdOutage Outage { get; }
 
     /// <summary>How the endpoints stand, as this client knows it from its own calls; asks none of them. In the order of <see cref="Endpoints"/>.</summary>
     public IReadOnlyList<EtcdEndpointStatus> GetEndpointStatus()
@@ -139,7 +141,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeToLive, TimeSpan.Zero);
         ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
-        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, _outage, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
+        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, Outage, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
     }
 
     /// <summary>Watches a prefix. All watches of a client share one stream.</summary>

@@ -30,7 +30,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         LeaseRequests leases,
         KeyValueClient client,
         WatchMultiplexer watches,
-        SharedOutage outage,
+        EtcdOutage outage,
         TimeProvider time,
         ILogger logger)
     {
