@@ -105,6 +105,21 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Leaves a key to other processes that desire it with the same value: it is put on the lease of the last one that was seen to hold it,
+    /// so that at no moment it is absent. Where there is none, it is removed. Returns at once.
+    /// </summary>
+    /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed.</exception>
+    public void HandOver(string key)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ending is not null, this);
+            _keys.HandOver(key);
+        }
+    }
+
     /// <summary>Waits until etcd holds what is desired at the time of the call. Keys that another process owns are not waited for.</summary>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed meanwhile.</exception>
