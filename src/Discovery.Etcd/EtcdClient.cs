@@ -46,9 +46,17 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _time = timeProvider ?? TimeProvider.System;
         _loggers = loggerFactory ?? NullLoggerFactory.Instance;
         Endpoints = options.ParseEndpoints([]);
-        if (!string.IsNullOrEmpty(options.Password) && Endpoints.FirstOrDefault(e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
+        if (Endpoints.FirstOrDefault(static e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
         {
-            Log.PasswordInClear(_loggers.CreateLogger<EtcdClient>(), insecure);
+            if (!string.IsNullOrEmpty(options.Password))
+            {
+                Log.PasswordInClear(_loggers.CreateLogger<EtcdClient>(), insecure);
+            }
+
+            if (options.Tls.IsSetUp)
+            {
+                Log.TlsUnused(_loggers.CreateLogger<EtcdClient>(), insecure);
+            }
         }
 
         var connections = new ConnectionFactory(
@@ -232,5 +240,8 @@ public sealed partial class EtcdClient : IAsyncDisposable
     {
         [LoggerMessage(1, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
         public static partial void PasswordInClear(ILogger logger, Uri endpoint);
+
+        [LoggerMessage(2, LogLevel.Warning, "Etcd:Tls is set, but {Endpoint} is spoken to unencrypted: use https:// in Etcd:Endpoints.")]
+        public static partial void TlsUnused(ILogger logger, Uri endpoint);
     }
 }
