@@ -119,6 +119,47 @@ public sealed class ReplicaTests(OneNode node, ITestOutputHelper output) : IClas
         Assert.Null(await client.GetAsync(key));
     }
 
+    [Fact]
+    public async Task A_key_that_is_handed_over_to_one_that_advertises_something_else_by_now_is_gone()
+    {
+        await using var client = node.Connect();
+        var (key, other) = ($"openim:///{_service}/shop.example:443", $"openim:///{_service}/elsewhere.example:443");
+        await using var moved = await StartSharingAsync();
+        await using var holder = await StartSharingAsync();
+        await Eventually.IsTrue(async () => (await client.GetAsync(key))?.LeaseId == holder.Registration.Status.LeaseId);
+        await moved.ReachAsync(ServiceRegistrationState.Registered);
+        moved.Reload("AdvertisedUrls=http://elsewhere.example:443");
+        await Eventually.IsTrue(async () => await client.GetAsync(other) is not null && moved.Keys.SequenceEqual([other]));
+        await Eventually.IsTrue(() => moved.State == ServiceRegistrationState.Registered);
+
+        await holder.StopAsync();
+
+        await Eventually.IsTrue(async () => await client.GetAsync(key) is null);
+        Assert.NotNull(await client.GetAsync(other));
+        Assert.Equal(ServiceRegistrationState.Registered, moved.State);
+    }
+
+    [Fact]
+    public async Task An_unhealthy_replica_hands_the_key_over_and_takes_it_again_when_it_is_healthy()
+    {
+        await using var client = node.Connect();
+        var key = $"openim:///{_service}/shop.example:443";
+        await using var first = await StartSharingAsync();
+        await using var second = await StartSharingAsync();
+        await using var watch = client.Watch(key, (await client.GetAsync(key))!.ModRevision + 1);
+        var log = WatchLog.Follow(watch);
+
+        await second.Registration.WithdrawAsync();
+        Assert.Equal(first.Registration.Status.LeaseId, (await client.GetAsync(key))!.LeaseId);
+        await second.Registration.RestoreAsync();
+        Assert.Equal(second.Registration.Status.LeaseId, (await client.GetAsync(key))!.LeaseId);
+        await second.StopAsync();
+        await first.StopAsync();
+
+        await Eventually.IsTrue(() => log.Events is [.., { Deleted: true }]);
+        Assert.Single(log.Events, static e => e.Deleted);
+    }
+
     private static async Task<IReadOnlyList<TimeSpan>> MeasureGapsAsync(EtcdWatch watch, CancellationToken stop)
     {
         var gaps = new List<TimeSpan>();

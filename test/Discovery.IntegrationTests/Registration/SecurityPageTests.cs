@@ -52,6 +52,20 @@ public sealed class SecurityPageTests(SecuredNode node) : IClassFixture<SecuredN
         Assert.StartsWith("Warning", Assert.Single(Complaints(app)), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("AllowLoopback=true;/Etcd:Username=orders-server;/Etcd:Password=wrong", "orders", "Etcd:Username, which is 'orders-server'")]
+    [InlineData(Client, "orders", "No role of the user 'shop-client'")]
+    [InlineData("AllowLoopback=true", "orders", "set Etcd:Username and Etcd:Password")]
+    public async Task With_fail_fast_a_refusal_ends_the_start_and_is_named(string user, string service, string cause)
+    {
+        await using var app = TestApp.Build(node.Endpoint, service, $"FailFast=true;/Etcd:RequestTimeout=00:00:01;{user}");
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+
+        Assert.Contains(cause, error.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:FailFast", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task What_a_client_may_not_read_is_said_once_and_named_in_the_error()
     {
