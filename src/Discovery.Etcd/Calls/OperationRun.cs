@@ -185,7 +185,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
     private void Failed(EtcdEndpoint endpoint, EndpointHealth health, CallFailedException failure)
     {
-        health.Failed();
+        health.Failed(failure);
         Log.AttemptFailed(failover.Logger, operation.Name, endpoint.Name, failure.Detail);
         if (failure is { Kind: CallFailureKind.Status, Code: StatusCode.Unavailable } && failover.Pool.All.Count == 1)
         {
