@@ -46,24 +46,25 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _time = timeProvider ?? TimeProvider.System;
         _loggers = loggerFactory ?? NullLoggerFactory.Instance;
         Endpoints = options.ParseEndpoints([]);
+        var logger = _loggers.CreateLogger<EtcdClient>();
         if (Endpoints.FirstOrDefault(static e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
         {
             if (!string.IsNullOrEmpty(options.Password))
             {
-                Log.PasswordInClear(_loggers.CreateLogger<EtcdClient>(), insecure);
+                Log.PasswordInClear(logger, insecure);
             }
 
             if (options.Tls.IsSetUp)
             {
-                Log.TlsUnused(_loggers.CreateLogger<EtcdClient>(), insecure);
+                Log.TlsUnused(logger, insecure);
             }
         }
 
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()), new Dialer(Dns.GetHostAddressesAsync, _time));
+            options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time));
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
-        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>());
-        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        var cluster = new ClusterIdentity(_pool, _time, logger);
+        _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
@@ -238,10 +239,10 @@ public sealed partial class EtcdClient : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
+        [LoggerMessage(1001, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
         public static partial void PasswordInClear(ILogger logger, Uri endpoint);
 
-        [LoggerMessage(2, LogLevel.Warning, "Etcd:Tls is set, but {Endpoint} is spoken to unencrypted: use https:// in Etcd:Endpoints.")]
+        [LoggerMessage(1002, LogLevel.Warning, "Etcd:Tls is set, but {Endpoint} is spoken to unencrypted: use https:// in Etcd:Endpoints.")]
         public static partial void TlsUnused(ILogger logger, Uri endpoint);
     }
 }
