@@ -27,7 +27,6 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly KeyValueClient _keyValues;
     private readonly PagedList _lists;
     private readonly LeaseRequests _leases;
-    private readonly SharedOutage _outage;
     private readonly WatchMultiplexer _watches;
     private readonly LeaseKeepers _keepers = new();
 
@@ -47,16 +46,25 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _time = timeProvider ?? TimeProvider.System;
         _loggers = loggerFactory ?? NullLoggerFactory.Instance;
         Endpoints = options.ParseEndpoints([]);
-        if (!string.IsNullOrEmpty(options.Password) && Endpoints.FirstOrDefault(e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
+        var logger = _loggers.CreateLogger<EtcdClient>();
+        if (Endpoints.FirstOrDefault(static e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
         {
-            Log.PasswordInClear(_loggers.CreateLogger<EtcdClient>(), insecure);
+            if (!string.IsNullOrEmpty(options.Password))
+            {
+                Log.PasswordInClear(logger, insecure);
+            }
+
+            if (options.Tls.IsSetUp)
+            {
+                Log.TlsUnused(logger, insecure);
+            }
         }
 
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()), new Dialer(Dns.GetHostAddressesAsync, _time));
+            options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time));
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
-        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>());
-        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token);
+        var cluster = new ClusterIdentity(_pool, _time, logger);
+        _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
@@ -65,13 +73,16 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _keyValues = new KeyValueClient(keyValues, latest);
         _lists = new PagedList(keyValues, latest, _time);
         _leases = new LeaseRequests(new Lease.LeaseClient(invoker), _failover, _tokens);
-        _outage = new SharedOutage(_time);
+        Outage = new EtcdOutage(_time);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), _outage, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), Outage, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
     public IReadOnlyList<Uri> Endpoints { get; }
+
+    /// <summary>What is to be logged of an outage by whoever uses this client, so that it is one warning and one line when it is over.</summary>
+    public EtcdOutage Outage { get; }
 
     /// <summary>How the endpoints stand, as this client knows it from its own calls; asks none of them. In the order of <see cref="Endpoints"/>.</summary>
     public IReadOnlyList<EtcdEndpointStatus> GetEndpointStatus()
@@ -139,7 +150,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeToLive, TimeSpan.Zero);
         ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
-        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, _outage, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
+        return _keepers.Add(new EtcdLeaseKeeper(timeToLive, _leases, _keyValues, _watches, Outage, _time, _loggers.CreateLogger<EtcdLeaseKeeper>()));
     }
 
     /// <summary>Watches a prefix. All watches of a client share one stream.</summary>
@@ -228,7 +239,10 @@ public sealed partial class EtcdClient : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
+        [LoggerMessage(1001, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
         public static partial void PasswordInClear(ILogger logger, Uri endpoint);
+
+        [LoggerMessage(1002, LogLevel.Warning, "Etcd:Tls is set, but {Endpoint} is spoken to unencrypted: use https:// in Etcd:Endpoints.")]
+        public static partial void TlsUnused(ILogger logger, Uri endpoint);
     }
 }

@@ -30,7 +30,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         LeaseRequests leases,
         KeyValueClient client,
         WatchMultiplexer watches,
-        SharedOutage outage,
+        EtcdOutage outage,
         TimeProvider time,
         ILogger logger)
     {
@@ -102,6 +102,21 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         {
             ObjectDisposedException.ThrowIf(_ending is not null, this);
             _keys.Remove(key);
+        }
+    }
+
+    /// <summary>
+    /// Leaves a key to other processes that desire it with the same value: it is put on the lease of the last one that was seen to hold it,
+    /// so that at no moment it is absent. Where there is none, it is removed. Returns at once.
+    /// </summary>
+    /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed.</exception>
+    public void HandOver(string key)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ending is not null, this);
+            _keys.HandOver(key);
         }
     }
 

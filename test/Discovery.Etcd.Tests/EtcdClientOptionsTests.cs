@@ -78,4 +78,19 @@ public sealed class EtcdClientOptionsTests
         Assert.Equal(warnings, log.At(LogLevel.Warning).Count);
         Assert.All(log.Lines, l => Assert.DoesNotContain("geheim", l, StringComparison.Ordinal));
     }
+
+    [Theory]
+    [InlineData("http://10.0.0.1:2379", 1)]
+    [InlineData("https://10.0.0.1:2379", 0)]
+    [InlineData("10.0.0.1:2379", 0)]
+    public async Task Tls_that_is_set_up_for_an_endpoint_without_it_is_warned_of_once(string endpoint, int warnings)
+    {
+        using var log = new LogRecorder();
+        using var loggers = LoggerFactory.Create(l => l.AddProvider(log));
+
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [endpoint, endpoint + "0"], Tls = { ServerName = "etcd.example.com" } }, loggers);
+
+        Assert.Equal(warnings, log.At(LogLevel.Warning).Count(static l => l.Contains("Etcd:Tls is set, but http://10.0.0.1:2379/ ", StringComparison.Ordinal)));
+    }
 }

@@ -317,6 +317,10 @@ internal sealed partial class Registrar : IAsyncDisposable
                     {
                         _keeper.Update(key, draining);
                     }
+                    else if (record.IsShared)
+                    {
+                        _keeper.HandOver(key);
+                    }
                     else
                     {
                         _keeper.Remove(key);

@@ -11,8 +11,8 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
 {
     /// <summary>
-    /// Whether replicas that advertise one URL share the key, because the layout has the address in it. One of them holds it, and the others
-    /// put it again when that one leaves.
+    /// Whether replicas that advertise one URL share the key, because the layout has the address in it. One of them holds it, and hands it
+    /// over to another when it leaves.
     /// </summary>
     public bool IsShared { get; init; }
 

@@ -89,7 +89,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     private static partial class Log
     {
         [LoggerMessage(2726, LogLevel.Information, "The key {Key} is held by a replica that advertises the same URL (lease {Lease:x}). This "
-            + "application puts it again when that one leaves.")]
+            + "application has it when that one leaves.")]
         public static partial void Shared(ILogger logger, string key, long lease);
 
         [LoggerMessage(2721, LogLevel.Error, "{Problem}")]

@@ -278,6 +278,7 @@ internal sealed partial class RegistrationService(
                     e);
             }
 
+            // The client has warned already, of an outage as of a refusal.
             Log.KeepsTrying(logger, string.Join(", ", client.Value.Endpoints), cause);
         }
     }
@@ -303,7 +304,7 @@ internal sealed partial class RegistrationService(
         [LoggerMessage(2703, LogLevel.Error, "This application is not registered, for its registration failed.")]
         public static partial void Failed(ILogger logger, Exception exception);
 
-        [LoggerMessage(2704, LogLevel.Error, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
+        [LoggerMessage(2704, LogLevel.Information, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
         public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
     }

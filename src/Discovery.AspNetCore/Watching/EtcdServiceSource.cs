@@ -15,6 +15,8 @@ internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster
 
     public IReadOnlyList<Uri> Endpoints => client.Value.Endpoints;
 
+    public EtcdOutage? Outage => client.Value.Outage;
+
     public Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
         => client.Value.ListAsync(prefix, consistency, cancellationToken);
 

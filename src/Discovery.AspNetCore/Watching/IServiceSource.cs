@@ -11,6 +11,9 @@ internal interface IServiceSource
     /// <summary>The endpoints, for messages.</summary>
     IReadOnlyList<Uri> Endpoints { get; }
 
+    /// <summary>What others who use the same etcd log of its outages; null when there is nobody else.</summary>
+    EtcdOutage? Outage => null;
+
     /// <summary>See <see cref="EtcdClient.ListAsync"/>.</summary>
     Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken);
 

@@ -1,21 +1,34 @@
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Watching;
 
-/// <summary>Whether services can be listed: said once when they cannot and once when they can again, however many they are.</summary>
-internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
+/// <summary>
+/// Whether services can be listed: said once when they cannot and once when they can again, however many they are, and only at debug level
+/// where the watch or the registration says it.
+/// </summary>
+internal sealed partial class ListOutage(Lazy<EtcdOutage> shared, TimeProvider time, ILogger logger)
 {
     private readonly Lock _gate = new();
     private volatile Exception? _cause;
-    private long _since;
-    private LogLevel _level;
-    private volatile bool _isKnown;
+    private bool _isWatchDown;
 
     /// <summary>Why services cannot be listed, or null while they can.</summary>
     public Exception? Cause => _cause;
 
-    /// <summary>The watch cannot be opened, or works again. The client says that itself; then it is one outage, and lists are no news.</summary>
-    public void OnWatch(bool works) => _isKnown = !works;
+    /// <summary>The watch cannot be opened, or works again. Then etcd is back, though the next regular list may be a while away.</summary>
+    public void OnWatch(bool works)
+    {
+        lock (_gate)
+        {
+            var isBack = works && _isWatchDown;
+            _isWatchDown = !works;
+            if (isBack)
+            {
+                EndLockHeld();
+            }
+        }
+    }
 
     /// <summary>A list failed.</summary>
     public void OnFailed(Exception cause)
@@ -24,9 +37,8 @@ internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
         {
             if (_cause is null)
             {
-                _since = time.GetTimestamp();
-                _level = _isKnown ? LogLevel.Debug : LogLevel.Warning;
-                Log.Began(logger, _level, cause.Message);
+                var level = shared.Value.Began(this, time.GetTimestamp());
+                Log.Began(logger, level, cause.Message);
             }
 
             _cause = cause;
@@ -43,13 +55,17 @@ internal sealed partial class ListOutage(TimeProvider time, ILogger logger)
 
         lock (_gate)
         {
-            if (_cause is not null)
-            {
-                _cause = null;
-                var level = _level == LogLevel.Debug ? LogLevel.Debug : LogLevel.Information;
-                var seconds = time.GetElapsedTime(_since).TotalSeconds;
-                Log.Over(logger, level, seconds);
-            }
+            EndLockHeld();
+        }
+    }
+
+    private void EndLockHeld()
+    {
+        if (_cause is not null)
+        {
+            _cause = null;
+            var (level, length) = shared.Value.Over(this, time.GetTimestamp());
+            Log.Over(logger, level, length.TotalSeconds);
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed class ServiceLister
     {
         _source = source;
         _time = time;
-        Outage = new ListOutage(time, logger ?? NullLogger.Instance);
+        Outage = new ListOutage(new Lazy<EtcdOutage>(() => source.Outage ?? new EtcdOutage(time)), time, logger ?? NullLogger.Instance);
     }
 
     public ListOutage Outage { get; }

@@ -53,4 +53,16 @@ internal sealed class Failover(
             throw EtcdErrors.Unreachable(operation.Name, pool, run.Failures(), operation.Limit, options);
         }
     }
+
+    /// <summary>Why an operation has no answer yet, which itself tells only at its end.</summary>
+    /// <param name="operation">The operation, which goes by calls.</param>
+    /// <param name="elapsed">For how long it has been under way.</param>
+    /// <returns>The failures of all endpoints; <see langword="null"/> when one has none, and the answer may be under way.</returns>
+    public EtcdException? FindCause(string operation, TimeSpan elapsed)
+    {
+        var failures = pool.All.Select(static e => (Endpoint: e, Failure: e.CallHealth.Cause)).ToList();
+        return failures.TrueForAll(static f => f.Failure is not null)
+            ? EtcdErrors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed, options)
+            : null;
+    }
 }

@@ -1,3 +1,5 @@
+using Discovery.Etcd.Calls;
+
 namespace Discovery.Etcd.Connections;
 
 /// <summary>How an endpoint fared lately with one kind of call, and how long it is left alone for it.</summary>
@@ -13,6 +15,19 @@ internal sealed class EndpointHealth(TimeProvider time)
     private int _refusals;
     private long _failedAt;
     private TimeSpan _pause;
+    private CallFailedException? _cause;
+
+    /// <summary>Why it failed last; <see langword="null"/> when it is in good order, or was only silent.</summary>
+    public CallFailedException? Cause
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _cause;
+            }
+        }
+    }
 
     /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
     public TimeSpan PauseLeft
@@ -39,14 +54,18 @@ internal sealed class EndpointHealth(TimeProvider time)
         {
             _failures = 0;
             _refusals = 0;
+            _cause = null;
         }
     }
 
     /// <summary>It did not answer, or not as a working member does.</summary>
-    public void Failed()
+    /// <param name="cause">What it did, if anything.</param>
+    public void Failed(CallFailedException? cause = null)
     {
         lock (_gate)
         {
+            _cause = cause;
+
             // Calls that run together fail together: that is one failure, not several.
             var since = time.GetElapsedTime(_failedAt);
             if (_failures > 0 && since < _pause)

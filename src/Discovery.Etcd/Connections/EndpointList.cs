@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Discovery.Etcd.Connections;
 
 /// <summary>Reads the setting <c>Etcd:Endpoints</c>.</summary>
@@ -59,6 +61,10 @@ internal static class EndpointList
         else if (uri.PathAndQuery != "/" || uri.Fragment.Length > 0)
         {
             problem = $"{section}:Endpoints is '{entry}', which has a path: gRPC uses none, {Example}.";
+        }
+        else if (IPAddress.TryParse(uri.Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)))
+        {
+            problem = $"{section}:Endpoints is '{entry}', which is what etcd listens on: set the address by which it is reached, {Example}.";
         }
         else
         {

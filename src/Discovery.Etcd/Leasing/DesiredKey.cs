@@ -21,7 +21,13 @@ internal enum KeyState
 /// </summary>
 internal sealed class DesiredKey(string name, OwnLeases leases)
 {
+    // Of more replicas than this the earliest are forgotten.
+    private const int RememberedPeers = 8;
+
+    // The leases of others that held the key with our value, the latest last: who shares it with us.
+    private readonly List<long> _peers = [];
     private EtcdKeyValue? _known;
+    private byte[]? _handedOver;
     private Takeover _takeover;
     private long _takeoverGeneration;
 
@@ -42,6 +48,9 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
 
     /// <summary>The value that should stand; <see langword="null"/> for "gone".</summary>
     public byte[]? Value { get; private set; }
+
+    /// <summary>Whether the key was handed over, and may be so to us again by one that does not know that we do not want it any more.</summary>
+    public bool IsShared { get; private set; }
 
     /// <summary>Counts the requests for all keys, so that a wait can tell which came before it.</summary>
     public long Generation { get; private set; }
@@ -64,6 +73,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
     public void Desire(byte[] value, long generation)
     {
         (_takeover, _takeoverGeneration) = (Takeover.Requested, generation);
+        (IsShared, _handedOver) = (false, null);
         ReadError = null;
         State = KeyState.Pending;
         Request(value, generation);
@@ -87,9 +97,24 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
         Request(value, generation);
     }
 
+    /// <summary>The user leaves the key to others that desire the same value; it is removed when there are none.</summary>
+    public void HandOver(long generation)
+    {
+        if (Value is not null)
+        {
+            (IsShared, _handedOver) = (true, Value);
+            Remove(generation);
+        }
+    }
+
     /// <summary>The user removes the key.</summary>
     public void Remove(long generation)
     {
+        if (Value is null)
+        {
+            return;
+        }
+
         _takeover = Takeover.None;
         State = KeyState.Pending;
         Request(null, generation);
@@ -120,6 +145,11 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
         {
             // Deleting by another owner's revision would delete that owner's record.
             var own = _known is not null && leases.Contains(_known.LeaseId) ? _known.ModRevision : 0;
+            if (own != 0 && _peers.Count > 0 && _handedOver is { } value && ReadError is null && _known!.Value.Span.SequenceEqual(value))
+            {
+                return Step(KeyStepKind.HandOver, own, null) with { Value = value, PeerLeaseId = _peers[^1] };
+            }
+
             return Step(ReadError is null ? KeyStepKind.Delete : KeyStepKind.DeleteUnconditionally, own, null);
         }
 
@@ -146,6 +176,12 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
             _takeover = Takeover.None;
         }
 
+        if (step.Kind is KeyStepKind.HandOver or KeyStepKind.Delete)
+        {
+            // Once: should it come back, it is deleted, so that two who do not want it do not hand it to and fro.
+            _handedOver = null;
+        }
+
         if (IsNews(step, revision))
         {
             KnownAt = revision;
@@ -158,7 +194,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
                     CreateRevision = 0,
                     ModRevision = revision,
                     Version = 0,
-                    LeaseId = step.Lease!.Id,
+                    LeaseId = step.Lease?.Id ?? step.PeerLeaseId,
                 };
         }
 
@@ -184,6 +220,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
                 _takeover = Takeover.None;
             }
 
+            NotePeer(record);
             (_known, KnownAt) = (record, at);
         }
 
@@ -206,6 +243,31 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
 
     /// <summary>etcd does not let us write the key either: the next try begins with what is safe, a read or a comparison.</summary>
     public EtcdException? WriteDenied() => ReadError = null;
+
+    /// <summary>The key cannot be put on another's lease, most likely because that one is gone.</summary>
+    public EtcdKeyValue? PeerGone(long leaseId)
+    {
+        _peers.Remove(leaseId);
+        return null;
+    }
+
+    private void NotePeer(EtcdKeyValue? record)
+    {
+        if (record is null || leases.Contains(record.LeaseId))
+        {
+            if (record is null || _takeover == Takeover.None)
+            {
+                // Who deletes the key or hands it over to us does not want it any more.
+                _peers.Remove(_known?.LeaseId ?? 0);
+            }
+        }
+        else if (record.LeaseId != 0 && Value is not null && record.Value.Span.SequenceEqual(Value))
+        {
+            _peers.Remove(record.LeaseId);
+            _peers.Add(record.LeaseId);
+            _peers.RemoveRange(0, Math.Max(_peers.Count - RememberedPeers, 0));
+        }
+    }
 
     private void Request(byte[]? value, long generation)
     {

@@ -96,6 +96,16 @@ internal sealed class DesiredKeys
         Changed.Set();
     }
 
+    public void HandOver(string name)
+    {
+        lock (_gate)
+        {
+            _keys.GetValueOrDefault(name)?.HandOver(++_generation);
+        }
+
+        Changed.Set();
+    }
+
     /// <summary>Waits until nothing of what is desired now is pending.</summary>
     public Task FlushAsync(CancellationToken cancellationToken)
     {
@@ -118,7 +128,7 @@ internal sealed class DesiredKeys
     {
         lock (_gate)
         {
-            var pending = _keys.Values.Where(k => !_busy.Contains(k) && (k.Value is null || k.NextStep() is not null)).ToList();
+            var pending = _keys.Values.Where(k => !_busy.Contains(k) && (IsToForget(k) || k.NextStep() is not null)).ToList();
             _busy.UnionWith(pending);
             return pending;
         }
@@ -132,7 +142,7 @@ internal sealed class DesiredKeys
         lock (_gate)
         {
             _busy.Remove(key);
-            isGone = key is { Value: null, State: KeyState.InLine } && _keys.Remove(key.Name);
+            isGone = IsToForget(key) && _keys.Remove(key.Name);
             ReleaseWaitersLockHeld();
         }
 
@@ -246,6 +256,8 @@ internal sealed class DesiredKeys
             _waiters.Clear();
         }
     }
+
+    private static bool IsToForget(DesiredKey key) => key is { Value: null, State: KeyState.InLine, IsShared: false };
 
     private void EndLockHeld(HeldLease lease)
     {

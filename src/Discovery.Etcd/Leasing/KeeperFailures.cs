@@ -26,7 +26,7 @@ internal readonly record struct FailureCause(FailureArea Area, string Key = "");
 /// The failures of a keeper that are not over. What is the same for many keys or attempts is logged once: an outage when it begins and
 /// when it ends, a refusal when it appears and then once a minute for all keys together.
 /// </summary>
-internal sealed partial class KeeperFailures(SharedOutage outage, TimeProvider time, ILogger logger)
+internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider time, ILogger logger)
 {
     private const int LoggedNames = 5;
 

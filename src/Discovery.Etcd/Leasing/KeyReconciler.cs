@@ -92,6 +92,12 @@ internal sealed partial class KeyReconciler(
             await step.Lease.EndAsync().ConfigureAwait(false);
             return null;
         }
+        catch (EtcdException e) when (step.Kind == KeyStepKind.HandOver && (KeeperErrors.IsLeaseGone(e) || KeeperErrors.IsPermissionDenied(e)))
+        {
+            // A lease may hold keys that our user may not write; then nothing may be added to it.
+            keys.Apply(key, k => k.PeerGone(step.PeerLeaseId));
+            return null;
+        }
         catch (EtcdException e) when (!step.IsUnconditional && KeeperErrors.IsPermissionDenied(e))
         {
             // Comparing is reading. A role that may write only can still put, and delete.
@@ -138,7 +144,9 @@ internal sealed partial class KeyReconciler(
         var transaction = new EtcdTransaction
         {
             When = [EtcdCompare.ModRevision(key.Name, step.Revision)],
-            Then = [step.Lease is { } lease ? EtcdOperation.Put(key.Name, step.Value, lease.Id) : EtcdOperation.Delete(key.Name)],
+            Then = [step.Value is { } value
+                ? EtcdOperation.Put(key.Name, value, step.Lease?.Id ?? step.PeerLeaseId)
+                : EtcdOperation.Delete(key.Name)],
             Else = [EtcdOperation.Get(key.Name)],
         };
         var result = await client.ExecuteAsync(transaction, cancellationToken).ConfigureAwait(false);

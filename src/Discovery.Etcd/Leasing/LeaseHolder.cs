@@ -7,6 +7,10 @@ internal sealed partial class LeaseHolder(
     TimeSpan timeToLive, LeaseRequests leases, DesiredKeys keys, KeeperFailures failures, LeaseStatusPublisher status, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan UnexpectedPause = TimeSpan.FromSeconds(1);
+
+    // An operation tells why it failed only when its whole time is up, which is long for somebody who watches a start.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
+
     private static readonly FailureCause Cause = new(FailureArea.Lease);
 
     private readonly LeaseRenewal _renewal = new(leases, keys, failures, time, logger);
@@ -82,7 +86,7 @@ internal sealed partial class LeaseHolder(
             try
             {
                 var sentAt = time.GetTimestamp();
-                var granted = await leases.GrantAsync(timeToLive, cancellationToken).ConfigureAwait(false);
+                var granted = await GrantOnceAsync(cancellationToken).ConfigureAwait(false);
                 var clock = new LeaseClock(time);
                 clock.Renewed(sentAt, granted.TimeToLive);
                 if (clock.Remaining < granted.TimeToLive / 2)
@@ -109,6 +113,23 @@ internal sealed partial class LeaseHolder(
 
         failures.Succeeded(Cause);
         return null;
+    }
+
+    private async Task<EtcdLease> GrantOnceAsync(CancellationToken cancellationToken)
+    {
+        var sentAt = time.GetTimestamp();
+        var grant = leases.GrantAsync(timeToLive, cancellationToken);
+        while (!grant.IsCompleted && !cancellationToken.IsCancellationRequested)
+        {
+            await ((Task)grant).WaitAsync(Patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!grant.IsCompleted && leases.FindGrantFailure(time.GetElapsedTime(sentAt)) is { } failure)
+            {
+                failures.Failed(Cause, failure);
+                break;
+            }
+        }
+
+        return await grant.ConfigureAwait(false);
     }
 
     // True: given up, for want of keys. False: lost.

@@ -44,6 +44,10 @@ internal sealed class LeaseRequests : IDisposable
         }
     }
 
+    /// <summary>Why a grant has no answer yet; <see langword="null"/> when it may be under way.</summary>
+    /// <param name="elapsed">For how long it has been waited for.</param>
+    public EtcdException? FindGrantFailure(TimeSpan elapsed) => _failover.FindCause(OperationNames.LeaseGrant, elapsed);
+
     /// <summary>Renews a lease.</summary>
     /// <returns>The lease, or <see langword="null"/> when it is gone.</returns>
     public async Task<EtcdLease?> RenewAsync(long leaseId, CancellationToken cancellationToken)

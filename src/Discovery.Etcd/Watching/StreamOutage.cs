@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.Etcd.Watching;
 
 /// <summary>For how long watches have been without a stream that works. Logs one line when that lasts, and one when it is over.</summary>
-internal sealed partial class StreamOutage(SharedOutage shared, TimeProvider time, ILogger logger)
+internal sealed partial class StreamOutage(EtcdOutage shared, TimeProvider time, ILogger logger)
 {
     private long _since;
     private bool _isDown;

@@ -31,7 +31,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     private bool _isOpening;
     private bool _isClosed;
 
-    public WatchMultiplexer(WatchConnector connector, SharedOutage outage, TimeProvider time, ILogger logger, CancellationToken shutdown)
+    public WatchMultiplexer(WatchConnector connector, EtcdOutage outage, TimeProvider time, ILogger logger, CancellationToken shutdown)
     {
         _connector = connector;
         _time = time;

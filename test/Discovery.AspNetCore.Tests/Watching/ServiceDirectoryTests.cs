@@ -93,6 +93,24 @@ public sealed class ServiceDirectoryTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Each_client_waits_for_as_long_as_its_own_setting_says()
+    {
+        _etcd.IsDown = true;
+        _setups.Add(s => s.AddHttpClient("slow").AddEtcdDiscovery("svc", o => o.ReadyTimeout = TimeSpan.FromSeconds(6)));
+        _setups.Add(s => s.AddHttpClient("fast").AddEtcdDiscovery("svc", o => o.ReadyTimeout = TimeSpan.FromSeconds(0.5)));
+        var pools = _services.Value.GetRequiredService<PoolCache>();
+        var slow = pools.OfClient("slow").WaitForInstanceAsync(CancellationToken.None).AsTask();
+        var fast = pools.OfClient("fast").WaitForInstanceAsync(CancellationToken.None).AsTask();
+
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        Assert.Contains("within 0.5 s", (await Assert.ThrowsAsync<ServiceDiscoveryException>(() => fast)).Message, StringComparison.Ordinal);
+        Assert.False(slow.IsCompleted);
+
+        _clock.Advance(TimeSpan.FromSeconds(5.5));
+        Assert.Contains("within 6 s", (await Assert.ThrowsAsync<ServiceDiscoveryException>(() => slow)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Settings_that_were_wrong_at_the_first_use_can_be_mended_without_a_restart()
     {
         _setups.Add(s => s.AddHttpClient("c").AddEtcdDiscovery("svc"));

@@ -99,6 +99,32 @@ public sealed class ServiceListerTests
         Assert.Equal(2, log.At(LogLevel.Warning).Count);
     }
 
+    [Fact]
+    public void An_outage_that_others_have_met_is_theirs_to_warn_of_and_the_last_to_recover_says_that_it_is_over()
+    {
+        var clock = new FakeTimeProvider();
+        using var log = new LogRecorder();
+        var shared = new EtcdOutage(clock);
+        var lists = new ListOutage(new Lazy<EtcdOutage>(shared), clock, log);
+        var registration = new object();
+        Assert.Equal(LogLevel.Warning, shared.Began(registration, clock.GetTimestamp()));
+        clock.Advance(TimeSpan.FromSeconds(1));
+
+        lists.OnFailed(ModelEtcd.Unavailable);
+        lists.OnWatch(works: false);
+        clock.Advance(TimeSpan.FromSeconds(4));
+        shared.Over(registration, clock.GetTimestamp());
+        clock.Advance(TimeSpan.FromSeconds(2));
+        lists.OnWatch(works: true);
+        lists.OnListed();
+
+        Assert.Empty(log.At(LogLevel.Warning));
+        Assert.Contains("after 7.0 s", Assert.Single(log.At(LogLevel.Information)), StringComparison.Ordinal);
+        Assert.Null(lists.Cause);
+        lists.OnFailed(ModelEtcd.Unavailable);
+        Assert.Single(log.At(LogLevel.Warning));
+    }
+
     /// <summary>An etcd that cannot be reached, which the client finds out only in the end.</summary>
     private sealed class Hanging(ModelEtcd etcd) : IServiceSource
     {

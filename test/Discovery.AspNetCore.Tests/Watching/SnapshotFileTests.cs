@@ -37,6 +37,24 @@ public sealed class SnapshotFileTests : IDisposable
     }
 
     [Fact]
+    public async Task Several_processes_may_share_the_directory()
+    {
+        await Task.WhenAll(Enumerable.Range(1, 4).Select(process => Task.Run(() =>
+        {
+            var file = new SnapshotFile(_directory, "svc", "services/svc/", TimeProvider.System, _log);
+            for (var i = 0; i < 25; i++)
+            {
+                file.Write(Listing(process));
+                Assert.True(file.TryRead(out var read));
+                Assert.InRange(read.Items.Count, 1, 4);
+            }
+        })));
+
+        Assert.Empty(_log.Lines);
+        Assert.EndsWith(".json", OnlyPath, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void It_is_nobody_elses_to_read()
     {
         _file.Write(Listing(1));

@@ -314,6 +314,87 @@ public sealed class DesiredKeyTests
     }
 
     [Fact]
+    public void A_key_that_is_handed_over_is_put_on_the_lease_of_the_last_other_that_held_it_with_the_same_value()
+    {
+        TakeOverFrom(Record(97, [1], 5));
+        _key.Observed(Record(98, [1], 12), 12);
+        _key.Observed(Record(99, [9], 13), 13);
+        _key.Observed(null, 14);
+        _key.Written(Next(KeyStepKind.Put), 15);
+        _key.HandOver(2);
+
+        var handOver = Next(KeyStepKind.HandOver);
+        Assert.Equal((15, 98), (handOver.Revision, handOver.PeerLeaseId));
+        Assert.Equal([1], handOver.Value!);
+
+        Assert.Null(_key.Written(handOver, 16));
+        Assert.Equal(KeyState.InLine, _key.State);
+    }
+
+    [Fact]
+    public void A_key_is_handed_over_to_the_next_one_when_the_last_is_gone_and_deleted_when_there_is_none()
+    {
+        TakeOverFrom(Record(97, [1], 5));
+        _key.Observed(Record(98, [1], 12), 12);
+        _key.Observed(Record(Ours, [1], 13), 13);
+        _key.Observed(Record(96, [1], 14), 14);
+        _key.Desire([1], 2);
+        _key.Observed(Record(96, [1], 14), 15, Next(KeyStepKind.Read));
+        _key.Written(Next(KeyStepKind.Put), 16);
+        _key.HandOver(3);
+
+        Assert.Equal(96, Next(KeyStepKind.HandOver).PeerLeaseId);
+        _key.PeerGone(96);
+
+        // 98 handed it over to us, so it left.
+        Assert.Equal(97, Next(KeyStepKind.HandOver).PeerLeaseId);
+        _key.PeerGone(97);
+        Next(KeyStepKind.Delete);
+    }
+
+    [Fact]
+    public void A_key_that_nobody_shares_or_that_another_has_already_is_not_handed_over()
+    {
+        Put([1], 1, 10);
+        _key.HandOver(2);
+        Assert.Equal(11, Next(KeyStepKind.Delete).Revision);
+
+        Put([1], 3, 20);
+        _key.Observed(Record(Foreign, [1], 22), 22);
+        _key.HandOver(4);
+        var delete = Next(KeyStepKind.Delete);
+        Assert.Equal(0, delete.Revision);
+        _key.Observed(Record(Foreign, [1], 22), 23, delete);
+        Assert.Equal(KeyState.InLine, _key.State);
+    }
+
+    [Fact]
+    public void A_key_that_comes_back_after_it_was_handed_over_is_deleted()
+    {
+        TakeOverFrom(Record(Foreign, [1], 5));
+        _key.HandOver(2);
+        _key.Written(Next(KeyStepKind.HandOver), 12);
+
+        _key.Observed(Record(Ours, [1], 13), 13);
+
+        Assert.Equal(13, Next(KeyStepKind.Delete).Revision);
+    }
+
+    [Fact]
+    public void Of_a_takeover_the_event_that_overtakes_the_answer_is_no_departure()
+    {
+        _key.Desire([1], 1);
+        _key.Observed(Record(Foreign, [1], 5), 10, Next(KeyStepKind.Read));
+        var put = Next(KeyStepKind.Put);
+        _key.Observed(Record(Ours, [1], 11), 11);
+        _key.Written(put, 11);
+
+        _key.HandOver(2);
+
+        Assert.Equal(Foreign, Next(KeyStepKind.HandOver).PeerLeaseId);
+    }
+
+    [Fact]
     public void A_put_that_arrives_after_the_removal_is_deleted()
     {
         _key.Desire([1], 1);
@@ -406,6 +487,13 @@ public sealed class DesiredKeyTests
         _key.Desire(value, generation);
         _key.Observed(null, readAt, Next(KeyStepKind.Read));
         _key.Written(Next(KeyStepKind.Put), readAt + 1);
+    }
+
+    private void TakeOverFrom(EtcdKeyValue holder)
+    {
+        _key.Desire([1], 1);
+        _key.Observed(holder, 10, Next(KeyStepKind.Read));
+        _key.Written(Next(KeyStepKind.Put), 11);
     }
 
     private KeyStep Next(KeyStepKind kind)

@@ -42,6 +42,22 @@ public sealed class DesiredKeysTests
     }
 
     [Fact]
+    public void A_key_that_was_handed_over_is_remembered_without_being_worked_on()
+    {
+        PutAndWrite("a");
+        _keys.HandOver("a");
+        var key = Assert.Single(_keys.TakePending());
+        _keys.Apply(key, static k => k.Written(k.NextStep()!, 20));
+
+        Assert.False(_keys.Release(key));
+        Assert.Empty(_keys.TakePending());
+        Assert.Equal((0, 0), (_keys.Desired, _keys.Stored));
+
+        Observe("a", new EtcdKeyValue { KeyBytes = "a"u8.ToArray(), Value = default, CreateRevision = 21, ModRevision = 21, Version = 1, LeaseId = 7 }, 21);
+        Assert.Equal(KeyStepKind.Delete, Assert.Single(_keys.TakePending()).NextStep()?.Kind);
+    }
+
+    [Fact]
     public void A_new_lease_wants_all_keys_but_those_in_conflict()
     {
         PutAndWrite("a", "b");

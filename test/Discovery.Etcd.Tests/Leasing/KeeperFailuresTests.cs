@@ -10,13 +10,13 @@ public sealed class KeeperFailuresTests : IDisposable
 
     private readonly FakeTimeProvider _clock = new();
     private readonly LogRecorder _log = new();
-    private readonly SharedOutage _outage;
+    private readonly EtcdOutage _outage;
     private readonly KeeperFailures _failures;
     private int _changes;
 
     public KeeperFailuresTests()
     {
-        _outage = new SharedOutage(_clock);
+        _outage = new EtcdOutage(_clock);
         _failures = new KeeperFailures(_outage, _clock, _log);
         _failures.Changed += () => _changes++;
     }

@@ -70,6 +70,18 @@ internal sealed class NetworkNamespace : IAsyncDisposable
         AddAddress(SecondAddress, 24);
     }
 
+    /// <summary>Leaves the machine IPv6 alone.</summary>
+    /// <returns>This machine's end of the link, and the machine's address.</returns>
+    public (string Gateway, string Address) UseIpv6Alone()
+    {
+        var network = $"fd{Environment.ProcessId % 256:x2}:{Random.Shared.Next(1, 0xffff):x}::";
+        RemoveAddress(Address, 24);
+        Do($"addr del {Gateway}/24 dev {Name}h");
+        Do($"addr add {network}1/64 dev {Name}h nodad");
+        Do($"-n {Name} addr add {network}2/64 dev {Name}n nodad");
+        return ($"[{network}1]", $"[{network}2]");
+    }
+
     public void AddAddress(string address, int prefix) => Do($"-n {Name} addr add {address}/{prefix} dev {Name}n");
 
     public void RemoveAddress(string address, int prefix) => Do($"-n {Name} addr del {address}/{prefix} dev {Name}n");

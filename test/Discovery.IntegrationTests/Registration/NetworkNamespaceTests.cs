@@ -48,6 +48,32 @@ public sealed class NetworkNamespaceTests(OneNode node) : IClassFixture<OneNode>
         }
     }
 
+    [NetworkNamespaceFact]
+    public async Task A_machine_with_IPv6_alone_is_registered_where_it_can_be_dialled()
+    {
+        await using var machine = NetworkNamespace.Create();
+        var (gateway, address) = machine.UseIpv6Alone();
+        await using var client = node.Connect();
+        var port = FreePort.Next();
+        await using var outer = await ForwardAsync([], new Uri(node.Etcd.Endpoint).Authority, $"{gateway}:{port}");
+        await using var server = await OwnedProcess.StartAsync("ip",
+        [
+            "netns", "exec", machine.Name, Environment.ProcessPath!, Program(), $"--Kestrel:Endpoints:Grpc:Url=http://*:{Port}",
+            $"--Etcd:Endpoints=http://{gateway}:{port}", $"--Etcd:Registration:ServiceName={_service}",
+        ]);
+
+        await Eventually.IsTrue(
+            async () =>
+            {
+                server.ThrowIfExited();
+                return await client.RecordsAsync(_service) is [var only] && only.Key == $"services/{_service}/{address}:{Port}";
+            },
+            TimeSpan.FromSeconds(60),
+            $"It stands at {address}");
+        using var dialled = new TcpClient(AddressFamily.InterNetworkV6);
+        await dialled.ConnectAsync(address.Trim('[', ']'), Port).WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
     private static Task<OwnedProcess> ForwardAsync(string[] before, string to, string listen)
     {
         string[] command = [.. before, EtcdBinary.Etcd, "gateway", "start", $"--endpoints={to}", $"--listen-addr={listen}"];

@@ -103,6 +103,38 @@ public sealed class OutageTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_outage_that_is_there_from_the_start_is_one_line_down_and_one_line_up_too()
+    {
+        await _etcd.KillAsync();
+        await using var app = TestApp.Build(
+            _etcd.Endpoint, _service, "AllowLoopback=true;/Etcd:RequestTimeout=00:00:02", static builder => builder.Services.AddEtcdDiscovery());
+        await app.StartAsync();
+        var directory = app.Services.GetRequiredService<IServiceDirectory>();
+        var ready = directory.WaitForReadyAsync(_service).AsTask();
+        var since = Stopwatch.StartNew();
+        await app.SettleAsync();
+        await Eventually.IsTrue(() => directory.GetStatus(_service).LastError is not null);
+        await Eventually.IsTrue(() => since.Elapsed >= Outage, Outage * 2);
+        var during = Lines().Count;
+        await _etcd.RestartAsync();
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        await Eventually.IsTrue(() => directory.GetStatus(_service).IsConnected);
+        await ready.ContinueWith(static _ => { }, TaskScheduler.Default);
+        await Eventually.IsTrue(() => Lines().Exists(IsUp));
+
+        output.WriteLine($"log lines of a server that registers and watches, started without etcd for {since.Elapsed.TotalSeconds:0} s: "
+            + $"{during} while it lasts, {Lines().Count - during} after it\n{string.Join('\n', Lines())}");
+        Assert.Single(Lines(), static line => line.StartsWith("Warning", StringComparison.Ordinal));
+        Assert.DoesNotContain(Lines(), static line => line.StartsWith("Error", StringComparison.Ordinal));
+        Assert.Single(Lines(), IsUp);
+
+        static bool IsUp(string line) => line.Contains("again", StringComparison.Ordinal) && line.Contains(", after ", StringComparison.Ordinal);
+
+        List<string> Lines() => [.. app.Log.Lines.Where(static line =>
+            !line.StartsWith("Debug", StringComparison.Ordinal) && !line.StartsWith("Trace", StringComparison.Ordinal))];
+    }
+
+    [Fact]
     public async Task A_start_that_is_cancelled_ends_at_once()
     {
         await _etcd.KillAsync();

@@ -45,12 +45,25 @@ public sealed class SecurityPageTests(SecuredNode node) : IClassFixture<SecuredN
         await using var app = TestApp.Build(node.Endpoint, service, user);
         await app.StartAsync();
 
-        // The registration says at its own limit that it keeps trying; the refusal itself is one line, however often it is met.
+        // The refusal is one line, however often it is met and whoever waits for it.
         await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "etcd refuses to keep", "No role of the user"));
         await Eventually.IsTrue(() => app.Registration.Status.LastError?.Contains("etcdctl role grant-permission", StringComparison.Ordinal) == true);
         await app.SettleAsync();
-        Assert.Single(Complaints(app), static line => line.StartsWith("Warning", StringComparison.Ordinal));
-        Assert.Single(Complaints(app), static line => line.StartsWith("Error", StringComparison.Ordinal));
+        Assert.StartsWith("Warning", Assert.Single(Complaints(app)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("AllowLoopback=true;/Etcd:Username=orders-server;/Etcd:Password=wrong", "orders", "Etcd:Username, which is 'orders-server'")]
+    [InlineData(Client, "orders", "No role of the user 'shop-client'")]
+    [InlineData("AllowLoopback=true", "orders", "set Etcd:Username and Etcd:Password")]
+    public async Task With_fail_fast_a_refusal_ends_the_start_and_is_named(string user, string service, string cause)
+    {
+        await using var app = TestApp.Build(node.Endpoint, service, $"FailFast=true;/Etcd:RequestTimeout=00:00:01;{user}");
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync());
+
+        Assert.Contains(cause, error.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:FailFast", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

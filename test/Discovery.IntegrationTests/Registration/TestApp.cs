@@ -83,7 +83,7 @@ internal sealed class TestApp : IAsyncDisposable
     /// Waits until the registration, which begins when the start is over, has come to something: it stands, or it is said why not.
     /// </summary>
     public Task SettleAsync() => Eventually.IsTrue(
-        () => State is not (ServiceRegistrationState.NotStarted or ServiceRegistrationState.Registering) || Log.Has(LogLevel.Error, "keeps trying"),
+        () => State is not (ServiceRegistrationState.NotStarted or ServiceRegistrationState.Registering) || Log.Has(LogLevel.Information, "keeps trying"),
         what: $"The registration settled, is {Registration.Status}");
 
     public Task StartAsync(CancellationToken cancellationToken = default) => _app.StartAsync(cancellationToken);
