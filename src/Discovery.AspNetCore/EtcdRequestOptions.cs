@@ -16,8 +16,9 @@ public static class EtcdRequestOptions
     public static readonly HttpRequestOptionsKey<string> Version = new(EtcdCallMetadata.Version);
 
     /// <summary>
-    /// The instance that the request was sent to last, set by discovery: on each request that has any options, as those under a
-    /// resilience handler do, and on each that failed. To know it always, set it to <see langword="null"/> beforehand.
+    /// The instance that the request was sent to last. To ask for it, set it to <see langword="null"/> before the request is sent; then
+    /// discovery sets it, whatever the answer. It is set unasked where it costs nothing: on requests that have other options, as those
+    /// under a resilience handler do, and on those that failed.
     /// </summary>
     public static readonly HttpRequestOptionsKey<ServiceInstance?> ServedBy = new("discovery-served-by");
 }

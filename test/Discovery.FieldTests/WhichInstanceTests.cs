@@ -37,6 +37,30 @@ public sealed class WhichInstanceTests
         }
     }
 
+    [Theory]
+    [InlineData("GET", 200)]
+    [InlineData("GET", 204)]
+    [InlineData("HEAD", 200)]
+    [InlineData("POST", 404)]
+    public async Task Whoever_asks_by_an_empty_option_is_told_which_instance_answered(string method, int status)
+    {
+        await using var field = await Field.StartAsync();
+        var server = await field.StartServerAsync(c =>
+        {
+            c.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        using var client = field.Client();
+        using var request = new HttpRequestMessage(new HttpMethod(method), "x");
+        request.Options.Set(EtcdRequestOptions.ServedBy, null);
+
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.True(request.Options.TryGetValue(EtcdRequestOptions.ServedBy, out var instance));
+        Assert.Equal(server.Address, instance?.Address);
+    }
+
     [Fact]
     public async Task A_failed_call_tells_which_instance_failed()
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore.Connections;
 
 namespace Discovery.AspNetCore.Calls;
 
@@ -16,7 +17,7 @@ internal static class HttpVersions
         }
 
         // A server may offer HTTP/3 in an answer (Alt-Svc), and "or higher" takes the offer. What is below HTTP/3 is agreed on by TLS.
-        if (request.VersionPolicy == HttpVersionPolicy.RequestVersionOrHigher && request.RequestUri?.Scheme == Uri.UriSchemeHttps)
+        if (request.VersionPolicy == HttpVersionPolicy.RequestVersionOrHigher && RequestScheme.IsTls(request))
         {
             request.VersionPolicy = request.Version.Major == 2 ? HttpVersionPolicy.RequestVersionExact : HttpVersionPolicy.RequestVersionOrLower;
             request.Version = HttpVersion.Version20;

@@ -70,7 +70,7 @@ internal sealed partial class InstanceDialer(
 
         var socket = await AddressRace.ConnectAsync(allowed, _instance.Port, cancellationToken).ConfigureAwait(false);
         var stream = new NetworkStream(socket, ownsSocket: true);
-        return request.RequestUri!.Scheme == Uri.UriSchemeHttps
+        return RequestScheme.IsTls(request)
             ? await tls.HandshakeAsync(stream, request, cancellationToken).ConfigureAwait(false)
             : stream;
     }

@@ -42,7 +42,7 @@ internal sealed class TransportFactory(
     public InstanceTransport Create(ServiceInstance instance) => new(instance, this);
 
     /// <summary>Makes the handler of an instance's transport.</summary>
-    /// <exception cref="InvalidOperationException">The application's settings replace what gets calls to the instance.</exception>
+    /// <exception cref="InvalidOperationException">The application's settings replace what gets calls to the instance, or go round it.</exception>
     public SocketsHttpHandler CreateHandler(InstanceTransport transport)
     {
         var instance = transport.Instance;
@@ -77,6 +77,14 @@ internal sealed class TransportFactory(
             handler.Dispose();
             throw new InvalidOperationException(
                 $"ConfigureEtcdTransport of service '{instance.ServiceName}' sets ConnectCallback, which is how calls get to the instance; leave it alone.");
+        }
+
+        if (handler.UseProxy)
+        {
+            handler.Dispose();
+            throw new InvalidOperationException(
+                $"ConfigureEtcdTransport of service '{instance.ServiceName}' sets UseProxy, but calls go to instances directly; leave it false. "
+                + "A proxy in front of a service can be registered as its instance.");
         }
 
         // After the application's turn, which may have put options of its own in place. The dialler keeps the time limit itself, for

@@ -127,12 +127,14 @@ public static class EtcdServiceCollectionExtensions
     /// <summary>What discovery needs in whatever cluster. Unlike <see cref="AddEtcdDiscovery"/> it does not say that the default one is used.</summary>
     internal static void AddDiscovery(IServiceCollection services)
     {
-        AddClientAndLayouts(services);
-        if (services.All(static d => d.ServiceType != typeof(ClientCatalog)))
+        // Called for each client, of which there may be thousands, and to look for each of these services costs time for all that there are.
+        if (services.Any(static d => d.ServiceType == typeof(ClientCatalog)))
         {
-            services.AddSingleton(new ClientCatalog());
+            return;
         }
 
+        services.AddSingleton(new ClientCatalog());
+        AddClientAndLayouts(services);
         AddConfiguration<EtcdDiscoveryOptions, ConfigureDiscovery>(services);
         services.TryAddTransient<IOptionsFactory<EtcdDiscoveryOptions>, DiscoveryOptionsFactory>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());

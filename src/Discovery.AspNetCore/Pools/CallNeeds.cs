@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Connections;
+
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>What a call needs of its instance.</summary>
@@ -10,7 +12,7 @@ internal readonly record struct CallNeeds(string Scheme, InstanceProtocols Proto
 
     public static CallNeeds Of(HttpRequestMessage request, string? version)
     {
-        var scheme = request.RequestUri!.Scheme;
+        var scheme = RequestScheme.Of(request);
         return new CallNeeds(scheme, ProtocolOf(request, scheme == Uri.UriSchemeHttps), version);
     }
 

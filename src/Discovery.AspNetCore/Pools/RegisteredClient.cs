@@ -5,6 +5,7 @@ namespace Discovery.AspNetCore.Pools;
 /// <summary>One client of a service.</summary>
 internal sealed class RegisteredClient(string name, string serviceName)
 {
+    private readonly string _ownOptionsName = $"{name}@{serviceName}";
     private ImmutableHashSet<string> _hosts = ImmutableHashSet.Create(StringComparer.OrdinalIgnoreCase, serviceName);
 
     public string Name => name;
@@ -21,7 +22,7 @@ internal sealed class RegisteredClient(string name, string serviceName)
     public List<Action<SocketsHttpHandler>> Transport { get; } = [];
 
     /// <summary>The name of its options and of its pool: clients of one service share them unless they differ.</summary>
-    public string OptionsName => IsCustomised ? $"{name}@{serviceName}" : serviceName;
+    public string OptionsName => IsCustomised ? _ownOptionsName : serviceName;
 
     /// <summary>Whether a host in a request's URI stands for the service.</summary>
     public bool HasHost(string host)

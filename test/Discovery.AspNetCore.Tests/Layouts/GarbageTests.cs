@@ -28,7 +28,7 @@ public sealed class GarbageTests
     {
         await using var harness = new Harness(settings: ("Etcd:Discovery:Layout", name));
         var layout = new LayoutCatalog([]).Parse(name)[0];
-        var seed = Random.Shared.Next();
+        var seed = RandomSeed.From("DISCOVERY_RANDOM_SEED");
         var random = new Random(seed);
         for (var i = 0; i < Keys; i++)
         {

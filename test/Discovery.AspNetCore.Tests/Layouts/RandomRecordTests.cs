@@ -10,12 +10,12 @@ namespace Discovery.AspNetCore.Tests.Layouts;
 
 /// <summary>
 /// Random input for everything that reads what others wrote. <c>DISCOVERY_RANDOM_RECORDS</c> is the number of records, and
-/// <c>DISCOVERY_RANDOM_SEED</c> repeats a run that failed.
+/// <c>DISCOVERY_RANDOM_SEED</c> the seed (see <see cref="RandomSeed"/>).
 /// </summary>
 public sealed class RandomRecordTests
 {
     private static readonly int Records = Setting("DISCOVERY_RANDOM_RECORDS") ?? 20_000;
-    private static readonly int Seed = Setting("DISCOVERY_RANDOM_SEED") ?? Random.Shared.Next();
+    private static readonly int Seed = RandomSeed.From("DISCOVERY_RANDOM_SEED");
 
     private static readonly string[] Pieces =
     [

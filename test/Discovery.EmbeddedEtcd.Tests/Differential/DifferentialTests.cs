@@ -6,8 +6,8 @@ using Xunit.Abstractions;
 namespace Discovery.EmbeddedEtcd.Tests.Differential;
 
 /// <summary>
-/// The same random operations on a real and on the embedded etcd: all answers, errors and events are equal. A failure names the seed;
-/// set DIFFERENTIAL_SEED to repeat it, and DIFFERENTIAL_OPERATIONS for more than 5,000.
+/// The same random operations on a real and on the embedded etcd: all answers, errors and events are equal. A failure names the seed.
+/// DIFFERENTIAL_SEED is another seed (see <see cref="RandomSeed"/>), and DIFFERENTIAL_OPERATIONS asks for more than 5,000.
 /// </summary>
 [Trait(Needs.Name, Needs.Etcd)]
 public sealed class DifferentialTests(ITestOutputHelper output)
@@ -21,7 +21,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
     [Fact]
     public async Task Random_operations_have_the_same_outcome_as_with_etcd()
     {
-        var seed = Setting("DIFFERENTIAL_SEED") ?? Random.Shared.Next();
+        var seed = RandomSeed.From("DIFFERENTIAL_SEED");
         var operations = Setting("DIFFERENTIAL_OPERATIONS") ?? 5_000;
         output.WriteLine($"seed {seed}, {operations} operations");
         await using var real = await EtcdServer.StartAsync();

@@ -48,8 +48,9 @@ internal sealed class Field : IAsyncDisposable
     /// <summary>Writes a record as another system might.</summary>
     /// <param name="address">Host and port.</param>
     /// <param name="metadata">The members of a JSON object.</param>
-    public Task RegisterAsync(string address, string metadata = "")
-        => _client.PutAsync($"services/{Service}/{address}", Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{{{{metadata}}}}}"""));
+    /// <param name="service">The service.</param>
+    public Task RegisterAsync(string address, string metadata = "", string service = Service)
+        => _client.PutAsync($"services/{service}/{address}", Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{{{{metadata}}}}}"""));
 
     public Task DeregisterAsync(string address) => _client.DeleteAsync($"services/{Service}/{address}");
 

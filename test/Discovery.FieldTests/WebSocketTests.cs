@@ -1,0 +1,90 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.WebSockets;
+using System.Text;
+using Discovery.AspNetCore;
+using Discovery.FieldTests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.WebSockets;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Discovery.FieldTests;
+
+/// <summary>WebSockets to a service, over the handler that discovery gives to HttpClient.</summary>
+public sealed class WebSocketTests
+{
+    [Theory]
+    [InlineData("http", 1, false)]
+    [InlineData("http", 1, true)]
+    [InlineData("http", 2, false)]
+    [InlineData("https", 1, false)]
+    [InlineData("https", 2, true)]
+    public async Task A_web_socket_is_opened_to_an_instance_and_echoes(string scheme, int version, bool isPinned)
+    {
+        await using var field = await Field.StartAsync();
+        using var certificates = new TestCertificates("authority");
+        using var certificate = certificates.Issue("svc");
+        var server = await field.StartServerAsync(
+            EchoAsync,
+            version == 1 ? HttpProtocols.Http1 : HttpProtocols.Http2,
+            l =>
+            {
+                if (scheme == "https")
+                {
+                    l.UseHttps(certificate);
+                }
+            },
+            $"\"scheme\":\"{scheme}\"");
+
+        // Somebody else of the other scheme, who must not be called.
+        await field.RegisterAsync(Field.DeadAddress(1), $"\"scheme\":\"{(scheme == "http" ? "https" : "http")}\"");
+        using var invoker = Invoker(field);
+        using var socket = new ClientWebSocket();
+        socket.Options.HttpVersion = new Version(version, version == 1 ? 1 : 0);
+        socket.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        if (isPinned)
+        {
+            socket.Options.SetRequestHeader(EtcdCallMetadata.Instance, server.Address);
+        }
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await socket.ConnectAsync(new Uri(scheme == "http" ? "ws://svc/x" : "wss://svc/x"), invoker, limit.Token);
+        await socket.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, endOfMessage: true, limit.Token);
+        var buffer = new byte[100];
+        var received = await socket.ReceiveAsync(buffer, limit.Token);
+
+        Assert.Equal("hello", Encoding.UTF8.GetString(buffer, 0, received.Count));
+        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
+    }
+
+    private static HttpMessageInvoker Invoker(Field field)
+    {
+        var services = field.Application(
+            static s => s.AddHttpClient("client").AddEtcdDiscovery(Field.Service).ConfigureEtcdTransport(static t =>
+                t.SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true }),
+            static o => o.ConnectTimeout = TimeSpan.FromSeconds(30));
+        return new HttpMessageInvoker(services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("client"), disposeHandler: false);
+    }
+
+    private static Task EchoAsync(HttpContext context)
+    {
+        var middleware = new WebSocketMiddleware(
+            static async c =>
+            {
+                using var socket = await c.WebSockets.AcceptWebSocketAsync();
+                var buffer = new byte[100];
+                while (await socket.ReceiveAsync(buffer, c.RequestAborted) is { MessageType: not WebSocketMessageType.Close } received)
+                {
+                    await socket.SendAsync(buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, c.RequestAborted);
+                }
+
+                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, c.RequestAborted);
+            },
+            Microsoft.Extensions.Options.Options.Create(new WebSocketOptions()),
+            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance);
+        return middleware.Invoke(context);
+    }
+}
