@@ -16,6 +16,7 @@ public sealed class LogTests
         ["Connections"] = 2600,
         ["Registration"] = 2700,
         ["Diagnostics"] = 2800,
+        ["Feeds"] = 2900,
     };
 
     private static IReadOnlyList<(MethodInfo Method, LoggerMessageAttribute Message)> Messages { get; } =
