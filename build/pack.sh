@@ -9,7 +9,7 @@ Usage: build/pack.sh [--version VERSION]
 
 Packs the projects under src into artifacts/packages. Then copies build/consumer, a web application that knows nothing but
 these packages, into a temporary folder, restores it from artifacts/packages and this machine's feeds, builds it with
-warnings as errors and runs it: it registers itself in an embedded etcd, and calls itself by name with a typed gRPC client
+warnings as errors and runs it: it registers itself in an embedded etcd, and calls itself by name with a typed gRPC client,
 with an HttpClient, and with one that resolves names by Microsoft.Extensions.ServiceDiscovery.
 
   --version VERSION packs this version instead of the one in src/Directory.Build.props, e.g. 0.2.0-preview.1

@@ -53,7 +53,7 @@ internal sealed class EndpointList(
     /// <summary>Over TLS the host decides which certificate is accepted, and the address would be none that certificates bear.</summary>
     private string? HostOf(ServiceInstance instance, EndpointRequest request)
     {
-        if ((instance.Scheme ?? request.Schemes.FirstOrDefault()) != Uri.UriSchemeHttps)
+        if ((instance.Scheme ?? (request.Schemes is [var first, ..] ? first : null)) != Uri.UriSchemeHttps)
         {
             return null;
         }

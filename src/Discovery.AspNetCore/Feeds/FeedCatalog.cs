@@ -37,7 +37,7 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
             }
         }
 
-        feed.Stop();
+        feed.Dispose();
     }
 
     public void Dispose()
@@ -46,7 +46,7 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
         {
             foreach (var (feed, _) in _byName.Values)
             {
-                feed.Stop();
+                feed.Dispose();
             }
 
             _byName.Clear();

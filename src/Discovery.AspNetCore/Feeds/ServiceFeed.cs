@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Feeds;
 /// A service for those who follow it by change tokens. There is one subscription, however many follow, and changes that come close together
 /// are announced as one.
 /// </summary>
-internal sealed partial class ServiceFeed
+internal sealed partial class ServiceFeed : IDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
@@ -55,7 +55,11 @@ internal sealed partial class ServiceFeed
     }
 
     /// <summary>Ends the subscription.</summary>
-    public void Stop() => _stop.Cancel();
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _stop.Dispose();
+    }
 
     private async Task FollowAsync(CancellationToken stop)
     {
