@@ -11,26 +11,9 @@ namespace Discovery.AspNetCore.ServiceDiscovery.Providers;
 internal sealed class EndpointList(
     CallableInstances callable, IOptionsMonitor<EtcdDiscoveryOptions> discovery, IOptions<EtcdServiceEndpointProviderOptions> options)
 {
-    private const string EndpointMetadata = "endpoint";
-
     /// <summary>The endpoints, all of the first scheme of the request that any instance supports.</summary>
     public List<ServiceEndpoint> Create(ServiceSnapshot snapshot, EndpointRequest request)
-    {
-        var instances = callable.Of(snapshot);
-        List<ServiceInstance> named = request.Query.EndpointName is { Length: > 0 } name
-            ? [.. instances.Where(i => NameOf(i).Equals(name, StringComparison.OrdinalIgnoreCase))]
-            : [.. instances];
-        if (request.Schemes.Count > 0)
-        {
-            named = request.Schemes.Select(scheme => named.FindAll(i => i.Supports(scheme))).FirstOrDefault(static fitting => fitting.Count > 0) ?? [];
-        }
-
-        return named.ConvertAll(instance => Create(instance, request));
-    }
-
-    /// <summary>Records leave out a name that is the scheme, which Kestrel's endpoints have when nobody names them.</summary>
-    private static string NameOf(ServiceInstance instance)
-        => instance.Metadata.GetValueOrDefault(EndpointMetadata) ?? instance.Scheme ?? Uri.UriSchemeHttp;
+        => callable.Of(snapshot, request.Query.EndpointName, request.Schemes).ConvertAll(instance => Create(instance, request));
 
     private static EndPoint Dial(ServiceInstance instance)
         => instance.Scheme is { } scheme ? new UriEndPoint(new Uri($"{scheme}://{instance.Address}"))

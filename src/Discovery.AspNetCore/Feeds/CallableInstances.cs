@@ -18,6 +18,9 @@ internal sealed partial class CallableInstances(
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
+    /// <summary>The metadata that has the name of Kestrel's endpoint.</summary>
+    private const string EndpointMetadata = "endpoint";
+
     private readonly ConcurrentDictionary<string, (EtcdDiscoveryOptions Options, AddressFilter Filter)> _filters = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _loggedRefusals = new(StringComparer.Ordinal);
 
@@ -39,6 +42,25 @@ internal sealed partial class CallableInstances(
             : withdrawn.Count > 0 ? withdrawn
             : [.. Allowed(snapshot.Held.Values, settings, filter)];
     }
+
+    /// <summary>Those of them that have an endpoint's name, and the first scheme that any of these supports.</summary>
+    /// <param name="snapshot">The service.</param>
+    /// <param name="endpointName">The name, whatever its case; null for any.</param>
+    /// <param name="schemes">The schemes, those to be preferred first; empty for any.</param>
+    public List<ServiceInstance> Of(ServiceSnapshot snapshot, string? endpointName, IReadOnlyList<string> schemes)
+    {
+        var instances = Of(snapshot);
+        List<ServiceInstance> named = string.IsNullOrEmpty(endpointName)
+            ? [.. instances]
+            : [.. instances.Where(i => NameOf(i).Equals(endpointName, StringComparison.OrdinalIgnoreCase))];
+        return schemes.Count == 0
+            ? named
+            : schemes.Select(scheme => named.FindAll(i => i.Supports(scheme))).FirstOrDefault(static fitting => fitting.Count > 0) ?? [];
+    }
+
+    /// <summary>Records leave out a name that is the scheme, which Kestrel's endpoints have when nobody names them.</summary>
+    private static string NameOf(ServiceInstance instance)
+        => instance.Metadata.GetValueOrDefault(EndpointMetadata) ?? instance.Scheme ?? Uri.UriSchemeHttp;
 
     private IEnumerable<ServiceInstance> Allowed(IEnumerable<ServiceInstance> instances, EtcdDiscoveryOptions settings, AddressFilter filter)
     {
