@@ -9,8 +9,8 @@ Usage: build/pack.sh [--version VERSION]
 
 Packs the projects under src into artifacts/packages. Then copies build/consumer, a web application that knows nothing but
 these packages, into a temporary folder, restores it from artifacts/packages and this machine's feeds, builds it with
-warnings as errors and runs it: it registers itself in an embedded etcd, and calls itself by name with a typed gRPC client
-and with an HttpClient.
+warnings as errors and runs it: it registers itself in an embedded etcd, and calls itself by name with a typed gRPC client,
+with an HttpClient, with one that resolves names by Microsoft.Extensions.ServiceDiscovery, and through YARP.
 
   --version VERSION packs this version instead of the one in src/Directory.Build.props, e.g. 0.2.0-preview.1
 USAGE
@@ -69,4 +69,4 @@ dotnet build Consumer.csproj -c Release -o "$work/out" -nologo -v quiet "$@"
 echo "Running it ..."
 answer=$(timeout 120 dotnet out/Consumer.dll)
 echo "$answer"
-[ "$answer" = "Hello gRPC, Hello HTTP" ] || { echo "The application built from the packages does not work." >&2; exit 1; }
+[ "$answer" = "Hello gRPC, Hello HTTP, Hello ServiceDiscovery, Hello YARP" ] || { echo "The application built from the packages does not work." >&2; exit 1; }

@@ -30,7 +30,12 @@ internal static class OutcomeRules
             return CallOutcome.Success;
         }
 
-        return values.ToString() switch
+        return OfGrpcStatus(values.ToString());
+    }
+
+    /// <summary>The outcome by the number of a gRPC status.</summary>
+    public static CallOutcome OfGrpcStatus(string status)
+        => status switch
         {
             "0" => CallOutcome.Success,
             "1" => CallOutcome.Cancelled, // CANCELLED
@@ -41,7 +46,6 @@ internal static class OutcomeRules
             "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
             _ => CallOutcome.Refused, // INVALID_ARGUMENT, NOT_FOUND and the like are the caller's.
         };
-    }
 
     /// <summary>
     /// The outcome of a call that failed with an exception. What the connection did is the instance's doing; the rest is the caller's, such

@@ -21,6 +21,9 @@ internal sealed class EtcdUse(IServiceCollection services)
     /// <summary>Set by the application's own call of <c>AddEtcdDiscovery</c>.</summary>
     public bool HasDirectory { get; set; }
 
+    /// <summary>What other packages of this library say: whether they look services up, as their settings have it.</summary>
+    public List<Func<IServiceProvider, bool>> Lookups { get; } = [];
+
     public static EtcdUse Of(IServiceCollection services)
     {
         if (services.FirstOrDefault(static d => d.ServiceType == typeof(EtcdUse))?.ImplementationInstance is not EtcdUse use)
@@ -61,6 +64,11 @@ internal sealed class EtcdUse(IServiceCollection services)
         if (directory?.ImplementationFactory != OwnDirectory)
         {
             return false;
+        }
+
+        if (ClusterCatalog.Of(services).Named.Count == 0 && Lookups.Exists(lookup => lookup(provider)))
+        {
+            return true;
         }
 
         var clients = provider.GetRequiredService<ClientCatalog>();

@@ -17,6 +17,7 @@ public sealed class LogTests
         ["Connections"] = 2600,
         ["Registration"] = 2700,
         ["Diagnostics"] = 2800,
+        ["Feeds"] = 2900,
         ["Etcd"] = 1000,
         ["Etcd.Calls"] = 1000,
         ["Etcd.Connections"] = 1000,

@@ -25,10 +25,14 @@ internal static class KnownSettings
         ("Registration", SettingShape.Any), ("Discovery", SettingShape.Any), ("Clusters", SettingShape.Any));
 
     /// <summary>The section <c>Etcd</c> as a whole.</summary>
-    public static SettingShape Etcd { get; } = EtcdSection(
+    /// <param name="packages">The sections that other packages of this library read.</param>
+    public static SettingShape Etcd(IEnumerable<PackageSettings> packages) => EtcdSection(
+    [
         ("Registration", Registration),
         ("Discovery", DiscoverySection),
-        ("Clusters", SettingShape.Named(EtcdSection(("Registration", Registration)))));
+        ("Clusters", SettingShape.Named(EtcdSection(("Registration", Registration)))),
+        .. packages.Select(static p => (p.Name, p.Shape)),
+    ]);
 
     private static SettingShape EtcdSection(params (string Name, SettingShape Shape)[] sections)
         => SettingShape.Section<EtcdClientOptions>([(nameof(EtcdClientOptions.Tls), SettingShape.Section<EtcdTlsOptions>()), .. sections]);

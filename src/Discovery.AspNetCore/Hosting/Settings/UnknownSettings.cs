@@ -17,7 +17,7 @@ internal sealed partial class UnknownSettings(
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        WarnOfNames(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd);
+        WarnOfNames(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd(services.GetServices<PackageSettings>()));
         WarnOfClusters();
         WarnOfServices();
         WarnOfEndpoints();

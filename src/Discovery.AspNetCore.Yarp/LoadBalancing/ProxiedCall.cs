@@ -1,0 +1,95 @@
+using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Instances;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Discovery.AspNetCore.Yarp.LoadBalancing;
+
+/// <summary>One request to a destination, from its choice to the end of the response. Says to the instance how it went.</summary>
+internal sealed class ProxiedCall
+{
+    private const string GrpcStatusHeader = "grpc-status";
+
+    private readonly HttpContext _context;
+    private readonly InstanceState _instance;
+    private CallProgress _progress;
+    private bool _isOver;
+
+    private ProxiedCall(HttpContext context, InstanceState instance)
+    {
+        _context = context;
+        _instance = instance;
+        _progress = instance.OnCallStarted();
+    }
+
+    public static ProxiedCall Start(HttpContext context, InstanceState instance)
+    {
+        var call = new ProxiedCall(context, instance);
+        context.Response.OnStarting(static c => ((ProxiedCall)c).OnStartingAsync(), call);
+        context.Response.OnCompleted(static c => ((ProxiedCall)c).OnCompletedAsync(), call);
+        return call;
+    }
+
+    /// <summary>The destination is done with.</summary>
+    public void End()
+    {
+        if (!_isOver)
+        {
+            _isOver = true;
+            _instance.OnCallEnded(_progress, Outcome());
+        }
+    }
+
+    private static CallOutcome OfStatus(int status) => status switch
+    {
+        StatusCodes.Status404NotFound => CallOutcome.NotFound,
+        StatusCodes.Status421MisdirectedRequest => CallOutcome.WrongServer,
+        StatusCodes.Status429TooManyRequests => CallOutcome.Overloaded,
+        StatusCodes.Status501NotImplemented => CallOutcome.Unimplemented,
+        >= StatusCodes.Status500InternalServerError => CallOutcome.Failure,
+        >= StatusCodes.Status400BadRequest => CallOutcome.Refused,
+        _ => CallOutcome.Success,
+    };
+
+    private Task OnStartingAsync()
+    {
+        // The proxy copies the destination's status and headers before the first byte goes out; errors of its own are no headers of it.
+        if (!_isOver && !_progress.HasHeaders && Outcome() == CallOutcome.Success)
+        {
+            _progress = _instance.OnHeaders(_progress);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private Task OnCompletedAsync()
+    {
+        End();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The status of a gRPC call as far as it is known: in the headers of an answer without a message, or in the trailers.</summary>
+    private string? GrpcStatus()
+    {
+        if (_context.Response.StatusCode != StatusCodes.Status200OK
+            || _context.Response.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) != true)
+        {
+            return null;
+        }
+
+        return _context.Response.Headers.TryGetValue(GrpcStatusHeader, out var header) ? header.ToString()
+            : _context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(GrpcStatusHeader, out var trailer) == true ? trailer.ToString()
+            : null;
+    }
+
+    private CallOutcome Outcome() => _context.Features.Get<IForwarderErrorFeature>()?.Error switch
+    {
+        null or ForwarderError.None => GrpcStatus() is { } status ? OutcomeRules.OfGrpcStatus(status) : OfStatus(_context.Response.StatusCode),
+        ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
+        ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
+            or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination
+            => CallOutcome.Failure,
+        _ => CallOutcome.Cancelled,
+    };
+}

@@ -1,0 +1,119 @@
+using System.Collections.Concurrent;
+using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.AspNetCore.Feeds;
+
+/// <summary>
+/// The instances that others should call: balancers that know neither draining nor ejection, and connect without asking
+/// <see cref="AddressFilter"/>.
+/// </summary>
+internal sealed partial class CallableInstances(
+    IServiceDirectory directory, IOptionsMonitor<EtcdDiscoveryOptions> options, ClusterCatalog clusters, IServiceProvider services, ILogger logger)
+{
+    /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
+    private const int MaxLoggedRefusals = 100;
+
+    /// <summary>The metadata that has the name of Kestrel's endpoint.</summary>
+    private const string EndpointMetadata = "endpoint";
+
+    private readonly ConcurrentDictionary<string, (EtcdDiscoveryOptions Options, AddressFilter Filter)> _filters = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _loggedRefusals = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Those that are selected, may be dialled and serve. Only where none serves: those that are about to stop, which still answer; and where
+    /// there are none of those either, the held ones, of which nobody knows.
+    /// </summary>
+    public IReadOnlyList<ServiceInstance> Of(ServiceSnapshot snapshot)
+    {
+        var (settings, filter) = SettingsOf(snapshot.ServiceName);
+        List<ServiceInstance> serving = [];
+        List<ServiceInstance> withdrawn = [];
+        foreach (var instance in Allowed(snapshot.Present.Values, settings, filter))
+        {
+            (instance is { IsDraining: false, Weight: > 0 } ? serving : withdrawn).Add(instance);
+        }
+
+        return serving.Count > 0 ? serving
+            : withdrawn.Count > 0 ? withdrawn
+            : [.. Allowed(snapshot.Held.Values, settings, filter)];
+    }
+
+    /// <summary>Those of them that have an endpoint's name, and the first scheme that any of these supports.</summary>
+    /// <param name="snapshot">The service.</param>
+    /// <param name="endpointName">The name, whatever its case; null for any.</param>
+    /// <param name="schemes">The schemes, those to be preferred first; empty for any.</param>
+    public List<ServiceInstance> Of(ServiceSnapshot snapshot, string? endpointName, IReadOnlyList<string> schemes)
+    {
+        var instances = Of(snapshot);
+        List<ServiceInstance> named = string.IsNullOrEmpty(endpointName)
+            ? [.. instances]
+            : [.. instances.Where(i => NameOf(i).Equals(endpointName, StringComparison.OrdinalIgnoreCase))];
+        return schemes.Count == 0
+            ? named
+            : schemes.Select(scheme => named.FindAll(i => i.Supports(scheme))).FirstOrDefault(static fitting => fitting.Count > 0) ?? [];
+    }
+
+    /// <summary>Records leave out a name that is the scheme, which Kestrel's endpoints have when nobody names them.</summary>
+    private static string NameOf(ServiceInstance instance)
+        => instance.Metadata.GetValueOrDefault(EndpointMetadata) ?? instance.Scheme ?? Uri.UriSchemeHttp;
+
+    private IEnumerable<ServiceInstance> Allowed(IEnumerable<ServiceInstance> instances, EtcdDiscoveryOptions settings, AddressFilter filter)
+    {
+        foreach (var instance in instances)
+        {
+            if (!filter.Allows(instance))
+            {
+                Refuse(instance);
+            }
+            else if (settings.Select.Fits(instance))
+            {
+                yield return instance;
+            }
+        }
+    }
+
+    private (EtcdDiscoveryOptions Options, AddressFilter Filter) SettingsOf(string serviceName)
+    {
+        var current = options.Get(serviceName);
+        var known = _filters.GetValueOrDefault(serviceName);
+        if (known.Options != current)
+        {
+            _filters[serviceName] = known = (current, new AddressFilter(current, IsLocal(current)));
+        }
+
+        return known;
+    }
+
+    /// <summary>What the settings or the application's own directory say is not another's word, nor is what an etcd on this machine says.</summary>
+    private bool IsLocal(EtcdDiscoveryOptions current)
+    {
+        if (current.Instances.Count > 0 || directory is not DirectoryRouter router)
+        {
+            return true;
+        }
+
+        var cluster = clusters.Get(current.Cluster);
+        return router.Of(cluster) is not ServiceDirectory || cluster.GetService<IServiceSource>(services).Endpoints.Any(static e => e.IsLoopback);
+    }
+
+    private void Refuse(ServiceInstance instance)
+    {
+        if (_loggedRefusals.Count < MaxLoggedRefusals && _loggedRefusals.TryAdd(instance.Address, true))
+        {
+            // Anybody may have written the key.
+            Log.Refused(logger, ForeignText.Show(instance.Key), ForeignText.Show(instance.Address));
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2902, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
+            + "AllowedPorts, AllowLoopback); it is handed to nobody.")]
+        public static partial void Refused(ILogger logger, string key, string address);
+    }
+}

@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Feeds;
+
+/// <summary>The feeds of the services that are in use, one each.</summary>
+internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval, TimeProvider time, ILogger logger) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, (ServiceFeed Feed, int Users)> _byName = new(StringComparer.Ordinal);
+
+    /// <summary>The feed of a service, to be released as often as it was acquired.</summary>
+    public ServiceFeed Acquire(string serviceName)
+    {
+        lock (_gate)
+        {
+            var (feed, users) = _byName.GetValueOrDefault(serviceName);
+            feed ??= new ServiceFeed(directory, serviceName, interval, time, logger);
+            _byName[serviceName] = (feed, users + 1);
+            return feed;
+        }
+    }
+
+    /// <summary>Ends the feed if nobody else uses it.</summary>
+    public void Release(ServiceFeed feed)
+    {
+        lock (_gate)
+        {
+            if (_byName.TryGetValue(feed.ServiceName, out var entry) && entry.Feed == feed)
+            {
+                if (entry.Users > 1)
+                {
+                    _byName[feed.ServiceName] = (feed, entry.Users - 1);
+                    return;
+                }
+
+                _byName.Remove(feed.ServiceName);
+            }
+        }
+
+        feed.Dispose();
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            foreach (var (feed, _) in _byName.Values)
+            {
+                feed.Dispose();
+            }
+
+            _byName.Clear();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Yarp.ReverseProxy.Configuration;
+
+namespace Discovery.AspNetCore.Yarp.Tests;
+
+public sealed class LeastLoadTests : ProxyTestBase
+{
+    [Fact]
+    public async Task A_slow_server_gets_few_requests_and_equal_ones_get_equal_shares()
+    {
+        var slow = await StartServerAsync(answer: static async context =>
+        {
+            await Task.Delay(100);
+            await context.Response.WriteAsync(context.Connection.LocalPort.ToString());
+        });
+        var fast = new[] { await StartServerAsync(), await StartServerAsync() };
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad, configure: static s => s.AddEtcdDiscovery(static o => o.SlowStart = TimeSpan.Zero));
+
+        var counts = await CallAsync(proxy, 600);
+
+        Assert.InRange(counts.GetValueOrDefault(Port(slow)), 0, 100);
+        Assert.All(fast, f => Assert.InRange(counts.GetValueOrDefault(Port(f)), 150, 450));
+    }
+
+    [Fact]
+    public async Task A_server_that_fails_is_left_out()
+    {
+        var broken = await StartServerAsync(answer: static context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            return Task.CompletedTask;
+        });
+        await StartServerAsync();
+        await StartServerAsync();
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad);
+        using var client = ClientOf(proxy);
+        var failures = 0;
+        for (var i = 0; i < 300; i++)
+        {
+            failures += (await GetAsync(client)).Status == HttpStatusCode.OK ? 0 : 1;
+        }
+
+        Assert.InRange(failures, 1, 20);
+    }
+
+    [Fact]
+    public async Task A_server_that_refuses_connections_is_left_out()
+    {
+        await StartServerAsync(static o => o.AdvertisedUrls.Add("http://127.0.0.1:1"));
+        await StartServerAsync();
+        await StartServerAsync();
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad);
+        using var client = ClientOf(proxy);
+        var failures = 0;
+        for (var i = 0; i < 300; i++)
+        {
+            failures += (await GetAsync(client)).Status == HttpStatusCode.OK ? 0 : 1;
+        }
+
+        Assert.InRange(failures, 1, 20);
+    }
+
+    [Fact]
+    public async Task Weights_count_also_of_destinations_that_are_not_from_etcd()
+    {
+        // Requests that wait, so that load and not idleness decides.
+        static async Task Answer(HttpContext context)
+        {
+            await Task.Delay(20);
+            await context.Response.WriteAsync(context.Connection.LocalPort.ToString());
+        }
+
+        var heavy = await StartServerAsync(static o => o.ServiceName = "other", Answer);
+        var light = await StartServerAsync(static o => o.ServiceName = "other", Answer);
+        var proxy = await StartProxyAsync(
+        [
+            new DestinationConfig { Address = heavy.Urls.First(), Metadata = new Dictionary<string, string> { [EtcdDestinationMetadata.Weight] = "30" } },
+            new DestinationConfig { Address = light.Urls.First(), Metadata = new Dictionary<string, string> { [EtcdDestinationMetadata.Weight] = "10" } },
+        ], EtcdLoadBalancingPolicies.LeastLoad);
+
+        var counts = await CallAsync(proxy, 800, callers: 32);
+
+        Assert.InRange(counts[Port(heavy)], 500, 700);
+    }
+
+    [Fact]
+    public async Task The_own_zone_comes_first()
+    {
+        var here = await StartServerAsync(static o => o.Zone = "a");
+        await StartServerAsync(static o => o.Zone = "b");
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad, configure: static s => s.AddEtcdDiscovery(static o => o.Zone = "a"));
+
+        var counts = await CallAsync(proxy, 200, callers: 1);
+
+        Assert.InRange(counts[Port(here)], 150, 200);
+    }
+
+    [Fact]
+    public async Task Callers_that_give_up_leave_nothing_in_flight()
+    {
+        await StartServerAsync(answer: static context => Task.Delay(Timeout.Infinite, context.RequestAborted));
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad);
+        using var client = ClientOf(proxy);
+        client.Timeout = TimeSpan.FromMilliseconds(200);
+        for (var i = 0; i < 5; i++)
+        {
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => GetAsync(client));
+        }
+
+        Assert.True(proxy.Services.GetRequiredService<global::Yarp.ReverseProxy.IProxyStateLookup>().TryGetCluster("greeter", out var cluster));
+        var balancer = proxy.Services.GetRequiredService<Discovery.AspNetCore.Yarp.LoadBalancing.ClusterBalancers>().Of(cluster);
+        await Eventually.IsTrue(() => balancer.InFlight == 0);
+    }
+
+    private static async Task<Dictionary<string, int>> CallAsync(WebApplication proxy, int requests, int callers = 8)
+    {
+        var counts = new ConcurrentDictionary<string, int>();
+        using var client = ClientOf(proxy);
+        var left = requests;
+        await Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
+        {
+            while (Interlocked.Decrement(ref left) >= 0)
+            {
+                var (_, text) = await GetAsync(client);
+                counts.AddOrUpdate(text, 1, static (_, n) => n + 1);
+            }
+        }));
+        return new Dictionary<string, int>(counts);
+    }
+}
