@@ -64,10 +64,10 @@ public sealed partial class EtcdClient : IAsyncDisposable
 
         _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, _loggers.CreateLogger<TlsFiles>()), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
+            options, new TlsFiles(options.Tls, _loggers.CreateLogger<EtcdClient>()), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
-        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<ClusterIdentity>());
-        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<Failover>(), _shutdown.Token, _metrics);
+        var cluster = new ClusterIdentity(_pool, _time, _loggers.CreateLogger<EtcdClient>());
+        _failover = new Failover(options, _pool, cluster, _time, _loggers.CreateLogger<EtcdClient>(), _shutdown.Token, _metrics);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
@@ -240,7 +240,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
+        [LoggerMessage(1001, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
         public static partial void PasswordInClear(ILogger logger, Uri endpoint);
     }
 }

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Instances;
@@ -82,6 +83,9 @@ internal sealed class InstanceContext
 
     /// <summary>What tells strangers at the instances' addresses.</summary>
     public NotFoundRequests NotFound { get; } = new();
+
+    /// <summary>What is measured of the service; null if nothing is.</summary>
+    public ServiceMetrics? Metrics { get; init; }
 
     /// <summary>What is said and counted of ejections.</summary>
     public EjectionLog Ejections { get; }

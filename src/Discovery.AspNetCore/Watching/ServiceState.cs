@@ -1,4 +1,5 @@
 using System.Text;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
@@ -10,7 +11,7 @@ namespace Discovery.AspNetCore.Watching;
 /// by one loop; only what it publishes, and the two numbers others may read, are shared.
 /// </summary>
 internal sealed partial class ServiceState(
-    string serviceName, IServiceLayout layout, TimeSpan holdDuration, SnapshotFeed feed, TimeProvider time, ILogger logger)
+    string serviceName, IServiceLayout layout, TimeSpan holdDuration, SnapshotFeed feed, TimeProvider time, ILogger logger, ServiceMetrics? metrics = null)
 {
     /// <summary>How many keys that are no instances are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedKeys = 100;
@@ -166,6 +167,7 @@ internal sealed partial class ServiceState(
             PublishedAt = time.GetUtcNow(),
         };
         Log.Published(logger, serviceName, snapshot.Count, _revision, reason);
+        metrics?.OnPublished(reason);
         feed.Publish(snapshot);
     }
 

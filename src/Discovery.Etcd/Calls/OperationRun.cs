@@ -251,13 +251,13 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Debug, "{Operation} failed at {Endpoint}: {Reason}")]
+        [LoggerMessage(1031, LogLevel.Debug, "{Operation} failed at {Endpoint}: {Reason}")]
         public static partial void AttemptFailed(ILogger logger, string operation, string endpoint, string reason);
 
-        [LoggerMessage(2, LogLevel.Debug, "{Operation} at {Endpoint} has not been answered for {Seconds} s.")]
+        [LoggerMessage(1032, LogLevel.Debug, "{Operation} at {Endpoint} has not been answered for {Seconds} s.")]
         public static partial void Unanswered(ILogger logger, string operation, string endpoint, double seconds);
 
-        [LoggerMessage(3, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
+        [LoggerMessage(1033, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
             + "an address in front of several members, it hides them from the client: name the members' own URLs in Etcd:Endpoints.")]
         public static partial void OneAddress(ILogger logger, string endpoint, string reason);
     }

@@ -76,12 +76,12 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "The endpoints of Etcd:Endpoints belong to different clusters: {First} to cluster {FirstId:x}, {Other} to "
+        [LoggerMessage(1021, LogLevel.Error, "The endpoints of Etcd:Endpoints belong to different clusters: {First} to cluster {FirstId:x}, {Other} to "
             + "cluster {OtherId:x}, which is not used. A variable such as Etcd__Endpoints__0 replaces one entry of a list from appsettings.json and "
             + "leaves the others; to replace the whole list, set Etcd__Endpoints to one text with all URLs, separated by commas.")]
         public static partial void Mixed(ILogger logger, string first, ulong firstId, string other, ulong otherId);
 
-        [LoggerMessage(2, LogLevel.Warning, "Another cluster answers at {Endpoint}: it was {FormerId:x} and is {Id:x}.")]
+        [LoggerMessage(1022, LogLevel.Warning, "Another cluster answers at {Endpoint}: it was {FormerId:x} and is {Id:x}.")]
         public static partial void Replaced(ILogger logger, string endpoint, ulong formerId, ulong id);
     }
 }

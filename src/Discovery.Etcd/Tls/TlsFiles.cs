@@ -101,7 +101,7 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The files of Etcd:Tls cannot be read now; what was read before is used.")]
+        [LoggerMessage(1011, LogLevel.Warning, "The files of Etcd:Tls cannot be read now; what was read before is used.")]
         public static partial void KeptOldFiles(ILogger logger, Exception exception);
     }
 }
