@@ -100,7 +100,7 @@ internal sealed partial class InstanceDialer(
 
     private InstanceConnectException Failed(string reason, Exception? cause)
     {
-        if (transport.OnFailed(reason))
+        if (transport.OnFailed(reason) && factory.FailureLines.Allows(factory.Logger, _instance.ServiceName))
         {
             Log.ConnectFailed(factory.Logger, _instance.Address, _instance.ServiceName, reason);
         }

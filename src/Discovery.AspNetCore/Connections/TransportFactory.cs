@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Net;
+using Discovery.AspNetCore.Diagnostics;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
 using Microsoft.Extensions.Logging;
@@ -35,6 +36,9 @@ internal sealed class TransportFactory(
 
     /// <summary>What is measured of connections; null if nothing is.</summary>
     public ServiceMetrics? Metrics => metrics;
+
+    /// <summary>Keeps failures to connect from flooding the log where many instances come and go.</summary>
+    public LogLimit FailureLines { get; } = new(time);
 
     /// <summary>Whether calls have no other instance to go to.</summary>
     public bool HasOneInstance

@@ -36,7 +36,7 @@ internal sealed class InstanceContext
     {
         Clock = clock;
         Options = options;
-        Ejections = new EjectionLog(logger);
+        Ejections = new EjectionLog(clock, logger);
         TicksPerSecond = clock.TimestampFrequency;
         _resolution = Math.Max(1, clock.TimestampFrequency / 1000);
         _equalTicks = EqualSeconds * clock.TimestampFrequency;

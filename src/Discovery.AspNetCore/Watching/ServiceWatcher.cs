@@ -292,7 +292,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
             case EtcdWatchUpdateKind.ListAgain:
                 (_connected, _listsInstead) = (false, false);
                 _check.Discard();
-                Log.ListAgain(_logger, _serviceName, update.Error);
+                if (_lister.AgainLines.Allows(_logger, _serviceName))
+                {
+                    Log.ListAgain(_logger, _serviceName, update.Error);
+                }
+
                 await _lister.SpreadAsync(stop).ConfigureAwait(false);
                 await ReconcileAsync(stop).ConfigureAwait(false);
                 watch.Restart(_state.Revision + 1, _state.ClusterId);
