@@ -208,6 +208,11 @@ public sealed class InstanceState
     internal void OnCallEnded(CallProgress call, CallOutcome outcome)
     {
         var (startedAt, hasHeaders) = call;
+        if (_context.Metrics is { MeasuresAttempts: true } metrics)
+        {
+            metrics.OnAttemptEnded(outcome, _context.ToTime(_context.ReadClock() - startedAt));
+        }
+
         switch (outcome)
         {
             case CallOutcome.Success:

@@ -218,7 +218,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(2, LogLevel.Information, "Embedded etcd on {Endpoint}: in memory, in this process, for development and tests only. Production needs a real etcd cluster.")]
+        [LoggerMessage(3002, LogLevel.Information, "Embedded etcd on {Endpoint}: in memory, in this process, for development and tests only. Production needs a real etcd cluster.")]
         public static partial void Started(ILogger logger, string endpoint);
     }
 }

@@ -1,7 +1,9 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using Discovery.Etcd.Auth;
 using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
+using Discovery.Etcd.Diagnostics;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Leasing;
 using Discovery.Etcd.Protocol;
@@ -21,6 +23,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     private readonly CancellationTokenSource _shutdown = new();
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
+    private readonly EtcdMetrics _metrics;
     private readonly EndpointPool _pool;
     private readonly Failover _failover;
     private readonly TokenSource _tokens;
@@ -34,8 +37,15 @@ public sealed partial class EtcdClient : IAsyncDisposable
     /// <param name="options">How to reach the cluster.</param>
     /// <param name="loggerFactory">Where to log; default: nowhere.</param>
     /// <param name="timeProvider">The clock; default: the system's.</param>
+    /// <param name="meterFactory">Where metrics go; default: a meter <c>Discovery.Etcd</c> of this client.</param>
+    /// <param name="clusterName">What metrics call the cluster (<c>discovery.cluster</c>) where there are several; default: nothing.</param>
     /// <exception cref="ArgumentException">An option is wrong; the message names it, its value and a valid one.</exception>
-    public EtcdClient(EtcdClientOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
+    public EtcdClient(
+        EtcdClientOptions options,
+        ILoggerFactory? loggerFactory = null,
+        TimeProvider? timeProvider = null,
+        IMeterFactory? meterFactory = null,
+        string? clusterName = null)
     {
         var failures = options.Validate();
         if (failures.Count > 0)
@@ -60,11 +70,12 @@ public sealed partial class EtcdClient : IAsyncDisposable
             }
         }
 
+        _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time));
+            options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
         var cluster = new ClusterIdentity(_pool, _time, logger);
-        _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token);
+        _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token, _metrics);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
@@ -75,7 +86,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
         _leases = new LeaseRequests(new Lease.LeaseClient(invoker), _failover, _tokens);
         Outage = new EtcdOutage(_time);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), Outage, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), Outage, _metrics, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -235,6 +246,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
         await _watches.DisposeAsync().ConfigureAwait(false);
         _leases.Dispose();
         _pool.Dispose();
+        _metrics.Dispose();
     }
 
     private static partial class Log

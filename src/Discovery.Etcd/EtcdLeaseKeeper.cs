@@ -73,7 +73,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
         {
             ObjectDisposedException.ThrowIf(_ending is not null, this);
             _keys.Put(key, value.ToArray());
-            _running ??= Task.Run(() => Task.WhenAll(_holder.RunAsync(_ended.Token), _reconciler.RunAsync(_ended.Token)));
+            _running ??= Detached.Run(() => Task.WhenAll(_holder.RunAsync(_ended.Token), _reconciler.RunAsync(_ended.Token)));
         }
     }
 

@@ -12,7 +12,7 @@ internal sealed class EventLoop
     public EventLoop(Action<Exception> onFailure)
     {
         _onFailure = onFailure;
-        Completion = RunAsync();
+        Completion = Detached.Run(RunAsync);
     }
 
     /// <summary>Ends when all work is done that was posted before <see cref="Complete"/>.</summary>

@@ -129,10 +129,10 @@ internal sealed partial class EtcdServiceEndpointProvider(
 
     private static partial class Log
     {
-        [LoggerMessage(3001, LogLevel.Information, "'{Query}' is left to the next provider and to DNS: {Problem}")]
+        [LoggerMessage(4001, LogLevel.Information, "'{Query}' is left to the next provider and to DNS: {Problem}")]
         public static partial void Empty(ILogger logger, string query, string problem);
 
-        [LoggerMessage(3002, LogLevel.Warning, "'{Query}' is left to the next provider and to DNS until service '{Service}' is known: {Problem}")]
+        [LoggerMessage(4002, LogLevel.Warning, "'{Query}' is left to the next provider and to DNS until service '{Service}' is known: {Problem}")]
         public static partial void NotReady(ILogger logger, string query, string service, string problem);
     }
 }

@@ -114,10 +114,10 @@ internal sealed partial class EtcdDestinationResolver(
 
     private static partial class Log
     {
-        [LoggerMessage(3101, LogLevel.Error, "The destination '{Destination}' with the address '{Address}' is left out: {Problem}")]
+        [LoggerMessage(4101, LogLevel.Error, "The destination '{Destination}' with the address '{Address}' is left out: {Problem}")]
         public static partial void WrongName(ILogger logger, string destination, string address, string problem);
 
-        [LoggerMessage(3102, LogLevel.Warning, "Service '{Service}' has no destinations until etcd can be asked; requests to it get 503. {Problem}")]
+        [LoggerMessage(4102, LogLevel.Warning, "Service '{Service}' has no destinations until etcd can be asked; requests to it get 503. {Problem}")]
         public static partial void NotReady(ILogger logger, string service, string problem);
     }
 }

@@ -5,16 +5,20 @@ namespace Discovery.AspNetCore.Calls;
 /// <summary>Leaves word of which instance a call went to: with the request, with the trace, and for a retry by gRPC.</summary>
 internal static class CallTrace
 {
-    public static void OnAnswered(HttpRequestMessage request, InstanceState instance)
+    /// <param name="request">The request.</param>
+    /// <param name="instance">Where it went.</param>
+    /// <param name="attempt">The activity of the attempt, if there is one; the caller's own is told too.</param>
+    public static void OnAnswered(HttpRequestMessage request, InstanceState instance, Activity? attempt)
     {
         MessageParts.OptionsOf(request)?.Set(EtcdRequestOptions.ServedBy, instance.Record);
-        if (Activity.Current is { } activity)
+        if (CallerOf(attempt) is { } activity)
         {
             Tag(activity, instance);
         }
     }
 
-    public static void OnFailed(HttpRequestMessage request, InstanceState instance)
+    /// <inheritdoc cref="OnAnswered" />
+    public static void OnFailed(HttpRequestMessage request, InstanceState instance, Activity? attempt)
     {
         request.Options.Set(EtcdRequestOptions.ServedBy, instance.Record);
         if (NoInstance.IsGrpc(request))
@@ -23,7 +27,7 @@ internal static class CallTrace
                 request.RequestUri!, CallSteering.PreviousAttemptsOf(request), CallDeadline.TimeLeftOf(request), instance);
         }
 
-        if (Activity.Current is { } activity)
+        if (CallerOf(attempt) is { } activity)
         {
             Tag(activity, instance);
         }
@@ -35,6 +39,8 @@ internal static class CallTrace
         response.Headers.Remove(EtcdCallMetadata.ServedBy);
         response.Headers.TryAddWithoutValidation(EtcdCallMetadata.ServedBy, instance.Record.InstanceId ?? instance.Record.Address);
     }
+
+    private static Activity? CallerOf(Activity? attempt) => attempt is null ? Activity.Current : attempt.Parent;
 
     private static void Tag(Activity activity, InstanceState instance)
     {

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Net;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Pools;
 
@@ -50,6 +52,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     {
         if (pool.Retries is { } retries && !retries.TryBegin(steering?.IsRetry == true))
         {
+            pool.Metrics?.OnRetryRefused();
             return NoInstance.AnswerAsync(request, NoInstance.ExplainBudget(pool), cause: null);
         }
 
@@ -61,13 +64,20 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static async Task<HttpResponseMessage> SendWhenReadyAsync(
         ServicePool pool, HttpRequestMessage request, CallSteering? steering, CancellationToken cancellationToken)
     {
+        var waiting = DiscoveryActivities.Start(DiscoveryActivities.Wait, pool.ServiceName, pool.Options.Cluster);
         try
         {
             await pool.WaitForInstanceAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ServiceDiscoveryException e)
         {
+            waiting.SetFailed(nameof(ServiceDiscoveryException), e.Message);
+            pool.OnNotPicked();
             return await NoInstance.AnswerAsync(request, e.Message, e).ConfigureAwait(false);
+        }
+        finally
+        {
+            waiting?.Dispose();
         }
 
         return await ChooseAsync(pool, request, steering, cancellationToken).ConfigureAwait(false);
@@ -86,11 +96,15 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         var instance = steering is null
             ? current.For(needs, hashKey: null)?.Pick(default)
             : Choose(pool, current, request, steering, failures: null);
-        return instance is null
-            ? NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null)
-            : steering is null
-                ? SendAsync(instance, request, cancellationToken)
-                : AttemptAsync(pool, instance, request, steering, failures: null, cancellationToken);
+        if (instance is null)
+        {
+            pool.OnNotPicked();
+            return NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null);
+        }
+
+        return steering is null && !DiscoveryActivities.AreWanted
+            ? SendAsync(instance, request, cancellationToken)
+            : AttemptAsync(pool, instance, request, steering, failures: null, cancellationToken);
     }
 
     /// <summary>
@@ -104,11 +118,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         try
         {
             var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            return Track(request, response, instance, steering: null, new CallProgress(startedAt, HasHeaders: false));
+            return Track(request, response, instance, steering: null, new CallProgress(startedAt, HasHeaders: false), activity: null);
         }
         catch (Exception e)
         {
-            if (OnFailed(instance, request, new CallProgress(startedAt, HasHeaders: false), e, cancellationToken) is not { } failure)
+            if (OnFailed(instance, request, new CallProgress(startedAt, HasHeaders: false), e, activity: null, cancellationToken) is not { } failure)
             {
                 throw;
             }
@@ -134,16 +148,23 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         while (instance is not null)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            var attempt = 1 + (steering?.Tried?.All.Length ?? failures?.Instances.Count ?? 0) + (steering?.PreviousAttempts ?? 0);
+            using var activity = AttemptActivity.Start(pool, instance, attempt);
+            if (attempt > 1)
+            {
+                TraceHeaders.RemoveStale(request);
+            }
+
             steering?.Tried?.Add(instance);
             var call = instance.OnCallStarted();
             try
             {
                 var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-                return Track(request, response, instance, steering, call);
+                return Track(request, response, instance, steering, call, activity);
             }
             catch (Exception e)
             {
-                if (OnFailed(instance, request, call, e, cancellationToken) is not { } failure)
+                if (OnFailed(instance, request, call, e, activity, cancellationToken) is not { } failure)
                 {
                     throw;
                 }
@@ -161,7 +182,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     /// <summary>An attempt failed before an answer.</summary>
     /// <returns>The failure to connect, after which another instance may be tried; null for any other.</returns>
     private static InstanceConnectException? OnFailed(
-        InstanceState instance, HttpRequestMessage request, CallProgress call, Exception exception, CancellationToken cancellationToken)
+        InstanceState instance, HttpRequestMessage request, CallProgress call, Exception exception, Activity? activity, CancellationToken cancellationToken)
     {
         var failure = instance.Transport!.FindFailure(exception);
 
@@ -170,12 +191,21 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             : failure.IsLocal ? CallOutcome.Cancelled
             : CallOutcome.ConnectFailure;
         instance.OnCallEnded(call, outcome);
-        CallTrace.OnFailed(request, instance);
+        AttemptActivity.OnFailed(activity, instance, exception, failure);
+        CallTrace.OnFailed(request, instance, activity);
         return failure;
     }
 
     private static InstanceState? ChooseNext(ServicePool pool, HttpRequestMessage request, CallSteering? steering, ConnectFailures failures)
-        => failures.MayGoOn && pool.Current is { } current ? Choose(pool, current, request, steering, failures.Instances) : null;
+    {
+        var next = failures.MayGoOn && pool.Current is { } current ? Choose(pool, current, request, steering, failures.Instances) : null;
+        if (next is not null)
+        {
+            pool.Metrics?.OnFailover();
+        }
+
+        return next;
+    }
 
     /// <summary>
     /// Chooses for a call that is steered, or that failed to connect before. One that could not be connected to is not tried again; of
@@ -215,7 +245,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             || (response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 
     private static HttpResponseMessage Track(
-        HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call)
+        HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call, Activity? activity)
     {
         ProtocolRefusals.Learn(response, instance);
         if (steering?.AsksServedBy == true)
@@ -234,18 +264,20 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             outcome = OutcomeRules.OfNotFound(request, instance, steering);
         }
 
+        AttemptActivity.OnAnswered(activity, response, outcome);
         if (outcome is CallOutcome.Success or CallOutcome.Refused or CallOutcome.NotFound)
         {
-            CallTrace.OnAnswered(request, instance);
+            CallTrace.OnAnswered(request, instance, activity);
         }
         else
         {
-            CallTrace.OnFailed(request, instance);
+            CallTrace.OnFailed(request, instance, activity);
         }
 
         if (!isGrpc && HasNoBody(response))
         {
             instance.OnCallEnded(call, outcome);
+            AttemptActivity.AddEjection(activity, instance);
         }
         else
         {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Connections;
@@ -28,7 +29,9 @@ internal sealed partial class InstanceDialer(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var stream = await ConnectAsync(context.InitialRequestMessage, either.Token).ConfigureAwait(false);
+            var stream = factory.Metrics is { MeasuresConnects: true } metrics
+                ? await MeasureAsync(context.InitialRequestMessage, metrics, limit.Token, either.Token).ConfigureAwait(false)
+                : await ConnectAsync(context.InitialRequestMessage, either.Token).ConfigureAwait(false);
             transport.OnConnected(stream);
             return stream;
         }
@@ -57,6 +60,26 @@ internal sealed partial class InstanceDialer(
         }
     }
 
+    private async Task<Stream> MeasureAsync(
+        HttpRequestMessage request, ServiceMetrics metrics, CancellationToken limit, CancellationToken cancellationToken)
+    {
+        var startedAt = factory.Time.GetTimestamp();
+        string? error = null;
+        try
+        {
+            return await ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            error = e is OperationCanceledException && !limit.IsCancellationRequested ? "cancelled" : ConnectErrors.TypeOf(e);
+            throw;
+        }
+        finally
+        {
+            metrics.OnConnectEnded(error, factory.Time.GetElapsedTime(startedAt));
+        }
+    }
+
     private async Task<Stream> ConnectAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var addresses = IPAddress.TryParse(_instance.Host, out var address)
@@ -69,7 +92,7 @@ internal sealed partial class InstanceDialer(
         }
 
         var socket = await AddressRace.ConnectAsync(allowed, _instance.Port, cancellationToken).ConfigureAwait(false);
-        var stream = new NetworkStream(socket, ownsSocket: true);
+        var stream = new CountedStream(socket, factory.Metrics);
         return RequestScheme.IsTls(request)
             ? await tls.HandshakeAsync(stream, request, cancellationToken).ConfigureAwait(false)
             : stream;
@@ -77,7 +100,7 @@ internal sealed partial class InstanceDialer(
 
     private InstanceConnectException Failed(string reason, Exception? cause)
     {
-        if (transport.OnFailed(reason))
+        if (transport.OnFailed(reason) && factory.FailureLines.Allows(factory.Logger, _instance.ServiceName))
         {
             Log.ConnectFailed(factory.Logger, _instance.Address, _instance.ServiceName, reason);
         }

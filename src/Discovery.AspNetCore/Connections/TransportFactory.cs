@@ -1,5 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Net;
+using Discovery.AspNetCore.Diagnostics;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
 using Microsoft.Extensions.Logging;
 
@@ -12,7 +14,8 @@ internal sealed class TransportFactory(
     IReadOnlyList<Action<SocketsHttpHandler>> configure,
     TimeProvider time,
     ILogger logger,
-    IMeterFactory? meters)
+    IMeterFactory? meters,
+    ServiceMetrics? metrics = null)
 {
     /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
@@ -30,6 +33,12 @@ internal sealed class TransportFactory(
     public TimeProvider Time => time;
 
     public ILogger Logger => logger;
+
+    /// <summary>What is measured of connections; null if nothing is.</summary>
+    public ServiceMetrics? Metrics => metrics;
+
+    /// <summary>Keeps failures to connect from flooding the log where many instances come and go.</summary>
+    public LogLimit FailureLines { get; } = new(time);
 
     /// <summary>Whether calls have no other instance to go to.</summary>
     public bool HasOneInstance

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Health;
@@ -52,7 +53,9 @@ internal static class ClusterServices
         => new(
             services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName),
             cluster.GetService<ILoggerFactory>(services),
-            services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider));
+            services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
+            services.GetService<IMeterFactory>(),
+            cluster.Name);
 
     /// <summary>The client for those who may never need it.</summary>
     public static Lazy<EtcdClient> Defer(IServiceProvider services, Cluster cluster)

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Hosting.Authorities;
 using Discovery.AspNetCore.Hosting.Settings;
@@ -167,6 +168,8 @@ public static class EtcdServiceCollectionExtensions
         _ = EtcdUse.Of(services);
         _ = ClusterCatalog.Of(services);
         services.AddLogging();
+        services.AddMetrics();
+        services.TryAddSingleton<DiscoveryMetrics>();
         services.TryAddSingleton(Cluster.Default);
 
         // An application's own clock may stand still or travel, in a test or in staging; leases and timeouts must not follow it unasked.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Discovery.AspNetCore.Diagnostics;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Instances;
@@ -7,9 +8,11 @@ namespace Discovery.AspNetCore.Instances;
 /// Writes and counts ejections where the decision falls: a failing instance is not ejected if too few would be left. One line for each time
 /// that anything changes, however many instances fail.
 /// </summary>
-internal sealed partial class EjectionLog(ILogger logger)
+internal sealed partial class EjectionLog(TimeProvider time, ILogger logger)
 {
     private const int MaxNamed = 5;
+
+    private readonly LogLimit _lines = new(time);
 
     /// <summary>How many ejections were enforced.</summary>
     public long Enforced { get; private set; }
@@ -27,13 +30,19 @@ internal sealed partial class EjectionLog(ILogger logger)
         if (TakeNew(ejected) is { Count: > 0 } newlyEjected)
         {
             Enforced += newlyEjected.Count;
-            Log.Ejected(logger, newlyEjected[0].Record.ServiceName, newlyEjected.Count, Describe(newlyEjected, context));
+            if (_lines.Allows(logger, newlyEjected[0].Record.ServiceName))
+            {
+                Log.Ejected(logger, newlyEjected[0].Record.ServiceName, newlyEjected.Count, Describe(newlyEjected, context));
+            }
         }
 
         if (TakeNew(spared) is { Count: > 0 } newlySpared)
         {
             NotEnforced += newlySpared.Count;
-            Log.Spared(logger, newlySpared[0].Record.ServiceName, newlySpared.Count, limit, Describe(newlySpared, context));
+            if (_lines.Allows(logger, newlySpared[0].Record.ServiceName))
+            {
+                Log.Spared(logger, newlySpared[0].Record.ServiceName, newlySpared.Count, limit, Describe(newlySpared, context));
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Instances;
@@ -35,7 +36,7 @@ internal sealed class InstanceContext
     {
         Clock = clock;
         Options = options;
-        Ejections = new EjectionLog(logger);
+        Ejections = new EjectionLog(clock, logger);
         TicksPerSecond = clock.TimestampFrequency;
         _resolution = Math.Max(1, clock.TimestampFrequency / 1000);
         _equalTicks = EqualSeconds * clock.TimestampFrequency;
@@ -82,6 +83,9 @@ internal sealed class InstanceContext
 
     /// <summary>What tells strangers at the instances' addresses.</summary>
     public NotFoundRequests NotFound { get; } = new();
+
+    /// <summary>What is measured of the service; null if nothing is.</summary>
+    public ServiceMetrics? Metrics { get; init; }
 
     /// <summary>What is said and counted of ejections.</summary>
     public EjectionLog Ejections { get; }

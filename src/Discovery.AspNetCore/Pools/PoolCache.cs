@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,6 +27,7 @@ internal sealed partial class PoolCache(
     IServiceProvider services,
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     ILoggerFactory loggers,
+    DiscoveryMetrics metrics,
     IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<PoolKey, Lazy<ServicePool>> _pools = new();
@@ -132,15 +134,19 @@ internal sealed partial class PoolCache(
             // What the settings or the application's own directory say is not another's word.
             var isLocal = service is not (ServiceWatcher or CombinedService) || SourceOf(cluster).Endpoints.Any(static e => e.IsLoopback);
             var filter = new AddressFilter(poolOptions, isLocal);
-            return new ServicePool(
+            var measured = metrics.Of(serviceName, cluster.Name, client: key.OptionsName == serviceName ? null : key.OptionsName);
+            var created = new ServicePool(
                 serviceName,
                 poolOptions,
                 service,
                 policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy"),
                 filter,
-                new TransportFactory(poolOptions, filter, transport, time, logger, meters),
+                new TransportFactory(poolOptions, filter, transport, time, logger, meters, measured),
                 time,
-                logger);
+                logger,
+                metrics: measured);
+            metrics.Observed.AddPool(() => created.Count(measured.Tags));
+            return created;
         }));
         try
         {

@@ -21,6 +21,9 @@ internal sealed partial class PoolInstances(
     private int _generation;
     private bool _isFilterChanged;
 
+    /// <summary>The calls that instances got which left.</summary>
+    public long CallsOfRetired { get; private set; }
+
     public IReadOnlyCollection<InstanceState> All => _byAddress.Values;
 
     /// <summary>How many instances of the snapshot may not be dialled.</summary>
@@ -60,8 +63,7 @@ internal sealed partial class PoolInstances(
         {
             if (instance.Generation != _generation)
             {
-                _byAddress.Remove(address);
-                retired.Add(instance);
+                Retire(address, instance);
             }
         }
 
@@ -129,8 +131,7 @@ internal sealed partial class PoolInstances(
 
         if (known is not null)
         {
-            _byAddress.Remove(address);
-            retired.Add(known);
+            Retire(address, known);
         }
 
         if (filter.Allows(record))
@@ -147,6 +148,13 @@ internal sealed partial class PoolInstances(
         {
             Refuse(address, record);
         }
+    }
+
+    private void Retire(string address, InstanceState instance)
+    {
+        _byAddress.Remove(address);
+        CallsOfRetired += instance.Calls;
+        retired.Add(instance);
     }
 
     private void Refuse(string address, ServiceInstance record)

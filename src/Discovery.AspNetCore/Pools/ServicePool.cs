@@ -1,6 +1,7 @@
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
@@ -26,6 +27,7 @@ internal sealed partial class ServicePool : IDisposable
     private readonly RetiredInstances _retired;
 
     private volatile PoolSnapshot? _current;
+    private long _notPicked;
     private bool _disposed;
 
     public ServicePool(
@@ -37,7 +39,8 @@ internal sealed partial class ServicePool : IDisposable
         TransportFactory transports,
         TimeProvider time,
         ILogger logger,
-        TimeProvider? debounceClock = null)
+        TimeProvider? debounceClock = null,
+        ServiceMetrics? metrics = null)
     {
         ServiceName = serviceName;
         Options = options;
@@ -48,7 +51,7 @@ internal sealed partial class ServicePool : IDisposable
         Failures = new RecentFailures(time);
         Retries = RetryBudget.Of(options);
         _logger = logger;
-        _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild };
+        _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild, Metrics = metrics };
         _retired = new RetiredInstances(time, logger);
         _instances = new PoolInstances(this, _context, filter, transports, _retired, logger);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -76,6 +79,9 @@ internal sealed partial class ServicePool : IDisposable
 
     /// <summary>How many records of the service are no instances.</summary>
     public int SkippedRecords => _service.Status.SkippedRecords;
+
+    /// <summary>What is measured of the service; null if nothing is.</summary>
+    public ServiceMetrics? Metrics => _context.Metrics;
 
     /// <summary>How the service stands with etcd.</summary>
     public ServiceStatus Status => _service.Status;
@@ -106,6 +112,18 @@ internal sealed partial class ServicePool : IDisposable
         if (_current is null)
         {
             throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(nameof(ServicePool));
+        }
+    }
+
+    /// <summary>There was no instance for a call.</summary>
+    public void OnNotPicked() => Interlocked.Increment(ref _notPicked);
+
+    /// <summary>What was counted, and how the instances stand.</summary>
+    public PoolCounts Count(ServiceTags tags)
+    {
+        lock (_gate)
+        {
+            return PoolCounts.Of(_instances, tags, Interlocked.Read(ref _notPicked), _context);
         }
     }
 
@@ -208,7 +226,13 @@ internal sealed partial class ServicePool : IDisposable
         var callable = _instances.SelectCallable();
         _context.Instances = callable;
         var isChanged = snapshot != _current?.Snapshot;
+        var isEvent = isChanged && _current is not null && snapshot.Reason == ServiceChangeReason.Watched;
         _current = new PoolSnapshot(snapshot, callable, _instances.Refused, new BalancerSet(callable, Options, Build, _current?.Balancers));
+        if (isEvent)
+        {
+            Metrics?.OnApplied(Time.GetUtcNow() - snapshot.PublishedAt);
+        }
+
         _transports.HasOneInstance = callable.Count == 1;
         if (isChanged)
         {

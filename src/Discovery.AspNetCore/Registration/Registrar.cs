@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
@@ -16,6 +18,7 @@ internal sealed partial class Registrar : IAsyncDisposable
     private readonly RegistrationReport _report;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly string? _cluster;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
 
@@ -35,7 +38,9 @@ internal sealed partial class Registrar : IAsyncDisposable
         string instanceId,
         RegistrationOverrides overrides,
         TimeProvider time,
-        ILogger logger)
+        ILogger logger,
+        string? cluster = null,
+        Action<TimeSpan>? onRegisteredAgain = null)
     {
         Layouts = layouts;
         _desired = desired;
@@ -43,8 +48,9 @@ internal sealed partial class Registrar : IAsyncDisposable
         _overrides = overrides;
         _time = time;
         _logger = logger;
+        _cluster = cluster;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
-        _report = new RegistrationReport(time, logger);
+        _report = new RegistrationReport(time, logger, onRegisteredAgain);
         _keeper.KeyConflict += OnConflict;
         _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
     }
@@ -173,13 +179,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         {
             // Without etcd no client learns of it, and serving on for longer would only delay the stop.
             var standing = Standing();
-            if (standing.Count > 0 && await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false))
-            {
-                var delay = Options.GracefulStop ? Options.DrainDelay : TimeSpan.Zero;
-                Log.Draining(_logger, delay);
-                await PauseAsync(delay, cancellationToken).ConfigureAwait(false);
-            }
-
+            await DrainAsync(standing, cancellationToken).ConfigureAwait(false);
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
             var hasLeft = await DeregisterAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)
@@ -331,8 +331,46 @@ internal sealed partial class Registrar : IAsyncDisposable
             },
             cancellationToken);
 
-    private Task<bool> DeregisterAsync(CancellationToken cancellationToken)
-        => PublishAsync("this application leaves", _keeper.StopAsync, cancellationToken);
+    private async Task<bool> DeregisterAsync(CancellationToken cancellationToken)
+    {
+        using var activity = Start(DiscoveryActivities.Deregister);
+        var hasLeft = await PublishAsync("this application leaves", _keeper.StopAsync, cancellationToken).ConfigureAwait(false);
+        SetResult(activity, hasLeft);
+        return hasLeft;
+    }
+
+    private async Task DrainAsync(IReadOnlyDictionary<string, RegistrationRecord> standing, CancellationToken cancellationToken)
+    {
+        if (standing.Count == 0)
+        {
+            return;
+        }
+
+        using var activity = Start(DiscoveryActivities.Drain);
+        var isPublished = await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false);
+        SetResult(activity, isPublished);
+        if (isPublished)
+        {
+            var delay = Options.GracefulStop ? Options.DrainDelay : TimeSpan.Zero;
+            Log.Draining(_logger, delay);
+            await PauseAsync(delay, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private Activity? Start(string name)
+    {
+        var activity = DiscoveryActivities.StartRoot(name, service: null, _cluster);
+        activity?.SetTag("discovery.instance", InstanceId);
+        return activity;
+    }
+
+    private void SetResult(Activity? activity, bool isDone)
+    {
+        if (!isDone)
+        {
+            activity.SetFailed("not_published", _keeper.Status.LastError?.Message);
+        }
+    }
 
     private async Task<bool> PublishAsync(string what, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
     {

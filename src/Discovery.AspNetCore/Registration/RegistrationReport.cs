@@ -6,7 +6,10 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Registration;
 
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
-internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger)
+/// <param name="time">The clock.</param>
+/// <param name="logger">Where they are told.</param>
+/// <param name="onRegisteredAgain">Called when the keys stand again after a lease was lost, with the time since.</param>
+internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger, Action<TimeSpan>? onRegisteredAgain = null)
 {
     // Keys that a replica of this application holds for it too.
     private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
@@ -64,6 +67,11 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             }
 
             _conflict = null;
+            if (_lostAt is { } lost)
+            {
+                onRegisteredAgain?.Invoke(time.GetElapsedTime(lost));
+            }
+
             var all = string.Join(", ", keys);
             if (_lostAt is { } lostAt && !_isOutage)
             {

@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Diagnostics.Metrics;
+using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
@@ -23,6 +26,7 @@ internal sealed partial class RegistrationService(
     [FromKeyedServices] HealthMonitor health,
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     [FromKeyedServices] ILogger<IServiceRegistration> logger,
+    DiscoveryMetrics metrics,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
     private const int MaxWeight = 1_000_000;
@@ -82,6 +86,7 @@ internal sealed partial class RegistrationService(
 
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
+        metrics.Observed.AddRegistration(() => Status);
         var options = settings.Current;
         _overrides.StartWithdrawn(options.StartWithdrawn);
         _instanceId = InstanceIdGenerator.Get(options);
@@ -186,6 +191,8 @@ internal sealed partial class RegistrationService(
             return;
         }
 
+        using var activity = DiscoveryActivities.StartRoot(DiscoveryActivities.Register, service: null, cluster.Name);
+        activity?.SetTag("discovery.instance", _instanceId);
         var desired = await PlanFirstAsync(options, cancellationToken).ConfigureAwait(false);
         Announce(desired);
 
@@ -194,16 +201,16 @@ internal sealed partial class RegistrationService(
             ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
             : health.HasChecks(options.Health);
         cancellationToken.ThrowIfCancellationRequested();
-        var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger);
+        var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger, cluster.Name, OnRegisteredAgain);
         _registrar = registrar;
         var updater = _updater = new RegistrationUpdater(registrar, client, settings, planner, health, _overrides, time, logger, _stop.Token);
         _reload = settings.OnChange(() => _ = updater.ReloadAsync());
         await registrar.ReconcileAsync().ConfigureAwait(false);
         _reconciled.TrySetResult();
-        _background = updater.RunAsync();
+        _background = Detached.Run(updater.RunAsync);
         if (options.Enabled)
         {
-            await WaitForEtcdAsync(registrar, options, cancellationToken).ConfigureAwait(false);
+            await WaitForEtcdAsync(registrar, options, activity, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -252,7 +259,7 @@ internal sealed partial class RegistrationService(
         }
     }
 
-    private async Task WaitForEtcdAsync(Registrar registrar, EtcdRegistrationOptions options, CancellationToken cancellationToken)
+    private async Task WaitForEtcdAsync(Registrar registrar, EtcdRegistrationOptions options, Activity? activity, CancellationToken cancellationToken)
     {
         // A moment longer than an attempt takes, for it says at its end what is wrong.
         var timeout = clientOptions.Value.RequestTimeout;
@@ -270,6 +277,7 @@ internal sealed partial class RegistrationService(
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             var cause = registrar.LastError ?? (e is EtcdException ? e.Message : "etcd did not answer.");
+            activity.SetFailed("not_registered", cause);
             if (options.FailFast)
             {
                 throw new InvalidOperationException(
@@ -281,6 +289,15 @@ internal sealed partial class RegistrationService(
             // The client has warned already, of an outage as of a refusal.
             Log.KeepsTrying(logger, string.Join(", ", client.Value.Endpoints), cause);
         }
+    }
+
+    private void OnRegisteredAgain(TimeSpan after)
+    {
+        metrics.OnRegisteredAgain(cluster.Name);
+        using var activity = DiscoveryActivities.StartRoot(
+            DiscoveryActivities.Register, service: null, cluster.Name, startTime: time.GetUtcNow() - after);
+        activity?.SetTag("discovery.instance", _instanceId);
+        activity?.SetTag("discovery.registration.again", true);
     }
 
     private async Task EndBackgroundAsync()

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -23,6 +24,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private readonly ILogger<IServiceDirectory> _logger;
     private readonly ServiceLister _lister;
     private readonly ITimer _sweep;
+    private readonly DiscoveryMetrics? _metrics;
     private bool _disposed;
 
     public ServiceDirectory(
@@ -30,7 +32,8 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         IOptionsMonitor<EtcdDiscoveryOptions> options,
         LayoutCatalog layouts,
         [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-        [FromKeyedServices] ILogger<IServiceDirectory> logger)
+        [FromKeyedServices] ILogger<IServiceDirectory> logger,
+        DiscoveryMetrics? metrics = null)
     {
         _source = source;
         _options = options;
@@ -39,6 +42,8 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         _logger = logger;
         _lister = new ServiceLister(source, time, logger);
         _sweep = time.CreateTimer(static d => ((ServiceDirectory)d!).EndIdle(), this, IdleTime / 10, IdleTime / 10);
+        _metrics = metrics;
+        metrics?.Observed.AddServices(() => Services);
     }
 
     public IReadOnlyCollection<ServiceStatus> Services
@@ -209,7 +214,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     {
         // What says more of an instance counts where several layouts have it.
         var watchers = layouts.OrderByDescending(static l => l.SupportsMetadata)
-            .Select(layout => new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger)).ToList();
+            .Select(layout => new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger, _metrics?.Of(serviceName, _source.Cluster))).ToList();
         return watchers.Count == 1 ? watchers[0] : new CombinedService(serviceName, watchers, _time);
     }
 

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Diagnostics;
 using Discovery.Etcd;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
@@ -35,10 +36,14 @@ internal sealed class ServiceLister
     {
         _source = source;
         _time = time;
+        AgainLines = new LogLimit(time);
         Outage = new ListOutage(new Lazy<EtcdOutage>(() => source.Outage ?? new EtcdOutage(time)), time, logger ?? NullLogger.Instance);
     }
 
     public ListOutage Outage { get; }
+
+    /// <summary>Keeps the services of an application, which may all be listed again at once, from flooding the log.</summary>
+    public LogLimit AgainLines { get; }
 
     /// <summary>How often a service is listed that cannot be watched: the more services, the less often.</summary>
     public TimeSpan PollInterval

@@ -1,4 +1,6 @@
 using System.Text;
+using Discovery.AspNetCore.Diagnostics;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
@@ -10,7 +12,7 @@ namespace Discovery.AspNetCore.Watching;
 /// by one loop; only what it publishes, and the two numbers others may read, are shared.
 /// </summary>
 internal sealed partial class ServiceState(
-    string serviceName, IServiceLayout layout, TimeSpan holdDuration, SnapshotFeed feed, TimeProvider time, ILogger logger)
+    string serviceName, IServiceLayout layout, TimeSpan holdDuration, SnapshotFeed feed, TimeProvider time, ILogger logger, ServiceMetrics? metrics = null)
 {
     /// <summary>How many keys that are no instances are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedKeys = 100;
@@ -19,6 +21,7 @@ internal sealed partial class ServiceState(
 
     private readonly InstanceIndex _index = new(serviceName, layout);
     private readonly HeldInstances _held = new(holdDuration, time);
+    private readonly LogLimit _holdLines = new(time);
     private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
     private readonly string _prefix = layout.GetPrefix(serviceName);
     private HashSet<string>? _touched;
@@ -166,12 +169,18 @@ internal sealed partial class ServiceState(
             PublishedAt = time.GetUtcNow(),
         };
         Log.Published(logger, serviceName, snapshot.Count, _revision, reason);
+        metrics?.OnPublished(reason);
         feed.Publish(snapshot);
     }
 
     private void LogHold(int before, int now)
     {
-        if (before == 0 && now > 0)
+        if (before == now || (before > now && now > 0) || !_holdLines.Allows(logger, serviceName))
+        {
+            return;
+        }
+
+        if (before == 0)
         {
             // In a format without a draining state, a service that is scaled down looks the same, and is no cause for alarm.
             var level = layout.SupportsDraining ? LogLevel.Error : LogLevel.Information;
@@ -182,7 +191,7 @@ internal sealed partial class ServiceState(
             // One alarm is enough for leases that end one after another.
             Log.MoreHeld(logger, serviceName, now, _index.Instances.Count);
         }
-        else if (before > 0 && now == 0)
+        else
         {
             Log.HoldEnded(logger, serviceName);
         }

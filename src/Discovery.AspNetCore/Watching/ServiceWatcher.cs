@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Diagnostics.Metrics;
+using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.Etcd;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
@@ -21,12 +24,15 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private readonly ILogger _logger;
     private readonly ServiceState _state;
     private readonly ListCheck _check;
+    private readonly ServiceMetrics? _metrics;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
     private volatile Exception? _lastError;
     private volatile bool _connected;
     private bool _listsInstead;
+    private DateTimeOffset? _interruptedAt;
+    private ActivityContext _reopened;
     private long _confirmedAt;
     private int _disposed;
 
@@ -37,7 +43,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
         IServiceSource source,
         ServiceLister lister,
         TimeProvider time,
-        ILogger logger)
+        ILogger logger,
+        ServiceMetrics? metrics = null)
     {
         _serviceName = serviceName;
         _prefix = layout.GetPrefix(serviceName);
@@ -46,7 +53,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
         _lister = lister;
         _time = time;
         _logger = logger;
-        _state = new ServiceState(serviceName, layout, options.HoldDuration, Feed, time, logger);
+        _state = new ServiceState(serviceName, layout, options.HoldDuration, Feed, time, logger, metrics);
+        _metrics = metrics;
         _check = new ListCheck(_state, lister, _prefix, options.RelistInterval, time);
         lister.CountServices(1);
         if (options.SnapshotDirectory is { Length: > 0 } directory)
@@ -55,7 +63,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _file = new SnapshotFile(Path.Combine(directory, source.Cluster ?? ""), serviceName, _prefix, time, logger);
         }
 
-        _loop = Task.Run(() => RunAsync(_stop.Token));
+        _loop = Detached.Run(() => RunAsync(_stop.Token));
     }
 
     /// <summary>Where the snapshots are published.</summary>
@@ -199,13 +207,18 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
     private async Task<EtcdListing?> TryListAsync(EtcdReadConsistency consistency, CancellationToken stop)
     {
+        var cause = consistency == EtcdReadConsistency.Linearizable ? ListCauses.Start : ListCauses.StartWithoutQuorum;
+        using var activity = StartList(cause);
         try
         {
-            return await _lister.ListFirstAsync(_prefix, consistency, _options.ReadyTimeout / 3, stop).ConfigureAwait(false);
+            var listing = await _lister.ListFirstAsync(_prefix, consistency, _options.ReadyTimeout / 3, stop).ConfigureAwait(false);
+            OnListed(activity, cause, listing);
+            return listing;
         }
         catch (EtcdException e)
         {
             _lastError = e;
+            OnNotListed(activity, cause, e);
             return null;
         }
     }
@@ -271,6 +284,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 break;
             case EtcdWatchUpdateKind.Opened:
                 (_connected, _listsInstead) = (true, false);
+                OnOpened();
                 _lister.SetPolling(false);
                 _lister.Outage.OnWatch(works: true);
                 Confirm();
@@ -278,7 +292,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
             case EtcdWatchUpdateKind.ListAgain:
                 (_connected, _listsInstead) = (false, false);
                 _check.Discard();
-                Log.ListAgain(_logger, _serviceName, update.Error);
+                if (_lister.AgainLines.Allows(_logger, _serviceName))
+                {
+                    Log.ListAgain(_logger, _serviceName, update.Error);
+                }
+
                 await _lister.SpreadAsync(stop).ConfigureAwait(false);
                 await ReconcileAsync(stop).ConfigureAwait(false);
                 watch.Restart(_state.Revision + 1, _state.ClusterId);
@@ -286,6 +304,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             case EtcdWatchUpdateKind.Interrupted:
                 _connected = false;
                 _lastError = update.Error;
+                _interruptedAt ??= _time.GetUtcNow();
 
                 // What came back may be a member with another past, and breaks are where etcd loses events: look again soon after.
                 _check.ScheduleWithin(_options.RelistInterval * 0.1);
@@ -311,14 +330,18 @@ internal sealed partial class ServiceWatcher : IWatchedService
         switch (_check.Step(_connected, _listsInstead, stop))
         {
             case ListCheckResult.Differs:
+                _metrics?.OnList(ListCauses.Check, isAnswered: true);
                 return false;
             case ListCheckResult.Confirmed:
+                _metrics?.OnList(ListCauses.Check, isAnswered: true);
                 Confirm();
                 break;
             case ListCheckResult.Failed:
+                _metrics?.OnList(_listsInstead ? ListCauses.InsteadOfWatch : ListCauses.Check, isAnswered: false);
                 _lastError = _check.Failure;
                 break;
             case ListCheckResult.Listed:
+                _metrics?.OnList(ListCauses.InsteadOfWatch, isAnswered: true);
                 if (_lister.SetPolling(true))
                 {
                     Log.ListsInstead(_logger, _serviceName);
@@ -335,11 +358,13 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private async Task ReconcileAsync(CancellationToken stop)
     {
         var isFirst = true;
+        using var activity = StartList(ListCauses.EventsLost);
         var listing = await _lister.ListAsync(
             _prefix,
             e =>
             {
                 _lastError = e;
+                _metrics?.OnList(ListCauses.EventsLost, isAnswered: false);
 
                 // That etcd is away is said once for all services; a refusal may be this one's alone.
                 if (isFirst && e is not EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded })
@@ -349,6 +374,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 }
             },
             stop).ConfigureAwait(false);
+        OnListed(activity, ListCauses.EventsLost, listing);
         Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
     }
 
@@ -356,6 +382,41 @@ internal sealed partial class ServiceWatcher : IWatchedService
     {
         _state.Apply(listing, reason);
         Confirm();
+    }
+
+    private Activity? StartList(string cause)
+    {
+        var activity = DiscoveryActivities.StartRoot(DiscoveryActivities.List, _serviceName, _source.Cluster, _reopened);
+        activity?.SetTag("discovery.list.cause", cause);
+        return activity;
+    }
+
+    private void OnListed(Activity? activity, string cause, EtcdListing listing)
+    {
+        _metrics?.OnList(cause, isAnswered: true);
+        activity?.SetTag("discovery.list.records", listing.Items.Count);
+        activity?.SetTag("discovery.revision", listing.Revision);
+    }
+
+    private void OnNotListed(Activity? activity, string cause, EtcdException failure)
+    {
+        _metrics?.OnList(cause, isAnswered: false);
+        activity.SetFailed(failure.StatusCode.ToString(), failure.Message);
+    }
+
+    /// <summary>The watch is open; if it was interrupted before, that is over.</summary>
+    private void OnOpened()
+    {
+        if (_interruptedAt is not { } since)
+        {
+            return;
+        }
+
+        _interruptedAt = null;
+        _metrics?.OnWatchReopened();
+        using var activity = DiscoveryActivities.StartRoot(DiscoveryActivities.Reopen, _serviceName, _source.Cluster, startTime: since);
+        activity?.SetTag("discovery.reopen.cause", _lastError?.Message);
+        _reopened = activity?.Context ?? default;
     }
 
     /// <summary>etcd was heard.</summary>

@@ -71,13 +71,13 @@ internal sealed partial class EmbeddedEtcdService(
 
     private static partial class Log
     {
-        [LoggerMessage(3, LogLevel.Warning, "The embedded etcd runs in the environment {Environment}, because it was allowed to. Its data are lost when this process ends, and no other machine sees them.")]
+        [LoggerMessage(3003, LogLevel.Warning, "The embedded etcd runs in the environment {Environment}, because it was allowed to. Its data are lost when this process ends, and no other machine sees them.")]
         public static partial void OutsideDevelopment(ILogger logger, string environment);
 
-        [LoggerMessage(4, LogLevel.Warning, "{Setting} is '{Value}', by a configuration source that was added after AddEmbeddedEtcd(). Clients of this application use the embedded etcd on {Endpoint} all the same; what reads the setting itself does not. Add the source before, or remove AddEmbeddedEtcd().")]
+        [LoggerMessage(3004, LogLevel.Warning, "{Setting} is '{Value}', by a configuration source that was added after AddEmbeddedEtcd(). Clients of this application use the embedded etcd on {Endpoint} all the same; what reads the setting itself does not. Add the source before, or remove AddEmbeddedEtcd().")]
         public static partial void SettingOverridden(ILogger logger, string setting, string value, string endpoint);
 
-        [LoggerMessage(5, LogLevel.Warning, "The embedded etcd stands for the default cluster alone; {Setting} has its own endpoints, and this application goes there. See that this is not the etcd of production.")]
+        [LoggerMessage(3005, LogLevel.Warning, "The embedded etcd stands for the default cluster alone; {Setting} has its own endpoints, and this application goes there. See that this is not the etcd of production.")]
         public static partial void NamedCluster(ILogger logger, string setting);
     }
 }

@@ -73,7 +73,7 @@ internal sealed partial class CallInterceptor(FaultPlan faults, ILogger<Embedded
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "The embedded etcd failed in {Method}: a defect, please report it")]
+        [LoggerMessage(3001, LogLevel.Error, "The embedded etcd failed in {Method}: a defect, please report it")]
         public static partial void CallFailed(ILogger logger, Exception exception, string method);
     }
 }

@@ -1,4 +1,6 @@
 using Discovery.Etcd.Connections;
+using Discovery.Etcd.Diagnostics;
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Calls;
@@ -12,8 +14,15 @@ namespace Discovery.Etcd.Calls;
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where to log.</param>
 /// <param name="shutdown">Ends all operations.</param>
+/// <param name="metrics">What is measured; default: nothing.</param>
 internal sealed class Failover(
-    EtcdClientOptions options, EndpointPool pool, ClusterIdentity cluster, TimeProvider time, ILogger logger, CancellationToken shutdown)
+    EtcdClientOptions options,
+    EndpointPool pool,
+    ClusterIdentity cluster,
+    TimeProvider time,
+    ILogger logger,
+    CancellationToken shutdown,
+    EtcdMetrics? metrics = null)
 {
     public EtcdClientOptions Options => options;
 
@@ -33,12 +42,43 @@ internal sealed class Failover(
 
     public ILogger Logger => logger;
 
+    public EtcdMetrics? Metrics => metrics;
+
     /// <summary>Runs an operation.</summary>
     /// <param name="operation">What to run.</param>
     /// <param name="runAsync">Makes one attempt; fails with <see cref="CallFailedException"/>.</param>
     /// <param name="cancellationToken">Cancels the operation.</param>
     /// <exception cref="EtcdException">All attempts failed, or etcd refused.</exception>
-    public async Task<T> RunAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
+    public Task<T> RunAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
+        => metrics is { MeasuresOperations: true }
+            ? MeasureAsync(operation, runAsync, metrics, cancellationToken)
+            : RunWithinLimitAsync(operation, runAsync, cancellationToken);
+
+    private async Task<T> MeasureAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, EtcdMetrics measured, CancellationToken cancellationToken)
+    {
+        var startedAt = time.GetTimestamp();
+        string? error = null;
+        try
+        {
+            return await RunWithinLimitAsync(operation, runAsync, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            error = e switch
+            {
+                RpcException failure => ErrorTypes.Of(failure.StatusCode),
+                OperationCanceledException or ObjectDisposedException => ErrorTypes.Cancelled,
+                _ => ErrorTypes.Other,
+            };
+            throw;
+        }
+        finally
+        {
+            measured.OnOperation(operation.Name, error, time.GetElapsedTime(startedAt));
+        }
+    }
+
+    private async Task<T> RunWithinLimitAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan), time);
         using var total = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken, shutdown);

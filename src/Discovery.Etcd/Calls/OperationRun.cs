@@ -1,4 +1,5 @@
 using Discovery.Etcd.Connections;
+using Discovery.Etcd.Diagnostics;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
@@ -69,7 +70,8 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             UsesSecondConnection = _afterElection is null && InFlight.Contains(endpoint),
         };
         _afterElection = null;
-        _running.Add(new RunningAttempt(attempt, AttemptAsync(attempt), failover.Pool.Term));
+        var task = failover.Metrics is { MeasuresAttempts: true } metrics ? MeasureAsync(attempt, metrics) : AttemptAsync(attempt);
+        _running.Add(new RunningAttempt(attempt, task, failover.Pool.Term));
     }
 
     private EtcdEndpoint Choose() =>
@@ -83,6 +85,29 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         var result = await runAsync(attempt).ConfigureAwait(false);
         failover.ClusterCheck.After(attempt);
         return result;
+    }
+
+    private async Task<T> MeasureAsync(Attempt attempt, EtcdMetrics metrics)
+    {
+        string? error = null;
+        try
+        {
+            return await AttemptAsync(attempt).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            error = e switch
+            {
+                CallFailedException failure => ErrorTypes.Of(failure),
+                OperationCanceledException => attempt.IsSilent ? ErrorTypes.Silence : ErrorTypes.Cancelled,
+                _ => ErrorTypes.Other,
+            };
+            throw;
+        }
+        finally
+        {
+            metrics.OnAttempt(operation.Name, attempt.Endpoint, error, attempt.Elapsed);
+        }
     }
 
     // Until an attempt ends, or it is time to make another one.

@@ -1,13 +1,13 @@
 using System.Net;
 using System.Net.Security;
-using System.Net.Sockets;
+using Discovery.Etcd.Diagnostics;
 using Discovery.Etcd.Tls;
 using Grpc.Net.Client;
 
 namespace Discovery.Etcd.Connections;
 
 /// <summary>Makes channels to an endpoint. Each holds at most one HTTP/2 connection and dials again when it is lost.</summary>
-internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls, Dialer dialer)
+internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls, Dialer dialer, EtcdMetrics metrics)
 {
     // A large window lets a page of a list arrive at the network's speed from its first byte.
     private const int StreamWindow = 1024 * 1024;
@@ -56,7 +56,7 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls,
     {
         try
         {
-            var network = new NetworkStream(await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false), ownsSocket: true);
+            var network = new CountedStream(await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false), endpoint, metrics);
             return endpoint.Scheme == Uri.UriSchemeHttps ? await SecureAsync(network, endpoint, cancellationToken).ConfigureAwait(false) : network;
         }
         catch (Exception e)
@@ -66,7 +66,7 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls,
         }
     }
 
-    private async Task<Stream> SecureAsync(NetworkStream network, Uri endpoint, CancellationToken cancellationToken)
+    private async Task<Stream> SecureAsync(Stream network, Uri endpoint, CancellationToken cancellationToken)
     {
         var secure = new SslStream(network);
         try

@@ -1,4 +1,5 @@
 using Discovery.Etcd.Connections;
+using Discovery.Etcd.Diagnostics;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Protocol;
 using Grpc.Core;
@@ -18,6 +19,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     private readonly WatchConnector _connector;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly EtcdMetrics _metrics;
     private readonly CancellationTokenSource _shutdown;
     private readonly EventLoop _loop;
     private readonly WatchDiagnosis _diagnosis;
@@ -31,11 +33,12 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     private bool _isOpening;
     private bool _isClosed;
 
-    public WatchMultiplexer(WatchConnector connector, EtcdOutage outage, TimeProvider time, ILogger logger, CancellationToken shutdown)
+    public WatchMultiplexer(WatchConnector connector, EtcdOutage outage, EtcdMetrics metrics, TimeProvider time, ILogger logger, CancellationToken shutdown)
     {
         _connector = connector;
         _time = time;
         _logger = logger;
+        _metrics = metrics;
         _shutdown = CancellationTokenSource.CreateLinkedTokenSource(shutdown);
         _loop = new EventLoop(OnUnexpected);
         _diagnosis = new WatchDiagnosis(connector, _loop, End, time, logger, _shutdown.Token);
@@ -317,6 +320,11 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         else
         {
             Fail(stream.Endpoint, end.Detail, end.Error);
+        }
+
+        if (NeedsStream)
+        {
+            _metrics.OnReopen(stream.Call.Endpoint, end.Kind);
         }
 
         Continue();

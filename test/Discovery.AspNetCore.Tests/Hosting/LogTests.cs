@@ -1,10 +1,11 @@
 using System.Reflection;
 using Discovery.Etcd;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Hosting;
 
-public sealed class LogTests
+public sealed partial class LogTests
 {
     private static readonly Dictionary<string, int> Rooms = new(StringComparer.Ordinal)
     {
@@ -60,6 +61,7 @@ public sealed class LogTests
             .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
             .Where(static cells => cells.Length > 5 && int.TryParse(cells[1], out _))
             .Select(static cells => (Id: int.Parse(cells[1]), Level: cells[2], Event: cells[3].Trim('`'), Message: cells[5]))
+            .Where(static row => row.Id is < 1900 or (>= 2000 and < 3000))
             .ToList();
 
         Assert.Equal(
@@ -68,6 +70,28 @@ public sealed class LogTests
         Assert.All(Messages.Where(m => m.Message.Level != LogLevel.None), m =>
             Assert.Equal((m.Message.EventId, m.Message.Level.ToString()), (m.Message.EventId, documented.Single(d => d.Id == m.Message.EventId).Level)));
     }
+
+    [Fact]
+    public void Over_all_packages_event_ids_are_unique_and_documented()
+    {
+        var written = Directory.EnumerateFiles(Path.Combine(Root(), "src"), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(static file => Message().Matches(File.ReadAllText(file)))
+            .Select(static m => (Id: int.Parse(m.Groups["id"].Value), Event: m.Groups["event"].Value))
+            .OrderBy(static m => m.Id)
+            .ToList();
+        var documented = File.ReadLines(Path.Combine(Root(), "docs", "logs.md"))
+            .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
+            .Where(static cells => cells.Length > 5 && int.TryParse(cells[1], out _))
+            .Select(static cells => (Id: int.Parse(cells[1]), Event: cells[3].Trim('`')))
+            .OrderBy(static m => m.Id);
+
+        Assert.True(written.Count > 80);
+        Assert.Empty(written.GroupBy(static m => m.Id).Where(static g => g.Count() > 1).Select(static g => g.Key));
+        Assert.Equal(written, documented);
+    }
+
+    [GeneratedRegex(@"\[LoggerMessage\((EventId = )?(?<id>\d+),[^\]]*\)\]\s+public static partial void (?<event>\w+)\(")]
+    private static partial Regex Message();
 
     /// <summary>The repository: the path of a source file does not tell, as a build for a release leaves it out.</summary>
     private static string Root()

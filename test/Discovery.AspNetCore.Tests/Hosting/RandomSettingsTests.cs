@@ -50,7 +50,7 @@ public sealed class RandomSettingsTests
         for (var i = 0; i < Files; i++)
         {
             // Half of the files have little in them, so that many are good.
-            var json = new JsonObject { ["Etcd"] = Make(random, KnownSettings.Etcd, random.Next(2) == 0 ? 1 : 4, depth: 0) }.ToJsonString();
+            var json = new JsonObject { ["Etcd"] = Make(random, KnownSettings.Etcd([]), random.Next(2) == 0 ? 1 : 4, depth: 0) }.ToJsonString();
             try
             {
                 await UseAsync(json);

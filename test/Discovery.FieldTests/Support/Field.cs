@@ -52,6 +52,9 @@ internal sealed class Field : IAsyncDisposable
     public Task RegisterAsync(string address, string metadata = "", string service = Service)
         => _client.PutAsync($"services/{service}/{address}", Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{{{{metadata}}}}}"""));
 
+    /// <summary>Writes any key.</summary>
+    public Task PutAsync(string key, string value) => _client.PutAsync(key, Encoding.UTF8.GetBytes(value));
+
     public Task DeregisterAsync(string address) => _client.DeleteAsync($"services/{Service}/{address}");
 
     /// <summary>The services of an application.</summary>

@@ -1,0 +1,20 @@
+namespace Discovery.Etcd;
+
+/// <summary>
+/// Runs what lives as long as the client apart from whoever began it, whose trace, log scopes and the like must not stay with it.
+/// </summary>
+internal static class Detached
+{
+    public static Task Run(Func<Task> work)
+    {
+        if (ExecutionContext.IsFlowSuppressed())
+        {
+            return Task.Run(work);
+        }
+
+        using (ExecutionContext.SuppressFlow())
+        {
+            return Task.Run(work);
+        }
+    }
+}
