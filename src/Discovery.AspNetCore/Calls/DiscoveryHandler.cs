@@ -239,10 +239,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         return avoided.Length == 0 ? balancer.Pick(arguments) : balancer.Pick(arguments, avoided);
     }
 
-    private static bool HasNoBody(HttpResponseMessage response)
-        => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified
-            || response.RequestMessage?.Method == HttpMethod.Head
-            || (response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
+    private static bool HasNoBody(HttpResponseMessage response, string? length)
+        => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified || response.RequestMessage?.Method == HttpMethod.Head || length == "0";
+
+    private static string? LengthOf(HttpContent content)
+        => MessageParts.HeadersOf(content) is { } headers && headers.NonValidated.TryGetValues("Content-Length", out var length) ? length.ToString() : null;
 
     private static HttpResponseMessage Track(
         HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call, Activity? activity)
@@ -253,7 +254,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.Answer(response, instance);
         }
 
-        var isGrpc = NoInstance.IsGrpc(response.Content);
+        // A gRPC call always has a body, and a look at the one of the request is quicker than at the headers of the response.
+        var isGrpc = request.Content is not null && NoInstance.IsGrpc(response.Content);
         var outcome = OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success)
         {
@@ -274,7 +276,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.OnFailed(request, instance, activity);
         }
 
-        if (!isGrpc && HasNoBody(response))
+        var length = isGrpc ? null : LengthOf(response.Content);
+        if (!isGrpc && HasNoBody(response, length))
         {
             instance.OnCallEnded(call, outcome);
             AttemptActivity.AddEjection(activity, instance);
@@ -286,7 +289,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
                 call = instance.OnHeaders(call);
             }
 
-            response.Content = new TrackedContent(response, isGrpc, instance, call, outcome);
+            response.Content = new TrackedContent(response, isGrpc, hasLength: length is not null, instance, call, outcome);
         }
 
         return response;

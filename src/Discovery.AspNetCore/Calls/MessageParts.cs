@@ -18,6 +18,9 @@ internal static class MessageParts
     /// <summary>A request's headers, or null if it has none.</summary>
     public static HttpRequestHeaders? HeadersOf(HttpRequestMessage request) => AreReadable ? HeadersField(request) : request.Headers;
 
+    /// <summary>A body's headers, or null if it has none.</summary>
+    public static HttpContentHeaders? HeadersOf(HttpContent content) => AreReadable ? HeadersField(content) : content.Headers;
+
     /// <summary>Gives a content the headers of the one that it stands for.</summary>
     public static void SetHeaders(HttpContent to, HttpContent from, bool mayShare)
     {
@@ -27,7 +30,7 @@ internal static class MessageParts
             return;
         }
 
-        foreach (var (name, values) in from.Headers.NonValidated)
+        foreach (var (name, values) in HeadersOf(from)?.NonValidated ?? default)
         {
             to.Headers.TryAddWithoutValidation(name, values);
         }

@@ -16,7 +16,8 @@ internal static class NoInstance
     /// <summary>Whether a request's or response's body is gRPC's.</summary>
     public static bool IsGrpc(HttpContent? content)
         => content is not null
-            && content.Headers.NonValidated.TryGetValues("Content-Type", out var values)
+            && MessageParts.HeadersOf(content) is { } headers
+            && headers.NonValidated.TryGetValues("Content-Type", out var values)
             && values.ToString().StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The answer to a call that was not sent.</summary>

@@ -11,39 +11,26 @@ internal sealed class TrackedContent : HttpContent
 {
     private readonly HttpContent _inner;
     private readonly HttpResponseMessage _response;
-    private readonly InstanceState _instance;
-    private readonly long _startedAt;
-    private readonly bool _hasHeaders;
+    private readonly TrackedCall _call;
     private readonly bool _isGrpc;
-    private CallOutcome _outcome;
-    private bool _ended;
     private bool _disposed;
 
-    public TrackedContent(HttpResponseMessage response, bool isGrpc, InstanceState instance, CallProgress call, CallOutcome outcome)
+    /// <summary>Takes the place of a response's content.</summary>
+    /// <param name="response">The response.</param>
+    /// <param name="isGrpc">Whether its trailers tell how the call ended.</param>
+    /// <param name="hasLength">Whether its headers tell the length of the body.</param>
+    /// <param name="instance">The instance that was called.</param>
+    /// <param name="call">The call.</param>
+    /// <param name="outcome">The outcome as far as the headers tell.</param>
+    public TrackedContent(HttpResponseMessage response, bool isGrpc, bool hasLength, InstanceState instance, CallProgress call, CallOutcome outcome)
     {
         _response = response;
         _inner = response.Content;
-        _instance = instance;
-        (_startedAt, _hasHeaders) = call;
-        _outcome = outcome;
         _isGrpc = isGrpc;
 
         // Headers without a length tell that of their content once it is buffered, so they must be this one's own.
-        MessageParts.SetHeaders(this, _inner, mayShare: isGrpc || _inner.Headers.NonValidated.Contains("Content-Length"));
-    }
-
-    /// <summary>
-    /// Runs for a response that nobody disposed and nobody holds any longer: its call must not count as in flight for ever. Off the
-    /// finalizer's thread, for the health of an instance is written to the log.
-    /// </summary>
-#pragma warning disable MA0055 // Nothing else learns that a response was forgotten.
-    ~TrackedContent()
-#pragma warning restore MA0055
-    {
-        if (!_ended)
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(static content => content.OnGivenUp(), this, preferLocal: false);
-        }
+        MessageParts.SetHeaders(this, _inner, mayShare: isGrpc || hasLength);
+        _call = TrackedCall.Begin(this, instance, call, outcome);
     }
 
     /// <summary>The body as it was received, the same object each time; null once the content is disposed.</summary>
@@ -53,19 +40,15 @@ internal sealed class TrackedContent : HttpContent
     public void OnCompleted()
     {
         // Where there are no trailers, to ask for them makes some.
-        if (_isGrpc && _outcome == CallOutcome.Success)
-        {
-            _outcome = OutcomeRules.OfGrpcStatus(_response.TrailingHeaders);
-        }
-
-        End(_outcome);
+        var outcome = _call.Outcome;
+        _call.End(this, _isGrpc && outcome == CallOutcome.Success ? OutcomeRules.OfGrpcStatus(_response.TrailingHeaders) : outcome);
     }
 
     /// <summary>Reading failed, or the caller gave up.</summary>
-    public void OnFailed(Exception exception) => End(OutcomeRules.Of(exception));
+    public void OnFailed(Exception exception) => _call.End(this, OutcomeRules.Of(exception));
 
     /// <summary>The caller had enough before the end, which says nothing against the instance.</summary>
-    public void OnGivenUp() => End(_outcome);
+    public void OnGivenUp() => _call.End(this, _call.Outcome);
 
     // Copied by reads of the tracked stream, which tell a body that breaks off from a target that cannot be written to.
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
@@ -112,16 +95,5 @@ internal sealed class TrackedContent : HttpContent
         }
 
         base.Dispose(disposing);
-    }
-
-    private void End(CallOutcome outcome)
-    {
-        if (!Interlocked.Exchange(ref _ended, true))
-        {
-#pragma warning disable CA1816 // What the finalizer is for is done, whether or not the response is disposed later.
-            GC.SuppressFinalize(this);
-#pragma warning restore CA1816
-            _instance.OnCallEnded(new CallProgress(_startedAt, _hasHeaders), outcome);
-        }
     }
 }

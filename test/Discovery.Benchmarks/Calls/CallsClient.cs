@@ -26,15 +26,21 @@ internal sealed record CallsClient(GrpcChannel Channel, ServiceProvider? Service
     /// <summary>Microsoft.Extensions.ServiceDiscovery's handler, without the log lines of HttpClient, which ours does not have either.</summary>
     public static CallsClient OfServiceDiscovery(string[] servers)
     {
-        var services = NewServices([.. servers.Select(static (s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:bench:http:{i}"), s))]);
+        var (handler, provider) = CreateServiceDiscovery("bench", servers, new SocketsHttpHandler { EnableMultipleHttp2Connections = true });
+        return new CallsClient(GrpcChannel.ForAddress("http://bench", new GrpcChannelOptions { HttpHandler = handler }), provider);
+    }
+
+    /// <summary>Microsoft.Extensions.ServiceDiscovery's handler alone.</summary>
+    public static (HttpMessageHandler Handler, ServiceProvider Services) CreateServiceDiscovery(string service, string[] servers, HttpMessageHandler primary)
+    {
+        var services = NewServices([.. servers.Select((s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:{service}:http:{i}"), s))]);
         services.AddServiceDiscovery();
-        services.AddHttpClient("bench")
-            .ConfigurePrimaryHttpMessageHandler(static () => new SocketsHttpHandler { EnableMultipleHttp2Connections = true })
+        services.AddHttpClient(service)
+            .ConfigurePrimaryHttpMessageHandler(() => primary)
             .RemoveAllLoggers()
             .AddServiceDiscovery();
         var provider = services.BuildServiceProvider();
-        var handler = provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("bench");
-        return new CallsClient(GrpcChannel.ForAddress("http://bench", new GrpcChannelOptions { HttpHandler = handler }), provider);
+        return (provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler(service), provider);
     }
 
     /// <summary>The client's own round robin.</summary>
