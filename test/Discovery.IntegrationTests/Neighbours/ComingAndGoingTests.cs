@@ -113,6 +113,48 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
         }
     }
 
+    [Fact]
+    public async Task No_call_of_a_client_in_Go_fails_when_replicas_that_advertise_one_address_come_and_go()
+    {
+        // What stands in front of them is there all the time, so that only a missing record can fail a call.
+        var service = RecordReading.NewService();
+        await using var front = await Application.ServeAsync(Etcd, service, "OpenIm", "StartWithdrawn=true");
+        var settings = $"AdvertisedUrls={front.Url}";
+        var replicas = new Queue<TestApp>();
+        try
+        {
+            for (var i = 0; i < Servers; i++)
+            {
+                replicas.Enqueue(await Application.ServeAsync(Etcd, service, "OpenIm", settings));
+            }
+
+            await using var client = await Neighbour.StartAsync("load", Etcd, "openim", service);
+            for (var i = 0; i < Rounds; i++)
+            {
+                await client.MadeAsync(CallsPerRound);
+
+                // The last one that was started has the key.
+                await using var holder = replicas.Last();
+                replicas = new Queue<TestApp>(replicas.Where(r => r != holder));
+                await holder.StopAsync();
+                await client.MadeAsync(CallsPerRound);
+                replicas.Enqueue(await Application.ServeAsync(Etcd, service, "OpenIm", settings));
+            }
+
+            await client.StopAsync();
+            Report("A client in Go and replicas of ours behind one address", client.Answers, client.Calls.Failed);
+            Assert.True(client.Calls.Failed == 0, client.Output);
+            Assert.Single(client.Answers);
+        }
+        finally
+        {
+            foreach (var replica in replicas)
+            {
+                await replica.DisposeAsync();
+            }
+        }
+    }
+
     private static async Task<string> CallAsync(InteropClient client)
     {
         await Task.Delay(Pause);
