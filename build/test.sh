@@ -25,6 +25,9 @@ Some tests do little in every run, and more where the environment says so:
   DISCOVERY_LEADER_KILLS     leaders killed under a writer and a watch (5)
   DISCOVERY_RESTARTS         instances restarted under load (20)
   DISCOVERY_OUTAGE_SECONDS   how long etcd is away (6 to 12)
+  DISCOVERY_RANDOM_RECORDS   random records read by each layout (20,000); DISCOVERY_RANDOM_SEED repeats a run
+  DISCOVERY_RANDOM_SETTINGS  random settings files (300)
+  NEIGHBOUR_SILENCE          seconds for which streams between ours and Go are silent (75)
 
 ETCD_IMAGE=quay.io/coreos/etcd:v3.6.5 build/test.sh runs all tests once, and those that share one etcd run on containers of
 that image. It needs a Docker engine. Tests that stop, pause or partition an etcd, or hand it files, and those that need
