@@ -9,7 +9,7 @@ using Discovery.Etcd;
 namespace Discovery.AspNetCore.Tests.Layouts;
 
 /// <summary>
-/// Random input for everything that reads what others wrote. <c>DISCOVERY_RANDOM_RECORDS</c> is the number of records, and
+/// Random input for everything that reads what others wrote, in every run of the tests; <c>build/fuzz.sh</c> is led by what is reached. <c>DISCOVERY_RANDOM_RECORDS</c> is the number of records, and
 /// <c>DISCOVERY_RANDOM_SEED</c> repeats a run that failed.
 /// </summary>
 public sealed class RandomRecordTests
