@@ -25,11 +25,13 @@ Some tests do little in every run, and more where the environment says so:
   DISCOVERY_LEADER_KILLS     leaders killed under a writer and a watch (5)
   DISCOVERY_RESTARTS         instances restarted under load (20)
   DISCOVERY_OUTAGE_SECONDS   how long etcd is away (6 to 12)
-  DISCOVERY_RANDOM_RECORDS   random records that are read (20,000)
+  DISCOVERY_RANDOM_RECORDS   random records read by each layout (20,000)
+  DISCOVERY_RANDOM_SETTINGS  random settings files (300)
   DIFFERENTIAL_OPERATIONS    operations that etcd and the embedded etcd are compared by (5,000)
+  NEIGHBOUR_SILENCE          seconds for which streams between ours and Go are silent (75)
 
 Random input is the same in each run. Another comes from a seed, or from 'random', which draws one; a failure names it:
-  DISCOVERY_RANDOM_SEED      of records and of the histories that the directory is tested with
+  DISCOVERY_RANDOM_SEED      of records, settings and the histories that the directory is tested with
   DIFFERENTIAL_SEED          of the operations on both etcds
 
 ETCD_IMAGE=quay.io/coreos/etcd:v3.6.5 build/test.sh runs all tests once, and those that share one etcd run on containers of

@@ -8,6 +8,9 @@ public sealed record ServiceInstance
     /// <summary>The weight of an instance that says none: 10, as Kitex has it, so that both kinds of server share evenly.</summary>
     public const int DefaultWeight = 10;
 
+    /// <summary>The greatest weight that a setting can have, and a record.</summary>
+    internal const int MaxWeight = 1_000_000;
+
     /// <summary>The etcd key of the record; where several keys lead to one address, that of the record written last
     /// whose instance does not drain.</summary>
     public required string Key { get; init; }

@@ -57,7 +57,7 @@ internal sealed class ConfigureRegistration(IConfiguration configuration, Cluste
             foreach (var (name, section) in ServiceSections.FindLongNames(beginning.Key, beginning, KnownSettings.RegisteredService))
             {
                 var service = new RegisteredServiceOptions();
-                section.Bind(service);
+                Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.RegisteredService, () => section.Bind(service));
                 options.Services[name] = service;
                 isName = beginning.GetChildren().Any(c => KnownSettings.RegisteredService.Find(c.Key) is not null);
             }

@@ -76,9 +76,9 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
             .Prepend(($"{Section}:Weight", options.Weight));
         foreach (var (setting, weight) in weights)
         {
-            if (weight is < 0 or > 1_000_000)
+            if (weight is < 0 or > ServiceInstance.MaxWeight)
             {
-                yield return $"{setting} is '{weight}'; it must be from 0 to 1000000, e.g. {ServiceInstance.DefaultWeight}.";
+                yield return $"{setting} is '{weight}'; it must be from 0 to {ServiceInstance.MaxWeight}, e.g. {ServiceInstance.DefaultWeight}.";
             }
         }
 

@@ -144,10 +144,13 @@ internal static class InstanceMetadata
         return instance with { Tags = tags, Metadata = others ?? instance.Metadata };
     }
 
-    /// <summary>A weight as somebody wrote it; what is negative or no whole number reads as the default.</summary>
+    /// <summary>
+    /// A weight as somebody wrote it, maybe as 5.0. What is no number from 0 to the greatest that we write ourselves reads as the default, so that
+    /// nobody gets all calls by mistake, and a fraction of 1 is not nothing.
+    /// </summary>
     public static int AsWeight(string? text)
-        => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var weight) && weight >= 0
-            ? weight
+        => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var weight) && weight is >= 0 and <= ServiceInstance.MaxWeight
+            ? weight == 0 ? 0 : Math.Max(1, (int)Math.Round(weight))
             : ServiceInstance.DefaultWeight;
 
     /// <summary>The protocols as somebody wrote them, e.g. <c>h1,h2</c>; names that are not known here say nothing.</summary>

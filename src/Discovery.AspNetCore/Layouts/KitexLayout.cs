@@ -64,11 +64,10 @@ internal sealed class KitexLayout(string? root) : IServiceLayout
             return null;
         }
 
-        var weight = ObjectRecord.Get(fields, "weight");
+        var weight = ObjectRecord.Get(fields, "weight") is { ValueKind: JsonValueKind.Number } given ? InstanceMetadata.AsWeight(given.GetRawText()) : 0;
         return InstanceMetadata.Read(ObjectRecord.Get(fields, "tags"), address.ToInstance(serviceName, record) with
         {
-            Weight = weight.ValueKind == JsonValueKind.Number && weight.TryGetInt32(out var given) && given > 0
-                ? given : ServiceInstance.DefaultWeight,
+            Weight = weight > 0 ? weight : ServiceInstance.DefaultWeight,
         });
     }
 }

@@ -29,8 +29,6 @@ internal sealed partial class RegistrationService(
     DiscoveryMetrics metrics,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
-    private const int MaxWeight = 1_000_000;
-
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
 
     private readonly RegistrationOverrides _overrides = new();
@@ -57,9 +55,9 @@ internal sealed partial class RegistrationService(
 
     public Task SetWeightAsync(int weight, CancellationToken cancellationToken = default)
     {
-        if (weight is < 0 or > MaxWeight)
+        if (weight is < 0 or > ServiceInstance.MaxWeight)
         {
-            throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 0 to {MaxWeight}.");
+            throw new ArgumentOutOfRangeException(nameof(weight), weight, $"A weight is from 0 to {ServiceInstance.MaxWeight}.");
         }
 
         _overrides.Weight = weight;

@@ -24,6 +24,14 @@ public sealed class GoAuthorityTests
     [InlineData("shop/a_b", "a-b")]
     [InlineData("a_b/", "a-b")]
     [InlineData("127.0.0.1:2379,etcd-2:2379", "zero.rpc")]
+    [InlineData("[::1]:2379,etcd_2:2379", "zero.rpc")]
+    [InlineData("日本", "service")]
+    [InlineData("services/日本", "service")]
+    [InlineData("services%2F%E6%97%A5%E6%9C%AC", "service")]
+    [InlineData("100%25", "service")]
+    [InlineData("100%", "service")]
+    [InlineData("services/100%", "service")]
+    [InlineData("a@b", "a-b")]
     [InlineData("greeter", "greeter")]
     [InlineData("other.example.com:80", "other.example.com:80")]
     public async Task Names_of_registered_services_are_hosts(string authority, string host)
@@ -42,6 +50,10 @@ public sealed class GoAuthorityTests
     [InlineData("evil/greeter")]
     [InlineData("greeter@evil")]
     [InlineData("greeter,")]
+    [InlineData("日")]
+    [InlineData("user@greeter")]
+    [InlineData("a@b:80")]
+    [InlineData("127.0.0.1:2379,etcd-2:2379/")]
     public async Task All_else_is_refused_as_before(string authority)
     {
         await using var app = await StartAsync();
@@ -88,6 +100,22 @@ public sealed class GoAuthorityTests
         await Assert.ThrowsAnyAsync<IOException>(() => CallAsync(app, "shop/a_b"));
     }
 
+    [Theory]
+    [InlineData("greeter/")]
+    [InlineData("services%2Fgreeter")]
+    [InlineData("127.0.0.1:2379,etcd-2:2379")]
+    public async Task A_Host_header_stays_as_it_was(string host)
+    {
+        await using var app = await StartAsync(kestrel: static o => o.ConfigureEndpointDefaults(static l => l.Protocols = HttpProtocols.Http1));
+        var url = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        using var connection = new System.Net.Sockets.TcpClient(url.Host, url.Port);
+        await connection.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+
+        using var answer = new StreamReader(connection.GetStream());
+
+        Assert.Equal("HTTP/1.1 400 Bad Request", await answer.ReadLineAsync());
+    }
+
     [Fact]
     public async Task An_encoding_of_the_application_still_counts()
     {
@@ -114,12 +142,15 @@ public sealed class GoAuthorityTests
                 ["Etcd:Endpoints"] = "http://127.0.0.1:1",
                 ["Etcd:Registration:Services:a_b:Layout"] = "EtcdNaming:shop",
                 ["Etcd:Registration:Services:zero.rpc:Layout"] = "GoZero",
+                ["Etcd:Registration:Services:日本:Weight"] = "1",
+                ["Etcd:Registration:Services:100%:Weight"] = "1",
+                ["Etcd:Registration:Services:a@b:Weight"] = "1",
             });
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => (string?)s.Value));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(o =>
         {
             kestrel?.Invoke(o);
-            o.Listen(IPAddress.Loopback, 0, l => l.Protocols = HttpProtocols.Http2);
+            o.Listen(IPAddress.Loopback, 0, l => l.Protocols = l.Protocols == HttpProtocols.Http1 ? HttpProtocols.Http1 : HttpProtocols.Http2);
         });
         register(builder.Services);
         builder.Services.AddHostFiltering(o => o.AllowedHosts = [builder.Configuration["AllowedHosts"] ?? "*"]);

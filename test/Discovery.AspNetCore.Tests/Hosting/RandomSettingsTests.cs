@@ -15,12 +15,12 @@ namespace Discovery.AspNetCore.Tests.Hosting;
 
 /// <summary>
 /// Settings files of random values and shapes, with mistyped names. A file is good, or an error names the setting; what was found good works.
-/// <c>DISCOVERY_RANDOM_SETTINGS</c> is the number of files, and <c>DISCOVERY_RANDOM_SEED</c> repeats a run that failed.
+/// <c>DISCOVERY_RANDOM_SETTINGS</c> is the number of files, and <c>DISCOVERY_RANDOM_SEED</c> the seed (see <see cref="RandomSeed"/>).
 /// </summary>
 public sealed class RandomSettingsTests
 {
     private static readonly int Files = Setting("DISCOVERY_RANDOM_SETTINGS") ?? 300;
-    private static readonly int Seed = Setting("DISCOVERY_RANDOM_SEED") ?? Random.Shared.Next();
+    private static readonly int Seed = RandomSeed.From("DISCOVERY_RANDOM_SEED");
 
     private static readonly string[] Texts =
     [

@@ -53,7 +53,11 @@ internal static class RawHttp2
 
     // A literal that is not indexed, without Huffman coding; short texts only.
     private static byte[] Literal(string name, string value)
-        => [0, (byte)name.Length, .. Encoding.Latin1.GetBytes(name), (byte)value.Length, .. Encoding.Latin1.GetBytes(value)];
+    {
+        // Texts are UTF-8 in a target of grpc-go, and Latin-1 in headers of old.
+        var bytes = (name == ":authority" ? Encoding.UTF8 : Encoding.Latin1).GetBytes(value);
+        return [0, (byte)name.Length, .. Encoding.Latin1.GetBytes(name), (byte)bytes.Length, .. bytes];
+    }
 
     private static async Task WriteAsync(Stream stream, byte type, byte flags, int streamId, byte[] payload, CancellationToken cancellationToken)
     {

@@ -37,6 +37,8 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Discovery:Services:orders:Ejection", "off", "Etcd:Discovery:Services:orders:Ejection is 'off'" },
         { "Etcd:Endpoints:url", "http://a:1", "Etcd:Endpoints:url 'http://a:1' is no entry of a list" },
         { "Etcd:Tls", "none", "Etcd:Tls is 'none'; it is a section" },
+        { "Etcd:Registration:Services:shop:orders:Weight", "a", "'a' at 'Etcd:Registration:Services:shop:orders:Weight' to type 'System.Int32'. Valid is e.g." },
+        { "Etcd:Registration:Services:shop:orders:Version:x", "1", "Etcd:Registration:Services:shop:orders:Version has settings of its own" },
     };
 
     [Theory]

@@ -97,6 +97,55 @@ public sealed class LayoutTests
     }
 
     [Theory]
+    [InlineData("5", 5)]
+    [InlineData("\"5\"", 5)]
+    [InlineData("\" 5 \"", 5)]
+    [InlineData("5.0", 5)]
+    [InlineData("2.6", 3)]
+    [InlineData("0.01", 1)]
+    [InlineData("1e2", 100)]
+    [InlineData("0", 0)]
+    [InlineData("-1", 10)]
+    [InlineData("1000000", 1_000_000)]
+    [InlineData("1000001", 10)]
+    [InlineData("2147483647", 10)]
+    [InlineData("99999999999999999999", 10)]
+    [InlineData("1e400", 10)]
+    [InlineData("\"NaN\"", 10)]
+    [InlineData("\"heavy\"", 10)]
+    [InlineData("true", 10)]
+    [InlineData("null", 10)]
+    [InlineData("[7]", 10)]
+    public void A_weight_is_read_as_it_is_meant(string json, int weight)
+    {
+        foreach (var (layout, value, expected) in new[]
+        {
+            ("EtcdNaming", $$$"""{"Addr":"10.0.0.1:80","Metadata":{"Weight":{{{json}}}}}""", weight),
+            ("Kratos", $$$"""{"name":"svc","metadata":{"weight":{{{json}}}},"endpoints":["grpc://10.0.0.1:80"]}""", weight),
+
+            // Kitex takes a weight of 0 for none.
+            ("Kitex", $$$"""{"address":"10.0.0.1:80","weight":{{{json}}}}""", json[0] == '"' || weight == 0 ? 10 : weight),
+        })
+        {
+            Assert.True(new LayoutCatalog([]).Parse(layout)[0].TryRead("svc", Record("k", Encoding.UTF8.GetBytes(value)), out var read, out var problem), problem);
+            Assert.Equal(expected, read.Weight);
+        }
+    }
+
+    [Theory]
+    [InlineData("services/svc//x")]
+    [InlineData("services/svc/%2F..%2Fother/x")]
+    [InlineData("services/svc/a/b/c")]
+    [InlineData("services/svc/")]
+    [InlineData("services/svc/169.254.169.254:80")]
+    public void What_a_key_says_behind_its_prefix_is_no_address(string key)
+    {
+        Assert.True(new EtcdNamingLayout(null).TryRead("svc", Record(key, """{"Addr":"10.0.0.1:80","Metadata":{"zone":"\u0000/\u2028é"}}"""u8.ToArray()), out var read, out _));
+
+        Assert.Equal((key, "10.0.0.1:80", "\0/\u2028é"), (read.Key, read.Address, read.Zone));
+    }
+
+    [Theory]
     [InlineData("10.0.0.1:80", "10.0.0.1:80", null)]
     [InlineData("greeter.local:80", "greeter.local:80", null)]
     [InlineData("[::1]:80", "[::1]:80", null)]

@@ -9,8 +9,8 @@ using Discovery.Etcd;
 namespace Discovery.AspNetCore.Tests.Layouts;
 
 /// <summary>
-/// Random input for everything that reads what others wrote. <c>DISCOVERY_RANDOM_RECORDS</c> is the number of records, and
-/// <c>DISCOVERY_RANDOM_SEED</c> the seed (see <see cref="RandomSeed"/>).
+/// Random input for everything that reads what others wrote, in every run of the tests; <c>build/fuzz.sh</c> is led by what is reached.
+/// <c>DISCOVERY_RANDOM_RECORDS</c> is the number of records, and <c>DISCOVERY_RANDOM_SEED</c> the seed (see <see cref="RandomSeed"/>).
 /// </summary>
 public sealed class RandomRecordTests
 {

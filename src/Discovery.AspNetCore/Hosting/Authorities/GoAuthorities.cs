@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Layouts;
@@ -12,6 +13,8 @@ namespace Discovery.AspNetCore.Hosting.Authorities;
 /// </summary>
 internal sealed class GoAuthorities(ClusterCatalog clusters, IServiceProvider services, LayoutCatalog layouts)
 {
+    private static readonly SearchValues<char> Ordinary = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
+
     // Kestrel's options are made before what the settings of a cluster need is.
     private readonly Lazy<RegistrationSettings[]> _settings = new(() => [.. clusters.Registering.Select(c => c.GetService<RegistrationSettings>(services))]);
     private volatile Known? _known;
@@ -20,7 +23,7 @@ internal sealed class GoAuthorities(ClusterCatalog clusters, IServiceProvider se
     public string? FindHost(string authority)
     {
         // Ordinary hosts cost this look only.
-        if (authority.AsSpan().IndexOfAny("/%,") < 0)
+        if (!authority.AsSpan().ContainsAnyExcept(Ordinary))
         {
             return null;
         }
@@ -31,7 +34,7 @@ internal sealed class GoAuthorities(ClusterCatalog clusters, IServiceProvider se
             _known = known = Read([.. _settings.Value.Select(static s => s.Current)]);
         }
 
-        if (known.Hosts.GetValueOrDefault(Uri.UnescapeDataString(authority)) is { } host)
+        if ((known.Hosts.GetValueOrDefault(authority) ?? known.Hosts.GetValueOrDefault(Uri.UnescapeDataString(authority))) is { } host)
         {
             return host;
         }
@@ -49,7 +52,7 @@ internal sealed class GoAuthorities(ClusterCatalog clusters, IServiceProvider se
     /// <summary>What the target of go-zero has in this place: several members of etcd. One alone is a valid host.</summary>
     private static bool IsMemberList(string authority)
         => authority.Split(',') is { Length: > 1 } members
-            && Array.TrueForAll(members, static m => m.Length > 0 && m.All(static c => char.IsAsciiLetterOrDigit(c) || ".-[]:".Contains(c, StringComparison.Ordinal)));
+            && Array.TrueForAll(members, static m => m.Length > 0 && m.All(static c => char.IsAsciiLetterOrDigit(c) || ".-_[]:".Contains(c, StringComparison.Ordinal)));
 
     private Known Read(EtcdRegistrationOptions[] registrations)
     {
