@@ -7,7 +7,7 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 # or where a test takes long and no version of etcd answers it differently.
 facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
 Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
-Discovery.IntegrationTests FullyQualifiedName!~.Interop.&FullyQualifiedName!~.Neighbours.&FullyQualifiedName!~RollingRestart"
+Discovery.IntegrationTests FullyQualifiedName!~.Interop.&FullyQualifiedName!~.Neighbours.&FullyQualifiedName!~RollingRestart&FullyQualifiedName!~.TestKit.&FullyQualifiedName!~LateNetwork&FullyQualifiedName!~KestrelMatrix&FullyQualifiedName!~EndpointChoice"
 
 usage() {
     cat <<'USAGE'
@@ -23,7 +23,7 @@ N skipped". What is missing is fetched or installed from Debian's packages; wher
 
 Some tests do little in every run, and more where the environment says so:
   DISCOVERY_LEADER_KILLS     leaders killed under a writer and a watch (5)
-  DISCOVERY_RESTARTS         instances restarted under load (20)
+  DISCOVERY_RESTARTS         instances restarted under load (10)
   DISCOVERY_OUTAGE_SECONDS   how long etcd is away (6 to 12)
   DISCOVERY_RANDOM_RECORDS   random records read by each layout (20,000)
   DISCOVERY_RANDOM_SETTINGS  random settings files (300)

@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Examples.Tests;
@@ -43,36 +42,6 @@ public sealed class TestingPageTests(EtcdFixture etcd) : IClassFixture<EtcdFixtu
         using var client = application.CreateClient();
 
         Assert.Equal($"Hello you from {server.Address}", await client.GetStringAsync("/greet/you"));
-    }
-
-    [Fact]
-    public async Task A_server_under_the_test_server_is_not_registered_and_says_so()
-    {
-        using var log = new LogRecorder();
-        var revision = etcd.Revision;
-        await using var server = new GreeterServer(("Etcd:Endpoints", etcd.Endpoint))
-            .WithWebHostBuilder(host => host.ConfigureLogging(logging => logging.AddProvider(log)));
-
-        var registration = server.Services.GetRequiredService<IServiceRegistration>();
-
-        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.NoAddress);
-        Assert.True(log.Has(LogLevel.Warning, "not registered", "no network addresses"));
-        Assert.Equal(revision, etcd.Revision);
-    }
-
-    [Fact]
-    public async Task Registration_can_be_switched_off()
-    {
-        var revision = etcd.Revision;
-        await using var server = new GreeterServer(
-            ("Etcd:Endpoints", etcd.Endpoint), ("Kestrel:Endpoints:Grpc:Url", "http://127.0.0.1:0"), ("Etcd:Registration:Enabled", "false"));
-        server.UseKestrel();
-        server.StartServer();
-
-        var registration = server.Services.GetRequiredService<IServiceRegistration>();
-
-        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
-        Assert.Equal(revision, etcd.Revision);
     }
 
     [Fact]

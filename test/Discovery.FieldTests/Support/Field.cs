@@ -23,7 +23,9 @@ internal sealed class Field : IAsyncDisposable
     private Field(EmbeddedEtcdServer etcd)
     {
         _etcd = etcd;
-        _client = new EtcdClient(new EtcdClientOptions { Endpoints = [etcd.Endpoint] });
+
+        // What a test writes is no part of what it shows, and the first request on a busy machine may take long.
+        _client = new EtcdClient(new EtcdClientOptions { Endpoints = [etcd.Endpoint], RequestTimeout = TimeSpan.FromMinutes(1) });
     }
 
     public string Etcd => _etcd.Endpoint;
@@ -63,7 +65,11 @@ internal sealed class Field : IAsyncDisposable
         var services = new ServiceCollection();
         services.AddLogging(l => l.AddProvider(Log));
         services.AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]);
-        services.AddEtcdDiscovery(options);
+        services.AddEtcdDiscovery(o =>
+        {
+            o.ReadyTimeout = TimeSpan.FromSeconds(30);
+            options?.Invoke(o);
+        });
         add(services);
         var provider = services.BuildServiceProvider();
         _owned.Add(provider);

@@ -19,7 +19,7 @@ public sealed class RollingRestartTests(OneNode node, ITestOutputHelper output) 
     private const int Callers = 8;
     private const int Kills = 5;
 
-    private static readonly int Restarts = Extent.Of("DISCOVERY_RESTARTS", 20);
+    private static readonly int Restarts = Extent.Of("DISCOVERY_RESTARTS", 10);
 
     private readonly string _service = NewService();
     private readonly ConcurrentQueue<(long Began, long Ended, RpcException Error)> _failures = new();

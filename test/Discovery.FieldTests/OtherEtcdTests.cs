@@ -1,0 +1,60 @@
+using Discovery.AspNetCore;
+using Discovery.EmbeddedEtcd;
+using Discovery.FieldTests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.FieldTests;
+
+/// <summary>An application under development, with an embedded etcd, whose settings name the etcd of the team.</summary>
+public sealed class OtherEtcdTests
+{
+    [Theory]
+    [InlineData("Etcd:Endpoints")]
+    [InlineData("Etcd:Endpoints:0")]
+    [InlineData("Etcd:Endpoints:7")]
+    [InlineData("ConnectionStrings:etcd")]
+    public Task It_registers_in_the_embedded_one_whatever_the_settings_say(string setting)
+        => OnlyTheEmbeddedOneIsUsedAsync((builder, team) => builder.Configuration.AddInMemoryCollection([new(setting, team)]));
+
+    [Theory]
+    [InlineData("Etcd__Endpoints")]
+    [InlineData("Etcd__Endpoints__0")]
+    [InlineData("ConnectionStrings__etcd")]
+    public Task It_registers_in_the_embedded_one_whatever_the_environment_says(string variable)
+        => OnlyTheEmbeddedOneIsUsedAsync((builder, team) =>
+        {
+            // Other tests see the same environment.
+            var prefix = $"TEST_{Guid.NewGuid():N}_";
+            Environment.SetEnvironmentVariable(prefix + variable, team);
+            builder.Configuration.AddEnvironmentVariables(prefix);
+        });
+
+    private static async Task OnlyTheEmbeddedOneIsUsedAsync(Action<WebApplicationBuilder, string> configure)
+    {
+        await using var team = await EmbeddedEtcdServer.StartAsync();
+        var revision = team.Revision;
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = "Development" });
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Configuration.AddInMemoryCollection(
+            [new("Etcd:Registration:ServiceName", Field.Service), new("Etcd:Registration:GracefulStop", "false")]);
+        configure(builder, team.Endpoint);
+        builder.AddEmbeddedEtcd();
+        builder.Services.AddEtcdRegistration();
+        builder.Services.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
+        await using var app = builder.Build();
+        app.Run(static c => Microsoft.AspNetCore.Http.HttpResponseWritingExtensions.WriteAsync(c.Response, "hello"));
+        await app.StartAsync();
+        using var client = app.Services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+
+        Assert.Equal("hello", await client.GetStringAsync("x"));
+        Assert.Equal(ServiceRegistrationState.Registered, app.Services.GetRequiredService<IServiceRegistration>().Status.State);
+        await app.StopAsync();
+
+        Assert.Equal(revision, team.Revision);
+    }
+}
