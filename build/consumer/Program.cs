@@ -4,6 +4,7 @@ using Discovery.EmbeddedEtcd;
 using Helloworld;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Yarp.ReverseProxy.Configuration;
+using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Transforms;
 
 // Registers itself in an embedded etcd, calls itself by name in four ways, and prints the answers.
@@ -37,6 +38,7 @@ builder.Services.AddReverseProxy()
         {
             ClusterId = "greeter",
             LoadBalancingPolicy = "EtcdLeastLoad",
+            HttpRequest = new ForwarderRequestConfig { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
             Destinations = new Dictionary<string, DestinationConfig> { ["all"] = new() { Address = "etcd://greeter" } },
         }])
     .AddEtcdDestinationResolver();

@@ -25,6 +25,7 @@ public sealed class DestinationTests : ProxyTestBase
     {
         var server = await StartServerAsync();
         Etcd.Pause();
+        ReadyTimeout = TimeSpan.FromMilliseconds(500);
         var proxy = await StartProxyAsync();
         using var client = ClientOf(proxy);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(client)).Status);

@@ -20,6 +20,8 @@ public abstract class ProxyTestBase : IAsyncLifetime
 
     protected LogRecorder Log { get; } = new();
 
+    protected TimeSpan ReadyTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
     public async Task InitializeAsync() => Etcd = await EmbeddedEtcdServer.StartAsync();
 
     public async Task DisposeAsync()
@@ -85,7 +87,7 @@ public abstract class ProxyTestBase : IAsyncLifetime
                         Destinations = destinations.Select(static (d, i) => (d, i)).ToDictionary(static d => $"d{d.i}", static d => d.d),
                     },
                 ])
-            .AddEtcdDestinationResolver(static o => o.ReadyTimeout = TimeSpan.FromSeconds(1));
+            .AddEtcdDestinationResolver(o => o.ReadyTimeout = ReadyTimeout);
         configure?.Invoke(builder.Services);
         var app = builder.Build();
         _apps.Add(app);

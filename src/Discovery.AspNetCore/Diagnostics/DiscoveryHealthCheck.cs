@@ -1,0 +1,67 @@
+using System.Globalization;
+using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Discovery.AspNetCore.Diagnostics;
+
+/// <summary>Tells whether a service that the application calls has enough instances.</summary>
+internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCache pools, string serviceName, int minimum) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        ServiceSnapshot snapshot;
+        try
+        {
+            snapshot = await directory.WaitForReadyAsync(serviceName, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is ServiceDiscoveryException || cancellationToken.IsCancellationRequested)
+        {
+            return new HealthCheckResult(context.Registration.FailureStatus, $"It is not known which instances service '{serviceName}' has. {e.Message}", e);
+        }
+
+        var status = directory.GetStatus(serviceName);
+        var serving = snapshot.Present.Values.Where(static i => i is { IsDraining: false, Weight: > 0 }).ToList();
+        var ejected = FindEjected();
+        var usable = serving.Count(i => !ejected.Contains(i.Address));
+        (string Name, object Value)[] facts =
+        [
+            ("service", serviceName),
+            ("prefix", snapshot.Prefix),
+            ("usable", usable),
+            ("minimum", minimum),
+            ("ejected", serving.Count - usable),
+            ("draining", snapshot.Count - snapshot.Held.Count - serving.Count),
+            ("held", snapshot.Held.Count),
+            ("skippedRecords", status.SkippedRecords),
+            ("revision", snapshot.Revision),
+            ("connected", status.IsConnected),
+        ];
+        var data = facts.ToDictionary(static f => f.Name, static f => f.Value);
+        if (status.Age is { } age)
+        {
+            data["ageInSeconds"] = age.TotalSeconds;
+        }
+
+        return usable >= minimum
+            ? HealthCheckResult.Healthy(data: data)
+            : new HealthCheckResult(context.Registration.FailureStatus, Describe(usable, facts), data: data);
+    }
+
+    private string Describe(int usable, (string Name, object Value)[] facts)
+    {
+        var others = facts.Where(static f => f.Name is "ejected" or "draining" or "held" or "skippedRecords" && f.Value is not 0)
+            .Select(static f => $"{(f.Name == "skippedRecords" ? "records that are no instances" : f.Name)}: {f.Value}");
+        var more = string.Join(", ", others);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"Service '{serviceName}' has {usable} usable instances at '{facts[1].Value}', and at least {minimum} are expected{(more.Length == 0 ? "" : $" ({more})")}.");
+    }
+
+    /// <summary>The addresses that this application's clients leave out at present.</summary>
+    private HashSet<string> FindEjected()
+        => pools.All.Where(p => p.Pool.ServiceName == serviceName)
+            .SelectMany(static p => p.Pool.Current?.Instances ?? [])
+            .Where(static i => i.IsEjected)
+            .Select(static i => i.Record.Address)
+            .ToHashSet(StringComparer.Ordinal);
+}

@@ -1,0 +1,77 @@
+using System.Globalization;
+using Discovery.AspNetCore.Clusters;
+using Discovery.Etcd;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Discovery.AspNetCore.Diagnostics;
+
+/// <summary>Tells whether etcd answers and has a leader.</summary>
+internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealthCheck
+{
+    public static HealthCheckRegistration Register(
+        Cluster cluster, string name, HealthStatus? failureStatus, IEnumerable<string>? tags, TimeSpan? timeout)
+        => new(name, new Source(cluster).Create, failureStatus ?? HealthStatus.Degraded, tags, timeout);
+
+    public static bool Is(HealthCheckRegistration check) => check.Factory.Target is Source;
+
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        var name = cluster.Name is null ? "etcd" : $"The cluster {cluster.Name}";
+        var data = new Dictionary<string, object> { ["endpoints"] = etcd.GetEndpointStatus().Select(Describe).ToArray() };
+        if (cluster.Name is not null)
+        {
+            data["cluster"] = cluster.Name;
+        }
+
+        try
+        {
+            var member = await etcd.GetStatusAsync(cancellationToken).ConfigureAwait(false);
+            data["answered"] = member.Endpoint.ToString();
+            data["version"] = member.Version;
+            data["revision"] = member.Revision;
+            data["leader"] = member.LeaderId.ToString("x", CultureInfo.InvariantCulture);
+            return member.LeaderId != 0
+                ? HealthCheckResult.Healthy(data: data)
+                : Failure($"{name} has no leader, so it takes no writes: {member.Endpoint} says so.", null);
+        }
+        catch (Exception e) when (e is EtcdException || cancellationToken.IsCancellationRequested)
+        {
+            return Failure($"{name} does not answer at {string.Join(", ", etcd.Endpoints)}. {e.Message}", e);
+        }
+
+        HealthCheckResult Failure(string description, Exception? exception)
+            => new(context.Registration.FailureStatus, description, exception, data);
+    }
+
+    private static string Describe(EtcdEndpointStatus endpoint)
+    {
+        List<string> uses = [];
+        if (endpoint.ServesCalls)
+        {
+            uses.Add("calls");
+        }
+
+        if (endpoint.ServesStreams)
+        {
+            uses.Add("streams");
+        }
+
+        if (endpoint.PauseLeft > TimeSpan.Zero)
+        {
+            uses.Add(string.Create(CultureInfo.InvariantCulture, $"failed, left alone for {endpoint.PauseLeft.TotalSeconds:0.#} s"));
+        }
+
+        if (endpoint.IsForeign)
+        {
+            uses.Add("belongs to another cluster");
+        }
+
+        return uses.Count == 0 ? endpoint.Endpoint.ToString() : $"{endpoint.Endpoint} ({string.Join(", ", uses)})";
+    }
+
+    /// <summary>Makes the checks of a cluster; those of this type are known by it.</summary>
+    private sealed class Source(Cluster cluster)
+    {
+        public EtcdHealthCheck Create(IServiceProvider services) => new(cluster.GetService<EtcdClient>(services), cluster);
+    }
+}

@@ -1,0 +1,159 @@
+using System.Text;
+using Discovery.EmbeddedEtcd;
+using Discovery.Etcd;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Discovery.AspNetCore.Tests.Diagnostics;
+
+public sealed class HealthCheckTests : IAsyncLifetime
+{
+    private EmbeddedEtcdServer _etcd = null!;
+    private EtcdClient _client = null!;
+
+    public async Task InitializeAsync()
+    {
+        _etcd = await EmbeddedEtcdServer.StartAsync();
+        _client = new EtcdClient(new EtcdClientOptions { Endpoints = [_etcd.Endpoint] });
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _client.DisposeAsync();
+        await _etcd.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task An_etcd_that_answers_is_healthy_and_says_its_version()
+    {
+        await using var services = Services(static h => h.AddEtcd());
+
+        var entry = await CheckAsync(services, "etcd");
+
+        Assert.Equal(HealthStatus.Healthy, entry.Status);
+        Assert.NotEqual("", entry.Data["version"]);
+        Assert.Contains(_etcd.Endpoint, Assert.Single((string[])entry.Data["endpoints"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_etcd_that_is_away_is_degraded_and_its_endpoints_are_named()
+    {
+        await using var services = Services(static h => h.AddEtcd(timeout: TimeSpan.FromMilliseconds(300)));
+        _etcd.Pause();
+
+        var entry = await CheckAsync(services, "etcd");
+
+        Assert.Equal(HealthStatus.Degraded, entry.Status);
+        Assert.Contains(_etcd.Endpoint, entry.Description, StringComparison.Ordinal);
+        _etcd.Resume();
+        await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd")).Status == HealthStatus.Healthy);
+    }
+
+    [Fact]
+    public async Task A_named_cluster_has_a_check_of_its_own()
+    {
+        await using var services = Services(h =>
+        {
+            h.Services.AddKeyedEtcdClient("dc2", o => o.Endpoints = ["http://127.0.0.1:1"]);
+            h.AddEtcd().AddKeyedEtcd("dc2", failureStatus: HealthStatus.Unhealthy);
+        });
+
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(services, "etcd")).Status);
+        var entry = await CheckAsync(services, "etcd-dc2");
+        Assert.Equal((HealthStatus.Unhealthy, "dc2"), (entry.Status, entry.Data["cluster"]));
+        Assert.StartsWith("The cluster dc2", entry.Description, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_service_with_too_few_instances_is_degraded_and_says_what_there_is()
+    {
+        await using var services = Services(static h => h.AddEtcdDiscovery("greeter", minimum: 2));
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:5001"}""", "a");
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:5002","Metadata":{"draining":true}}""", "b");
+        await PutAsync("nothing", "c");
+
+        var entry = await CheckAsync(services, "etcd-discovery-greeter");
+
+        Assert.Equal(HealthStatus.Degraded, entry.Status);
+        Assert.Equal(
+            "Service 'greeter' has 1 usable instances at 'services/greeter/', and at least 2 are expected (draining: 1, records that are no instances: 1).",
+            entry.Description);
+        Assert.Equal((1, 2, 1, 1), (entry.Data["usable"], entry.Data["minimum"], entry.Data["draining"], entry.Data["skippedRecords"]));
+
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:5003"}""", "d");
+        await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd-discovery-greeter")).Status == HealthStatus.Healthy);
+    }
+
+    [Fact]
+    public async Task Instances_that_clients_ejected_do_not_count()
+    {
+        await using var services = Services(static h =>
+        {
+            h.AddEtcdDiscovery("greeter", minimum: 2);
+            h.Services.AddHttpClient("greeter").AddEtcdDiscovery(configure: static o => o.Ejection.ConsecutiveFailures = 1);
+        });
+        await using var server = await BackendServer.StartAsync();
+        await PutAsync($$"""{"Op":0,"Addr":"{{server.Address}}"}""", "a");
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:1"}""", "b");
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(services, "etcd-discovery-greeter")).Status);
+        using var client = services.GetRequiredService<IHttpClientFactory>().CreateClient("greeter");
+
+        await Eventually.IsTrue(async () =>
+        {
+            await client.GetStringAsync(new Uri("/", UriKind.Relative));
+            return (await CheckAsync(services, "etcd-discovery-greeter")) is { Status: HealthStatus.Degraded } entry && entry.Data["ejected"] is 1;
+        });
+    }
+
+    [Fact]
+    public async Task An_outage_leaves_a_service_healthy_and_a_service_never_seen_is_not()
+    {
+        await using var services = Services(static h =>
+        {
+            h.Services.AddEtcdDiscovery(static o => o.ReadyTimeout = TimeSpan.FromMilliseconds(200));
+            h.AddEtcdDiscovery("greeter").AddEtcdDiscovery("other", failureStatus: HealthStatus.Unhealthy);
+        });
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:5001"}""", "a");
+        await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd-discovery-greeter")).Status == HealthStatus.Healthy);
+        _etcd.Pause();
+        _etcd.DropConnections();
+        await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd-discovery-greeter")).Data["connected"] is false);
+        await using var later = Services(static h =>
+        {
+            h.Services.AddEtcdDiscovery(static o => o.ReadyTimeout = TimeSpan.FromMilliseconds(200));
+            h.AddEtcdDiscovery("other", failureStatus: HealthStatus.Unhealthy);
+        });
+
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(services, "etcd-discovery-greeter")).Status);
+        var unseen = await CheckAsync(later, "etcd-discovery-other");
+        Assert.Equal(HealthStatus.Unhealthy, unseen.Status);
+        Assert.Contains(_etcd.Endpoint, unseen.Description, StringComparison.Ordinal);
+        _etcd.Resume();
+    }
+
+    [Fact]
+    public void Wrong_arguments_are_refused_when_the_check_is_added()
+    {
+        var checks = new ServiceCollection().AddHealthChecks();
+
+        Assert.Throws<ArgumentException>(() => checks.AddEtcdDiscovery("a/b"));
+        Assert.Throws<ArgumentOutOfRangeException>(() => checks.AddEtcdDiscovery("greeter", minimum: 0));
+    }
+
+    private static async Task<HealthReportEntry> CheckAsync(IServiceProvider services, string name)
+    {
+        var report = await services.GetRequiredService<HealthCheckService>().CheckHealthAsync(r => r.Name == name);
+        return report.Entries[name];
+    }
+
+    private ServiceProvider Services(Action<IHealthChecksBuilder> add)
+    {
+        var services = new ServiceCollection();
+        services.AddLogging();
+        services.AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]);
+        add(services.AddHealthChecks());
+        return services.BuildServiceProvider();
+    }
+
+    private Task PutAsync(string record, string id) => _client.PutAsync($"services/greeter/{id}", Encoding.UTF8.GetBytes(record));
+}
