@@ -1,0 +1,164 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Discovery.AspNetCore;
+using Discovery.Etcd;
+
+namespace Docs.Tests.Settings;
+
+/// <summary>
+/// The JSON schema of appsettings.json, made of the options: their names, types, defaults and the summaries of their documentation.
+/// </summary>
+internal static class SettingsSchema
+{
+    /// <summary>A TimeSpan. A number alone would be days, so only 0 may stand alone.</summary>
+    private const string Duration = @"^(0|(\d{1,7}\.)?([01]?\d|2[0-3]):[0-5]?\d(:[0-5]?\d(\.\d{1,7})?)?)$";
+
+    // Names of an application's own are valid too.
+    private static readonly Dictionary<string, string[]> Suggestions = new(StringComparer.Ordinal)
+    {
+        [nameof(EtcdDiscoveryOptions.Policy)] = Constants(typeof(BalancingPolicies)),
+        [nameof(EtcdDiscoveryOptions.Layout)] = Constants(typeof(ServiceLayouts)),
+        [nameof(EtcdDiscoveryOptions.TlsTargetHost)] = ["service", "endpoint"],
+    };
+
+    private static readonly Dictionary<string, string[]> Choices = new(StringComparer.Ordinal)
+    {
+        [nameof(EtcdDiscoveryOptions.Scheme)] = ["http", "https"],
+    };
+
+    private static readonly JsonSerializerOptions Written = new()
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>Where the schema lies.</summary>
+    public static string Path { get; } = System.IO.Path.Combine(Repository.Root, "src", "Discovery.AspNetCore", "ConfigurationSchema.json");
+
+    /// <summary>The schema as it should be.</summary>
+    public static JsonObject Build()
+    {
+        var etcd = Section(typeof(EtcdClientOptions));
+        etcd["description"] = "Service registration and discovery on etcd: how to reach the cluster, what is registered, and how services are called.";
+        etcd.Remove("additionalProperties");
+        Add(etcd, "Registration", Reference("etcdRegistration"));
+        var discovery = Section(typeof(EtcdDiscoveryOptions));
+        Add(discovery, "Services", Named("What differs for single services, by name.", Reference("etcdDiscoveredService")));
+        Add(etcd, "Discovery", discovery);
+
+        var cluster = Section(typeof(EtcdClientOptions));
+        Add(cluster, "Registration", Reference("etcdRegistration"));
+        Add(etcd, "Clusters", Named("Further clusters, by the name that AddKeyedEtcdClient gives them.", cluster));
+
+        return new JsonObject
+        {
+            ["$schema"] = "http://json-schema.org/draft-07/schema#",
+            ["definitions"] = new JsonObject
+            {
+                ["etcdRegistration"] = Section(typeof(EtcdRegistrationOptions)),
+                ["etcdDiscoveredService"] = Section(typeof(EtcdDiscoveryOptions)),
+            },
+            ["type"] = "object",
+            ["properties"] = new JsonObject
+            {
+                ["ConnectionStrings"] = new JsonObject
+                {
+                    ["type"] = "object",
+                    ["properties"] = new JsonObject
+                    {
+                        ["etcd"] = new JsonObject
+                        {
+                            ["type"] = "string",
+                            ["description"] = "The client URLs of etcd's members, separated by commas. Read where Etcd:Endpoints is not set.",
+                        },
+                    },
+                },
+                ["Etcd"] = etcd,
+            },
+        };
+    }
+
+    /// <summary>The text of the schema's file.</summary>
+    public static string Write(JsonObject schema) => schema.ToJsonString(Written) + "\n";
+
+    private static JsonObject Section(Type type)
+    {
+        var defaults = Activator.CreateInstance(type)!;
+        var properties = new JsonObject();
+        foreach (var property in type.GetProperties(BindingFlags.Instance | BindingFlags.Public).OrderBy(static p => p.Name, StringComparer.Ordinal))
+        {
+            var setting = Setting(property.Name, property.PropertyType);
+            setting["description"] = XmlDocs.Of(property);
+            if (Default(property.GetValue(defaults)) is { } value && setting["type"] is JsonValue and not null)
+            {
+                setting["default"] = value;
+            }
+
+            properties[property.Name] = setting;
+        }
+
+        return new JsonObject
+        {
+            ["type"] = "object",
+            ["description"] = XmlDocs.Of(type),
+            ["properties"] = properties,
+            ["additionalProperties"] = false,
+        };
+    }
+
+    private static JsonObject Setting(string name, Type type)
+    {
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        return type switch
+        {
+            _ when type == typeof(bool) => Of("boolean"),
+            _ when type == typeof(int) => Of("integer"),
+            _ when type == typeof(double) => Of("number"),
+            _ when type == typeof(TimeSpan) => Of("string", ("pattern", Duration)),
+            _ when type == typeof(string) && Choices.TryGetValue(name, out var choices) => Of("string", ("enum", Texts(choices))),
+            _ when type == typeof(string) && Suggestions.TryGetValue(name, out var suggestions)
+                => Of("string", ("anyOf", new JsonArray(new JsonObject { ["enum"] = Texts(suggestions) }, new JsonObject()))),
+            _ when type == typeof(string) => Of("string"),
+            _ when type == typeof(IList<string>) || type == typeof(IReadOnlyList<string>)
+                => new JsonObject { ["type"] = new JsonArray("array", "string"), ["items"] = Of("string") },
+            _ when type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IDictionary<,>)
+                => Of("object", ("additionalProperties", Setting("", type.GetGenericArguments()[1]))),
+            _ when type is { IsClass: true, Namespace: "Discovery.AspNetCore" or "Discovery.Etcd" } => Section(type),
+            _ => throw new NotSupportedException($"How a setting of the type {type} is written in JSON is not known: add it here."),
+        };
+    }
+
+    private static JsonNode? Default(object? value) => value switch
+    {
+        bool or int or double => JsonSerializer.SerializeToNode(value),
+        TimeSpan time => time.ToString("c", CultureInfo.InvariantCulture),
+        string { Length: > 0 } text => text,
+        _ => null,
+    };
+
+    private static JsonObject Named(string description, JsonNode each)
+        => new() { ["type"] = "object", ["description"] = description, ["additionalProperties"] = each };
+
+    private static JsonObject Reference(string definition) => new() { ["$ref"] = $"#/definitions/{definition}" };
+
+    private static void Add(JsonObject section, string name, JsonNode setting) => section["properties"]![name] = setting;
+
+    private static JsonObject Of(string type, params ReadOnlySpan<(string Name, JsonNode Value)> more)
+    {
+        var setting = new JsonObject { ["type"] = type };
+        foreach (var (name, value) in more)
+        {
+            setting[name] = value;
+        }
+
+        return setting;
+    }
+
+    private static JsonArray Texts(IEnumerable<string> texts) => [.. texts.Select(static t => JsonValue.Create(t))];
+
+    private static string[] Constants(Type type) => [.. type.GetFields().Select(static f => (string)f.GetRawConstantValue()!)];
+}
