@@ -67,7 +67,8 @@ cd "$work"
 echo "Building an application from the packages ..."
 dotnet build Consumer.csproj -c Release -o "$work/out" -nologo -v quiet "$@"
 # What editors look for: the schema of appsettings.json, as an item of the project, and the file where it says.
-schema=$(dotnet msbuild Consumer.csproj -p:Configuration=Release -getItem:JsonSchemaSegment "$@" | sed -n 's/.*"FullPath": "\(.*\)".*/\1/p')
+schema=$(dotnet msbuild Consumer.csproj -p:Configuration=Release -getItem:JsonSchemaSegment "$@" \
+    | sed -n 's|.*"FullPath": "\(.*/discovery[.]aspnetcore/.*\)".*|\1|p')
 [ -f "$schema" ] || { echo "The schema of appsettings.json is not in the package, or its item is not: '$schema'." >&2; exit 1; }
 echo "Running it ..."
 answer=$(timeout 120 dotnet out/Consumer.dll)
