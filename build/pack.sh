@@ -9,8 +9,9 @@ Usage: build/pack.sh [--version VERSION]
 
 Packs the projects under src into artifacts/packages. Then copies build/consumer, a web application that knows nothing but
 these packages, into a temporary folder, restores it from artifacts/packages and this machine's feeds, builds it with
-warnings as errors and runs it: it registers itself in an embedded etcd, and calls itself by name with a typed gRPC client,
-with an HttpClient, with one that resolves names by Microsoft.Extensions.ServiceDiscovery, and through YARP.
+warnings as errors, looks for the schema of appsettings.json, and runs it: it registers itself in an embedded etcd, and calls
+itself by name with a typed gRPC client, with an HttpClient, with one that resolves names by Microsoft.Extensions.ServiceDiscovery,
+and through YARP.
 
   --version VERSION packs this version instead of the one in src/Directory.Build.props, e.g. 0.2.0-preview.1
 USAGE
@@ -66,6 +67,10 @@ set -- -p:DiscoveryVersion="$version" -p:GrpcVersion="$grpc" -p:RestorePackagesP
 cd "$work"
 echo "Building an application from the packages ..."
 dotnet build Consumer.csproj -c Release -o "$work/out" -nologo -v quiet "$@"
+# What editors look for: the schema of appsettings.json, as an item of the project, and the file where it says.
+schema=$(dotnet msbuild Consumer.csproj -p:Configuration=Release -getItem:JsonSchemaSegment "$@" \
+    | sed -n 's|.*"FullPath": "\(.*/discovery[.]aspnetcore/.*\)".*|\1|p')
+[ -f "$schema" ] || { echo "The schema of appsettings.json is not in the package, or its item is not: '$schema'." >&2; exit 1; }
 echo "Running it ..."
 answer=$(timeout 120 dotnet out/Consumer.dll)
 echo "$answer"

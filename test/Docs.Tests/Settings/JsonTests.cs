@@ -40,6 +40,7 @@ public sealed class JsonTests
     [InlineData("""{ "Etcd": { "Registration": { "TimeToLive": "10" } } }""", "/Etcd/Registration/TimeToLive")]
     [InlineData("""{ "Etcd": { "Registration": { "Services": [ "a", "b" ] } } }""", "/Etcd/Registration/Services")]
     [InlineData("""{ "Etcd": { "Discovery": { "Ejection": "off" } } }""", "/Etcd/Discovery/Ejection")]
+    [InlineData("""{ "Etcd": { "Registration": { "Weight": -1 } } }""", "/Etcd/Registration/Weight")]
     [InlineData("""{ "Etcd": { "Discovery": { "Scheme": "grpc" } } }""", "/Etcd/Discovery/Scheme")]
     [InlineData("""{ "Etcd": { "Discovery": { "Services": { "greeter": { "Polciy": "Random" } } } } }""", "/Etcd/Discovery/Services/greeter/Polciy")]
     [InlineData("""{ "Etcd": { "Clusters": { "dc2": { "Registration": { "Weight": "heavy" } } } } }""", "/Etcd/Clusters/dc2/Registration/Weight")]

@@ -29,6 +29,29 @@ internal static class SettingsSchema
         [nameof(EtcdDiscoveryOptions.Scheme)] = ["http", "https"],
     };
 
+    // What the validation of the settings allows; RangeTests holds the two together.
+    private static readonly Dictionary<string, (double Least, double? Most)> Ranges = new(StringComparer.Ordinal)
+    {
+        [nameof(EtcdRegistrationOptions.Weight)] = (0, 1_000_000),
+        [nameof(EtcdRegistrationOptions.AdvertisedPort)] = (1, 65535),
+        [nameof(RegistrationHealthOptions.UnhealthyThreshold)] = (1, null),
+        [nameof(RegistrationHealthOptions.HealthyThreshold)] = (1, null),
+        [nameof(RegistrationHealthOptions.MinimumInstances)] = (0, null),
+        [nameof(EtcdDiscoveryOptions.MaxConnectAttempts)] = (1, 100),
+        [nameof(EtcdDiscoveryOptions.RetryBudgetPercent)] = (0, 1000),
+        [nameof(EtcdDiscoveryOptions.SubsetSize)] = (0, null),
+        [nameof(EtcdDiscoveryOptions.HashBound)] = (1, 100),
+        [nameof(EjectionOptions.ConsecutiveFailures)] = (1, 1000),
+        [nameof(EjectionOptions.ConsecutiveConnectFailures)] = (1, 1000),
+        [nameof(EjectionOptions.ConsecutiveTimeouts)] = (1, 1000),
+        [nameof(EjectionOptions.FailureRatePercent)] = (1, 100),
+        [nameof(EjectionOptions.MaxEjectedPercent)] = (0, 100),
+        [nameof(EjectionOptions.PanicThresholdPercent)] = (0, 100),
+        [nameof(ZoneSpillOverOptions.MinInstances)] = (1, 1000),
+        [nameof(ZoneSpillOverOptions.MinCapacityPercent)] = (1, 100),
+        [nameof(ZoneSpillOverOptions.LatencyRatio)] = (0, 1000),
+    };
+
     private static readonly JsonSerializerOptions Written = new()
     {
         WriteIndented = true,
@@ -93,6 +116,15 @@ internal static class SettingsSchema
         {
             var setting = Setting(property.Name, property.PropertyType);
             setting["description"] = XmlDocs.Of(property);
+            if (Ranges.TryGetValue(property.Name, out var range))
+            {
+                setting["minimum"] = range.Least;
+                if (range.Most is { } most)
+                {
+                    setting["maximum"] = most;
+                }
+            }
+
             if (Default(property.GetValue(defaults)) is { } value && setting["type"] is JsonValue and not null)
             {
                 setting["default"] = value;

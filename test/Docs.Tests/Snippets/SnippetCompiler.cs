@@ -8,42 +8,44 @@ internal static class SnippetCompiler
 {
     private static readonly CSharpParseOptions Syntax = new(LanguageVersion.Latest);
 
-    private static readonly CSharpCompilationOptions Kind = new(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable);
+    // Shared, so that the references are read once.
+    private static readonly Lazy<CSharpCompilation> Program = new(static () => CSharpCompilation.Create(
+        "Snippet",
+        [Parse(Usings(Surroundings.Usings))],
+        ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(static p => MetadataReference.CreateFromFile(p)),
+        new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable)));
 
-    private static readonly Lazy<IReadOnlyList<MetadataReference>> References = new(static () =>
-    [
-        .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(static p => MetadataReference.CreateFromFile(p)),
-    ]);
+    private static readonly Lazy<CSharpCompilation> PartOfProgram = new(static () =>
+        Program.Value.AddSyntaxTrees(Parse(Usings(Surroundings.UsingsOfParts))));
 
-    private static readonly SyntaxTree Usings = CSharpSyntaxTree.ParseText(
-        string.Concat(Surroundings.Usings.Select(static u => $"global using {u};\n")), Syntax, cancellationToken: CancellationToken.None);
-
-    /// <summary>The errors; names that only an application can have are declared first.</summary>
+    /// <summary>The errors; variables that only an application has are declared first.</summary>
     public static IReadOnlyList<string> Compile(string snippet)
     {
-        var declared = new List<string>();
+        var lines = snippet.Split('\n').ToLookup(IsUsing);
+        var application = snippet.Contains("WebApplication.CreateBuilder(", StringComparison.Ordinal) ? Program.Value : PartOfProgram.Value;
+        List<string> declared = [];
         while (true)
         {
-            var errors = Errors(string.Join('\n', [.. Surroundings.Order(declared), "#line 1", snippet]));
-            var missing = errors.Where(static e => e.Id == "CS0103").Select(Name).FirstOrDefault(n => Surroundings.Has(n) && !declared.Contains(n));
-            if (missing is null)
+            var errors = Errors(application, string.Join('\n', [.. lines[true], .. declared.Select(Surroundings.Declare), "#line 1", .. lines[false]]));
+            var missing = errors.Where(static e => e.Id == "CS0103").Select(Name).Where(Surroundings.Has).Except(declared).ToList();
+            if (missing.Count == 0)
             {
                 return [.. errors.Select(static e => e.ToString())];
             }
 
-            declared.Add(missing);
+            declared.AddRange(missing);
         }
     }
 
-    private static List<Diagnostic> Errors(string program)
-    {
-        var trees = new[] { Usings, CSharpSyntaxTree.ParseText(program, Syntax) };
-        return [.. CSharpCompilation.Create("Snippet", trees, References.Value, Kind).GetDiagnostics().Where(IsError)];
-    }
+    // A snippet of types alone is no program.
+    private static List<Diagnostic> Errors(CSharpCompilation application, string program)
+        => [.. application.AddSyntaxTrees(Parse(program)).GetDiagnostics().Where(static d => d is { Severity: DiagnosticSeverity.Error, Id: not "CS5001" })];
 
-    /// <summary>A snippet of types alone is no program.</summary>
-    private static bool IsError(Diagnostic diagnostic) => diagnostic is { Severity: DiagnosticSeverity.Error, Id: not "CS5001" };
+    private static SyntaxTree Parse(string text) => CSharpSyntaxTree.ParseText(text, Syntax);
 
-    private static string Name(Diagnostic error)
-        => error.Location.SourceTree!.GetText().ToString(error.Location.SourceSpan);
+    private static string Usings(IEnumerable<string> namespaces) => string.Concat(namespaces.Select(static n => $"global using {n};\n"));
+
+    private static bool IsUsing(string line) => line.StartsWith("using ", StringComparison.Ordinal) && !line.Contains('=', StringComparison.Ordinal);
+
+    private static string Name(Diagnostic error) => error.Location.SourceTree!.GetText().ToString(error.Location.SourceSpan);
 }

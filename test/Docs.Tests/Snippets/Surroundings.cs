@@ -23,22 +23,29 @@ internal static class Surroundings
         ["TimeToLive"] = "var TimeToLive = TimeSpan.FromSeconds(10);",
         ["stoppingToken"] = "var stoppingToken = CancellationToken.None;",
         ["cancellationToken"] = "var cancellationToken = CancellationToken.None;",
+        ["handlers"] = "IHttpMessageHandlerFactory handlers = null!;",
+        ["socket"] = "var socket = new System.Net.WebSockets.ClientWebSocket();",
         ["clock"] = "var clock = TimeProvider.System;",
         ["record"] = "var record = new ServiceInstance { Key = \"1\", ServiceName = \"greeter\", Host = \"127.0.0.1\", Port = 5000 };",
     };
 
-    /// <summary>The implicit usings of a web application, and those of the packages.</summary>
+    /// <summary>The implicit usings of a web application, and where its own types stand.</summary>
     public static IReadOnlyList<string> Usings { get; } =
     [
         "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Net.Http", "System.Net.Http.Json", "System.Threading",
         "System.Threading.Tasks", "Microsoft.AspNetCore.Builder", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Http",
         "Microsoft.AspNetCore.Routing", "Microsoft.Extensions.Configuration", "Microsoft.Extensions.DependencyInjection",
-        "Microsoft.Extensions.Hosting", "Microsoft.Extensions.Logging",
-        "Discovery.AspNetCore", "Discovery.EmbeddedEtcd", "Discovery.Etcd", "Docs.Tests.Snippets", "Grpc.Core", "Helloworld",
-        "Microsoft.AspNetCore.Mvc", "Microsoft.Extensions.Diagnostics.HealthChecks",
+        "Microsoft.Extensions.Hosting", "Microsoft.Extensions.Logging", "Docs.Tests.Snippets", "Helloworld",
+    ];
+
+    /// <summary>What a part of a program may leave out; a whole one is to compile as it stands.</summary>
+    public static IReadOnlyList<string> UsingsOfParts { get; } =
+    [
+        "Discovery.AspNetCore", "Discovery.EmbeddedEtcd", "Discovery.Etcd", "Grpc.Core", "Microsoft.AspNetCore.Mvc",
+        "Microsoft.Extensions.Diagnostics.HealthChecks",
     ];
 
     public static bool Has(string name) => Variables.ContainsKey(name);
 
-    public static IEnumerable<string> Order(IEnumerable<string> names) => names.Select(static n => Variables[n]);
+    public static string Declare(string name) => Variables[name];
 }
