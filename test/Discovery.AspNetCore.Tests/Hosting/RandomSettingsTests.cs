@@ -162,7 +162,7 @@ public sealed class RandomSettingsTests
         _ => name,
     };
 
-    private static JsonNode? Literal(Random random) => random.Next(6) switch
+    private static JsonValue? Literal(Random random) => random.Next(6) switch
     {
         0 => JsonValue.Create(random.Next(-10, 100)),
         1 => random.Next(3) switch { 0 => null, 1 => JsonValue.Create(true), _ => JsonValue.Create(random.NextDouble() * 1e20) },

@@ -43,8 +43,8 @@ public sealed class TwoClustersTests : IAsyncLifetime
         var lease = app.Registration.Status.LeaseId;
         await using var hereEtcd = Clients.Connect(_here.Endpoint);
         await using var thereEtcd = Clients.Connect(_there.Endpoint);
-        Assert.DoesNotContain("\"zone\"", Assert.Single(await hereEtcd.RecordsAsync(_service)).Text(), StringComparison.Ordinal);
-        Assert.Contains("\"zone\":\"b\"", Assert.Single(await thereEtcd.RecordsAsync(_service)).Text(), StringComparison.Ordinal);
+        Assert.DoesNotContain("\"zone\"", Assert.Single(await hereEtcd.RecordsAsync(_service)).Metadata().GetRawText(), StringComparison.Ordinal);
+        Assert.Contains("\"zone\":\"b\"", Assert.Single(await thereEtcd.RecordsAsync(_service)).Metadata().GetRawText(), StringComparison.Ordinal);
         Assert.Equal((null, "dc2"), (app.Registration.Status.Cluster, there.Status.Cluster));
         await CallAsync(app, "here");
         await CallAsync(app, "there");

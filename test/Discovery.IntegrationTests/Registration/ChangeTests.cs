@@ -32,8 +32,8 @@ public sealed class ChangeTests(OneNode node) : IClassFixture<OneNode>
                 """{ "Etcd": { "Registration": { "Weight": 6, "Zone": "eu-1", "Version": "2", "Tags": [ "b" ], "Metadata": { "team": "x" } } } }""");
             await Eventually.IsTrue(async () => await WeightAsync(client) == 6);
             Assert.EndsWith(
-                """ "weight":6,"zone":"eu-1","version":"2","tags":["b"],"protocols":"h1","team":"x"}}""".TrimStart(),
-                Assert.Single(await client.RecordsAsync(_service)).Text(),
+                """ "weight":6,"zone":"eu-1","version":"2","tags":["b"],"protocols":"h1","team":"x"}""".TrimStart(),
+                Assert.Single(await client.RecordsAsync(_service)).Metadata().GetRawText(),
                 StringComparison.Ordinal);
 
             await WriteAsync("""{ "Etcd": { "Registration": { "Weight": -1 } } }""");
