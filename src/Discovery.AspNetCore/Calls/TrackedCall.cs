@@ -98,7 +98,9 @@ internal sealed class TrackedCall
         }
         else
         {
+#pragma warning disable CA1816 // What the finalizer is for is done.
             GC.SuppressFinalize(this);
+#pragma warning restore CA1816
         }
     }
 }
