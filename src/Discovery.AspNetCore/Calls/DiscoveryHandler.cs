@@ -254,8 +254,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.Answer(response, instance);
         }
 
-        // A gRPC call always has a body, and a look at the one of the request is quicker than at the headers of the response.
-        var isGrpc = request.Content is not null && NoInstance.IsGrpc(response.Content);
+        var isGrpc = NoInstance.IsGrpc(response.Content);
         var outcome = OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success)
         {

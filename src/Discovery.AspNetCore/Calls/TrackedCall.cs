@@ -55,7 +55,8 @@ internal sealed class TrackedCall
     /// <summary>The call is over, if it was not before. This object may then be another content's.</summary>
     public void End(TrackedContent content, CallOutcome outcome)
     {
-        if (Interlocked.CompareExchange(ref _content, null, content) == content)
+        // Most bodies end once by being read and twice more by being disposed.
+        if (Volatile.Read(ref _content) == content && Interlocked.CompareExchange(ref _content, null, content) == content)
         {
             var (instance, progress) = (_instance!, _progress);
             Keep();
@@ -97,7 +98,9 @@ internal sealed class TrackedCall
         }
         else
         {
+#pragma warning disable CA1816 // What the finalizer is for is done.
             GC.SuppressFinalize(this);
+#pragma warning restore CA1816
         }
     }
 }

@@ -33,8 +33,8 @@ internal sealed class TrackedContent : HttpContent
         _call = TrackedCall.Begin(this, instance, call, outcome);
     }
 
-    /// <summary>The body as it was received, the same object each time; null once the content is disposed.</summary>
-    public Stream? Body => _disposed ? null : _inner.ReadAsStream(CancellationToken.None);
+    /// <summary>Whether nothing is to be read any longer.</summary>
+    public bool IsDisposed => _disposed;
 
     /// <summary>The body was read to its end.</summary>
     public void OnCompleted()
@@ -70,10 +70,7 @@ internal sealed class TrackedContent : HttpContent
     }
 
     protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
-    {
-        _ = _inner.ReadAsStream(cancellationToken);
-        return new TrackedStream(this);
-    }
+        => new TrackedStream(this, _inner.ReadAsStream(cancellationToken));
 
     // The body of a response that was just received is at hand as a stream, and a task of its own would be for nothing.
     protected override Task<Stream> CreateContentReadStreamAsync() => Task.FromResult(CreateContentReadStream(CancellationToken.None));

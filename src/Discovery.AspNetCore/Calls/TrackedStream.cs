@@ -1,17 +1,17 @@
+using System.Runtime.CompilerServices;
+
 namespace Discovery.AspNetCore.Calls;
 
-/// <summary>
-/// A body's stream that reports its end to its content. There is one for each call with a body, so it asks the content for what it reads.
-/// </summary>
-internal sealed class TrackedStream(TrackedContent content) : Stream
+/// <summary>A body's stream that reports its end to its content.</summary>
+internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stream
 {
-    private Stream Inner => content.Body ?? throw new ObjectDisposedException(nameof(HttpContent));
+    private Stream Inner => content.IsDisposed ? throw new ObjectDisposedException(nameof(HttpContent)) : inner;
 
-    public override bool CanRead => content.Body?.CanRead == true;
+    public override bool CanRead => !content.IsDisposed && inner.CanRead;
 
     public override bool CanSeek => false;
 
-    public override bool CanWrite => content.Body?.CanWrite == true;
+    public override bool CanWrite => !content.IsDisposed && inner.CanWrite;
 
     public override long Length => throw new NotSupportedException();
 
@@ -68,12 +68,17 @@ internal sealed class TrackedStream(TrackedContent content) : Stream
         if (disposing)
         {
             content.OnGivenUp();
-            content.Body?.Dispose();
+            if (!content.IsDisposed)
+            {
+                inner.Dispose();
+            }
         }
 
         base.Dispose(disposing);
     }
 
+    // Over a network nearly every call has a read that waits, so what that keeps is used again.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> AwaitAsync(ValueTask<int> read, int wanted)
     {
         try
