@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Discovery.Etcd;
 using Discovery.Etcd.DotnetEtcd;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -49,7 +50,8 @@ public static class DotnetEtcdServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
         services.AddOptions<EtcdClientOptions>().Configure(configure);
-        services.TryAddSingleton(static s => new EtcdClient(s.GetRequiredService<IOptions<EtcdClientOptions>>().Value, LoggersOf(s)));
+        services.TryAddSingleton(static s => new EtcdClient(
+            s.GetRequiredService<IOptions<EtcdClientOptions>>().Value, LoggersOf(s), meterFactory: s.GetService<IMeterFactory>()));
         return services.AddDotnetEtcd();
     }
 

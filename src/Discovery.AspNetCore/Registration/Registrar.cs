@@ -339,7 +339,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         return hasLeft;
     }
 
-    private async Task DrainAsync(IReadOnlyDictionary<string, RegistrationRecord> standing, CancellationToken cancellationToken)
+    private async Task DrainAsync(Dictionary<string, RegistrationRecord> standing, CancellationToken cancellationToken)
     {
         if (standing.Count == 0)
         {
