@@ -83,7 +83,7 @@ internal sealed class ClusterBalancer
         }
     }
 
-    private ServiceInstance RecordOf(DestinationState destination)
+    private static ServiceInstance RecordOf(DestinationState destination)
     {
         var config = destination.Model.Config;
         var address = new Uri(config.Address);
