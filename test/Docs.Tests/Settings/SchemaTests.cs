@@ -22,7 +22,7 @@ public sealed class SchemaTests
     {
         var schema = SettingsSchema.Build();
 
-        var read = Paths("Etcd", KnownSettings.Etcd).Order(StringComparer.Ordinal);
+        var read = Paths("Etcd", KnownSettings.Etcd([])).Order(StringComparer.Ordinal);
 
         Assert.Equal(read, Paths("Etcd", schema["properties"]!["Etcd"]!.AsObject(), schema).Order(StringComparer.Ordinal));
     }
