@@ -155,5 +155,5 @@ public sealed class HealthCheckTests : IAsyncLifetime
         return services.BuildServiceProvider();
     }
 
-    private Task PutAsync(string record, string id) => _client.PutAsync($"services/greeter/{id}", Encoding.UTF8.GetBytes(record));
+    private Task<long> PutAsync(string record, string id) => _client.PutAsync($"services/greeter/{id}", Encoding.UTF8.GetBytes(record));
 }
