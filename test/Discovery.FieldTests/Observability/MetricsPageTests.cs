@@ -70,7 +70,7 @@ public sealed partial class MetricsPageTests
     public void What_the_dashboard_and_the_alerts_ask_for_exists(string file)
     {
         var text = File.ReadAllText(Path.Combine(Root, file));
-        var questions = file.EndsWith(".json", StringComparison.Ordinal) ? ExpressionsOf(text) : PromQl().Matches(text).Select(static m => m.Groups[1].Value);
+        var questions = file.EndsWith(".json", StringComparison.Ordinal) ? ExpressionsOf(text) : PromQl().Matches(text).Select(static m => m.Groups["query"].Value);
         var known = Documented.SelectMany(static r => NamesOf(r)).Concat(Documented.SelectMany(static r => r.Tags).Select(Underscored)).ToHashSet(StringComparer.Ordinal);
 
         var asked = questions.SelectMany(static q => Name().Matches(Quoted().Replace(q, ""))).Select(static m => m.Value).Distinct().ToList();
@@ -123,10 +123,10 @@ public sealed partial class MetricsPageTests
 
     private static string Underscored(string name) => name.Replace('.', '_');
 
-    [GeneratedRegex("```promql\n(.*?)```", RegexOptions.Singleline)]
+    [GeneratedRegex("```promql\n(?<query>.*?)```", RegexOptions.Singleline)]
     private static partial Regex PromQl();
 
-    [GeneratedRegex(@"\b(discovery|etcd|rpc|error|server)_\w+")]
+    [GeneratedRegex(@"\b(?:discovery|etcd|rpc|error|server)_\w+")]
     private static partial Regex Name();
 
     [GeneratedRegex("\"[^\"]*\"")]
