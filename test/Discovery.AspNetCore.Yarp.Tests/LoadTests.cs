@@ -36,7 +36,7 @@ public sealed class LoadTests(ITestOutputHelper output) : ProxyTestBase
         await Eventually.IsTrue(() => Destinations(proxy).Keys.Any(k => k.Contains(Port(last), StringComparison.Ordinal)));
 
         await load.StopAsync();
-        output.WriteLine($"{load.Requests} requests under {policy ?? "the default policy"}, failed: {string.Join(", ", load.Failures.CountBy(static f => f))}");
+        output.WriteLine($"{load.Failures.Count} of {load.Requests} requests failed under {policy ?? "the default policy"} {string.Join(", ", load.Failures.CountBy(static f => f))}");
         Assert.True(load.Failures.IsEmpty, $"{load.Failures.Count} requests failed.");
     }
 
