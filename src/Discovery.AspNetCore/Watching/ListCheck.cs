@@ -74,6 +74,18 @@ internal sealed class ListCheck(ServiceState state, ServiceLister lister, string
             }
 
             var listing = list.GetAwaiter().GetResult();
+            if (!isOpen && !isInstead)
+            {
+                // The watch broke off meanwhile. What it brought before is newer than the list, or of another history; a list comes after that.
+                state.EndTracking();
+                return ListCheckResult.None;
+            }
+
+            if (!isOpen && !state.Continues(listing, state.Revision))
+            {
+                return Conclude(ListCheckResult.Differs);
+            }
+
             if (!isOpen)
             {
                 Listing = listing;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
@@ -132,6 +133,41 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
         });
 
         Assert.Equal((ServiceChangeReason.Watched, 1), (watcher.Feed.Current!.Reason, _etcd.Watches));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_list_under_way_when_the_watch_breaks_off_takes_back_nothing_that_was_seen_after_it(bool isUnavailable)
+    {
+        Put("10.0.0.1:80");
+        var watcher = Watch();
+        await Eventually.IsTrue(() => watcher.Status.IsConnected);
+        var (lists, answer, published) = (_etcd.Lists, new TaskCompletionSource(), new ConcurrentQueue<int>());
+        _etcd.ListsWaitFor = answer.Task;
+        _clock.Advance(TimeSpan.FromMinutes(6));
+        await Eventually.IsTrue(() => _etcd.Lists == lists + 1);
+
+        Put("10.0.0.2:80");
+        await Eventually.IsTrue(() => watcher.Feed.Current!.Count == 2);
+        watcher.Feed.Published += s => published.Enqueue(s.Count);
+        _etcd.Disconnect();
+        if (isUnavailable)
+        {
+            _etcd.SayUnavailable();
+        }
+
+        await Eventually.IsTrue(() => !watcher.Status.IsConnected);
+        answer.SetResult();
+        await Eventually.IsTrue(() =>
+        {
+            _clock.Advance(TimeSpan.FromSeconds(1));
+            _etcd.Connect();
+            return watcher.Status.IsConnected && _etcd.Lists > lists + 1;
+        });
+
+        Assert.DoesNotContain(1, published);
+        Assert.Equal(2, watcher.Feed.Current!.Count);
     }
 
     [Fact]
