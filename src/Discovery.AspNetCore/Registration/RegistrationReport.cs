@@ -67,12 +67,19 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             }
 
             _conflict = null;
+            var all = string.Join(", ", keys);
+            if (all.Length == 0)
+            {
+                // Out of service: the last keys are being deleted.
+                _announced = null;
+                return;
+            }
+
             if (_lostAt is { } lost)
             {
                 onRegisteredAgain?.Invoke(time.GetElapsedTime(lost));
             }
 
-            var all = string.Join(", ", keys);
             if (_lostAt is { } lostAt && !_isOutage)
             {
                 _lostAt = null;

@@ -72,6 +72,11 @@ internal sealed partial class RegistrationService(
 
     public Task WithdrawAsync(CancellationToken cancellationToken = default)
     {
+        if (!_overrides.IsWithdrawn)
+        {
+            Log.Withdrawn(logger);
+        }
+
         _overrides.IsWithdrawn = true;
         return ApplyAsync(cancellationToken);
     }
@@ -87,6 +92,11 @@ internal sealed partial class RegistrationService(
         metrics.Observed.AddRegistration(() => Status);
         var options = settings.Current;
         _overrides.StartWithdrawn(options.StartWithdrawn);
+        if (options.StartWithdrawn && _overrides.IsWithdrawn)
+        {
+            Log.Withdrawn(logger);
+        }
+
         _instanceId = InstanceIdGenerator.Get(options);
         if (!options.FailFast)
         {
@@ -322,5 +332,8 @@ internal sealed partial class RegistrationService(
         [LoggerMessage(2704, LogLevel.Information, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
             + "trying. {Cause}")]
         public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
+
+        [LoggerMessage(2708, LogLevel.Information, "This application is withdrawn: it is out of service until RestoreAsync.")]
+        public static partial void Withdrawn(ILogger logger);
     }
 }

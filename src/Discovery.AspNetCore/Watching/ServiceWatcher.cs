@@ -192,12 +192,12 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
         if (await TryListAsync(EtcdReadConsistency.Serializable, stop).ConfigureAwait(false) is { } own)
         {
-            Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError);
+            Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError?.Message);
             Apply(own, ServiceChangeReason.ListedWithoutQuorum);
         }
         else if (_file is not null && _file.TryRead(out var saved, out var writtenAt))
         {
-            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, _file.Describe(writtenAt), _lastError);
+            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, _file.Describe(writtenAt), _lastError?.Message);
             _state.Apply(saved, ServiceChangeReason.ReadFromDisk);
             _file.WasRead(Feed.Current);
         }
@@ -294,7 +294,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 _check.Discard();
                 if (_lister.AgainLines.Allows(_logger, _serviceName))
                 {
-                    Log.ListAgain(_logger, _serviceName, update.Error);
+                    Log.ListAgain(_logger, _serviceName, update.Error?.Message);
                 }
 
                 await _lister.SpreadAsync(stop).ConfigureAwait(false);
@@ -318,7 +318,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             case EtcdWatchUpdateKind.Rejected:
                 _connected = false;
                 _lastError = update.Error;
-                Log.Rejected(_logger, _serviceName, _prefix, update.Error);
+                Log.Rejected(_logger, _serviceName, _prefix, update.Error?.Message);
                 break;
         }
     }
@@ -370,7 +370,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 if (isFirst && e is not EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded })
                 {
                     isFirst = false;
-                    Log.NotListed(_logger, _serviceName, _prefix, e);
+                    Log.NotListed(_logger, _serviceName, _prefix, e.Message);
                 }
             },
             stop).ConfigureAwait(false);
@@ -433,11 +433,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
     private static partial class Log
     {
-        [LoggerMessage(2111, LogLevel.Information, "Service '{Service}' is listed again.")]
-        public static partial void ListAgain(ILogger logger, string service, Exception? exception);
+        [LoggerMessage(2111, LogLevel.Information, "Service '{Service}' is listed again. {Reason}")]
+        public static partial void ListAgain(ILogger logger, string service, string? reason);
 
-        [LoggerMessage(2112, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again.")]
-        public static partial void Rejected(ILogger logger, string service, string prefix, Exception? exception);
+        [LoggerMessage(2112, LogLevel.Warning, "etcd refuses the watch of service '{Service}' on '{Prefix}'; it is tried again. {Reason}")]
+        public static partial void Rejected(ILogger logger, string service, string prefix, string? reason);
 
         [LoggerMessage(2116, LogLevel.Information, "Service '{Service}' and others cannot be watched now, but lists are answered: they are listed "
             + "every few seconds until watches open.")]
@@ -446,10 +446,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
         [LoggerMessage(2113, LogLevel.Error, "Following service '{Service}' failed unexpectedly; it starts again.")]
         public static partial void LoopFailed(ILogger logger, string service, Exception exception);
 
-        [LoggerMessage(2114, LogLevel.Warning, "Service '{Service}' cannot be listed under '{Prefix}'; it is tried again until it can.")]
-        public static partial void NotListed(ILogger logger, string service, string prefix, Exception exception);
+        [LoggerMessage(2114, LogLevel.Warning, "Service '{Service}' cannot be listed under '{Prefix}'; it is tried again until it can. {Reason}")]
+        public static partial void NotListed(ILogger logger, string service, string prefix, string reason);
 
-        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked.")]
-        public static partial void StartedWithout(ILogger logger, string service, int count, string origin, Exception? exception);
+        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked. "
+            + "{Reason}")]
+        public static partial void StartedWithout(ILogger logger, string service, int count, string origin, string? reason);
     }
 }

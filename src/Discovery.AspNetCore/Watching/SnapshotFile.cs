@@ -126,7 +126,7 @@ internal sealed partial class SnapshotFile
         catch (Exception e)
         {
             // Also a path that the system does not accept: it must end neither the loop nor the application's stop.
-            Log.NotWritten(_logger, _path, e);
+            Log.NotWritten(_logger, _path, e.Message);
         }
     }
 
@@ -155,17 +155,17 @@ internal sealed partial class SnapshotFile
         }
         catch (Exception e)
         {
-            Log.NotUsable(_logger, _path, e);
+            Log.NotUsable(_logger, _path, e.Message);
             return false;
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(2121, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it.")]
-        public static partial void NotWritten(ILogger logger, string path, Exception exception);
+        [LoggerMessage(2121, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it. {Reason}")]
+        public static partial void NotWritten(ILogger logger, string path, string reason);
 
-        [LoggerMessage(2122, LogLevel.Warning, "The snapshot {Path} is damaged or of another format and is not used.")]
-        public static partial void NotUsable(ILogger logger, string path, Exception? exception);
+        [LoggerMessage(2122, LogLevel.Warning, "The snapshot {Path} is damaged or of another format and is not used. {Reason}")]
+        public static partial void NotUsable(ILogger logger, string path, string? reason);
     }
 }

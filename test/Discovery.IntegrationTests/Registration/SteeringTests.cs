@@ -29,6 +29,23 @@ public sealed class SteeringTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task Out_and_in_again_is_said_in_one_line_each()
+    {
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        await Eventually.IsTrue(() => Lines("Registered in etcd") == 1);
+        int Lines(string text) => app.Log.At(LogLevel.Information).Count(l => l.Contains(text, StringComparison.Ordinal));
+
+        await app.Registration.WithdrawAsync();
+        await app.Registration.WithdrawAsync();
+        Assert.Equal(1, Lines("withdrawn"));
+
+        await app.Registration.RestoreAsync();
+        await Eventually.IsTrue(() => Lines($"Registered in etcd: services/{_service}/") == 2);
+        Assert.Equal(2, Lines("Registered in etcd"));
+    }
+
+    [Fact]
     public async Task Code_that_restores_before_the_start_wins_over_the_setting()
     {
         await using var app = TestApp.Build(node.Etcd.Endpoint, _service, "StartWithdrawn=true");
