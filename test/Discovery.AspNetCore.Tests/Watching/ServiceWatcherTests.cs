@@ -122,7 +122,7 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
 
         Put("10.0.0.2:80");
         _etcd.Delete("services/svc/10.0.0.1:80");
-        await Eventually.IsTrue(() => watcher.Feed.Current!.Instances.SingleOrDefault()?.Address == "10.0.0.2:80");
+        await Eventually.IsTrue(() => watcher.Feed.Current!.Instances.Select(static i => i.Address).ToList() is ["10.0.0.2:80"]);
         answer.SetResult();
         Put("10.0.0.3:80");
         await Eventually.IsTrue(() => watcher.Feed.Current!.Count == 2);

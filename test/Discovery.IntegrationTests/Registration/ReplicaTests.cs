@@ -36,7 +36,7 @@ public sealed class ReplicaTests(OneNode node, ITestOutputHelper output) : IClas
         Assert.Equal(ServiceRegistrationState.Registered, first.State);
         Assert.Single(await client.RecordsAsync(_service));
         Assert.DoesNotContain(first.Log.Lines.Concat(second.Log.Lines), static line => line.StartsWith("Error", StringComparison.Ordinal));
-        await Eventually.IsTrue(() => directory.GetSnapshot(_service)!.Instances.Single().InstanceId == first.Registration.Status.InstanceId);
+        await Eventually.IsTrue(() => directory.GetSnapshot(_service)!.Instances.ToList() is [var only] && only.InstanceId == first.Registration.Status.InstanceId);
         await stop.CancelAsync();
         Assert.Equal(0, await gaps);
         await first.DisposeAsync();
