@@ -210,7 +210,7 @@ public sealed class InstanceState
         var (startedAt, hasHeaders) = call;
         if (_context.Metrics is { MeasuresAttempts: true } metrics)
         {
-            metrics.OnAttemptEnded(outcome, _context.ToTime(_context.ReadClock() - startedAt));
+            metrics.OnAttemptEnded(outcome.ToTag(), _context.ToTime(_context.ReadClock() - startedAt));
         }
 
         switch (outcome)

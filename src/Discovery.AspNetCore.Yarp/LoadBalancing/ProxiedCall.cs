@@ -1,3 +1,4 @@
+using System.Net;
 using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Instances;
 using Microsoft.AspNetCore.Http;
@@ -41,17 +42,6 @@ internal sealed class ProxiedCall
         }
     }
 
-    private static CallOutcome OfStatus(int status) => status switch
-    {
-        StatusCodes.Status404NotFound => CallOutcome.NotFound,
-        StatusCodes.Status421MisdirectedRequest => CallOutcome.WrongServer,
-        StatusCodes.Status429TooManyRequests => CallOutcome.Overloaded,
-        StatusCodes.Status501NotImplemented => CallOutcome.Unimplemented,
-        >= StatusCodes.Status500InternalServerError => CallOutcome.Failure,
-        >= StatusCodes.Status400BadRequest => CallOutcome.Refused,
-        _ => CallOutcome.Success,
-    };
-
     private Task OnStartingAsync()
     {
         // The proxy copies the destination's status and headers before the first byte goes out; errors of its own are no headers of it.
@@ -85,7 +75,7 @@ internal sealed class ProxiedCall
 
     private CallOutcome Outcome() => _context.Features.Get<IForwarderErrorFeature>()?.Error switch
     {
-        null or ForwarderError.None => GrpcStatus() is { } status ? OutcomeRules.OfGrpcStatus(status) : OfStatus(_context.Response.StatusCode),
+        null or ForwarderError.None => GrpcStatus() is { } status ? OutcomeRules.OfGrpcStatus(status) : OutcomeRules.OfHttpStatus((HttpStatusCode)_context.Response.StatusCode),
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
             or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination

@@ -19,7 +19,7 @@ internal static class OutcomeRules
             return OfGrpcStatus(response.Headers);
         }
 
-        return response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfGrpc(response) : OfHttp(response);
+        return response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfGrpc(response) : OfHttpStatus(response.StatusCode);
     }
 
     /// <summary>The outcome by the gRPC status in headers or trailers; a success if there is none.</summary>
@@ -97,7 +97,8 @@ internal static class OutcomeRules
         return CallOutcome.NotFound;
     }
 
-    private static CallOutcome OfHttp(HttpResponseMessage response) => response.StatusCode switch
+    /// <summary>The outcome that a status says, of HTTP that is not gRPC.</summary>
+    public static CallOutcome OfHttpStatus(HttpStatusCode status) => status switch
     {
         HttpStatusCode.NotFound => CallOutcome.NotFound,
         HttpStatusCode.MisdirectedRequest => CallOutcome.WrongServer,

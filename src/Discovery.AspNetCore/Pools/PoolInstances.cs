@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.Logging;
@@ -102,6 +103,39 @@ internal sealed partial class PoolInstances(
         return callable;
     }
 
+    /// <summary>What was counted, and how the instances stand.</summary>
+    /// <param name="tags">The pool's tags.</param>
+    /// <param name="notPicked">How often there was no instance for a call.</param>
+    public PoolCounts Count(ServiceTags tags, long notPicked)
+    {
+        var now = context.Clock.GetTimestamp();
+        var states = new Dictionary<string, int>(StringComparer.Ordinal)
+        {
+            ["available"] = 0, ["draining"] = 0, ["ejected"] = 0, ["held"] = 0, ["refused"] = Refused,
+        };
+        foreach (var instance in All)
+        {
+            states[StateOf(instance, now)]++;
+        }
+
+        return new PoolCounts
+        {
+            Tags = tags,
+            Picked = CallsOfRetired + All.Sum(static i => i.Calls),
+            NotPicked = notPicked,
+            EjectionsEnforced = context.Ejections.Enforced,
+            EjectionsUnenforced = context.Ejections.NotEnforced,
+            ActiveCalls = All.Sum(static i => i.InFlight),
+            States = states,
+            ByInstance =
+            [
+                .. All.OrderBy(static i => i.Record.Address, StringComparer.Ordinal).Take(PoolCounts.MaxInstances)
+                    .GroupBy(static i => i.Record.InstanceId ?? i.Record.Address, StringComparer.Ordinal)
+                    .Select(static g => (g.Key, g.Sum(static i => i.Calls))),
+            ],
+        };
+    }
+
     /// <summary>Closes the connections of all.</summary>
     public void Clear()
     {
@@ -149,6 +183,9 @@ internal sealed partial class PoolInstances(
             Refuse(address, record);
         }
     }
+
+    private static string StateOf(InstanceState instance, long now)
+        => instance.IsHeld ? "held" : instance.Record.IsDraining ? "draining" : instance.Health.WantsEjection(now) ? "ejected" : "available";
 
     private void Retire(string address, InstanceState instance)
     {

@@ -123,7 +123,7 @@ internal sealed partial class ServicePool : IDisposable
     {
         lock (_gate)
         {
-            return PoolCounts.Of(_instances, tags, Interlocked.Read(ref _notPicked), _context);
+            return _instances.Count(tags, Interlocked.Read(ref _notPicked));
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
@@ -11,14 +9,12 @@ namespace Discovery.AspNetCore.Registration;
 /// when the application withdraws or stops. The desired state is recorded first and reconciled then, one change at a time, so a caller
 /// that gives up waiting loses nothing, and nothing that waits for etcd delays the stop.
 /// </summary>
-internal sealed partial class Registrar : IAsyncDisposable
+internal sealed class Registrar : IAsyncDisposable
 {
     private readonly EtcdLeaseKeeper _keeper;
     private readonly RegistrationOverrides _overrides;
     private readonly RegistrationReport _report;
-    private readonly TimeProvider _time;
-    private readonly ILogger _logger;
-    private readonly string? _cluster;
+    private readonly Deregistration _deregistration;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
 
@@ -46,10 +42,8 @@ internal sealed partial class Registrar : IAsyncDisposable
         _desired = desired;
         InstanceId = instanceId;
         _overrides = overrides;
-        _time = time;
-        _logger = logger;
-        _cluster = cluster;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
+        _deregistration = new Deregistration(_keeper, instanceId, cluster, () => Options, time, logger);
         _report = new RegistrationReport(time, logger, onRegisteredAgain);
         _keeper.KeyConflict += OnConflict;
         _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
@@ -179,17 +173,16 @@ internal sealed partial class Registrar : IAsyncDisposable
         {
             // Without etcd no client learns of it, and serving on for longer would only delay the stop.
             var standing = Standing();
-            await DrainAsync(standing, cancellationToken).ConfigureAwait(false);
+            await _deregistration.DrainAsync(standing, cancellationToken).ConfigureAwait(false);
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
-            var hasLeft = await DeregisterAsync(cancellationToken).ConfigureAwait(false);
+            var hasLeft = await _deregistration.LeaveAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)
             {
-                Log.Left(_logger, standing.Count);
-                await PauseAsync(Options.GracefulStop ? Options.LeaveDelay : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
+                await _deregistration.ServeOnAsync(standing.Count, cancellationToken).ConfigureAwait(false);
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
-                Log.CutShort(_logger);
+                _deregistration.OnCutShort();
             }
         }
         finally
@@ -205,7 +198,7 @@ internal sealed partial class Registrar : IAsyncDisposable
         await _stopping.CancelAsync().ConfigureAwait(false);
         if (!_stopped)
         {
-            await DeregisterAsync(CancellationToken.None).ConfigureAwait(false);
+            await _deregistration.LeaveAsync(CancellationToken.None).ConfigureAwait(false);
             _stopped = true;
         }
 
@@ -287,7 +280,7 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     private async Task RemoveReplacedGateHeldAsync()
     {
-        await PublishDrainingAsync(_replaced, _stopping.Token).ConfigureAwait(false);
+        await _deregistration.PublishDrainingAsync(_replaced, _stopping.Token).ConfigureAwait(false);
         if (_stopping.IsCancellationRequested)
         {
             return;
@@ -303,118 +296,4 @@ internal sealed partial class Registrar : IAsyncDisposable
 
     /// <summary>All keys that etcd has, or is to have for now.</summary>
     private Dictionary<string, RegistrationRecord> Standing() => _replaced.Concat(_written).ToDictionary(StringComparer.Ordinal);
-
-    /// <summary>A key drains before it is deleted: clients take a key that vanishes without draining for a crash.</summary>
-    /// <returns>Whether etcd has it.</returns>
-    private Task<bool> PublishDrainingAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
-        => PublishAsync(
-            "this application drains",
-            limit =>
-            {
-                foreach (var (key, record) in records)
-                {
-                    if (record.DrainingValue is { } draining)
-                    {
-                        _keeper.Update(key, draining);
-                    }
-                    else if (record.IsShared)
-                    {
-                        _keeper.HandOver(key);
-                    }
-                    else
-                    {
-                        _keeper.Remove(key);
-                    }
-                }
-
-                return _keeper.FlushAsync(limit);
-            },
-            cancellationToken);
-
-    private async Task<bool> DeregisterAsync(CancellationToken cancellationToken)
-    {
-        using var activity = Start(DiscoveryActivities.Deregister);
-        var hasLeft = await PublishAsync("this application leaves", _keeper.StopAsync, cancellationToken).ConfigureAwait(false);
-        SetResult(activity, hasLeft);
-        return hasLeft;
-    }
-
-    private async Task DrainAsync(Dictionary<string, RegistrationRecord> standing, CancellationToken cancellationToken)
-    {
-        if (standing.Count == 0)
-        {
-            return;
-        }
-
-        using var activity = Start(DiscoveryActivities.Drain);
-        var isPublished = await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false);
-        SetResult(activity, isPublished);
-        if (isPublished)
-        {
-            var delay = Options.GracefulStop ? Options.DrainDelay : TimeSpan.Zero;
-            Log.Draining(_logger, delay);
-            await PauseAsync(delay, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private Activity? Start(string name)
-    {
-        var activity = DiscoveryActivities.StartRoot(name, service: null, _cluster);
-        activity?.SetTag("discovery.instance", InstanceId);
-        return activity;
-    }
-
-    private void SetResult(Activity? activity, bool isDone)
-    {
-        if (!isDone)
-        {
-            activity.SetFailed("not_published", _keeper.Status.LastError?.Message);
-        }
-    }
-
-    private async Task<bool> PublishAsync(string what, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(Options.StopTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await publish(either.Token).ConfigureAwait(false);
-            return true;
-        }
-        catch (ObjectDisposedException)
-        {
-            // The application disposed its client before it stopped: there is nothing to publish with, and nothing to warn of.
-            return false;
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // Not for want of time: something else comes first.
-            return false;
-        }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException)
-        {
-            var reason = _keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
-            Log.NotPublished(_logger, what, Options.StopTimeout, reason.Message);
-            return false;
-        }
-    }
-
-    private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
-        => await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-    private static partial class Log
-    {
-        [LoggerMessage(2711, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
-        public static partial void Draining(ILogger logger, TimeSpan delay);
-
-        [LoggerMessage(2712, LogLevel.Information, "This application left etcd, keys: {Keys}.")]
-        public static partial void Left(ILogger logger, int keys);
-
-        [LoggerMessage(2713, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
-        public static partial void NotPublished(ILogger logger, string what, TimeSpan limit, string reason);
-
-        [LoggerMessage(2714, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
-            + "was told that this application leaves; its keys go with their lease.")]
-        public static partial void CutShort(ILogger logger);
-    }
 }

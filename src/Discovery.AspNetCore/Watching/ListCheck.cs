@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Watching;
@@ -6,7 +7,7 @@ namespace Discovery.AspNetCore.Watching;
 /// Lists a service although nothing asks for it: from time to time beside an open watch, whose events go on meanwhile, and every few seconds
 /// while no watch can be opened. Used by one loop.
 /// </summary>
-internal sealed class ListCheck(ServiceState state, ServiceLister lister, string prefix, TimeSpan interval, TimeProvider time)
+internal sealed class ListCheck(ServiceState state, ServiceLister lister, string prefix, TimeSpan interval, WatcherTelemetry telemetry, TimeProvider time)
 {
     /// <summary>How long events may take that are on their way while a list comes back.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
@@ -65,6 +66,7 @@ internal sealed class ListCheck(ServiceState state, ServiceLister lister, string
         if (_list is { IsCompleted: true } list)
         {
             _list = null;
+            telemetry.OnList(isInstead ? ListCauses.InsteadOfWatch : ListCauses.Check, list.IsCompletedSuccessfully);
             if (list.Exception?.InnerException is EtcdException failure)
             {
                 Failure = failure;

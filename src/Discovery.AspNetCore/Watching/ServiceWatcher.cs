@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Diagnostics.Tracing;
@@ -24,15 +23,14 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private readonly ILogger _logger;
     private readonly ServiceState _state;
     private readonly ListCheck _check;
-    private readonly ServiceMetrics? _metrics;
+    private readonly FirstList _first;
+    private readonly WatcherTelemetry _telemetry;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
     private volatile Exception? _lastError;
     private volatile bool _connected;
     private bool _listsInstead;
-    private DateTimeOffset? _interruptedAt;
-    private ActivityContext _reopened;
     private long _confirmedAt;
     private int _disposed;
 
@@ -54,8 +52,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
         _time = time;
         _logger = logger;
         _state = new ServiceState(serviceName, layout, options.HoldDuration, Feed, time, logger, metrics);
-        _metrics = metrics;
-        _check = new ListCheck(_state, lister, _prefix, options.RelistInterval, time);
+        _telemetry = new WatcherTelemetry(serviceName, source.Cluster, metrics, time);
+        _check = new ListCheck(_state, lister, _prefix, options.RelistInterval, _telemetry, time);
         lister.CountServices(1);
         if (options.SnapshotDirectory is { Length: > 0 } directory)
         {
@@ -63,6 +61,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _file = new SnapshotFile(Path.Combine(directory, source.Cluster ?? ""), serviceName, _prefix, time, logger);
         }
 
+        _first = new FirstList(serviceName, _prefix, options.ReadyTimeout, lister, _file, _telemetry, logger);
         _loop = Detached.Run(() => RunAsync(_stop.Token));
     }
 
@@ -177,50 +176,26 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
     }
 
-    /// <summary>
-    /// Gets a first snapshot from the best source there is: the cluster, else one member without quorum, else the disk. Each has its
-    /// share of the time that a first call waits.
-    /// </summary>
+    /// <summary>Gets a first snapshot from the best source there is.</summary>
     /// <returns>Whether it came from the cluster, so that a watch can follow it.</returns>
     private async Task<bool> StartAsync(CancellationToken stop)
     {
-        if (await TryListAsync(EtcdReadConsistency.Linearizable, stop).ConfigureAwait(false) is { } agreed)
+        if (await _first.GetAsync(e => _lastError = e, stop).ConfigureAwait(false) is not var (listing, reason))
         {
-            Apply(agreed, ServiceChangeReason.Listed);
-            return true;
+            return false;
         }
 
-        if (await TryListAsync(EtcdReadConsistency.Serializable, stop).ConfigureAwait(false) is { } own)
+        if (reason == ServiceChangeReason.ReadFromDisk)
         {
-            Log.StartedWithout(_logger, _serviceName, own.Items.Count, "one etcd member's own view, without a quorum", _lastError?.Message);
-            Apply(own, ServiceChangeReason.ListedWithoutQuorum);
+            _state.Apply(listing, reason);
+            _file!.WasRead(Feed.Current);
         }
-        else if (_file is not null && _file.TryRead(out var saved, out var writtenAt))
+        else
         {
-            Log.StartedWithout(_logger, _serviceName, saved.Items.Count, _file.Describe(writtenAt), _lastError?.Message);
-            _state.Apply(saved, ServiceChangeReason.ReadFromDisk);
-            _file.WasRead(Feed.Current);
+            Apply(listing, reason);
         }
 
-        return false;
-    }
-
-    private async Task<EtcdListing?> TryListAsync(EtcdReadConsistency consistency, CancellationToken stop)
-    {
-        var cause = consistency == EtcdReadConsistency.Linearizable ? ListCauses.Start : ListCauses.StartWithoutQuorum;
-        using var activity = StartList(cause);
-        try
-        {
-            var listing = await _lister.ListFirstAsync(_prefix, consistency, _options.ReadyTimeout / 3, stop).ConfigureAwait(false);
-            OnListed(activity, cause, listing);
-            return listing;
-        }
-        catch (EtcdException e)
-        {
-            _lastError = e;
-            OnNotListed(activity, cause, e);
-            return null;
-        }
+        return reason == ServiceChangeReason.Listed;
     }
 
     /// <summary>Follows the watch.</summary>
@@ -284,7 +259,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 break;
             case EtcdWatchUpdateKind.Opened:
                 (_connected, _listsInstead) = (true, false);
-                OnOpened();
+                _telemetry.OnOpened(_lastError);
                 _lister.SetPolling(false);
                 _lister.Outage.OnWatch(works: true);
                 Confirm();
@@ -304,7 +279,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             case EtcdWatchUpdateKind.Interrupted:
                 _connected = false;
                 _lastError = update.Error;
-                _interruptedAt ??= _time.GetUtcNow();
+                _telemetry.OnInterrupted();
 
                 // What came back may be a member with another past, and breaks are where etcd loses events: look again soon after.
                 _check.ScheduleWithin(_options.RelistInterval * 0.1);
@@ -330,18 +305,14 @@ internal sealed partial class ServiceWatcher : IWatchedService
         switch (_check.Step(_connected, _listsInstead, stop))
         {
             case ListCheckResult.Differs:
-                _metrics?.OnList(ListCauses.Check, isAnswered: true);
                 return false;
             case ListCheckResult.Confirmed:
-                _metrics?.OnList(ListCauses.Check, isAnswered: true);
                 Confirm();
                 break;
             case ListCheckResult.Failed:
-                _metrics?.OnList(_listsInstead ? ListCauses.InsteadOfWatch : ListCauses.Check, isAnswered: false);
                 _lastError = _check.Failure;
                 break;
             case ListCheckResult.Listed:
-                _metrics?.OnList(ListCauses.InsteadOfWatch, isAnswered: true);
                 if (_lister.SetPolling(true))
                 {
                     Log.ListsInstead(_logger, _serviceName);
@@ -358,13 +329,12 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private async Task ReconcileAsync(CancellationToken stop)
     {
         var isFirst = true;
-        using var activity = StartList(ListCauses.EventsLost);
-        var listing = await _lister.ListAsync(
+        var listing = await _telemetry.ListAsync(ListCauses.EventsLost, () => _lister.ListAsync(
             _prefix,
             e =>
             {
                 _lastError = e;
-                _metrics?.OnList(ListCauses.EventsLost, isAnswered: false);
+                _telemetry.OnList(ListCauses.EventsLost, isAnswered: false);
 
                 // That etcd is away is said once for all services; a refusal may be this one's alone.
                 if (isFirst && e is not EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded })
@@ -373,8 +343,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                     Log.NotListed(_logger, _serviceName, _prefix, e.Message);
                 }
             },
-            stop).ConfigureAwait(false);
-        OnListed(activity, ListCauses.EventsLost, listing);
+            stop).AsTask()).ConfigureAwait(false);
         Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
     }
 
@@ -382,41 +351,6 @@ internal sealed partial class ServiceWatcher : IWatchedService
     {
         _state.Apply(listing, reason);
         Confirm();
-    }
-
-    private Activity? StartList(string cause)
-    {
-        var activity = DiscoveryActivities.StartRoot(DiscoveryActivities.List, _serviceName, _source.Cluster, _reopened);
-        activity?.SetTag("discovery.list.cause", cause);
-        return activity;
-    }
-
-    private void OnListed(Activity? activity, string cause, EtcdListing listing)
-    {
-        _metrics?.OnList(cause, isAnswered: true);
-        activity?.SetTag("discovery.list.records", listing.Items.Count);
-        activity?.SetTag("discovery.revision", listing.Revision);
-    }
-
-    private void OnNotListed(Activity? activity, string cause, EtcdException failure)
-    {
-        _metrics?.OnList(cause, isAnswered: false);
-        activity.SetFailed(failure.StatusCode.ToString(), failure.Message);
-    }
-
-    /// <summary>The watch is open; if it was interrupted before, that is over.</summary>
-    private void OnOpened()
-    {
-        if (_interruptedAt is not { } since)
-        {
-            return;
-        }
-
-        _interruptedAt = null;
-        _metrics?.OnWatchReopened();
-        using var activity = DiscoveryActivities.StartRoot(DiscoveryActivities.Reopen, _serviceName, _source.Cluster, startTime: since);
-        activity?.SetTag("discovery.reopen.cause", _lastError?.Message);
-        _reopened = activity?.Context ?? default;
     }
 
     /// <summary>etcd was heard.</summary>
@@ -448,9 +382,5 @@ internal sealed partial class ServiceWatcher : IWatchedService
 
         [LoggerMessage(2114, LogLevel.Warning, "Service '{Service}' cannot be listed under '{Prefix}'; it is tried again until it can. {Reason}")]
         public static partial void NotListed(ILogger logger, string service, string prefix, string reason);
-
-        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked. "
-            + "{Reason}")]
-        public static partial void StartedWithout(ILogger logger, string service, int count, string origin, string? reason);
     }
 }

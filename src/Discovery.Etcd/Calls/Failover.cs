@@ -100,7 +100,7 @@ internal sealed class Failover(
     /// <returns>The failures of all endpoints; <see langword="null"/> when one has none, and the answer may be under way.</returns>
     public EtcdException? FindCause(string operation, TimeSpan elapsed)
     {
-        var failures = pool.All.Select(static e => (Endpoint: e, Failure: e.CallHealth.Cause)).ToList();
+        var failures = pool.All.Select(static e => (Endpoint: e, Failure: e.CallHealth.Cause as CallFailedException)).ToList();
         return failures.TrueForAll(static f => f.Failure is not null)
             ? EtcdErrors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed, options)
             : null;

@@ -106,7 +106,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
         finally
         {
-            metrics.OnAttempt(operation.Name, attempt.Endpoint, error, attempt.Elapsed);
+            metrics.OnAttempt(operation.Name, attempt.Endpoint.Address, error, attempt.Elapsed);
         }
     }
 

@@ -1,5 +1,3 @@
-using Discovery.Etcd.Calls;
-
 namespace Discovery.Etcd.Connections;
 
 /// <summary>How an endpoint fared lately with one kind of call, and how long it is left alone for it.</summary>
@@ -15,10 +13,10 @@ internal sealed class EndpointHealth(TimeProvider time)
     private int _refusals;
     private long _failedAt;
     private TimeSpan _pause;
-    private CallFailedException? _cause;
+    private Exception? _cause;
 
     /// <summary>Why it failed last; <see langword="null"/> when it is in good order, or was only silent.</summary>
-    public CallFailedException? Cause
+    public Exception? Cause
     {
         get
         {
@@ -60,7 +58,7 @@ internal sealed class EndpointHealth(TimeProvider time)
 
     /// <summary>It did not answer, or not as a working member does.</summary>
     /// <param name="cause">What it did, if anything.</param>
-    public void Failed(CallFailedException? cause = null)
+    public void Failed(Exception? cause = null)
     {
         lock (_gate)
         {

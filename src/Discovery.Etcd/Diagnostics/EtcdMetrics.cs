@@ -1,8 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Discovery.Etcd.Calls;
-using Discovery.Etcd.Connections;
-using Discovery.Etcd.Watching;
 
 namespace Discovery.Etcd.Diagnostics;
 
@@ -45,20 +42,20 @@ internal sealed class EtcdMetrics : IDisposable
     public void OnOperation(string operation, string? error, TimeSpan duration)
         => _operations.Record(duration.TotalSeconds, TagsOf(operation, error));
 
-    public void OnAttempt(string operation, EtcdEndpoint endpoint, string? error, TimeSpan duration)
+    public void OnAttempt(string operation, Uri endpoint, string? error, TimeSpan duration)
     {
         var tags = TagsOf(operation, error);
-        Add(ref tags, endpoint.Address);
+        Add(ref tags, endpoint);
         _attempts.Record(duration.TotalSeconds, tags);
     }
 
-    public void OnReopen(EtcdEndpoint endpoint, StreamEndKind reason)
+    public void OnReopen(Uri endpoint, string reason)
     {
         if (_reopens.Enabled)
         {
             var tags = TagsOf(operation: null, error: null);
-            tags.Add("etcd.client.watch.reopen.reason", ErrorTypes.Of(reason));
-            Add(ref tags, endpoint.Address);
+            tags.Add("etcd.client.watch.reopen.reason", reason);
+            Add(ref tags, endpoint);
             _reopens.Add(1, tags);
         }
     }

@@ -30,6 +30,17 @@ internal enum StreamEndKind
 /// <param name="Error">What readers are told; <see langword="null"/> for a planned end, which they are not told of.</param>
 internal sealed record StreamEnd(StreamEndKind Kind, string Detail, EtcdException? Error)
 {
+    /// <summary>What ended it, as metrics write it.</summary>
+    public string Reason => Kind switch
+    {
+        StreamEndKind.Planned => "planned",
+        StreamEndKind.Broken => "broken",
+        StreamEndKind.Silent => "silence",
+        StreamEndKind.Unavailable => "unavailable",
+        StreamEndKind.TokenInvalid => "token_invalid",
+        _ => "rejected",
+    };
+
     public static StreamEnd Planned(string detail) => new(StreamEndKind.Planned, detail, null);
 
     public static StreamEnd Silent(string endpoint, TimeSpan limit) => Of(

@@ -324,7 +324,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
 
         if (NeedsStream)
         {
-            _metrics.OnReopen(stream.Call.Endpoint, end.Kind);
+            _metrics.OnReopen(stream.Call.Endpoint.Address, end.Reason);
         }
 
         Continue();

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Diagnostics.Metrics;
 
@@ -14,8 +13,8 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     /// <summary>Whether anybody wants to know how long connects take.</summary>
     public bool MeasuresConnects => metrics.Connects.Enabled;
 
-    public void OnAttemptEnded(CallOutcome outcome, TimeSpan duration)
-        => metrics.Attempts.Record(duration.TotalSeconds, tags.With("discovery.attempt.outcome", outcome.ToTag()));
+    public void OnAttemptEnded(string outcome, TimeSpan duration)
+        => metrics.Attempts.Record(duration.TotalSeconds, tags.With("discovery.attempt.outcome", outcome));
 
     /// <param name="errorType">What went wrong; null if nothing did.</param>
     /// <param name="duration">How long it took.</param>

@@ -1,25 +1,8 @@
-using Discovery.AspNetCore.Instances;
-
 namespace Discovery.AspNetCore.Diagnostics.Metrics;
 
 /// <summary>The values of tags, as conventions write them.</summary>
 internal static class TagValues
 {
-    public static string ToTag(this CallOutcome outcome) => outcome switch
-    {
-        CallOutcome.Success => "success",
-        CallOutcome.Failure => "failure",
-        CallOutcome.ConnectFailure => "connect_failure",
-        CallOutcome.Cancelled => "cancelled",
-        CallOutcome.TimedOut => "timed_out",
-        CallOutcome.Refused => "refused",
-        CallOutcome.NotFound => "not_found",
-        CallOutcome.Unimplemented => "unimplemented",
-        CallOutcome.WrongServer => "wrong_server",
-        CallOutcome.Overloaded => "overloaded",
-        _ => "unknown_error",
-    };
-
     public static string ToTag(this ServiceChangeReason reason) => reason switch
     {
         ServiceChangeReason.Listed => "listed",

@@ -1,8 +1,6 @@
-using Discovery.Etcd.Calls;
-using Discovery.Etcd.Watching;
 using Grpc.Core;
 
-namespace Discovery.Etcd.Diagnostics;
+namespace Discovery.Etcd.Calls;
 
 /// <summary>The values of the tag <c>error.type</c>: etcd's own status as gRPC writes it, or what happened on this side.</summary>
 internal static class ErrorTypes
@@ -46,15 +44,5 @@ internal static class ErrorTypes
         StatusCode.DataLoss => "DATA_LOSS",
         StatusCode.Unauthenticated => "UNAUTHENTICATED",
         _ => "UNKNOWN",
-    };
-
-    public static string Of(StreamEndKind kind) => kind switch
-    {
-        StreamEndKind.Planned => "planned",
-        StreamEndKind.Broken => "broken",
-        StreamEndKind.Silent => Silence,
-        StreamEndKind.Unavailable => "unavailable",
-        StreamEndKind.TokenInvalid => "token_invalid",
-        _ => "rejected",
     };
 }

@@ -1,0 +1,138 @@
+using System.Diagnostics;
+using Discovery.AspNetCore.Diagnostics.Tracing;
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Registration;
+
+/// <summary>What an application publishes as it drains and leaves. Each exchange with etcd has its limit, and none throws.</summary>
+internal sealed partial class Deregistration(
+    EtcdLeaseKeeper keeper, string instanceId, string? cluster, Func<EtcdRegistrationOptions> options, TimeProvider time, ILogger logger)
+{
+    /// <summary>A key drains before it is deleted: clients take a key that vanishes without draining for a crash.</summary>
+    /// <returns>Whether etcd has it.</returns>
+    public Task<bool> PublishDrainingAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
+        => PublishAsync(
+            "this application drains",
+            limit =>
+            {
+                foreach (var (key, record) in records)
+                {
+                    if (record.DrainingValue is { } draining)
+                    {
+                        keeper.Update(key, draining);
+                    }
+                    else if (record.IsShared)
+                    {
+                        keeper.HandOver(key);
+                    }
+                    else
+                    {
+                        keeper.Remove(key);
+                    }
+                }
+
+                return keeper.FlushAsync(limit);
+            },
+            cancellationToken);
+
+    /// <summary>Deletes the keys and revokes the lease.</summary>
+    /// <returns>Whether etcd did.</returns>
+    public async Task<bool> LeaveAsync(CancellationToken cancellationToken)
+    {
+        using var activity = Start(DiscoveryActivities.Deregister);
+        var hasLeft = await PublishAsync("this application leaves", keeper.StopAsync, cancellationToken).ConfigureAwait(false);
+        SetResult(activity, hasLeft);
+        return hasLeft;
+    }
+
+    /// <summary>Publishes that the application drains, and serves on for a moment. Without etcd no client learns of it, and nothing is waited for.</summary>
+    public async Task DrainAsync(IReadOnlyDictionary<string, RegistrationRecord> standing, CancellationToken cancellationToken)
+    {
+        if (standing.Count == 0)
+        {
+            return;
+        }
+
+        using var activity = Start(DiscoveryActivities.Drain);
+        var isPublished = await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false);
+        SetResult(activity, isPublished);
+        if (isPublished)
+        {
+            var delay = options().GracefulStop ? options().DrainDelay : TimeSpan.Zero;
+            Log.Draining(logger, delay);
+            await PauseAsync(delay, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The application left: it serves on for those that have not heard.</summary>
+    public Task ServeOnAsync(int keys, CancellationToken cancellationToken)
+    {
+        Log.Left(logger, keys);
+        return PauseAsync(options().GracefulStop ? options().LeaveDelay : TimeSpan.Zero, cancellationToken);
+    }
+
+    /// <summary>The stop was ended before etcd was told.</summary>
+    public void OnCutShort() => Log.CutShort(logger);
+
+    private Activity? Start(string name)
+    {
+        var activity = DiscoveryActivities.StartRoot(name, service: null, cluster);
+        activity?.SetTag("discovery.instance", instanceId);
+        return activity;
+    }
+
+    private void SetResult(Activity? activity, bool isDone)
+    {
+        if (!isDone)
+        {
+            activity.SetFailed("not_published", keeper.Status.LastError?.Message);
+        }
+    }
+
+    private async Task<bool> PublishAsync(string what, Func<CancellationToken, Task> publish, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(options().StopTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await publish(either.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (ObjectDisposedException)
+        {
+            // The application disposed its client before it stopped: there is nothing to publish with, and nothing to warn of.
+            return false;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Not for want of time: something else comes first.
+            return false;
+        }
+        catch (Exception e) when (e is EtcdException or OperationCanceledException)
+        {
+            var reason = keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
+            Log.NotPublished(logger, what, options().StopTimeout, reason.Message);
+            return false;
+        }
+    }
+
+    private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
+        => await Task.Delay(pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    private static partial class Log
+    {
+        [LoggerMessage(2711, LogLevel.Information, "This application drains; it serves on for {Delay}.")]
+        public static partial void Draining(ILogger logger, TimeSpan delay);
+
+        [LoggerMessage(2712, LogLevel.Information, "This application left etcd, keys: {Keys}.")]
+        public static partial void Left(ILogger logger, int keys);
+
+        [LoggerMessage(2713, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
+        public static partial void NotPublished(ILogger logger, string what, TimeSpan limit, string reason);
+
+        [LoggerMessage(2714, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
+            + "was told that this application leaves; its keys go with their lease.")]
+        public static partial void CutShort(ILogger logger);
+    }
+}
