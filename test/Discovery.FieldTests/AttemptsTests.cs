@@ -2,7 +2,6 @@ using System.Net;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Grpc.Core;
-using Grpc.Net.Client.Configuration;
 using Helloworld;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -69,7 +68,7 @@ public sealed class AttemptsTests
         await field.StartServerAsync(static c => GrpcAnswer.FailAsync(c, 14), HttpProtocols.Http2);
         await field.StartServerAsync(static c => GrpcAnswer.SendAsync(c, "good"), HttpProtocols.Http2);
         var services = field.Application(
-            static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).ConfigureChannel(static o => o.ServiceConfig = Retry()),
+            static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).ConfigureChannel(static o => o.ServiceConfig = GrpcRetries.Of(attempts: 2)),
             static o => (o.Policy, o.Ejection.Enabled) = ("Random", false));
         var client = services.GetRequiredService<Greeter.GreeterClient>();
 
@@ -109,23 +108,4 @@ public sealed class AttemptsTests
         context.Response.StatusCode = (int)HttpStatusCode.ServiceUnavailable;
         return Task.CompletedTask;
     }
-
-    private static ServiceConfig Retry() => new()
-    {
-        MethodConfigs =
-        {
-            new MethodConfig
-            {
-                Names = { MethodName.Default },
-                RetryPolicy = new RetryPolicy
-                {
-                    MaxAttempts = 2,
-                    InitialBackoff = TimeSpan.FromMilliseconds(1),
-                    MaxBackoff = TimeSpan.FromMilliseconds(1),
-                    BackoffMultiplier = 1,
-                    RetryableStatusCodes = { StatusCode.Unavailable },
-                },
-            },
-        },
-    };
 }

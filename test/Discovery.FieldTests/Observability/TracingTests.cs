@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
-using Grpc.Net.Client.Configuration;
 using Helloworld;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -140,24 +139,7 @@ public sealed class TracingTests
                 HttpProtocols.Http2);
         }
 
-        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).ConfigureChannel(static o => o.ServiceConfig = new ServiceConfig
-        {
-            MethodConfigs =
-            {
-                new MethodConfig
-                {
-                    Names = { MethodName.Default },
-                    RetryPolicy = new RetryPolicy
-                    {
-                        MaxAttempts = 3,
-                        InitialBackoff = TimeSpan.FromMilliseconds(1),
-                        MaxBackoff = TimeSpan.FromMilliseconds(1),
-                        BackoffMultiplier = 1,
-                        RetryableStatusCodes = { Grpc.Core.StatusCode.Unavailable },
-                    },
-                },
-            },
-        }));
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).ConfigureChannel(static o => o.ServiceConfig = GrpcRetries.Of(attempts: 3)));
         var client = services.GetRequiredService<Greeter.GreeterClient>();
         using var recorder = new ActivityRecorder(Ours, Http, "Grpc.Net.Client");
         using var call = ActivityRecorder.Start();

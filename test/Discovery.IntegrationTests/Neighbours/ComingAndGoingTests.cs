@@ -20,11 +20,7 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
 
     private const int CallsPerRound = 200;
 
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
-
-    // Long enough that who was told of a server's end by etcd has turned away before it ends.
-    private const string Delays = "DrainDelay=00:00:00.2;LeaveDelay=00:00:00.5";
+    private readonly Rollout _rollout = new(output, Servers, Rounds, CallsPerRound);
 
     public static TheoryData<string> All => Ways.All;
 
@@ -34,41 +30,9 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
     public async Task No_call_of_ours_fails_when_servers_in_Go_come_and_go(string way)
     {
         var service = RecordReading.NewService();
-        var servers = new Queue<Neighbour>();
-        var order = new List<string>();
         await using var services = Application.Client(Etcd, service, Ways.Layouts[way]);
-        try
-        {
-            for (var i = 0; i < Servers; i++)
-            {
-                servers.Enqueue(await Neighbour.ServeAsync(Etcd, way, service));
-            }
-
-            var client = services.GetRequiredService<InteropClient>();
-            await using var load = new Load(() => CallAsync(client));
-            for (var i = 0; i < Rounds; i++)
-            {
-                await load.MoreAsync(CallsPerRound);
-                var next = await Neighbour.ServeAsync(Etcd, way, service);
-                servers.Enqueue(next);
-                await Eventually.IsTrue(() => load.Answers.ContainsKey(next.Address), what: $"{next.Address} is called. {string.Join('\n', load.Failures)}");
-                await using var last = servers.Dequeue();
-                order.Add(last.Address);
-                await last.StopAsync();
-            }
-
-            await load.MoreAsync(CallsPerRound);
-            await load.StopAsync();
-            Report($"Our client and servers in Go by {way}", load.Answers, load.Failures.Count);
-            Assert.True(load.Failures.Count == 0, $"{string.Join('\n', load.Failures)}; stopped in this order: {string.Join(", ", order)}");
-        }
-        finally
-        {
-            foreach (var server in servers)
-            {
-                await server.DisposeAsync();
-            }
-        }
+        await _rollout.OfTheirsAsync(
+            $"Our client and servers in Go by {way}", services.GetRequiredService<InteropClient>(), () => Neighbour.ServeAsync(Etcd, way, service));
     }
 
     [Theory]
@@ -81,36 +45,10 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
     public async Task No_call_of_a_client_in_Go_fails_when_servers_of_ours_come_and_go(string way, string layout)
     {
         var service = RecordReading.NewService();
-        var servers = new Queue<TestApp>();
-        try
-        {
-            for (var i = 0; i < Servers; i++)
-            {
-                servers.Enqueue(await Application.ServeAsync(Etcd, service, layout, Delays));
-            }
-
-            await using var client = await Neighbour.StartAsync("load", Etcd, way, service);
-            for (var i = 0; i < Rounds; i++)
-            {
-                await client.MadeAsync(CallsPerRound);
-                servers.Enqueue(await Application.ServeAsync(Etcd, service, layout, Delays));
-                await using var last = servers.Dequeue();
-                await last.StopAsync();
-            }
-
-            await client.MadeAsync(CallsPerRound);
-            await client.StopAsync();
-            Report($"A client in Go by {way} and our servers", client.Answers, client.Calls.Failed);
-            Assert.True(client.Calls.Failed == 0, client.Output);
-            Assert.Equal(Servers + Rounds, client.Answers.Count);
-        }
-        finally
-        {
-            foreach (var server in servers)
-            {
-                await server.DisposeAsync();
-            }
-        }
+        await _rollout.OfOursAsync(
+            $"A client in Go by {way} and our servers",
+            () => Application.ServeAsync(Etcd, service, layout, Rollout.Delays),
+            () => Neighbour.StartAsync("load", Etcd, way, service));
     }
 
     [Fact]
@@ -142,7 +80,7 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
             }
 
             await client.StopAsync();
-            Report("A client in Go and replicas of ours behind one address", client.Answers, client.Calls.Failed);
+            _rollout.Report("A client in Go and replicas of ours behind one address", client.Answers, client.Calls.Failed);
             Assert.True(client.Calls.Failed == 0, client.Output);
             Assert.Single(client.Answers);
         }
@@ -154,16 +92,4 @@ public sealed class ComingAndGoingTests(OneNode node, ITestOutputHelper output) 
             }
         }
     }
-
-    private static async Task<string> CallAsync(InteropClient client)
-    {
-        await Task.Delay(Pause);
-        using var call = client.EchoAsync(new Message { Text = "load" }, deadline: (TimeProvider.System.GetUtcNow() + Limit).UtcDateTime);
-        var headers = await call.ResponseHeadersAsync;
-        await call;
-        return headers.GetValue("served-by") ?? "";
-    }
-
-    private void Report(string who, IReadOnlyDictionary<string, int> answers, int failed)
-        => output.WriteLine($"{who}: {failed} of {answers.Values.Sum() + failed} calls failed; by server {string.Join(", ", answers.Values)}");
 }

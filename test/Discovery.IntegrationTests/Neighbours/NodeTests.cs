@@ -15,10 +15,7 @@ namespace Discovery.IntegrationTests.Neighbours;
 /// <summary>Servers and clients in Node.js that register and find each other by etcd3, and ours among them.</summary>
 public sealed class NodeTests(OneNode node, ITestOutputHelper output) : IClassFixture<OneNode>
 {
-    private const int Servers = 2;
-    private const int Rounds = 2;
-    private const int CallsPerRound = 100;
-
+    private readonly Rollout _rollout = new(output, servers: 2, rounds: 2, callsPerRound: 100);
     private readonly string _service = RecordReading.NewService();
 
     public static TheoryData<string, string> Ways => new() { { "naming", "EtcdNaming" }, { "openim", "OpenIm" } };
@@ -85,85 +82,14 @@ public sealed class NodeTests(OneNode node, ITestOutputHelper output) : IClassFi
     public async Task No_call_of_ours_fails_when_servers_in_Node_come_and_go(string way, string layout)
     {
         await using var services = Application.Client(Etcd, _service, layout);
-        var client = services.GetRequiredService<InteropClient>();
-        var servers = new Queue<Neighbour>();
-        try
-        {
-            for (var i = 0; i < Servers; i++)
-            {
-                servers.Enqueue(await Neighbour.ServeInNodeAsync(Etcd, way, _service));
-            }
-
-            await using var load = new Load(() => CallAsync(client));
-            for (var i = 0; i < Rounds; i++)
-            {
-                await load.MoreAsync(CallsPerRound);
-                var next = await Neighbour.ServeInNodeAsync(Etcd, way, _service);
-                servers.Enqueue(next);
-                await Eventually.IsTrue(() => load.Answers.ContainsKey(next.Address));
-                await using var last = servers.Dequeue();
-                await last.StopAsync();
-            }
-
-            await load.MoreAsync(CallsPerRound);
-            await load.StopAsync();
-            Report($"Our client and servers in Node by {way}", load.Answers, load.Failures.Count);
-            Assert.Empty(load.Failures);
-        }
-        finally
-        {
-            foreach (var server in servers)
-            {
-                await server.DisposeAsync();
-            }
-        }
+        await _rollout.OfTheirsAsync(
+            $"Our client and servers in Node by {way}", services.GetRequiredService<InteropClient>(), () => Neighbour.ServeInNodeAsync(Etcd, way, _service));
     }
 
     [Theory, MemberData(nameof(Ways))]
     public async Task No_call_of_a_client_in_Node_fails_when_servers_of_ours_come_and_go(string way, string layout)
-    {
-        const string Delays = "DrainDelay=00:00:00.2;LeaveDelay=00:00:00.5";
-        var servers = new Queue<TestApp>();
-        try
-        {
-            for (var i = 0; i < Servers; i++)
-            {
-                servers.Enqueue(await Application.ServeAsync(Etcd, _service, layout, Delays));
-            }
-
-            await using var client = await Neighbour.StartInNodeAsync("load", Etcd, way, _service);
-            for (var i = 0; i < Rounds; i++)
-            {
-                await client.MadeAsync(CallsPerRound);
-                servers.Enqueue(await Application.ServeAsync(Etcd, _service, layout, Delays));
-                await using var last = servers.Dequeue();
-                await last.StopAsync();
-            }
-
-            await client.MadeAsync(CallsPerRound);
-            await client.StopAsync();
-            Report($"A client in Node by {way} and our servers", client.Answers, client.Calls.Failed);
-            Assert.True(client.Calls.Failed == 0, client.Output);
-            Assert.Equal(Servers + Rounds, client.Answers.Count);
-        }
-        finally
-        {
-            foreach (var server in servers)
-            {
-                await server.DisposeAsync();
-            }
-        }
-    }
-
-    private static async Task<string> CallAsync(InteropClient client)
-    {
-        await Task.Delay(2);
-        using var call = client.EchoAsync(new Message { Text = "load" }, deadline: TimeProvider.System.GetUtcNow().UtcDateTime.AddSeconds(20));
-        var headers = await call.ResponseHeadersAsync;
-        await call;
-        return headers.GetValue("served-by") ?? "";
-    }
-
-    private void Report(string who, IReadOnlyDictionary<string, int> answers, int failed)
-        => output.WriteLine($"{who}: {failed} of {answers.Values.Sum() + failed} calls failed; by server {string.Join(", ", answers.Values)}");
+        => await _rollout.OfOursAsync(
+            $"A client in Node by {way} and our servers",
+            () => Application.ServeAsync(Etcd, _service, layout, Rollout.Delays),
+            () => Neighbour.StartInNodeAsync("load", Etcd, way, _service));
 }
