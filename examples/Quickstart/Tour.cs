@@ -115,7 +115,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
 
     private async Task KillOneAsync(CancellationToken cancellationToken)
     {
-        Step("One instance is killed without a goodbye while calls go on.");
+        Step("One instance is killed, so it cannot drain, while calls go on.");
         var victim = _instances[0];
         _instances.Remove(victim);
         var calls = new Calls(_client!);
