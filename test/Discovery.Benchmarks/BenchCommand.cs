@@ -1,4 +1,6 @@
 using Discovery.Benchmarks.Calls;
+using Discovery.Benchmarks.Changes;
+using Discovery.Benchmarks.Client;
 
 namespace Discovery.Benchmarks;
 
@@ -13,6 +15,8 @@ internal static class BenchCommand
         ("pick", PickBenchmark.RunAsync),
         ("calls", CallsBenchmark.RunAsync),
         ("rebuilds", RunRebuildsAsync),
+        ("client", EtcdClientBenchmark.RunAsync),
+        ("changes", ChangesBenchmark.RunAsync),
     ];
 
     /// <returns>0 if all goals were met, 1 if not, 2 for wrong arguments.</returns>

@@ -48,8 +48,15 @@ internal sealed class Report
         => Add(new Row(line, what, unit, ours, reference, Comparison.Difference, ours - reference, GoalOf(Goal.AtMost, most), most, (ours - reference) <= most + tolerance));
 
     /// <summary>Ours by a reference of the same run, where more is better.</summary>
-    public void AddRatioAtLeast(string line, string what, string unit, double ours, double reference, double? least)
-        => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtLeast, least), least, ours / reference >= least));
+    /// <param name="line">The name of the line.</param>
+    /// <param name="what">What was measured.</param>
+    /// <param name="unit">Its unit.</param>
+    /// <param name="ours">Ours.</param>
+    /// <param name="reference">The reference's.</param>
+    /// <param name="least">The goal: the least ratio; null if there is none.</param>
+    /// <param name="tolerance">What the measurement of the ratio may be off by.</param>
+    public void AddRatioAtLeast(string line, string what, string unit, double ours, double reference, double? least, double tolerance = 0)
+        => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtLeast, least), least, ours / reference >= least - tolerance));
 
     /// <summary>Ours by a reference of the same run, where less is better.</summary>
     public void AddRatioAtMost(string line, string what, string unit, double ours, double reference, double? most)

@@ -3,7 +3,6 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Grpc.Net.Client.Balancer;
 using Grpc.Net.Client.Configuration;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.Benchmarks.Calls;
@@ -17,7 +16,7 @@ internal sealed record CallsClient(GrpcChannel Channel, ServiceProvider? Service
     /// <summary>Ours, with static instances: etcd has no part in a call.</summary>
     public static CallsClient OfDiscovery(string[] servers)
     {
-        var services = NewServices(("Etcd:Endpoints:0", "http://127.0.0.1:2379"), ("Etcd:Discovery:Services:bench:Instances", string.Join(',', servers)));
+        var services = BenchServices.Create(("Etcd:Endpoints:0", "http://127.0.0.1:2379"), ("Etcd:Discovery:Services:bench:Instances", string.Join(',', servers)));
         services.AddEtcdGrpcChannels();
         var provider = services.BuildServiceProvider();
         return new CallsClient(provider.GetRequiredService<IEtcdGrpcChannels>().GetChannel("bench"), provider);
@@ -33,7 +32,7 @@ internal sealed record CallsClient(GrpcChannel Channel, ServiceProvider? Service
     /// <summary>Microsoft.Extensions.ServiceDiscovery's handler alone.</summary>
     public static (HttpMessageHandler Handler, ServiceProvider Services) CreateServiceDiscovery(string service, string[] servers, HttpMessageHandler primary)
     {
-        var services = NewServices([.. servers.Select((s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:{service}:http:{i}"), s))]);
+        var services = BenchServices.Create([.. servers.Select((s, i) => (string.Create(CultureInfo.InvariantCulture, $"Services:{service}:http:{i}"), s))]);
         services.AddServiceDiscovery();
         services.AddHttpClient(service)
             .ConfigurePrimaryHttpMessageHandler(() => primary)
@@ -57,15 +56,6 @@ internal sealed record CallsClient(GrpcChannel Channel, ServiceProvider? Service
             ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } },
         });
         return new CallsClient(channel, provider);
-    }
-
-    private static ServiceCollection NewServices(params (string Key, string Value)[] settings)
-    {
-        var services = new ServiceCollection();
-        services.AddSingleton<IConfiguration>(
-            new ConfigurationBuilder().AddInMemoryCollection(settings.Select(static s => KeyValuePair.Create(s.Key, (string?)s.Value))).Build());
-        services.AddLogging();
-        return services;
     }
 
     public async ValueTask DisposeAsync()
