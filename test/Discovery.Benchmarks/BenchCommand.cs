@@ -1,6 +1,7 @@
 using Discovery.Benchmarks.Calls;
 using Discovery.Benchmarks.Changes;
 using Discovery.Benchmarks.Client;
+using Discovery.Benchmarks.Scale;
 
 namespace Discovery.Benchmarks;
 
@@ -17,6 +18,8 @@ internal static class BenchCommand
         ("rebuilds", RunRebuildsAsync),
         ("client", EtcdClientBenchmark.RunAsync),
         ("changes", ChangesBenchmark.RunAsync),
+        ("coldstart", ColdStartBenchmark.RunAsync),
+        ("onechange", OneChangeBenchmark.RunAsync),
     ];
 
     /// <returns>0 if all goals were met, 1 if not, 2 for wrong arguments.</returns>

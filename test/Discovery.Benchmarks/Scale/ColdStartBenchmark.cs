@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Globalization;
+using Discovery.Benchmarks.Client;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Discovery.Benchmarks.Scale;
+
+/// <summary>
+/// <c>coldstart</c>: from nothing to the first snapshot of 10,000 instances, connecting to etcd included, beside one bare range of the same
+/// keys, connecting included too.
+/// </summary>
+internal static class ColdStartBenchmark
+{
+    private const double MostOfRange = 1.5;
+    private const double MostMilliseconds = 100;
+    private const int Instances = 10_000;
+    private const int Services = 1_000;
+
+    public static async Task RunAsync(Report report, bool isQuick)
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        using var writer = new RawEtcd(etcd.Endpoint);
+        string[] one = ["one"];
+        string[] many = [.. Enumerable.Range(0, Services).Select(static i => string.Create(CultureInfo.InvariantCulture, $"many-{i:0000}"))];
+        await FillAsync(writer, one);
+        await FillAsync(writer, many);
+        var rounds = isQuick ? 5 : 25;
+
+        var ofOne = await CompareAsync(etcd.Endpoint, one, Records.PrefixOf("one"), rounds);
+        report.AddRatioAtMost("coldstart", "10,000 instances in one service", "ms", ofOne.Ours, ofOne.Range, MostOfRange);
+        report.AddValue("coldstart", "  by itself", "ms", ofOne.Ours, MostMilliseconds);
+        var ofMany = await CompareAsync(etcd.Endpoint, many, Records.Root + "many-", rounds);
+        report.AddRatioAtMost("coldstart", "10,000 in 1,000 services", "ms", ofMany.Ours, ofMany.Range, MostOfRange);
+    }
+
+    private static Task FillAsync(RawEtcd writer, string[] services)
+        => writer.PutAllAsync(Enumerable.Range(0, Instances).Select(i =>
+        {
+            var (service, address) = (services[i % services.Length], Records.AddressOf(i));
+            return (Records.KeyOf(service, address), Records.ValueOf(service, address));
+        }));
+
+    private static async Task<(double Ours, double Range)> CompareAsync(string etcd, string[] services, string prefix, int rounds)
+    {
+        Func<Task>[] contenders = [() => StartOursAsync(etcd, services), () => ListAsync(etcd, prefix)];
+        var results = await Turns.RunAsync(contenders, warmUps: 3, rounds, static async contender =>
+        {
+            // Neither pays for what the turn before left behind.
+            GC.Collect();
+            var started = Stopwatch.GetTimestamp();
+            await contender();
+            return [Stopwatch.GetElapsedTime(started).TotalMilliseconds];
+        });
+        return (results[0][0], results[1][0]);
+    }
+
+    private static async Task StartOursAsync(string etcd, string[] services)
+    {
+        var collection = BenchServices.Create(("Etcd:Endpoints", etcd));
+        collection.AddEtcdDiscovery();
+        var provider = collection.BuildServiceProvider();
+        var directory = provider.GetRequiredService<IServiceDirectory>();
+        var snapshots = await Task.WhenAll(services.Select(s => directory.WaitForReadyAsync(s).AsTask()));
+        Check(snapshots.Sum(static s => s.Instances.Count));
+
+        // In the background: a cold start ends with the snapshot.
+        _ = provider.DisposeAsync().AsTask();
+    }
+
+    private static async Task ListAsync(string etcd, string prefix)
+    {
+        using var raw = new RawEtcd(etcd);
+        Check((await raw.ListAsync(prefix)).Kvs.Count);
+    }
+
+    private static void Check(int count)
+    {
+        if (count != Instances)
+        {
+            throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"There were {count} instances, not {Instances}."));
+        }
+    }
+}
