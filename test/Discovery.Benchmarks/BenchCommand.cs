@@ -1,6 +1,7 @@
 using Discovery.Benchmarks.Calls;
 using Discovery.Benchmarks.Changes;
 using Discovery.Benchmarks.Client;
+using Discovery.Benchmarks.Outages;
 using Discovery.Benchmarks.Scale;
 
 namespace Discovery.Benchmarks;
@@ -20,6 +21,10 @@ internal static class BenchCommand
         ("changes", ChangesBenchmark.RunAsync),
         ("coldstart", ColdStartBenchmark.RunAsync),
         ("onechange", OneChangeBenchmark.RunAsync),
+        ("memory", MemoryBenchmark.RunAsync),
+        ("footprint", FootprintBenchmark.RunAsync),
+        ("crash", CrashBenchmark.RunAsync),
+        ("reregistration", ReregistrationBenchmark.RunAsync),
     ];
 
     /// <returns>0 if all goals were met, 1 if not, 2 for wrong arguments.</returns>

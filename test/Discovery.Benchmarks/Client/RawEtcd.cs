@@ -38,13 +38,17 @@ internal sealed class RawEtcd(string endpoint) : IDisposable
         }
     }
 
-    /// <summary>Opens a watch on a prefix, from now on.</summary>
+    /// <summary>Opens a watch on a prefix.</summary>
+    /// <param name="prefix">The prefix.</param>
+    /// <param name="startRevision">From which revision on; 0 for from now on.</param>
     /// <returns>The stream, of which the answer to the creation was read.</returns>
-    public async Task<AsyncDuplexStreamingCall<WatchRequest, WatchResponse>> WatchAsync(string prefix)
+    public async Task<AsyncDuplexStreamingCall<WatchRequest, WatchResponse>> WatchAsync(string prefix, long startRevision = 0)
     {
         var call = new Watch.WatchClient(_channel).Watch();
-        await call.RequestStream.WriteAsync(
-            new WatchRequest { CreateRequest = new WatchCreateRequest { Key = ByteString.CopyFromUtf8(prefix), RangeEnd = EndOf(prefix) } });
+        await call.RequestStream.WriteAsync(new WatchRequest
+        {
+            CreateRequest = new WatchCreateRequest { Key = ByteString.CopyFromUtf8(prefix), RangeEnd = EndOf(prefix), StartRevision = startRevision },
+        });
         await call.ResponseStream.MoveNext(CancellationToken.None);
         return call;
     }

@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Net;
+using Discovery.Benchmarks.Calls;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Discovery.Benchmarks.Scale;
+
+/// <summary><c>memory</c>: what an instance takes that is known, and one that is called, beside a bare handler that has a connection to it.</summary>
+internal static class MemoryBenchmark
+{
+    private const int Known = 10_000;
+    private const int Called = 200;
+    private const double MostBytes = 1024;
+
+    public static async Task RunAsync(Report report, bool isQuick)
+    {
+        // What is made once, whatever the number of instances.
+        using (new ServiceOfSize(10, BalancingPolicies.LeastLoad))
+        {
+        }
+
+        report.AddValue("memory", "known to the directory", "B", MeasureKnown(policy: null), MostBytes);
+        report.AddValue("memory", "  and to a client, not called", "B", MeasureKnown(BalancingPolicies.LeastLoad), null);
+
+        await using var server = await ServeCommand.StartAsync("any");
+        var port = ServeCommand.AddressOf(server).Split(':')[^1];
+
+        // All of 127.0.0.0/8 is this machine.
+        string[] addresses = [.. Enumerable.Range(1, Called).Select(i => string.Create(CultureInfo.InvariantCulture, $"127.0.1.{i}:{port}"))];
+        report.AddDifference("memory", "with an HTTP/2 connection", "B", await MeasureOursAsync(addresses), await MeasureHandlersAsync(addresses), null);
+    }
+
+    private static double MeasureKnown(string? policy)
+    {
+        var before = MeasureHeap();
+        using var service = new ServiceOfSize(Known, policy);
+        return (MeasureHeap() - before) / (double)Known;
+    }
+
+    private static async Task<double> MeasureOursAsync(string[] addresses)
+    {
+        var services = BenchServices.Create(
+            ("Etcd:Endpoints", "http://127.0.0.1:2379"), ("Etcd:Discovery:Policy", BalancingPolicies.RoundRobin),
+            ("Etcd:Discovery:Services:bench:Instances", string.Join(',', addresses)));
+        services.AddHttpClient("client").AddEtcdDiscovery("bench");
+        await using var provider = services.BuildServiceProvider();
+        using var client = new HttpMessageInvoker(provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("client"));
+        var before = MeasureHeap();
+        for (var i = 0; i < 2 * addresses.Length; i++)
+        {
+            await CallAsync(client, "bench");
+        }
+
+        var bytes = (MeasureHeap() - before) / (double)addresses.Length;
+        GC.KeepAlive(client);
+        return bytes;
+    }
+
+    private static async Task<double> MeasureHandlersAsync(string[] addresses)
+    {
+        var before = MeasureHeap();
+        var clients = addresses.Select(static _ => new HttpMessageInvoker(new SocketsHttpHandler())).ToList();
+        for (var i = 0; i < 2 * addresses.Length; i++)
+        {
+            await CallAsync(clients[i % clients.Count], addresses[i % addresses.Length]);
+        }
+
+        var bytes = (MeasureHeap() - before) / (double)addresses.Length;
+        clients.ForEach(static c => c.Dispose());
+        return bytes;
+    }
+
+    private static long MeasureHeap()
+    {
+        // What finalizers free goes with the second collection.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return GC.GetTotalMemory(forceFullCollection: true);
+    }
+
+    private static async Task CallAsync(HttpMessageInvoker client, string authority)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{authority}/")
+        {
+            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        using var response = await client.SendAsync(request, CancellationToken.None);
+        await response.Content.CopyToAsync(Stream.Null);
+    }
+}
