@@ -9,7 +9,7 @@ namespace Discovery.Benchmarks;
 /// <summary><c>bench [--quick] [--json FILE] [LINE]</c>: what has a goal, beside what it is measured by. See docs/performance.md.</summary>
 internal static class BenchCommand
 {
-    public const string Help = "measures what has a goal: [--quick] [--json FILE] [handler|pick|calls|rebuilds]";
+    public const string Help = "measures what has a goal: [--quick] [--json FILE] [LINE]";
 
     private static readonly (string Name, Func<Report, bool, Task> RunAsync)[] Lines =
     [

@@ -13,40 +13,102 @@ namespace Discovery.Benchmarks;
 /// </summary>
 internal static class PickBenchmark
 {
-    private static readonly int[] Sizes = [3, 100, 10_000];
+    private const double MostNanoseconds = 20;
+    private const double MostNanosecondsOfCycle = 120;
 
-    public static Task RunAsync(Report report, bool isQuick)
+    private static readonly int[] Sizes = [3, 100, 10_000];
+    private static readonly PolicyCatalog Policies = new([]);
+
+    public static async Task RunAsync(Report report, bool isQuick)
     {
         var picks = isQuick ? 200_000 : 1_000_000;
         var rounds = isQuick ? 7 : 15;
-        var policies = new PolicyCatalog([]);
+        await WarmUpAsync(picks);
         foreach (var size in Sizes)
         {
-            foreach (var name in policies.Names)
+            foreach (var name in Policies.Names)
             {
-                var context = new InstanceContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance);
-                var instances = Instances(size, context);
-                var balancer = BalancerBuilder.Build(instances, context, policies.Get(name, "Policy"));
-                var floor = new Floor(instances);
-                WarmUp(balancer, Math.Max(picks, 20 * size));
-                var (pick, least) = (double.MaxValue, double.MaxValue);
-                for (var round = 0; round < rounds; round++)
-                {
-                    least = Math.Min(least, Time(() => floor.Pick(picks), picks));
-                    pick = Math.Min(pick, Time(() => Pick(balancer, picks), picks));
-                }
-
-                var before = GC.GetAllocatedBytesForCurrentThread();
-                Pick(balancer, picks);
-                var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
                 var what = string.Create(CultureInfo.InvariantCulture, $"{name}, {size:N0} instances");
+                var (balancer, floor) = Create(size, name, picks);
+                var (pick, least) = Measure(() => Pick(balancer, picks), () => floor.Pick(picks), picks, rounds);
                 report.AddRatioAtMost("pick", what, "ns", pick, least, null);
-                report.AddValue("pick", "  allocated", "B", Math.Round((double)allocated / picks, 3), 0);
+                report.AddValue("pick", "  allocated", "B", BytesOf(() => Pick(balancer, picks), picks), 0);
+                if (name == new BalancingOptions().Policy)
+                {
+                    report.AddValue("pick", "  the default policy", "ns", pick, MostNanoseconds);
+                    var cycle = Measure(() => Call(balancer, picks), () => floor.Pick(picks), picks, rounds).Ours;
+                    report.AddValue("pick", "  picked, begun and ended with latency", "ns", cycle, MostNanosecondsOfCycle);
+                    report.AddValue("pick", "    allocated", "B", BytesOf(() => Call(balancer, picks), picks), 0);
+                    var (one, two) = await MeasureThreadsAsync(balancer, picks, rounds);
+                    report.AddRatioAtLeast("pick", "  two threads, by one", "/µs", two, one, 1);
+                }
             }
         }
 
         Report.Note("The floor is the reference: an atomic increment and a read. Only round robin could be that; the others look at several instances.");
-        return Task.CompletedTask;
+    }
+
+    /// <returns>What a pick takes, in nanoseconds.</returns>
+    public static double Measure(int size, string policy, int picks)
+    {
+        var (balancer, floor) = Create(size, policy, picks);
+        return Measure(() => Pick(balancer, picks), () => floor.Pick(picks), picks, rounds: 7).Ours;
+    }
+
+    /// <summary>Picks and pauses have the compiler optimise all policies.</summary>
+    public static async Task WarmUpAsync(int picks)
+    {
+        for (var round = 0; round < 4; round++)
+        {
+            foreach (var name in Policies.Names)
+            {
+                var (balancer, floor) = Create(100, name, picks / 4);
+                Pick(balancer, picks / 4);
+                floor.Pick(picks / 4);
+            }
+
+            await Task.Delay(300);
+        }
+    }
+
+    private static (Balancer Balancer, Floor Floor) Create(int size, string policy, int picks)
+    {
+        var context = new InstanceContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance);
+        var instances = Instances(size, context);
+        var balancer = BalancerBuilder.Build(instances, context, Policies.Get(policy, "Policy"));
+        Call(balancer, Math.Max(picks, 20 * size));
+        return (balancer, new Floor(instances));
+    }
+
+    private static (double Ours, double Floor) Measure(Action ours, Action floor, int picks, int rounds)
+    {
+        var (pick, least) = (double.MaxValue, double.MaxValue);
+        for (var round = 0; round < rounds; round++)
+        {
+            least = Math.Min(least, Time(floor, picks));
+            pick = Math.Min(pick, Time(ours, picks));
+        }
+
+        return (pick, least);
+    }
+
+    /// <returns>Picks in a microsecond, by one thread and by two.</returns>
+    private static async Task<(double One, double Two)> MeasureThreadsAsync(Balancer balancer, int picks, int rounds)
+    {
+        var results = await Turns.RunAsync([1, 2], warmUps: 1, rounds, async threads =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            await Task.WhenAll(Enumerable.Range(0, threads).Select(_ => Task.Run(() => Pick(balancer, picks))));
+            return [threads * picks / Stopwatch.GetElapsedTime(started).TotalMicroseconds];
+        });
+        return (results[0][0], results[1][0]);
+    }
+
+    private static double BytesOf(Action round, int picks)
+    {
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        round();
+        return Math.Round((double)(GC.GetAllocatedBytesForCurrentThread() - before) / picks, 3);
     }
 
     private static InstanceState[] Instances(int count, InstanceContext context)
@@ -72,8 +134,8 @@ internal static class PickBenchmark
         GC.KeepAlive(last);
     }
 
-    /// <summary>Calls, so that there is something to choose by.</summary>
-    private static void WarmUp(Balancer balancer, int calls)
+    /// <summary>Whole calls, as the handler counts them: an instance is picked, and the call begins, has headers and ends.</summary>
+    private static void Call(Balancer balancer, int calls)
     {
         var arguments = new PickArguments { HashKey = "a-key" };
         for (var i = 0; i < calls; i++)

@@ -1,11 +1,13 @@
 using Discovery.Benchmarks;
 using Discovery.Benchmarks.Calls;
+using Discovery.Benchmarks.Charts;
 using Discovery.Benchmarks.Embedded;
 using Discovery.Benchmarks.Simulation;
 
 (string Verb, string Help, Func<string[], int> Run)[] verbs =
 [
     ("bench", BenchCommand.Help, BenchCommand.Run),
+    ("charts", ChartsCommand.Help, ChartsCommand.Run),
     ("simulate", SimulateCommand.Help, SimulateCommand.Run),
     ("rebuilds", "measures what a rolling restart of a service costs a client: [INSTANCES]", RebuildsCommand.Run),
     ("embedded", "measures the embedded etcd, or another one: [URL]", EmbeddedEtcdBenchmark.Run),

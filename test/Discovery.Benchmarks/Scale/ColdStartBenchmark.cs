@@ -22,27 +22,43 @@ internal static class ColdStartBenchmark
         using var writer = new RawEtcd(etcd.Endpoint);
         string[] one = ["one"];
         string[] many = [.. Enumerable.Range(0, Services).Select(static i => string.Create(CultureInfo.InvariantCulture, $"many-{i:0000}"))];
-        await FillAsync(writer, one);
-        await FillAsync(writer, many);
+        await FillAsync(writer, one, Instances);
+        await FillAsync(writer, many, Instances);
         var rounds = isQuick ? 5 : 25;
 
-        var ofOne = await CompareAsync(etcd.Endpoint, one, Records.PrefixOf("one"), rounds);
+        var ofOne = await CompareAsync(etcd.Endpoint, one, Records.PrefixOf("one"), Instances, rounds);
         report.AddRatioAtMost("coldstart", "10,000 instances in one service", "ms", ofOne.Ours, ofOne.Range, MostOfRange);
         report.AddValue("coldstart", "  by itself", "ms", ofOne.Ours, MostMilliseconds);
-        var ofMany = await CompareAsync(etcd.Endpoint, many, Records.Root + "many-", rounds);
+        var ofMany = await CompareAsync(etcd.Endpoint, many, Records.Root + "many-", Instances, rounds);
         report.AddRatioAtMost("coldstart", "10,000 in 1,000 services", "ms", ofMany.Ours, ofMany.Range, MostOfRange);
     }
 
-    private static Task FillAsync(RawEtcd writer, string[] services)
-        => writer.PutAllAsync(Enumerable.Range(0, Instances).Select(i =>
+    /// <summary>For each size the milliseconds until the first snapshot, and those of one bare range.</summary>
+    public static async Task<List<(double Ours, double Range)>> MeasureAsync(IEnumerable<int> sizes)
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        using var writer = new RawEtcd(etcd.Endpoint);
+        var results = new List<(double Ours, double Range)>();
+        foreach (var size in sizes)
+        {
+            var name = string.Create(CultureInfo.InvariantCulture, $"of-{size}");
+            await FillAsync(writer, [name], size);
+            results.Add(await CompareAsync(etcd.Endpoint, [name], Records.PrefixOf(name), size, rounds: 9));
+        }
+
+        return results;
+    }
+
+    private static Task FillAsync(RawEtcd writer, string[] services, int instances)
+        => writer.PutAllAsync(Enumerable.Range(0, instances).Select(i =>
         {
             var (service, address) = (services[i % services.Length], Records.AddressOf(i));
             return (Records.KeyOf(service, address), Records.ValueOf(service, address));
         }));
 
-    private static async Task<(double Ours, double Range)> CompareAsync(string etcd, string[] services, string prefix, int rounds)
+    private static async Task<(double Ours, double Range)> CompareAsync(string etcd, string[] services, string prefix, int instances, int rounds)
     {
-        Func<Task>[] contenders = [() => StartOursAsync(etcd, services), () => ListAsync(etcd, prefix)];
+        Func<Task>[] contenders = [() => StartOursAsync(etcd, services, instances), () => ListAsync(etcd, prefix, instances)];
         var results = await Turns.RunAsync(contenders, warmUps: 3, rounds, static async contender =>
         {
             // Neither pays for what the turn before left behind.
@@ -54,30 +70,30 @@ internal static class ColdStartBenchmark
         return (results[0][0], results[1][0]);
     }
 
-    private static async Task StartOursAsync(string etcd, string[] services)
+    private static async Task StartOursAsync(string etcd, string[] services, int instances)
     {
         var collection = BenchServices.Create(("Etcd:Endpoints", etcd));
         collection.AddEtcdDiscovery();
         var provider = collection.BuildServiceProvider();
         var directory = provider.GetRequiredService<IServiceDirectory>();
         var snapshots = await Task.WhenAll(services.Select(s => directory.WaitForReadyAsync(s).AsTask()));
-        Check(snapshots.Sum(static s => s.Instances.Count));
+        Check(snapshots.Sum(static s => s.Instances.Count), instances);
 
         // In the background: a cold start ends with the snapshot.
         _ = provider.DisposeAsync().AsTask();
     }
 
-    private static async Task ListAsync(string etcd, string prefix)
+    private static async Task ListAsync(string etcd, string prefix, int instances)
     {
         using var raw = new RawEtcd(etcd);
-        Check((await raw.ListAsync(prefix)).Kvs.Count);
+        Check((await raw.ListAsync(prefix)).Kvs.Count, instances);
     }
 
-    private static void Check(int count)
+    private static void Check(int count, int expected)
     {
-        if (count != Instances)
+        if (count != expected)
         {
-            throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"There were {count} instances, not {Instances}."));
+            throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"There were {count} instances, not {expected}."));
         }
     }
 }
