@@ -80,8 +80,10 @@ internal sealed class Failover(
 
     private async Task<T> RunWithinLimitAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan), time);
-        using var total = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken, shutdown);
+        // One source with registrations of its own: linking takes another one, for a limit on the clock that was given cannot be linked.
+        using var total = new CancellationTokenSource(operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan), time);
+        using var byCaller = cancellationToken.UnsafeRegister(static t => ((CancellationTokenSource)t!).Cancel(), total);
+        using var byShutdown = shutdown.UnsafeRegister(static t => ((CancellationTokenSource)t!).Cancel(), total);
         using var run = new OperationRun<T>(this, operation, runAsync, total.Token);
         try
         {

@@ -24,22 +24,22 @@ internal sealed class HedgePolicy(Failover failover, TokenSource? tokens)
     private TimeSpan AttemptTimeout => failover.Options.AttemptTimeout;
 
     /// <summary>How long until <see cref="Look"/> is due.</summary>
-    public TimeSpan NextLook(IReadOnlyCollection<RunningAttempt> running)
+    public TimeSpan NextLook(List<RunningAttempt> running)
     {
-        if (running.Count == 0 || running.Any(r => r.Attempt.IsAnswering))
+        if (running.Count == 0 || running.Exists(static r => r.Attempt.IsAnswering))
         {
             return Timeout.InfiniteTimeSpan;
         }
 
         var left = IsOverdue
             ? Jitter.Grow(AttemptTimeout / QuestionsPerTimeout, _questions - FrequentQuestions, AttemptTimeout) - failover.Time.GetElapsedTime(_askedAt)
-            : AttemptTimeout - running.Max(r => r.Attempt.Elapsed);
+            : AttemptTimeout - (running.Count == 1 ? running[0].Attempt.Elapsed : running.Max(static r => r.Attempt.Elapsed));
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     /// <summary>Decides whether one more may be sent.</summary>
     /// <returns>The attempt that was lost in an election, if that is why: its member has a leader now.</returns>
-    public RunningAttempt? Look(IReadOnlyCollection<RunningAttempt> running)
+    public RunningAttempt? Look(List<RunningAttempt> running)
     {
         IsOverdue = true;
         RunningAttempt? lost = null;

@@ -77,7 +77,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     private EtcdEndpoint Choose() =>
         _running.Count == 0 && operation.Preferred?.Invoke() is { } preferred
             ? preferred
-            : failover.Pool.Choose([.. _history.Tried, .. InFlight], operation.Kind);
+            : failover.Pool.Choose(_running.Count == 0 ? _history.Tried : [.. _history.Tried, .. InFlight], operation.Kind);
 
     private async Task<T> AttemptAsync(Attempt attempt)
     {
@@ -118,6 +118,12 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             return;
         }
 
+        if (_running.Count == 1 && _pause == TimeSpan.Zero && !_hedging.IsOverdue)
+        {
+            await WaitForOneAsync(_running[0]).ConfigureAwait(false);
+            return;
+        }
+
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(total);
         List<Task> awaited = [.. _running.Select(r => r.Task)];
         if (_hedging.IsOverdue)
@@ -137,6 +143,18 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             _pause = first == timer ? TimeSpan.Zero : _pause;
         }
         else if (!_running.Exists(r => r.Task == first))
+        {
+            Hedge();
+        }
+    }
+
+    // What nearly all operations do, and so without what waiting for one of several things takes.
+    private async Task WaitForOneAsync(RunningAttempt running)
+    {
+        var wait = operation.IsRepeatable ? _hedging.NextLook(_running) : Timeout.InfiniteTimeSpan;
+        await running.Task.WaitAsync(wait, failover.Time, total).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        total.ThrowIfCancellationRequested();
+        if (!running.Task.IsCompleted)
         {
             Hedge();
         }

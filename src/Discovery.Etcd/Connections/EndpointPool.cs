@@ -29,7 +29,7 @@ internal sealed class EndpointPool : IDisposable
     public IReadOnlyList<EtcdEndpoint> All { get; }
 
     /// <summary>The latest raft term that one of them is known to have had a leader in; 0 while none is known.</summary>
-    public ulong Term => All.Max(e => e.Term);
+    public ulong Term => All.Count == 1 ? All[0].Term : All.Max(static e => e.Term);
 
     /// <summary>Where one kind of calls goes at present.</summary>
     public EtcdEndpoint Current(CallKind kind)
@@ -59,6 +59,13 @@ internal sealed class EndpointPool : IDisposable
             if (position.Index != 0 && _time.GetElapsedTime(position.MovedAt, now) >= position.Stay)
             {
                 position.Index = 0;
+            }
+
+            var present = All[position.Index];
+            if (present.HealthOf(kind).PauseLeft == TimeSpan.Zero && !present.Cluster.IsForeignAt(now) && !avoid.Contains(present))
+            {
+                position.MoveTo(position.Index, now);
+                return present;
             }
 
             var usable = All.Where(e => !e.Cluster.IsForeignAt(now)).ToList();

@@ -37,6 +37,11 @@ internal sealed class HedgeBudget
     {
         lock (_gate)
         {
+            if (_tokens >= Most)
+            {
+                return;
+            }
+
             _tokens = Math.Min(Most, _tokens + (isHedgeWon ? 1 : Gain));
         }
 
