@@ -96,7 +96,10 @@ internal static class InstanceMetadata
             return instance;
         }
 
-        var tags = instance.Tags;
+        // All at the end: each change of an instance is a copy of it.
+        var (id, scheme, protocols) = (instance.InstanceId, instance.Scheme, instance.Protocols);
+        var (zone, version, tags) = (instance.Zone, instance.Version, instance.Tags);
+        var (weight, isDraining) = (instance.Weight, instance.IsDraining);
         Dictionary<string, string>? others = null;
         foreach (var property in metadata.EnumerateObject())
         {
@@ -104,23 +107,23 @@ internal static class InstanceMetadata
             // Go writes a field of a struct as Weight, a map as weight.
             switch (property.Name.ToLowerInvariant())
             {
-                case Id when AsText(value) is { Length: > 0 } id:
-                    instance = instance with { InstanceId = id };
+                case Id when AsText(value) is { Length: > 0 } text:
+                    id = text;
                     break;
-                case Scheme when AsText(value)?.ToLowerInvariant() is "http" or "https":
-                    instance = instance with { Scheme = AsText(value)!.ToLowerInvariant() };
+                case Scheme when AsScheme(AsText(value)) is { } known:
+                    scheme = known;
                     break;
                 case Weight:
-                    instance = instance with { Weight = AsWeight(AsText(value)) };
+                    weight = AsWeight(AsText(value));
                     break;
-                case Protocols when AsProtocols(AsText(value)) is var protocols and not InstanceProtocols.Unspecified:
-                    instance = instance with { Protocols = protocols };
+                case Protocols when AsProtocols(AsText(value)) is var spoken and not InstanceProtocols.Unspecified:
+                    protocols = spoken;
                     break;
-                case Zone when AsText(value) is { Length: > 0 } zone:
-                    instance = instance with { Zone = zone };
+                case Zone when AsText(value) is { Length: > 0 } text:
+                    zone = text;
                     break;
-                case Version when AsText(value) is { Length: > 0 } version:
-                    instance = instance with { Version = version };
+                case Version when AsText(value) is { Length: > 0 } text:
+                    version = text;
                     break;
                 case Tags when value.ValueKind == JsonValueKind.Array:
                     tags = [.. value.EnumerateArray().Select(AsText).OfType<string>()];
@@ -129,19 +132,30 @@ internal static class InstanceMetadata
                     tags = value.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
                     break;
                 case Draining:
-                    instance = instance with { IsDraining = value.ValueKind == JsonValueKind.True || AsText(value) == "true" };
+                    isDraining = value.ValueKind == JsonValueKind.True || AsText(value) == "true";
                     break;
                 default:
-                    if (!Reserved.Contains(property.Name) && AsText(value) is { } text)
+                    if (!Reserved.Contains(property.Name) && AsText(value) is { } other)
                     {
-                        (others ??= new(StringComparer.Ordinal))[property.Name] = text;
+                        (others ??= new(StringComparer.Ordinal))[property.Name] = other;
                     }
 
                     break;
             }
         }
 
-        return instance with { Tags = tags, Metadata = others ?? instance.Metadata };
+        return instance with
+        {
+            InstanceId = id,
+            Scheme = scheme,
+            Protocols = protocols,
+            Zone = zone,
+            Version = version,
+            Tags = tags,
+            Weight = weight,
+            IsDraining = isDraining,
+            Metadata = others ?? instance.Metadata,
+        };
     }
 
     /// <summary>
@@ -152,6 +166,12 @@ internal static class InstanceMetadata
         => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var weight) && weight is >= 0 and <= ServiceInstance.MaxWeight
             ? weight == 0 ? 0 : Math.Max(1, (int)Math.Round(weight))
             : ServiceInstance.DefaultWeight;
+
+    /// <summary>One text for all instances, and not one for each.</summary>
+    private static string? AsScheme(string? text)
+        => Uri.UriSchemeHttp.Equals(text, StringComparison.OrdinalIgnoreCase) ? Uri.UriSchemeHttp
+            : Uri.UriSchemeHttps.Equals(text, StringComparison.OrdinalIgnoreCase) ? Uri.UriSchemeHttps
+            : null;
 
     /// <summary>The protocols as somebody wrote them, e.g. <c>h1,h2</c>; names that are not known here say nothing.</summary>
     private static InstanceProtocols AsProtocols(string? text)

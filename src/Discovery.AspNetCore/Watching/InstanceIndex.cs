@@ -16,9 +16,12 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>The keys of those addresses that several keys lead to.</summary>
     private readonly Dictionary<string, List<string>> _shared = new(StringComparer.Ordinal);
 
-    /// <summary>The instances, by address.</summary>
-    public ImmutableDictionary<string, ServiceInstance> Instances { get; private set; } =
-        ImmutableDictionary.Create<string, ServiceInstance>(StringComparer.Ordinal);
+    // A list builds the tree in place; a version of it for each record would take longer than to read the record.
+    private readonly ImmutableDictionary<string, ServiceInstance>.Builder _instances =
+        ImmutableDictionary.CreateBuilder<string, ServiceInstance>(StringComparer.Ordinal);
+
+    /// <summary>The instances, by address, as they stand now; the same object until one of them changes.</summary>
+    public ImmutableDictionary<string, ServiceInstance> Instances => _instances.ToImmutable();
 
     /// <summary>The instances whose addresses vanished since this was last emptied, as they were.</summary>
     public List<ServiceInstance> Vanished { get; } = [];
@@ -125,7 +128,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     private void Add(string key, ServiceInstance instance)
     {
         var address = instance.Address;
-        if (!Instances.TryGetValue(address, out var present))
+        if (!_instances.TryGetValue(address, out var present))
         {
             Appeared.Add(address);
         }
@@ -143,7 +146,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
         }
 
-        Instances = Instances.SetItem(address, instance);
+        _instances[address] = instance;
     }
 
     private void Forget(string key, Entry? known, Entry? replacedBy)
@@ -176,11 +179,11 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             // The address stays.
-            Instances = Instances.SetItem(address, keys.Select(k => _byKey[k].At(address)!).MaxBy(Precedence)!);
+            _instances[address] = keys.Select(k => _byKey[k].At(address)!).MaxBy(Precedence)!;
         }
         else if (replacedBy?.At(address) is null)
         {
-            Instances = Instances.Remove(address);
+            _instances.Remove(address);
             Vanished.Add(instance);
         }
     }
