@@ -4,8 +4,8 @@ using System.Text;
 namespace Discovery.Benchmarks.Charts;
 
 /// <summary>
-/// Lines over two logarithmic scales, as SVG: what grows in proportion to size rises at 45°, what does not depend on it is flat. Readable on
-/// a light and on a dark page.
+/// Lines over two logarithmic scales, as SVG: what grows in proportion to size rises by one line of the grid
+/// for each to the right, what does not depend on it is flat. Readable on a light and on a dark page.
 /// </summary>
 internal sealed class LogChart(string title, string xTitle, string yTitle)
 {
