@@ -15,6 +15,9 @@ internal sealed class FollowedServices(FeedCatalog feeds) : IConfigChangeListene
     /// <summary>The services that the configuration had when it was last applied.</summary>
     private HashSet<string> _applied = new(StringComparer.Ordinal);
 
+    /// <summary>What is followed, in order.</summary>
+    public IEnumerable<string> ServiceNames => _feeds.Keys.Order(StringComparer.Ordinal);
+
     public ServiceFeed Follow(string serviceName)
         => _feeds.GetOrAdd(serviceName, name => new Lazy<ServiceFeed>(() => feeds.Acquire(name))).Value;
 
