@@ -5,25 +5,28 @@ using Yarp.ReverseProxy.Configuration;
 namespace Discovery.AspNetCore.Yarp.ProxyConfig;
 
 /// <summary>The routes and clusters of one revision. Immutable.</summary>
-internal sealed class EtcdProxyConfig(long revision, IReadOnlyList<RouteConfig> routes, IReadOnlyList<ClusterConfig> clusters) : IProxyConfig
+/// <param name="revision">The revision.</param>
+/// <param name="routes">The routes.</param>
+/// <param name="clusters">The clusters.</param>
+/// <param name="replaced">Tells that there is a newer one.</param>
+internal sealed class EtcdProxyConfig(
+    long revision, IReadOnlyList<RouteConfig> routes, IReadOnlyList<ClusterConfig> clusters, CancellationToken replaced = default) : IProxyConfig
 {
-    private readonly CancellationTokenSource _replaced = new();
-
     public string RevisionId { get; } = revision.ToString(CultureInfo.InvariantCulture);
 
     public IReadOnlyList<RouteConfig> Routes => routes;
 
     public IReadOnlyList<ClusterConfig> Clusters => clusters;
 
-    public IChangeToken ChangeToken => new CancellationChangeToken(_replaced.Token);
+    public IChangeToken ChangeToken { get; } = new CancellationChangeToken(replaced);
 
-    /// <summary>The same without some ids.</summary>
-    public EtcdProxyConfig Without(IReadOnlySet<string> routeIds, IReadOnlySet<string> clusterIds) => new(
-        revision, [.. routes.Where(r => !routeIds.Contains(r.RouteId))], [.. clusters.Where(c => !clusterIds.Contains(c.ClusterId))]);
+    /// <summary>The same without the ids that others have.</summary>
+    public EtcdProxyConfig Without(OtherIds others, CancellationToken whenReplaced) => new(
+        revision,
+        [.. routes.Where(r => !others.Routes.Contains(r.RouteId))],
+        [.. clusters.Where(c => !others.Clusters.Contains(c.ClusterId))],
+        whenReplaced);
 
     /// <summary>Whether another one has the very same routes and clusters.</summary>
     public bool HasSame(EtcdProxyConfig other) => routes.SequenceEqual(other.Routes) && clusters.SequenceEqual(other.Clusters);
-
-    /// <summary>Tells the proxy that there is a newer one. Asynchronously, for it reads all of its configuration in the callback.</summary>
-    public void OnReplaced() => _ = _replaced.CancelAsync();
 }

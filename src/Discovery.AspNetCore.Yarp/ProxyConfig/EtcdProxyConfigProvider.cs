@@ -29,7 +29,8 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
 
     /// <summary>What stands in etcd, with ids that others may have too.</summary>
     private EtcdProxyConfig _found = new(0, [], []);
-    private volatile EtcdProxyConfig _current = new(0, [], []);
+    private volatile EtcdProxyConfig _current;
+    private CancellationTokenSource _replaced = new();
     private ImmutableHashSet<string> _clashes = [];
     private IDisposable? _othersChanged;
     private bool _isStarted;
@@ -46,6 +47,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
         _others = new OtherProviders(this, services);
         _time = time;
         _logger = logger;
+        _current = new EtcdProxyConfig(0, [], [], _replaced.Token);
     }
 
     /// <summary>What the proxy goes by now. Never waits.</summary>
@@ -85,6 +87,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
 
             _isDisposed = true;
             _othersChanged?.Dispose();
+            _replaced.Dispose();
         }
 
         _stop.Cancel();
@@ -133,13 +136,18 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
         _othersChanged?.Dispose();
         _othersChanged = others.Changed.RegisterChangeCallback(static p => _ = ((EtcdProxyConfigProvider)p!).PublishLaterAsync(), this);
         SayClashes(others);
-        var config = _found.Without(others.Routes, others.Clusters);
-        if (!config.HasSame(_current))
+        var replacing = new CancellationTokenSource();
+        var config = _found.Without(others, replacing.Token);
+        if (config.HasSame(_current))
         {
-            var replaced = _current;
-            _current = config;
-            replaced.OnReplaced();
+            replacing.Dispose();
+            return;
         }
+
+        _current = config;
+
+        // Asynchronously, for the proxy reads all of its configuration in the callback.
+        _ = Interlocked.Exchange(ref _replaced, replacing).CancelAsync();
     }
 
     /// <summary>Publishes anew, apart from the callback that asks for it, whose caller may hold locks of its own.</summary>
