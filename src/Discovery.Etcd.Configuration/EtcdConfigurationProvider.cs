@@ -22,11 +22,13 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _away = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _statusGate = new();
     private Task _following = Task.CompletedTask;
     private volatile Exception? _lastError;
     private string _fallback = "there is none until then";
     private int _isLoaded;
-    private int _isAway;
+    private bool _hasStatus;
+    private bool _isAway;
     private int _skippedKeys;
     private int _reloadingThread;
 
@@ -64,7 +66,7 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
 
         if (mayGoOn)
         {
-            OnAway(client, _lastError);
+            OnNothingHeard(client);
             return;
         }
 
@@ -100,7 +102,13 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
             return false;
         }
 
-        _documents.Update(listing.Items.ToImmutableSortedDictionary(static r => r.Key, static r => r, StringComparer.Ordinal));
+        var items = ImmutableSortedDictionary.CreateBuilder<string, EtcdKeyValue>(StringComparer.Ordinal);
+        foreach (var record in listing.Items)
+        {
+            items[record.Key] = record;
+        }
+
+        _documents.Update(items.ToImmutable());
         Data = _documents.Merge();
         _fallback = $"that of {_file.Path} stands, written {writtenAt:u}";
         return true;
@@ -192,23 +200,45 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
 
     private void OnStatusChanged(EtcdClient client, EtcdFollowStatus status)
     {
+        lock (_statusGate)
+        {
+            _hasStatus = true;
+            if (status.Kind == EtcdFollowStatusKind.Unavailable)
+            {
+                _lastError = status.Error;
+                BeginOutageLockHeld(client, status.Error);
+            }
+            else if (_isAway)
+            {
+                _isAway = false;
+                var (level, length) = client.Outage.Over(this, TimeProvider.System.GetTimestamp());
+                _problems.Available(level, length);
+            }
+        }
+
         if (status.Kind == EtcdFollowStatusKind.Unavailable)
         {
-            _lastError = status.Error;
-            OnAway(client, status.Error);
             _away.TrySetResult();
-        }
-        else if (Interlocked.Exchange(ref _isAway, 0) != 0)
-        {
-            var (level, length) = client.Outage.Over(this, TimeProvider.System.GetTimestamp());
-            _problems.Available(level, length);
         }
     }
 
-    private void OnAway(EtcdClient client, Exception? cause)
+    /// <summary>The limit of the first load passed without a word of etcd.</summary>
+    private void OnNothingHeard(EtcdClient client)
     {
-        if (Interlocked.Exchange(ref _isAway, 1) == 0)
+        lock (_statusGate)
         {
+            if (!_hasStatus)
+            {
+                BeginOutageLockHeld(client, cause: null);
+            }
+        }
+    }
+
+    private void BeginOutageLockHeld(EtcdClient client, Exception? cause)
+    {
+        if (!_isAway)
+        {
+            _isAway = true;
             _problems.Unavailable(client.Outage.Began(this, TimeProvider.System.GetTimestamp()), _fallback, cause);
         }
     }

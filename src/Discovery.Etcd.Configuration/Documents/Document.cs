@@ -29,6 +29,11 @@ internal sealed record Document(EtcdKeyValue Record, IReadOnlyList<KeyValuePair<
     /// <exception cref="DocumentException">The record cannot be used.</exception>
     public static Document? Read(string prefix, EtcdKeyValue record, bool mustBeJson)
     {
+        if (!record.Key.StartsWith(prefix, StringComparison.Ordinal))
+        {
+            throw new DocumentException($"it does not stand under '{prefix}'");
+        }
+
         var name = record.Key[prefix.Length..];
         if (name.Length == 0 || name.EndsWith('/'))
         {

@@ -42,6 +42,7 @@ public sealed class DocumentSetTests
     [InlineData("p/a.json", """{ "A": 1, "a": 2 }""", "A duplicate key")]
     [InlineData("p/a.json", """{ "B": { "C": 1 }, "B:C": 2 }""", "A duplicate key 'B:C'")]
     [InlineData("p/a//b", "x", "its name has an empty part")]
+    [InlineData("q", "x", "it does not stand under 'p/'")]
     public void A_record_that_cannot_be_used_takes_nothing_else_along(string key, string value, string problem)
     {
         Update((key, value), ("p/Title", "Shop"));
