@@ -1,6 +1,7 @@
 using System.Text;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Discovery.Etcd.Tests.Following;
 
@@ -68,6 +69,32 @@ public sealed class RelistTests : IAsyncLifetime
 
         Assert.Single(reader.Snapshots);
         Assert.Equal(watchesBefore, Volatile.Read(ref _watches));
+    }
+
+    [Fact]
+    public async Task A_watch_that_is_refused_while_lists_are_answered_is_stood_in_for_by_lists()
+    {
+        _server.On(EtcdMethods.Watch, async http =>
+        {
+            var watch = new ScriptedWatch(http);
+            while (await watch.ReadAsync() is { } request)
+            {
+                if (request.CreateRequest is { } create)
+                {
+                    await watch.SendAsync(new WatchResponse
+                    {
+                        Header = ScriptedWatch.Header(10), Created = true, Canceled = true, WatchId = create.WatchId, CancelReason = "etcdserver: permission denied",
+                    });
+                }
+            }
+        });
+        await using var reader = new Reader(_client, "p/");
+        await Eventually.IsTrue(() => reader.Status == EtcdFollowStatusKind.Polling);
+        Assert.Equal(StatusCode.PermissionDenied, reader.Statuses[^1].Error!.StatusCode);
+
+        _stored = ("2", 12);
+
+        await Eventually.IsTrue(() => reader.Latest == "p/a=2");
     }
 
     private int CountLists() => _server.Calls.Count(c => c == EtcdMethods.Range);
