@@ -33,6 +33,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
     private CancellationTokenSource _replaced = new();
     private ImmutableHashSet<string> _clashes = [];
     private IDisposable? _othersChanged;
+    private volatile EtcdException? _problem;
     private bool _isStarted;
     private bool _isDisposed;
 
@@ -70,7 +71,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
         // This is the proxy's first load, and it holds up the application's start: requests that come right after it are to find their routes.
         if (!_ready.Task.Wait(_readyTimeout))
         {
-            Log.NotReady(_logger, _prefix, _readyTimeout.TotalSeconds);
+            Log.NotReady(_logger, _prefix, _readyTimeout.TotalSeconds, _problem?.Message);
         }
 
         return _current;
@@ -97,9 +98,10 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
 
     private async Task FollowAsync(CancellationToken stop)
     {
+        var options = new EtcdFollowOptions { OnStatusChanged = status => _problem = status.Error };
         try
         {
-            await foreach (var snapshot in _client.FollowAsync(_prefix, cancellationToken: stop).ConfigureAwait(false))
+            await foreach (var snapshot in _client.FollowAsync(_prefix, options, stop).ConfigureAwait(false))
             {
                 var found = await _documents.ReadAsync(snapshot, stop).ConfigureAwait(false);
                 lock (_gate)
@@ -178,8 +180,8 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
         [LoggerMessage(4107, LogLevel.Error, "The document {Key} is left out of the proxy's configuration: its id is there already, from appsettings.json or another provider.")]
         public static partial void Clash(ILogger logger, string key);
 
-        [LoggerMessage(4108, LogLevel.Warning, "The proxy has no routes and clusters of {Prefix} until etcd can be asked; there was no answer within {Seconds:0.###} s.")]
-        public static partial void NotReady(ILogger logger, string prefix, double seconds);
+        [LoggerMessage(4108, LogLevel.Warning, "The proxy has no routes and clusters of {Prefix} until etcd can be asked; there was no answer within {Seconds:0.###} s. {Problem}")]
+        public static partial void NotReady(ILogger logger, string prefix, double seconds, string? problem);
 
         [LoggerMessage(4109, LogLevel.Error, "Following {Prefix} failed unexpectedly. The proxy goes on with the routes and clusters that it has.")]
         public static partial void Unexpected(ILogger logger, string prefix, Exception exception);
