@@ -39,6 +39,9 @@ internal sealed class ReportedLoad(InstanceContext context)
     private InstanceState? _taken;
     private int _inRow;
 
+    /// <summary>Whether any instance of the service reports.</summary>
+    public bool IsReported => Volatile.Read(ref _reports) > 0;
+
     /// <summary>An instance said with a good answer how many calls it has in flight, this one left out.</summary>
     public void OnReport(InstanceState instance, double inFlight)
     {
