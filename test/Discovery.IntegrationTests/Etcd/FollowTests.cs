@@ -47,7 +47,7 @@ public sealed class FollowTests
         await Eventually.IsTrue(() => Latest() == "1 1");
 
         await stop.CancelAsync();
-        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
         Assert.All(states, s => Assert.True(s.Items.Count == 0 || Text(s.Items[prefix + "a"].Value) == Text(s.Items[prefix + "b"].Value)));
         Assert.True(states.Count > 50, $"Only {states.Count} states were seen.");
 
