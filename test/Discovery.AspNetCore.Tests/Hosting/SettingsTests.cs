@@ -22,7 +22,7 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Registration:Services:orders:Wieght", "Etcd:Registration:Services:orders:Wieght ", "Weight" },
         { "Etcd:Discovery:Polcy", "Etcd:Discovery:Polcy ", "Policy" },
         { "Etcd:Discovery:Services:orders:Ejection:Enable", "Etcd:Discovery:Services:orders:Ejection:Enable ", "Enabled" },
-        { "Etcd:Discovery:Services:oders:Policy", "Etcd:Discovery:Services:oders ", "orders" },
+        { "Etcd:Discovery:Services:oders:AllowLoopback", "Etcd:Discovery:Services:oders ", "orders" },
         { "Etcd:Registration:Endpoints:Wbe:Enabled", "Etcd:Registration:Endpoints:Wbe ", "Web" },
     };
 
