@@ -124,6 +124,23 @@ public sealed class SettingsTests : IDisposable
         await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
     }
 
+    [Fact]
+    public async Task A_registration_that_is_added_twice_is_one_with_the_options_of_both()
+    {
+        using var host = Host.CreateEmptyApplicationBuilder(null).Use(static b =>
+        {
+            b.Services.AddEtcdRegistration(static o => o.Enabled = false);
+            b.Services.AddEtcdRegistration(static o => (o.Weight, o.Zone) = (20, "a"));
+        });
+
+        await host.StartAsync();
+
+        var options = host.Services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        Assert.Equal((false, 20, "a"), (options.Enabled, options.Weight, options.Zone));
+        Assert.Single(host.Services.GetServices<IServiceRegistration>());
+        Assert.Single(host.Services.GetServices<IHostedService>(), static s => s.GetType().Name == "RegistrationGroup");
+    }
+
     public void Dispose() => _log.Dispose();
 
     private static ServiceProvider Build(params (string Key, string Value)[][] sources)
