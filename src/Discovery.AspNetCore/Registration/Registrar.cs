@@ -129,7 +129,7 @@ internal sealed class Registrar : IAsyncDisposable
 
     private void OnLease(EtcdLeaseStatus lease)
     {
-        _report.OnLease(lease, _written.Keys);
+        _report.OnLease(lease);
         if (lease.LastError is EtcdException error && IsLasting(error))
         {
             _refused.TrySetResult(error);
@@ -229,6 +229,7 @@ internal sealed class Registrar : IAsyncDisposable
             ? new Dictionary<string, RegistrationRecord>()
             : RegistrationRecord.Build(_desired, Layouts, InstanceId, _overrides.Weight);
         _written = after;
+        _report.OnDesired(after.Keys);
         _replaced = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
         foreach (var (key, record) in after)
         {
