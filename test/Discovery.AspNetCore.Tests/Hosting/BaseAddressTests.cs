@@ -11,20 +11,21 @@ public sealed class BaseAddressTests
     [Theory]
     [InlineData(null, "http://greeter/")]
     [InlineData("https", "https://greeter/")]
-    public void It_has_the_scheme_of_the_settings_and_the_name_of_the_service(string? scheme, string expected)
-        => Assert.Equal(expected, BaseAddress(scheme, static _ => { }));
+    public async Task It_has_the_scheme_of_the_settings_and_the_name_of_the_service(string? scheme, string expected)
+        => Assert.Equal(expected, await BaseAddressAsync(scheme, static _ => { }));
 
     [Fact]
-    public void One_that_the_application_sets_stays() => Assert.Equal("http://mine/", BaseAddress("https", static c => c.BaseAddress = new Uri("http://mine")));
+    public async Task One_that_the_application_sets_stays()
+        => Assert.Equal("http://mine/", await BaseAddressAsync("https", static c => c.BaseAddress = new Uri("http://mine")));
 
-    private static string BaseAddress(string? scheme, Action<HttpClient> configure)
+    private static async Task<string> BaseAddressAsync(string? scheme, Action<HttpClient> configure)
     {
         var services = new ServiceCollection();
         services.AddSingleton<IServiceSource>(new ModelEtcd());
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(
             scheme is null ? [] : [new("Etcd:Discovery:Services:greeter:Scheme", scheme)]).Build());
         services.AddHttpClient("client", configure).AddEtcdDiscovery("greeter");
-        using var provider = services.BuildServiceProvider();
+        await using var provider = services.BuildServiceProvider();
         using var client = provider.GetRequiredService<IHttpClientFactory>().CreateClient("client");
         return client.BaseAddress!.ToString();
     }
