@@ -39,7 +39,7 @@ internal sealed class ConfigureServiceEndpointProvider(IConfiguration configurat
         {
             if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
             {
-                failures.Add($"{SectionPath}:ServiceNames has '{host}' for '{service}'; it must be the host of a URI, e.g. user-service.");
+                failures.Add($"{SectionPath}:ServiceNames:{host} is '{service}', but '{host}' cannot be the host of a URI, e.g. user-service.");
             }
 
             if (ServiceNames.GetProblem(service) is { } problem)

@@ -49,15 +49,23 @@ internal sealed partial class UnknownSettings(
     /// <summary>The settings of a service that nobody calls at the start, of a channel for example, would fail at its first call only.</summary>
     private void ValidateServices()
     {
-        if (services.GetService<ClientCatalog>() is null)
-        {
-            return;
-        }
-
-        var options = services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        var options = services.GetService<ClientCatalog>() is null ? null : services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
         List<string> problems = [];
         foreach (var service in configuration.GetSection(Sections.Services).GetChildren())
         {
+            // Said with its whole path, for no other place has the cluster of one service.
+            var cluster = service.GetSection(nameof(EtcdDiscoveryOptions.Cluster));
+            if (clusters.GetProblem(cluster.Path, cluster.Value) is { } problem)
+            {
+                problems.Add(problem);
+                continue;
+            }
+
+            if (options is null)
+            {
+                continue;
+            }
+
             var longNames = ServiceSections.FindLongNames(service.Key, service, KnownSettings.DiscoveredService).Select(static l => l.Name).ToList();
             foreach (var name in longNames.Prepend(service.Key))
             {
