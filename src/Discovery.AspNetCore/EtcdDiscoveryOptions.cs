@@ -74,7 +74,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
 
     /// <summary>
     /// How many further attempts of retries and hedges may be made, in percent of the calls; what is beyond fails at once, so that
-    /// retries do not multiply the load of a service that fails already. Default: 0, which sets no limit.
+    /// retries do not multiply the load of a service that fails already. At most 100. Default: 0, which sets no limit.
     /// </summary>
     public double RetryBudgetPercent { get; set; }
 
@@ -87,7 +87,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
 
     /// <summary>
     /// How often the service is listed anew although nothing happened, with jitter of a fifth, so that an event that etcd lost heals
-    /// by itself. Default: 5 min.
+    /// by itself. From a second to a day. Default: 5 min.
     /// </summary>
     public TimeSpan RelistInterval { get; set; } = TimeSpan.FromMinutes(5);
 
@@ -98,7 +98,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     public TimeSpan HoldDuration { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// A directory for the last known instances of each service, used when the application starts while etcd is away. Default: none.
+    /// A directory, by its absolute path, for the last known instances of each service, used when the application starts while etcd is away.
+    /// Default: none.
     /// </summary>
     public string? SnapshotDirectory { get; set; }
 

@@ -130,7 +130,7 @@ public sealed class EtcdRegistrationOptions
     /// <summary>
     /// Whether the application fails to start when it cannot be registered within <see cref="Discovery.Etcd.EtcdClientOptions.RequestTimeout"/>.
     /// Default: <see langword="false"/>: it starts at once, serves, and keeps trying. If <see langword="true"/>, it is registered when its
-    /// start is over.
+    /// start is over; what only a person can change, such as a missing permission, is not waited for.
     /// </summary>
     public bool FailFast { get; set; }
 

@@ -16,7 +16,8 @@ public static class EtcdRequestOptions
     public static readonly HttpRequestOptionsKey<string> Version = new(EtcdCallMetadata.Version);
 
     /// <summary>
-    /// The instance that the request was sent to last. To ask for it, set it to <see langword="null"/> before the request is sent; then
+    /// The instance that the request was sent to last. A response with a body has it unasked, see
+    /// <see cref="EtcdHttpResponseMessageExtensions.GetServedBy"/>. To ask for it, set it to <see langword="null"/> before the request is sent; then
     /// discovery sets it, whatever the answer. It is set unasked where it costs nothing: on requests that have other options, as those
     /// under a resilience handler do, and on those that failed.
     /// </summary>

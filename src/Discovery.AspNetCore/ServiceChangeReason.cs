@@ -12,7 +12,7 @@ public enum ServiceChangeReason
     /// <summary>A later list differed: after compaction, a restore, or the regular check.</summary>
     Reconciled,
 
-    /// <summary>etcd had no quorum, so one member's own view was taken.</summary>
+    /// <summary>The cluster did not answer in time, for want of a quorum or being slow, so one member's own view was taken.</summary>
     ListedWithoutQuorum,
 
     /// <summary>etcd could not be reached, so the last snapshot on disk was taken.</summary>

@@ -20,7 +20,7 @@ public sealed class EmbeddedEtcdOptions
     /// </summary>
     public long RetainedRevisions { get; set; } = 100_000;
 
-    /// <summary>How often a watch that asked for it is told the revision when it has no events. Default: 10 minutes, as in etcd. At least 100 ms.</summary>
+    /// <summary>How often a watch that asked for it is told the revision when it has no events. Default: 10 minutes, as in etcd. From 100 ms to a day.</summary>
     public TimeSpan WatchProgressInterval { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>
@@ -49,10 +49,10 @@ public sealed class EmbeddedEtcdOptions
                 nameof(RetainedRevisions), RetainedRevisions, $"{nameof(EmbeddedEtcdOptions)}.{nameof(RetainedRevisions)} must be positive, e.g. 100000, or 0 to keep everything.");
         }
 
-        if (WatchProgressInterval < TimeSpan.FromMilliseconds(100))
+        if (WatchProgressInterval < TimeSpan.FromMilliseconds(100) || WatchProgressInterval > TimeSpan.FromDays(1))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(WatchProgressInterval), WatchProgressInterval, $"{nameof(EmbeddedEtcdOptions)}.{nameof(WatchProgressInterval)} must be at least 100 ms, e.g. 00:10:00.");
+                nameof(WatchProgressInterval), WatchProgressInterval, $"{nameof(EmbeddedEtcdOptions)}.{nameof(WatchProgressInterval)} must be from 100 ms to a day, e.g. 00:10:00.");
         }
     }
 }

@@ -41,4 +41,7 @@ public enum EtcdErrorReason
 
     /// <summary>The request is larger than etcd allows.</summary>
     RequestTooLarge,
+
+    /// <summary>No endpoint was reached, for TLS failed at each: a certificate or its authority does not fit, or etcd speaks no TLS there.</summary>
+    TlsFailed,
 }

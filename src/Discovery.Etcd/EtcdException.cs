@@ -22,8 +22,8 @@ public sealed class EtcdException : RpcException
         Endpoints = endpoints;
     }
 
-    /// <summary>What etcd meant, as far as its words tell.</summary>
-    public EtcdErrorReason Reason { get; }
+    /// <summary>What etcd meant, as far as its words tell, or why it was not reached, as far as that is known.</summary>
+    public EtcdErrorReason Reason { get; internal init; }
 
     /// <summary>The operation that failed, e.g. <c>Range</c>.</summary>
     public string Operation { get; }

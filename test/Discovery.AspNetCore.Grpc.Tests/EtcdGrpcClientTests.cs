@@ -124,6 +124,21 @@ public sealed class EtcdGrpcClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_client_that_is_added_twice_is_one()
+    {
+        await using var server = await GreeterServer.StartAsync(_etcd.Endpoint);
+        await using var services = Services(static s =>
+        {
+            s.AddEtcdGrpcClient<Greeter.GreeterClient>("greeter");
+            s.AddEtcdGrpcClient<Greeter.GreeterClient>("greeter");
+        });
+
+        var reply = await services.GetRequiredService<Greeter.GreeterClient>().SayHelloAsync(new HelloRequest { Name = "twice" });
+
+        Assert.Equal($"twice {new Uri("http://" + server.Address).Port}", reply.Message);
+    }
+
+    [Fact]
     public async Task A_service_has_one_channel_that_the_container_owns()
     {
         await using var server = await GreeterServer.StartAsync(_etcd.Endpoint);

@@ -12,6 +12,7 @@ public sealed class SettingsTests : DirectoryTestBase
     [InlineData("MinChangeInterval", "-00:00:01")]
     [InlineData("MinChangeInterval", "1.00:00:00")]
     [InlineData("ServiceNames:user", "a/b")]
+    [InlineData("ServiceNames:a b", "user")]
     [InlineData("WhenEmpty", "7")]
     public void A_wrong_setting_is_named_with_its_value(string setting, string value)
     {

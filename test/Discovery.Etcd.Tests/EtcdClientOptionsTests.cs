@@ -13,6 +13,7 @@ public sealed class EtcdClientOptionsTests
         { nameof(EtcdClientOptions.Username), "Etcd:Username is not set" },
         { nameof(EtcdClientOptions.Password), "Etcd:Password is not set, but Etcd:Username is 'app'" },
         { nameof(EtcdTlsOptions.CaFile), "Etcd:Tls:CaFile is '/does/not/exist', which does not exist" },
+        { nameof(EtcdTlsOptions.ServerName), "Etcd:Tls:ServerName is 'https://etcd', which is no host name" },
         { nameof(EtcdTlsOptions.CertificateFile), "Etcd:Tls:CertificateFile is not set, but Etcd:Tls:KeyFile is" },
     };
 
@@ -47,6 +48,9 @@ public sealed class EtcdClientOptionsTests
                 break;
             case nameof(EtcdTlsOptions.CaFile):
                 options.Tls.CaFile = "/does/not/exist";
+                break;
+            case nameof(EtcdTlsOptions.ServerName):
+                options.Tls.ServerName = "https://etcd";
                 break;
             default:
                 options.Tls.KeyFile = typeof(EtcdClientOptionsTests).Assembly.Location;

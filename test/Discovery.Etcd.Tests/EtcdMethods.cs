@@ -13,4 +13,5 @@ internal static class EtcdMethods
     public const string Watch = "Watch";
     public const string Status = "Status";
     public const string Authenticate = "Authenticate";
+    public const string MemberList = "MemberList";
 }

@@ -59,6 +59,29 @@ public sealed class WhichInstanceTests
         Assert.Equal(status, (int)response.StatusCode);
         Assert.True(request.Options.TryGetValue(EtcdRequestOptions.ServedBy, out var instance));
         Assert.Equal(server.Address, instance?.Address);
+        Assert.Equal(instance, response.GetServedBy());
+    }
+
+    [Theory]
+    [InlineData(200)]
+    [InlineData(404)]
+    [InlineData(503)]
+    public async Task A_response_with_a_body_tells_unasked_which_instance_answered(int status)
+    {
+        await using var field = await Field.StartAsync();
+        var server = await field.StartServerAsync(c =>
+        {
+            c.Response.StatusCode = status;
+            return c.Response.WriteAsync("body");
+        });
+        using var client = field.Client();
+
+        using var response = await client.GetAsync("x");
+
+        Assert.Equal("body", await response.Content.ReadAsStringAsync());
+        Assert.Equal(server.Address, response.GetServedBy()?.Address);
+        using var other = new HttpResponseMessage();
+        Assert.Null(other.GetServedBy());
     }
 
     [Fact]

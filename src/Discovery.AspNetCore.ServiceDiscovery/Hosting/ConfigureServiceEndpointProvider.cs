@@ -37,6 +37,11 @@ internal sealed class ConfigureServiceEndpointProvider(IConfiguration configurat
 
         foreach (var (host, service) in options.ServiceNames)
         {
+            if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
+            {
+                failures.Add($"{SectionPath}:ServiceNames:{host} is '{service}', but '{host}' cannot be the host of a URI, e.g. user-service.");
+            }
+
             if (ServiceNames.GetProblem(service) is { } problem)
             {
                 failures.Add($"{SectionPath}:ServiceNames:{host} is '{service}': {problem}.");

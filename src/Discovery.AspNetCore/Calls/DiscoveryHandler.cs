@@ -292,7 +292,9 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
                 call = instance.OnHeaders(call);
             }
 
-            response.Content = new TrackedContent(response, isGrpc, hasLength: length is not null, instance, call, outcome);
+            response.Content = isGrpc
+                ? new TrackedContent(response, isGrpc, hasLength: false, instance, call, outcome)
+                : new AnswerContent(response, hasLength: length is not null, instance, call, outcome);
         }
 
         return response;

@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Calls;
 /// A response's body that reports when it has ended: read to the end, failed, or given up. Only then is the call over for its instance,
 /// and only then are the trailers there that tell how a gRPC call ended.
 /// </summary>
-internal sealed class TrackedContent : HttpContent
+internal class TrackedContent : HttpContent
 {
     private readonly HttpContent _inner;
     private readonly HttpResponseMessage _response;

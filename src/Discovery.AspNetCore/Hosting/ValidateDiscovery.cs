@@ -13,6 +13,8 @@ namespace Discovery.AspNetCore.Hosting;
 /// <summary>Says what is wrong with the settings of discovery: each failure names the setting, its value and a valid one.</summary>
 internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts, ClusterCatalog clusters) : IValidateOptions<EtcdDiscoveryOptions>
 {
+    private static readonly string ExampleDirectory = OperatingSystem.IsWindows() ? @"C:\ProgramData\myapp\discovery" : "/var/lib/myapp/discovery";
+
     public ValidateOptionsResult Validate(string? name, EtcdDiscoveryOptions options)
     {
         var section = Sections.Discovery;
@@ -46,9 +48,11 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
                 options.MaxConnectAttempts is < 1 or > 100,
                 $"{section}:MaxConnectAttempts is '{options.MaxConnectAttempts}'; it must be from 1 to 100, e.g. 3."),
             Problem(
-                options.RetryBudgetPercent is not (>= 0 and <= 1000),
-                string.Create(CultureInfo.InvariantCulture, $"{section}:RetryBudgetPercent is '{options.RetryBudgetPercent}'; it must be from 0, which sets no limit, to 1000, e.g. 20.")),
-            TooShort(section, nameof(options.RelistInterval), options.RelistInterval, "00:05:00"),
+                options.RetryBudgetPercent is not (>= 0 and <= 100),
+                string.Create(CultureInfo.InvariantCulture, $"{section}:RetryBudgetPercent is '{options.RetryBudgetPercent}'; it must be from 0, which sets no limit, to 100, e.g. 20.")),
+            Problem(
+                options.RelistInterval < TimeSpan.FromSeconds(1) || options.RelistInterval > TimeSpan.FromDays(1),
+                $"{section}:RelistInterval is '{options.RelistInterval}'; it must be from 00:00:01 to a day, e.g. 00:05:00."),
             Problem(
                 options.HoldDuration < TimeSpan.Zero || options.HoldDuration > TimeSpan.FromDays(1),
                 $"{section}:HoldDuration is '{options.HoldDuration}'; it must be from 0, which is off, to a day, e.g. 00:05:00."),
@@ -57,7 +61,14 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
                 $"{section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
             Problem(
                 File.Exists(options.SnapshotDirectory),
-                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. /var/lib/myapp/discovery."),
+                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. {ExampleDirectory}."),
+            Problem(
+                options.SnapshotDirectory is { Length: > 0 } directory && (!Path.IsPathFullyQualified(directory) || directory.Any(char.IsControl)),
+                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}'; it must be an absolute path, as the directory that an application runs in "
+                + $"depends on who starts it, e.g. {ExampleDirectory}."),
+            SettingText.GetProblem($"{section}:Zone", options.Zone, "eu-1a"),
+            SettingText.GetProblem($"{section}:ClientId", options.ClientId, "web-0"),
+            SettingText.GetProblem($"{section}:Select:Version", options.Select.Version, "2.1"),
         ];
         return problems.OfType<string>()
             .Concat(options.Split.Where(static s => s.Value is not (>= 0 and <= 100))

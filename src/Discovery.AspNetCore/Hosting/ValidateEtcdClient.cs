@@ -1,11 +1,14 @@
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says at start what is wrong with the settings of the etcd client.</summary>
-internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, IServiceProvider services) : IValidateOptions<EtcdClientOptions>
+internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, IConfiguration configuration, IServiceProvider services)
+    : IValidateOptions<EtcdClientOptions>
 {
     public ValidateOptionsResult Validate(string? name, EtcdClientOptions options)
     {
@@ -16,6 +19,12 @@ internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, I
         }
 
         var failures = options.Validate(cluster?.Section ?? Cluster.Default.Section);
-        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+        if (failures.Count == 0)
+        {
+            return ValidateOptionsResult.Success;
+        }
+
+        var hints = cluster is null ? [] : MissingSettings.OfClient(configuration, cluster, options.Endpoints.Count == 0);
+        return ValidateOptionsResult.Fail([.. failures, .. hints]);
     }
 }

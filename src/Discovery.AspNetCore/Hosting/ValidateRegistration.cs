@@ -1,13 +1,16 @@
 using System.Net;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Layouts;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says what is wrong with the registration's settings: each failure names the setting, its value and a valid one.</summary>
-internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCatalog layouts) : IValidateOptions<EtcdRegistrationOptions>
+internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCatalog layouts, IConfiguration configuration)
+    : IValidateOptions<EtcdRegistrationOptions>
 {
     private const string Section = Sections.Registration;
     private static readonly TimeSpan LeastTimeToLive = TimeSpan.FromSeconds(2);
@@ -31,7 +34,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
         }
 
         var suffix = string.IsNullOrEmpty(name) ? "" : $" (for cluster '{name}', where {Cluster.SectionOf(name)}:Registration counts too)";
-        return ValidateOptionsResult.Fail(failures.Select(failure => failure + suffix));
+        return ValidateOptionsResult.Fail([.. failures.Select(failure => failure + suffix), .. MissingSettings.OfRegistration(configuration)]);
     }
 
     private IEnumerable<string> Names(EtcdRegistrationOptions options)
@@ -72,6 +75,19 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
     private static IEnumerable<string> Content(EtcdRegistrationOptions options)
     {
+        var texts = options.Services.Select(s => ($"{Section}:Services:{s.Key}:Version", s.Value.Version, "2.1"))
+            .Concat(options.Services.SelectMany(s => s.Value.Tags.Select((tag, i) => ($"{Section}:Services:{s.Key}:Tags:{i}", (string?)tag, "canary"))))
+            .Concat(options.Tags.Select((tag, i) => ($"{Section}:Tags:{i}", (string?)tag, "canary")))
+            .Prepend(($"{Section}:Zone", options.Zone, "eu-1a"))
+            .Prepend(($"{Section}:Version", options.Version, "2.1"));
+        foreach (var (setting, text, example) in texts)
+        {
+            if (SettingText.GetProblem(setting, text, example) is { } problem)
+            {
+                yield return problem;
+            }
+        }
+
         var weights = options.Services.Select(s => ($"{Section}:Services:{s.Key}:Weight", s.Value.Weight))
             .Prepend(($"{Section}:Weight", options.Weight));
         foreach (var (setting, weight) in weights)
@@ -140,10 +156,15 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
         foreach (var (setting, value) in new[] { ("UnhealthyThreshold", health.UnhealthyThreshold), ("HealthyThreshold", health.HealthyThreshold) })
         {
-            if (value < 1)
+            if (value is < 1 or > 1000)
             {
-                yield return $"{Section}:Health:{setting} is '{value}'; it must be at least 1, e.g. 2.";
+                yield return $"{Section}:Health:{setting} is '{value}'; it must be from 1 to 1000, e.g. 2.";
             }
+        }
+
+        if (SettingText.GetProblem($"{Section}:Health:Tag", health.Tag, "ready") is { } tagProblem)
+        {
+            yield return tagProblem;
         }
 
         if (health.MinimumInstances < 0)

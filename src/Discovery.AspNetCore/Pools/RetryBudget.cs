@@ -7,7 +7,7 @@ internal sealed class RetryBudget(double percent)
     private const long Reserve = 10 * OneRetry;
     private const long Most = 100 * OneRetry;
 
-    private readonly long _perCall = (long)(OneRetry * percent / 100);
+    private readonly long _perCall = Math.Max(1, (long)(OneRetry * percent / 100));
     private long _balance = Reserve;
 
     /// <summary>The budget that options set, or null when there is no limit.</summary>

@@ -17,6 +17,7 @@ internal sealed class Registrar : IAsyncDisposable
     private readonly Deregistration _deregistration;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource<EtcdException> _refused = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private volatile DesiredRegistration _desired;
     private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
@@ -46,7 +47,7 @@ internal sealed class Registrar : IAsyncDisposable
         _deregistration = new Deregistration(_keeper, instanceId, cluster, () => Options, time, logger);
         _report = new RegistrationReport(time, logger, onRegisteredAgain);
         _keeper.KeyConflict += OnConflict;
-        _keeper.StatusChanged += _report.OnLease;
+        _keeper.StatusChanged += OnLease;
     }
 
     public LayoutCatalog Layouts { get; }
@@ -61,6 +62,9 @@ internal sealed class Registrar : IAsyncDisposable
 
     /// <summary>The last failure since all was well, or what needs an operator's attention, or <see langword="null"/>.</summary>
     public string? LastError => _keeper.Status.LastError?.Message ?? _desired.Problem?.Message ?? _report.Problem;
+
+    /// <summary>Completes when etcd refuses what no waiting changes: a person has to.</summary>
+    public Task<EtcdException> Refused => _refused.Task;
 
     public ServiceRegistrationStatus Status
     {
@@ -122,6 +126,19 @@ internal sealed class Registrar : IAsyncDisposable
 
     /// <summary>Reconciles after the overrides changed, without waiting for etcd to have all of it.</summary>
     public Task ReconcileAsync() => ReconcileAsync(static () => { });
+
+    private void OnLease(EtcdLeaseStatus lease)
+    {
+        _report.OnLease(lease);
+        if (lease.LastError is EtcdException error && IsLasting(error))
+        {
+            _refused.TrySetResult(error);
+        }
+    }
+
+    private static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
+        or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
+        or EtcdErrorReason.TlsFailed;
 
     private void OnConflict(EtcdKeyValue record)
     {

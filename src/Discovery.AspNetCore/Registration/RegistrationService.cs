@@ -275,7 +275,7 @@ internal sealed partial class RegistrationService(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await registrar.FlushAsync(either.Token).ConfigureAwait(false);
+            await (options.FailFast ? FlushOrFailAsync(registrar, either.Token) : registrar.FlushAsync(either.Token)).ConfigureAwait(false);
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
@@ -288,15 +288,28 @@ internal sealed partial class RegistrationService(
             activity.SetFailed("not_registered", cause);
             if (options.FailFast)
             {
-                throw new InvalidOperationException(
-                    $"This application could not be registered within {timeout.TotalSeconds:0.###} s ({cluster.Section}:RequestTimeout), and "
-                    + $"Etcd:Registration:FailFast is true. {cause}",
-                    e);
+                var within = registrar.Refused.IsCompleted ? "" : $" within {timeout.TotalSeconds:0.###} s ({cluster.Section}:RequestTimeout)";
+                throw new InvalidOperationException($"This application could not be registered{within}, and Etcd:Registration:FailFast is true. {cause}", e);
             }
 
             // The client has warned already, of an outage as of a refusal.
             Log.KeepsTrying(logger, string.Join(", ", client.Value.Endpoints), cause);
         }
+    }
+
+    /// <summary>Waits until etcd has the desired state, but not for what no waiting changes.</summary>
+    private static async Task FlushOrFailAsync(Registrar registrar, CancellationToken cancellationToken)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var flush = registrar.FlushAsync(end.Token);
+        if (await Task.WhenAny(flush, registrar.Refused).ConfigureAwait(false) != flush)
+        {
+            await end.CancelAsync().ConfigureAwait(false);
+            await flush.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw await registrar.Refused.ConfigureAwait(false);
+        }
+
+        await flush.ConfigureAwait(false);
     }
 
     private void OnRegisteredAgain(TimeSpan after)

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace Discovery.AspNetCore.Watching;
 
 /// <summary>
-/// Finds what a service's first snapshot is made of: the cluster's list, else that of one member without quorum, else what is on disk. Each
+/// Finds what a service's first snapshot is made of: the cluster's list, else that of one member, which needs no quorum, else what is on disk. Each
 /// has its share of the time that a first call waits.
 /// </summary>
 internal sealed partial class FirstList(
@@ -39,7 +39,7 @@ internal sealed partial class FirstList(
 
         if (await TryListAsync(ListCauses.StartWithoutQuorum, EtcdReadConsistency.Serializable).ConfigureAwait(false) is { } own)
         {
-            Log.StartedWithout(logger, serviceName, own.Items.Count, "one etcd member's own view, without a quorum", failure);
+            Log.StartedWithout(logger, serviceName, own.Items.Count, "one etcd member's own view, which may be behind the cluster's", failure);
             return (own, ServiceChangeReason.ListedWithoutQuorum);
         }
 
@@ -54,7 +54,7 @@ internal sealed partial class FirstList(
 
     private static partial class Log
     {
-        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}: the cluster could not be asked. "
+        [LoggerMessage(2115, LogLevel.Warning, "Service '{Service}' starts with {Count} records from {Origin}, as the cluster did not answer in time. "
             + "{Reason}")]
         public static partial void StartedWithout(ILogger logger, string service, int count, string origin, string? reason);
     }

@@ -31,6 +31,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private volatile Exception? _lastError;
     private volatile bool _connected;
     private bool _listsInstead;
+    private bool _isPastWatch;
     private long _confirmedAt;
     private int _disposed;
 
@@ -224,7 +225,8 @@ internal sealed partial class ServiceWatcher : IWatchedService
                     next = updates.MoveNextAsync().AsTask();
                 }
 
-                if (!Check(stop))
+                // A list that stood in may be of a later history than what the watch brings from where it broke off: both begin anew.
+                if ((_isPastWatch && _connected) || !Check(stop))
                 {
                     return true;
                 }
@@ -235,7 +237,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
         finally
         {
-            (_connected, _listsInstead) = (false, false);
+            (_connected, _listsInstead, _isPastWatch) = (false, false, false);
             _check.Discard();
 
             // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
@@ -265,7 +267,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 Confirm();
                 break;
             case EtcdWatchUpdateKind.ListAgain:
-                (_connected, _listsInstead) = (false, false);
+                (_connected, _listsInstead, _isPastWatch) = (false, false, false);
                 _check.Discard();
                 if (_lister.AgainLines.Allows(_logger, _serviceName))
                 {
@@ -319,6 +321,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 }
 
                 Apply(_check.Listing!, ServiceChangeReason.Reconciled);
+                _isPastWatch = true;
                 break;
         }
 

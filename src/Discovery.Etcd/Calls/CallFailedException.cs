@@ -67,6 +67,21 @@ internal sealed class CallFailedException(StatusCode code, string detail, CallFa
     /// </summary>
     public bool WantsNewToken => Kind == CallFailureKind.Status && EtcdMessages.IsTokenError(Detail);
 
+    /// <summary>Whether the files of our side or the certificate of the other one stand in the way.</summary>
+    public bool IsOfTls
+    {
+        get
+        {
+            Exception? e = this;
+            while (e is not (null or AuthenticationException or TlsFilesException))
+            {
+                e = e is RpcException rpc ? rpc.Status.DebugException : e.InnerException;
+            }
+
+            return e is not null;
+        }
+    }
+
     public static CallFailedException Planned(string detail) => new(StatusCode.Cancelled, detail, CallFailureKind.Planned);
 
     public static CallFailedException Silent(string detail) => new(StatusCode.DeadlineExceeded, detail, CallFailureKind.Silence);
@@ -111,6 +126,8 @@ internal sealed class CallFailedException(StatusCode code, string detail, CallFa
                     return "no connection in time";
                 case OperationCanceledException:
                     return "the connection was given up";
+                case ObjectDisposedException:
+                    return "the peer closed the connection";
                 case TlsFilesException:
                     return e.Message;
                 case AuthenticationException:

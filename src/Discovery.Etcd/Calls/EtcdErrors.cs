@@ -18,7 +18,7 @@ internal static class EtcdErrors
 
     /// <summary>etcd answered, and said no.</summary>
     public static EtcdException Refused(string operation, string endpoint, CallFailedException failure, EtcdClientOptions options) => new(
-        $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(failure.Detail, options)}",
+        $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(operation, failure.Detail, options)}",
         new Status(failure.Code, failure.Detail, failure),
         operation,
         [endpoint]);
@@ -55,17 +55,21 @@ internal static class EtcdErrors
         var tried = attempts
             .GroupBy(a => a.Endpoint)
             .Select(g => $"{g.Key.Name} ({g.First().Failure.Detail}{(g.Count() > 1 ? $"; {g.Count()} attempts" : "")})");
+        var isOfTls = attempts.GroupBy(a => a.Endpoint).All(g => g.Last().Failure.IsOfTls);
         var isInTime = deadline is null && !attempts.All(a => a.Failure.Kind == CallFailureKind.Silence);
         return new EtcdException(
             $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {Advice(attempts)}",
             new Status(isInTime ? StatusCode.Unavailable : StatusCode.DeadlineExceeded, attempts[^1].Failure.Detail, attempts[^1].Failure),
             operation,
-            [.. attempts.Select(a => a.Endpoint.Name).Distinct()]);
+            [.. attempts.Select(a => a.Endpoint.Name).Distinct()])
+        {
+            Reason = isOfTls ? EtcdErrorReason.TlsFailed : EtcdMessages.ReasonOf(attempts[^1].Failure.Detail),
+        };
     }
 
     /// <summary>A stream ended before its time.</summary>
     public static EtcdException StreamEnded(string operation, string endpoint, CallFailedException end, EtcdClientOptions options) => new(
-        $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(end.Detail, options)}",
+        $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(operation, end.Detail, options)}",
         new Status(end.Code, end.Detail, end),
         operation,
         [endpoint]);
@@ -78,15 +82,20 @@ internal static class EtcdErrors
     }
 
     /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
-    private static string Advice(string detail, EtcdClientOptions options) => EtcdMessages.ReasonOf(detail) switch
+    private static string Advice(string operation, string detail, EtcdClientOptions options) => EtcdMessages.ReasonOf(detail) switch
     {
         EtcdErrorReason.AuthenticationRequired => " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.",
         EtcdErrorReason.AuthenticationFailed => $" Check Etcd:Username, which is '{options.Username}', and Etcd:Password.",
         EtcdErrorReason.PermissionDenied => string.IsNullOrEmpty(options.Username)
             ? " The cluster has authentication enabled: set Etcd:Username and Etcd:Password."
-            : $" No role of the user '{options.Username}' allows it: grant one with 'etcdctl role grant-permission <role> readwrite --prefix=true <prefix>'.",
+            : $" No role of the user '{options.Username}' allows it: {Grant(operation, options)}.",
         EtcdErrorReason.NoSpace => " Compact and defragment etcd, then disarm the alarm: 'etcdctl alarm disarm'.",
         EtcdErrorReason.RequestTooLarge => " etcd takes 1.5 MiB in one request unless it runs with --max-request-bytes.",
         _ => "",
     };
+
+    /// <summary>What gives a user the right to an operation, and no more than that.</summary>
+    private static string Grant(string operation, EtcdClientOptions options) => OperationNames.NeededPermission(operation) is { } permission
+        ? $"grant one with 'etcdctl role grant-permission <role> {permission} --prefix=true <prefix>'"
+        : $"it takes the role root, as by 'etcdctl user grant-role {options.Username} root'";
 }

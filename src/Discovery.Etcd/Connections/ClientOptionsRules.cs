@@ -47,6 +47,11 @@ internal static class ClientOptionsRules
         CheckFile(failures, section, nameof(tls.CaFile), tls.CaFile, "/etc/etcd/ca.pem");
         CheckFile(failures, section, nameof(tls.CertificateFile), tls.CertificateFile, "/etc/etcd/client.pem");
         CheckFile(failures, section, nameof(tls.KeyFile), tls.KeyFile, "/etc/etcd/client-key.pem");
+        if (!string.IsNullOrEmpty(tls.ServerName) && Uri.CheckHostName(tls.ServerName) == UriHostNameType.Unknown)
+        {
+            failures.Add($"{section}:Tls:ServerName is '{tls.ServerName}', which is no host name: set the name that etcd's certificate bears, e.g. etcd.example.com.");
+        }
+
         if (!string.IsNullOrEmpty(tls.KeyFile) && string.IsNullOrEmpty(tls.CertificateFile))
         {
             failures.Add($"{section}:Tls:CertificateFile is not set, but {section}:Tls:KeyFile is '{tls.KeyFile}': set both, e.g. /etc/etcd/client.pem.");
@@ -57,7 +62,8 @@ internal static class ClientOptionsRules
     {
         if (!string.IsNullOrEmpty(path) && !File.Exists(path))
         {
-            failures.Add($"{section}:Tls:{name} is '{path}', which does not exist: set the path of a file, e.g. {example}.");
+            var lookedFor = Path.IsPathFullyQualified(path) ? "" : $" ({Path.Combine(Environment.CurrentDirectory, path)})";
+            failures.Add($"{section}:Tls:{name} is '{path}', which does not exist{lookedFor}: set the path of a file, e.g. {example}.");
         }
     }
 }

@@ -15,6 +15,11 @@ internal sealed partial class WatchDiagnosis(
     // A stream opened with a token that has expired since refuses all creates; a new stream heals that. More than this is no matter of tokens.
     private const int RefusalsBlamedOnToken = 2;
 
+    // Each has another prefix, and somebody has to look after it.
+    private const int LoggedRejections = 5;
+
+    private readonly RepeatedLines _lines = new(loop, time, logger, shutdown);
+
     /// <summary>Whether a raft term is earlier than one known before. A grpc-proxy may leave it out.</summary>
     public static bool IsEarlier(ulong term, ulong known) => term != 0 && term < known;
 
@@ -36,13 +41,13 @@ internal sealed partial class WatchDiagnosis(
             return true;
         }
 
-        ListAgain(stream, watch, StatusCode.FailedPrecondition, $"another cluster answers: {header.ClusterId:x} instead of {watch.ClusterId:x}");
+        ListAgain(stream, watch, StatusCode.FailedPrecondition, "another cluster answers", $"another cluster answers: {header.ClusterId:x} instead of {watch.ClusterId:x}");
         return false;
     }
 
     /// <summary>The events from where the watch stands were compacted.</summary>
     public void Compacted(WatchStream stream, WatchSubscription watch, long compactRevision) =>
-        ListAgain(stream, watch, StatusCode.OutOfRange, $"the revisions from {watch.Next} on were compacted, up to {compactRevision}", compactRevision);
+        ListAgain(stream, watch, StatusCode.OutOfRange, "the revisions they need were compacted", $"the revisions from {watch.Next} on were compacted, up to {compactRevision}", compactRevision);
 
     /// <summary>
     /// The server knows an older revision, or an earlier raft term, than the watch has seen: it is behind, or the cluster was restored from
@@ -76,7 +81,11 @@ internal sealed partial class WatchDiagnosis(
             ? $"more than {UnreadBudget.Total >> 20} MiB of updates were left unread by all readers together, most of them by this one"
             : $"more than {UnreadBudget.PerWatch >> 20} MiB of its updates were left unread";
         var error = new EtcdException($"Watch on '{watch.Prefix}': {what}.", new Status(StatusCode.ResourceExhausted, what), WatchCall.Operation, []);
-        Log.Unread(logger, watch.Prefix, error.Message);
+        if (_lines.Allows("their updates were left unread"))
+        {
+            Log.Unread(logger, watch.Prefix, error.Message);
+        }
+
         if (mustDrop)
         {
             watch.DropUnread(error);
@@ -163,13 +172,17 @@ internal sealed partial class WatchDiagnosis(
     private void WentBack(WatchStream stream, WatchSubscription watch, string what)
     {
         stream.Cancel(watch);
-        ListAgain(stream, watch, StatusCode.OutOfRange, what);
+        ListAgain(stream, watch, StatusCode.OutOfRange, "the cluster's history went back", what);
     }
 
-    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string what, long compactRevision = 0)
+    private void ListAgain(WatchStream stream, WatchSubscription watch, StatusCode code, string cause, string what, long compactRevision = 0)
     {
         var error = Error(stream, code, what);
-        Log.ListAgain(logger, watch.Prefix, error.Message);
+        if (_lines.Allows(cause))
+        {
+            Log.ListAgain(logger, watch.Prefix, error.Message);
+        }
+
         watch.ListAgain(error, compactRevision);
     }
 
@@ -177,7 +190,7 @@ internal sealed partial class WatchDiagnosis(
     {
         var pause = PauseAfter(watch.Refusals);
         var retryAt = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
-        if (watch.Rejected(error, retryAt, time))
+        if (watch.Rejected(error, retryAt, time) && _lines.Allows($"they were rejected ({error.Status.Detail})", LoggedRejections))
         {
             Log.Rejected(logger, watch.Prefix, pause, error.Message);
         }

@@ -22,7 +22,7 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Registration:Services:orders:Wieght", "Etcd:Registration:Services:orders:Wieght ", "Weight" },
         { "Etcd:Discovery:Polcy", "Etcd:Discovery:Polcy ", "Policy" },
         { "Etcd:Discovery:Services:orders:Ejection:Enable", "Etcd:Discovery:Services:orders:Ejection:Enable ", "Enabled" },
-        { "Etcd:Discovery:Services:oders:Policy", "Etcd:Discovery:Services:oders ", "orders" },
+        { "Etcd:Discovery:Services:oders:AllowLoopback", "Etcd:Discovery:Services:oders ", "orders" },
         { "Etcd:Registration:Endpoints:Wbe:Enabled", "Etcd:Registration:Endpoints:Wbe ", "Web" },
     };
 
@@ -122,6 +122,23 @@ public sealed class SettingsTests : IDisposable
 
         var registration = host.Services.GetRequiredService<IServiceRegistration>();
         await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
+    }
+
+    [Fact]
+    public async Task A_registration_that_is_added_twice_is_one_with_the_options_of_both()
+    {
+        using var host = Host.CreateEmptyApplicationBuilder(null).Use(static b =>
+        {
+            b.Services.AddEtcdRegistration(static o => o.Enabled = false);
+            b.Services.AddEtcdRegistration(static o => (o.Weight, o.Zone) = (20, "a"));
+        });
+
+        await host.StartAsync();
+
+        var options = host.Services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        Assert.Equal((false, 20, "a"), (options.Enabled, options.Weight, options.Zone));
+        Assert.Single(host.Services.GetServices<IServiceRegistration>());
+        Assert.Single(host.Services.GetServices<IHostedService>(), static s => s.GetType().Name == "RegistrationGroup");
     }
 
     public void Dispose() => _log.Dispose();

@@ -22,8 +22,16 @@ public sealed class ValidateDiscoveryTests
         { o => o.TlsTargetHost = "*.example.com", "Etcd:Discovery:TlsTargetHost is '*.example.com'; it must be " },
         { o => o.AllowedNetworks = ["10.0.0.1/8/8"], "Etcd:Discovery:AllowedNetworks has '10.0.0.1/8/8'; it must be a network in CIDR form, e.g. 10.0.0.0/8." },
         { o => o.MaxConnectAttempts = 0, "Etcd:Discovery:MaxConnectAttempts is '0'; it must be from 1 to 100, e.g. 3." },
-        { o => o.RetryBudgetPercent = -0.5, "Etcd:Discovery:RetryBudgetPercent is '-0.5'; it must be from 0, which sets no limit, to 1000, e.g. 20." },
+        { o => o.RetryBudgetPercent = -0.5, "Etcd:Discovery:RetryBudgetPercent is '-0.5'; it must be from 0, which sets no limit, to 100, e.g. 20." },
         { o => o.RetryBudgetPercent = double.NaN, "Etcd:Discovery:RetryBudgetPercent is 'NaN'; it must be " },
+        { o => o.RetryBudgetPercent = 500, "Etcd:Discovery:RetryBudgetPercent is '500'; it must be " },
+        { o => o.RelistInterval = TimeSpan.FromMilliseconds(10), "Etcd:Discovery:RelistInterval is '00:00:00.0100000'; it must be from 00:00:01 to a day, e.g. 00:05:00." },
+        { o => o.SnapshotDirectory = "data", "Etcd:Discovery:SnapshotDirectory is 'data'; it must be an absolute path" },
+        { o => o.SnapshotDirectory = " ", "Etcd:Discovery:SnapshotDirectory is ' '; it must be an absolute path" },
+        { o => o.SnapshotDirectory = Path.GetTempPath() + "a\0b", "Etcd:Discovery:SnapshotDirectory is '" },
+        { o => o.Zone = " eu", "Etcd:Discovery:Zone is ' eu'; it must be a text without control characters and without spaces around it, e.g. eu-1a, or unset." },
+        { o => o.ClientId = "\t", "Etcd:Discovery:ClientId is '\t'; it must be " },
+        { o => o.Select.Version = "v2\n", "Etcd:Discovery:Select:Version is 'v2\n'; it must be " },
         { o => o.AllowedPorts = ["80-"], "Etcd:Discovery:AllowedPorts has '80-'; it must be a port or a range, e.g. 5000 or 8000-8999." },
     };
 

@@ -157,7 +157,7 @@ internal sealed class ModelEtcd : IServiceSource
         }
     }
 
-    /// <summary>Says to the watches, which are interrupted, that no stream can be opened.</summary>
+    /// <summary>Says once to the watches that are interrupted that no stream can be opened.</summary>
     public void SayUnavailable()
     {
         lock (_gate)
@@ -253,6 +253,7 @@ internal sealed class ModelEtcd : IServiceSource
         private ulong _clusterId = clusterId;
         private bool _isIdle;
         private bool _isOpen;
+        private bool _isUnavailable;
 
         public void Advance()
         {
@@ -270,7 +271,7 @@ internal sealed class ModelEtcd : IServiceSource
                     return;
                 }
 
-                _isOpen = true;
+                (_isOpen, _isUnavailable) = (true, false);
                 Write(EtcdWatchUpdateKind.Opened, []);
             }
 
@@ -294,7 +295,14 @@ internal sealed class ModelEtcd : IServiceSource
             }
         }
 
-        public void SayUnavailable() => Write(EtcdWatchUpdateKind.Unavailable, []);
+        public void SayUnavailable()
+        {
+            if (!_isIdle && !_isOpen && !_isUnavailable)
+            {
+                _isUnavailable = true;
+                Write(EtcdWatchUpdateKind.Unavailable, []);
+            }
+        }
 
         public void Reject()
         {
@@ -332,7 +340,7 @@ internal sealed class ModelEtcd : IServiceSource
                     throw new InvalidOperationException("A watch is restarted after it said to list again, and only then.");
                 }
 
-                (_next, _clusterId, _isIdle, _isOpen) = (startRevision, cluster, false, false);
+                (_next, _clusterId, _isIdle, _isOpen, _isUnavailable) = (startRevision, cluster, false, false, false);
                 etcd.Deliver();
             }
         }

@@ -75,8 +75,14 @@ internal sealed class ModelRun : IAsyncDisposable
             case < 80:
                 _etcd.Compact();
                 break;
-            case < 83:
+            case < 82:
                 _etcd.Disconnect();
+                break;
+            case < 83:
+                // As when a proxy lets no stream through: lists work.
+                _etcd.Disconnect();
+                _etcd.SayUnavailable();
+                _clock.Advance(TimeSpan.FromSeconds(random.Next(6)));
                 break;
             case < 87:
                 _etcd.Connect();
@@ -99,37 +105,21 @@ internal sealed class ModelRun : IAsyncDisposable
             case < 97:
                 _clock.Advance(RelistInterval);
                 break;
+            case < 98:
+                await SettleByListsAsync();
+                break;
             default:
                 await SettleAsync();
                 break;
         }
     }
 
-    /// <summary>Waits until the directory has come to the state that stands.</summary>
+    /// <summary>Waits until the directory has come to the state that stands, and follows it.</summary>
     /// <exception cref="InvalidOperationException">It does not, or something went wrong before.</exception>
-    public async Task SettleAsync()
+    public Task SettleAsync()
     {
         _etcd.Connect();
-
-        // The state of before a restore may equal that of after it; what the directory has not read yet lies before this mark.
-        _etcd.Put(Prefix + "mark", Encoding.UTF8.GetBytes($$$"""{"Addr":"10.1.{{{_marks / 250}}}.{{{(_marks % 250) + 1}}}:80","Metadata":{"version":"1"}}"""));
-        _marks++;
-        var started = Stopwatch.GetTimestamp();
-        while (!IsSettled())
-        {
-            if (Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(20))
-            {
-                Fail($"does not come to revision {_etcd.Revision}: it is at {Describe(_watcher.Feed.Current)}, the model at [{Describe(Expected(_now))}]");
-            }
-
-            await Task.Yield();
-            _clock.Advance(TimeSpan.FromMilliseconds(20));
-        }
-
-        if ((_problem ?? _log.Problem) is { } problem)
-        {
-            throw new InvalidOperationException(problem);
-        }
+        return ReachLatestAsync(() => _watcher.Status.IsConnected);
     }
 
     public async ValueTask DisposeAsync()
@@ -195,17 +185,46 @@ internal sealed class ModelRun : IAsyncDisposable
 
     private static string Describe(SortedDictionary<string, string> state) => string.Join(", ", state.Select(s => $"{s.Key}={s.Value}"));
 
-    private bool IsSettled()
+    /// <summary>Waits until the directory has come to the state that stands though no stream can be opened: lists have it.</summary>
+    private Task SettleByListsAsync()
     {
-        if (_problem is not null)
+        _etcd.Disconnect();
+        return ReachLatestAsync(() =>
         {
+            _etcd.SayUnavailable();
             return true;
+        });
+    }
+
+    private async Task ReachLatestAsync(Func<bool> isReady)
+    {
+        // The state of before a restore may equal that of after it; what the directory has not read yet lies before this mark.
+        _etcd.Put(Prefix + "mark", Encoding.UTF8.GetBytes($$$"""{"Addr":"10.1.{{{_marks / 250}}}.{{{(_marks % 250) + 1}}}:80","Metadata":{"version":"1"}}"""));
+        _marks++;
+        var started = Stopwatch.GetTimestamp();
+        while (_problem is null && !(isReady() && IsAtLatest()))
+        {
+            if (Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(20))
+            {
+                Fail($"does not come to revision {_etcd.Revision}: it is at {Describe(_watcher.Feed.Current)}, the model at [{Describe(Expected(_now))}]");
+            }
+
+            await Task.Yield();
+            _clock.Advance(TimeSpan.FromMilliseconds(20));
         }
 
+        if ((_problem ?? _log.Problem) is { } problem)
+        {
+            throw new InvalidOperationException(problem);
+        }
+    }
+
+    private bool IsAtLatest()
+    {
         lock (_gate)
         {
             return _watcher.Feed.Current is { } current
-                && _watcher.Status is { IsConnected: true } status
+                && _watcher.Status is var status
                 && status.Revision == _etcd.Revision
                 && AreSame(Expected(_now), Present(current))
                 && status.SkippedRecords == _now.Values.Count(r => !Encoding.Latin1.GetString(r.Value.Span).EndsWith("}}", StringComparison.Ordinal));

@@ -29,4 +29,29 @@ public sealed class ReasonTests
 
         Assert.Equal((reason, StatusCode.FailedPrecondition), (error.Reason, error.StatusCode));
     }
+
+    [Theory]
+    [InlineData("Range", "grant-permission <role> read --prefix=true")]
+    [InlineData("Put", "grant-permission <role> readwrite --prefix=true")]
+    [InlineData("MemberList", "user grant-role reader root")]
+    public async Task The_hint_of_a_missing_permission_asks_for_no_more_than_the_operation_needs(string operation, string hint)
+    {
+        await using var server = await ScriptedServer.StartAsync();
+        server.On(EtcdMethods.Authenticate, () => new AuthenticateResponse { Token = "t" });
+        foreach (var method in (string[])[EtcdMethods.Range, EtcdMethods.Put, EtcdMethods.MemberList])
+        {
+            server.On(method, static http => ScriptedServer.RefuseAsync(http, StatusCode.PermissionDenied, "etcdserver: permission denied"));
+        }
+
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [server.Endpoint], Username = "reader", Password = "p" });
+
+        var error = await Assert.ThrowsAsync<EtcdException>(async () => _ = operation switch
+        {
+            "Range" => (object)await client.ListAsync("a/"),
+            "Put" => await client.PutAsync("a/b", default),
+            _ => await new Cluster.ClusterClient(client.CreateCallInvoker()).MemberListAsync(new MemberListRequest()),
+        });
+
+        Assert.Contains(hint, error.Message, StringComparison.Ordinal);
+    }
 }

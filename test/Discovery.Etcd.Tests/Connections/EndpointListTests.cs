@@ -12,6 +12,7 @@ public sealed class EndpointListTests
     [InlineData("http://a:2379,http://A:2379/", "http://a:2379/")]
     [InlineData("[::1]:2379", "http://[::1]:2379/")]
     [InlineData("localhost:2379", "http://localhost:2379/")]
+    [InlineData("HTTP://LOCALHOST:2379", "http://localhost:2379/")]
     public void Endpoints_are_read_and_normalized(string entry, string expected)
     {
         var failures = new List<string>();
@@ -34,6 +35,8 @@ public sealed class EndpointListTests
     [InlineData("http://localhost")]
     [InlineData("[::1]")]
     [InlineData("http://a:2379/v3")]
+    [InlineData("http://a:2379?timeout=5")]
+    [InlineData("http://a:2379/#b")]
     [InlineData("http://a:0")]
     [InlineData("http://a:99999")]
     [InlineData("a b:2379")]

@@ -52,6 +52,7 @@ public sealed class TlsTests(TlsNode node, ITestOutputHelper output) : IClassFix
             var error = await Assert.ThrowsAsync<EtcdException>(() => client.GetAsync("a"));
             output.WriteLine(error.Message);
             Assert.Contains("Etcd:Tls:CertificateFile", error.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain("disposed", error.Message, StringComparison.Ordinal);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Discovery.AspNetCore;
 using Discovery.Etcd;
@@ -160,9 +161,53 @@ public sealed class ReplicaTests(OneNode node, ITestOutputHelper output) : IClas
         Assert.Single(log.Events, static e => e.Deleted);
     }
 
+    [Fact]
+    public async Task When_who_holds_a_shared_key_crashes_a_replica_puts_it_at_once()
+    {
+        const int Crashes = 4;
+        await using var client = node.Connect();
+        var key = $"openim:///{_service}/shop.example:443";
+        await using var replica = await StartSharingAsync();
+        var record = (await client.GetAsync(key))!;
+        await using var watch = client.Watch(key, record.ModRevision + 1);
+        using var stop = new CancellationTokenSource();
+        var gaps = new ConcurrentQueue<TimeSpan>();
+        var measuring = MeasureGapsAsync(watch, gaps.Enqueue, stop.Token);
+
+        for (var i = 1; i <= Crashes; i++)
+        {
+            // A replica that puts its key and is never heard of again.
+            var lease = await client.GrantLeaseAsync(TimeSpan.FromSeconds(2));
+            await client.PutAsync(key, record.Value, lease.Id);
+            await Eventually.IsTrue(() => replica.Log.Lines.Count(static l => l.Contains("is held by a replica", StringComparison.Ordinal)) == i);
+
+            await Eventually.IsTrue(async () => (await client.GetAsync(key))?.LeaseId == replica.Registration.Status.LeaseId);
+            await replica.ReachAsync(ServiceRegistrationState.Registered);
+        }
+
+        // The last put is seen before the watch ends.
+        await Eventually.IsTrue(() => gaps.Count == Crashes);
+        await stop.CancelAsync();
+        await measuring;
+        var absent = gaps.ToList();
+        var line = $"gap of a shared key whose holder crashed: {string.Join(", ", absent.Select(static g => $"{g.TotalMilliseconds:0.0}"))} ms";
+        output.WriteLine(line);
+        Console.WriteLine(line);
+        Assert.Equal(Crashes, absent.Count);
+
+        // A pause before the put, of a retry for example, would show in each.
+        Assert.InRange(absent.Min().TotalMilliseconds, 0, 90);
+    }
+
     private static async Task<IReadOnlyList<TimeSpan>> MeasureGapsAsync(EtcdWatch watch, CancellationToken stop)
     {
         var gaps = new List<TimeSpan>();
+        await MeasureGapsAsync(watch, gaps.Add, stop);
+        return gaps;
+    }
+
+    private static async Task MeasureGapsAsync(EtcdWatch watch, Action<TimeSpan> onGap, CancellationToken stop)
+    {
         long? absentSince = null;
         try
         {
@@ -172,7 +217,7 @@ public sealed class ReplicaTests(OneNode node, ITestOutputHelper output) : IClas
                 {
                     if (absentSince is { } since && !change.Deleted)
                     {
-                        gaps.Add(Stopwatch.GetElapsedTime(since));
+                        onGap(Stopwatch.GetElapsedTime(since));
                     }
 
                     absentSince = change.Deleted ? absentSince ?? Stopwatch.GetTimestamp() : null;
@@ -183,8 +228,6 @@ public sealed class ReplicaTests(OneNode node, ITestOutputHelper output) : IClas
         {
             // The test is over.
         }
-
-        return gaps;
     }
 
     private async Task<int> CountGapsAsync(IServiceDirectory directory, CancellationToken stop)

@@ -12,7 +12,7 @@ public sealed class JsonTests
     // Under Etcd an application may have settings of its own; here they are mistyped.
     private static readonly Lazy<JsonSchema> Strict = new(static () =>
     {
-        var schema = SettingsSchema.Build();
+        var schema = SettingsSchema.BuildWhole();
         schema["properties"]!["Etcd"]!["additionalProperties"] = false;
         return JsonSchema.FromText(schema.ToJsonString());
     });
@@ -43,6 +43,7 @@ public sealed class JsonTests
     [InlineData("""{ "Etcd": { "Registration": { "Weight": -1 } } }""", "/Etcd/Registration/Weight")]
     [InlineData("""{ "Etcd": { "Discovery": { "Scheme": "grpc" } } }""", "/Etcd/Discovery/Scheme")]
     [InlineData("""{ "Etcd": { "Discovery": { "Services": { "greeter": { "Polciy": "Random" } } } } }""", "/Etcd/Discovery/Services/greeter/Polciy")]
+    [InlineData("""{ "Etcd": { "ServiceDiscovery": { "WhenEmpty": "Fall" } } }""", "/Etcd/ServiceDiscovery/WhenEmpty")]
     [InlineData("""{ "Etcd": { "Clusters": { "dc2": { "Registration": { "Weight": "heavy" } } } } }""", "/Etcd/Clusters/dc2/Registration/Weight")]
     public void A_mistake_is_found_where_it_stands(string text, string place)
         => Assert.Contains(Problems(text), problem => problem.StartsWith(place + ":", StringComparison.Ordinal));

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Discovery.AspNetCore.Hosting.Settings;
+using Discovery.AspNetCore.ServiceDiscovery.Hosting;
 
 namespace Docs.Tests.Settings;
 
@@ -12,7 +13,8 @@ public sealed class SchemaTests
     private static bool IsWriting => Environment.GetEnvironmentVariable("WRITE_SETTINGS") == "1";
 
     [Fact]
-    public void The_schema_is_that_of_the_options() => Compare(SettingsSchema.Path, SettingsSchema.Write(SettingsSchema.Build()));
+    public void The_schemas_are_those_of_the_options()
+        => Assert.All(SettingsSchema.BuildAll(), static s => Compare(SettingsSchema.PathOf(s.Package), SettingsSchema.Write(s.Schema)));
 
     [Fact]
     public void The_page_of_settings_is_that_of_the_options() => Compare(SettingsPage.Path, SettingsPage.Write());
@@ -20,9 +22,10 @@ public sealed class SchemaTests
     [Fact]
     public void The_schema_has_every_setting_that_is_read_and_no_other()
     {
-        var schema = SettingsSchema.Build();
+        var schema = SettingsSchema.BuildWhole();
 
-        var read = Paths("Etcd", KnownSettings.Etcd([])).Order(StringComparer.Ordinal);
+        var package = new PackageSettings(ConfigureServiceEndpointProvider.Name, ConfigureServiceEndpointProvider.Shape);
+        var read = Paths("Etcd", KnownSettings.Etcd([package])).Order(StringComparer.Ordinal);
 
         Assert.Equal(read, Paths("Etcd", schema["properties"]!["Etcd"]!.AsObject(), schema).Order(StringComparer.Ordinal));
     }

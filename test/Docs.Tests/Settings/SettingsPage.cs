@@ -15,7 +15,7 @@ internal static partial class SettingsPage
     /// <summary>The page as it should be.</summary>
     public static string Write()
     {
-        var schema = SettingsSchema.Build();
+        var schema = SettingsSchema.BuildWhole();
         var page = new StringBuilder(File.ReadAllText(Path).ReplaceLineEndings("\n").Split(Begin)[0]).Append(Begin).Append('\n');
         Write(page, "Etcd", schema["properties"]!["Etcd"]!.AsObject(), schema);
         return page.ToString();

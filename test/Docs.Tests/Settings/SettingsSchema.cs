@@ -34,11 +34,11 @@ internal static class SettingsSchema
     {
         [nameof(EtcdRegistrationOptions.Weight)] = (0, 1_000_000),
         [nameof(EtcdRegistrationOptions.AdvertisedPort)] = (1, 65535),
-        [nameof(RegistrationHealthOptions.UnhealthyThreshold)] = (1, null),
-        [nameof(RegistrationHealthOptions.HealthyThreshold)] = (1, null),
+        [nameof(RegistrationHealthOptions.UnhealthyThreshold)] = (1, 1000),
+        [nameof(RegistrationHealthOptions.HealthyThreshold)] = (1, 1000),
         [nameof(RegistrationHealthOptions.MinimumInstances)] = (0, null),
         [nameof(EtcdDiscoveryOptions.MaxConnectAttempts)] = (1, 100),
-        [nameof(EtcdDiscoveryOptions.RetryBudgetPercent)] = (0, 1000),
+        [nameof(EtcdDiscoveryOptions.RetryBudgetPercent)] = (0, 100),
         [nameof(EtcdDiscoveryOptions.SubsetSize)] = (0, null),
         [nameof(EtcdDiscoveryOptions.HashBound)] = (1, 100),
         [nameof(EjectionOptions.ConsecutiveFailures)] = (1, 1000),
@@ -59,10 +59,32 @@ internal static class SettingsSchema
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Where the schema lies.</summary>
-    public static string Path { get; } = System.IO.Path.Combine(Repository.Root, "src", "Discovery.AspNetCore", "ConfigurationSchema.json");
+    /// <summary>Where the schema of a package lies.</summary>
+    public static string PathOf(string package) => Path.Combine(Repository.Root, "src", package, "ConfigurationSchema.json");
 
-    /// <summary>The schema as it should be.</summary>
+    /// <summary>The schemas as they should be, by package. An editor puts those of all packages of an application together.</summary>
+    public static IEnumerable<(string Package, JsonObject Schema)> BuildAll()
+        => [("Discovery.AspNetCore", Build()), ("Discovery.AspNetCore.ServiceDiscovery", BuildServiceDiscovery())];
+
+    /// <summary>What an application with all packages has.</summary>
+    public static JsonObject BuildWhole()
+    {
+        var schema = Build();
+        Add(schema["properties"]!["Etcd"]!.AsObject(), "ServiceDiscovery", Section(typeof(EtcdServiceEndpointProviderOptions)));
+        return schema;
+    }
+
+    private static JsonObject BuildServiceDiscovery() => new()
+    {
+        ["$schema"] = "http://json-schema.org/draft-07/schema#",
+        ["type"] = "object",
+        ["properties"] = new JsonObject
+        {
+            ["Etcd"] = Of("object", ("properties", new JsonObject { ["ServiceDiscovery"] = Section(typeof(EtcdServiceEndpointProviderOptions)) })),
+        },
+    };
+
+    /// <summary>The schema of the package Discovery.AspNetCore.</summary>
     public static JsonObject Build()
     {
         var etcd = Section(typeof(EtcdClientOptions));
@@ -112,7 +134,9 @@ internal static class SettingsSchema
     {
         var defaults = Activator.CreateInstance(type)!;
         var properties = new JsonObject();
-        foreach (var property in type.GetProperties(BindingFlags.Instance | BindingFlags.Public).OrderBy(static p => p.Name, StringComparer.Ordinal))
+        foreach (var property in type.GetProperties(BindingFlags.Instance | BindingFlags.Public)
+            .Where(static p => !typeof(Delegate).IsAssignableFrom(p.PropertyType))
+            .OrderBy(static p => p.Name, StringComparer.Ordinal))
         {
             var setting = Setting(property.Name, property.PropertyType);
             setting["description"] = XmlDocs.Of(property);
@@ -151,6 +175,7 @@ internal static class SettingsSchema
             _ when type == typeof(int) => Of("integer"),
             _ when type == typeof(double) => Of("number"),
             _ when type == typeof(TimeSpan) => Of("string", ("pattern", Duration)),
+            _ when type.IsEnum => Of("string", ("enum", Texts(Enum.GetNames(type)))),
             _ when type == typeof(string) && Choices.TryGetValue(name, out var choices) => Of("string", ("enum", Texts(choices))),
             _ when type == typeof(string) && Suggestions.TryGetValue(name, out var suggestions)
                 => Of("string", ("anyOf", new JsonArray(new JsonObject { ["enum"] = Texts(suggestions) }, new JsonObject()))),
@@ -167,6 +192,7 @@ internal static class SettingsSchema
     private static JsonNode? Default(object? value) => value switch
     {
         bool or int or double => JsonSerializer.SerializeToNode(value),
+        Enum choice => choice.ToString(),
         TimeSpan time => time.ToString("c", CultureInfo.InvariantCulture),
         string { Length: > 0 } text => text,
         _ => null,

@@ -29,13 +29,14 @@ internal sealed class SettingShape
     public static SettingShape Named(SettingShape each) => new(SettingKind.Named) { Each = each };
 
     /// <summary>
-    /// A section that is bound to an options type. Its own public properties are the children; those of types that are sections themselves
+    /// A section that is bound to an options type. Its own public properties are the children, but for those that code alone can set; those of types that are sections themselves
     /// must be given.
     /// </summary>
     public static SettingShape Section<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicProperties)] TOptions>(
         params (string Name, SettingShape Shape)[] sections)
     {
         var children = typeof(TOptions).GetProperties(BindingFlags.Instance | BindingFlags.Public)
+            .Where(static p => !typeof(Delegate).IsAssignableFrom(p.PropertyType))
             .ToDictionary(static p => p.Name, static p => Of(p.PropertyType), StringComparer.OrdinalIgnoreCase);
         foreach (var (name, shape) in sections)
         {

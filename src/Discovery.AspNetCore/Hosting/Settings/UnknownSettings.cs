@@ -17,10 +17,15 @@ internal sealed partial class UnknownSettings(
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        WarnOfNames(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd(services.GetServices<PackageSettings>()));
+        foreach (var unknown in UnknownNames.Find(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd(services.GetServices<PackageSettings>())))
+        {
+            Log.UnknownSetting(logger, unknown.Path, unknown.Hint);
+        }
+
         WarnOfClusters();
         WarnOfServices();
         WarnOfEndpoints();
+        ValidateServices();
         return Task.CompletedTask;
     }
 
@@ -29,31 +34,7 @@ internal sealed partial class UnknownSettings(
     private static string Hint(string name, IReadOnlyCollection<string> names)
         => SimilarName.Find(name, names) is { } similar ? $"Did you mean '{similar}'?" : $"There are: {string.Join(", ", names)}.";
 
-    private void WarnOfNames(IConfigurationSection section, SettingShape shape)
-    {
-        foreach (var child in section.GetChildren())
-        {
-            if (shape.Find(child.Key) is { } known)
-            {
-                if (known.Kind is SettingKind.Section or SettingKind.Named)
-                {
-                    WarnOfNames(child, known);
-                }
-            }
-            else if ((shape == KnownSettings.RegisteredService || shape == KnownSettings.DiscoveredService) && ServiceSections.IsRestOfName(child, shape))
-            {
-                WarnOfNames(child, shape);
-            }
-            else if (shape.Kind == SettingKind.Section)
-            {
-                Log.UnknownSetting(logger, child.Path, Hint(child.Key, [.. shape.Children.Keys.Order(StringComparer.Ordinal)]));
-            }
-        }
-    }
-
-    /// <summary>
-    /// A section alone adds no cluster. A service that nobody calls at the start, of a channel for example, would fail at its first call only.
-    /// </summary>
+    /// <summary>A section alone adds no cluster.</summary>
     private void WarnOfClusters()
     {
         foreach (var cluster in configuration.GetSection(Sections.Clusters).GetChildren())
@@ -63,14 +44,42 @@ internal sealed partial class UnknownSettings(
                 Log.UnknownCluster(logger, cluster.Path, cluster.Key);
             }
         }
+    }
 
-        List<string> problems =
-        [
-            .. configuration.GetSection(Sections.Services).GetChildren()
-                .Select(static service => service.GetSection(nameof(EtcdDiscoveryOptions.Cluster)))
-                .Select(setting => clusters.GetProblem(setting.Path, setting.Value))
-                .OfType<string>(),
-        ];
+    /// <summary>The settings of a service that nobody calls at the start, of a channel for example, would fail at its first call only.</summary>
+    private void ValidateServices()
+    {
+        var options = services.GetService<ClientCatalog>() is null ? null : services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        List<string> problems = [];
+        foreach (var service in configuration.GetSection(Sections.Services).GetChildren())
+        {
+            // Said with its whole path, for no other place has the cluster of one service.
+            var cluster = service.GetSection(nameof(EtcdDiscoveryOptions.Cluster));
+            if (clusters.GetProblem(cluster.Path, cluster.Value) is { } problem)
+            {
+                problems.Add(problem);
+                continue;
+            }
+
+            if (options is null)
+            {
+                continue;
+            }
+
+            var longNames = ServiceSections.FindLongNames(service.Key, service, KnownSettings.DiscoveredService).Select(static l => l.Name).ToList();
+            foreach (var name in longNames.Prepend(service.Key))
+            {
+                try
+                {
+                    _ = options.Get(name);
+                }
+                catch (OptionsValidationException e)
+                {
+                    problems.AddRange(e.Failures);
+                }
+            }
+        }
+
         if (problems.Count > 0)
         {
             throw new OptionsValidationException(Sections.Services, typeof(EtcdDiscoveryOptions), problems);

@@ -1,0 +1,37 @@
+using Discovery.AspNetCore.Balancing.Policies;
+
+namespace Discovery.AspNetCore.Tests.Balancing.Policies;
+
+public sealed class InFlightBoundTests
+{
+    /// <summary>A count of picks that all threads shared would be the one place that all calls write to.</summary>
+    [Fact]
+    public void Each_thread_has_its_own_count_of_picks_until_the_next_sum()
+    {
+        var instances = new BalancingRig(80).Instances.ToArray();
+        var bound = new InFlightBound(instances);
+        var idle = bound.PerWeight();
+        Array.ForEach(instances, static i => i.OnCallStarted());
+
+        Assert.Equal(idle, bound.PerWeight());
+        var elsewhere = 0.0;
+        var thread = new Thread(() => elsewhere = bound.PerWeight());
+        thread.Start();
+        thread.Join();
+
+        Assert.True(elsewhere > 50 * idle, $"{elsewhere} per weight, {idle} before");
+    }
+
+    [Fact]
+    public void The_sum_is_taken_again_every_few_picks_of_a_thread()
+    {
+        var instances = new BalancingRig(80).Instances.ToArray();
+        var bound = new InFlightBound(instances);
+        var idle = bound.PerWeight();
+        Array.ForEach(instances, static i => i.OnCallStarted());
+
+        var stale = Enumerable.Range(0, 20).TakeWhile(_ => bound.PerWeight() == idle).Count();
+
+        Assert.InRange(stale, 1, 10);
+    }
+}

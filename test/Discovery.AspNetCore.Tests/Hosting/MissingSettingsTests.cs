@@ -1,0 +1,103 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace Discovery.AspNetCore.Tests.Hosting;
+
+/// <summary>What is missing as it was mistyped: the error that stops the start has the similar name, for no warning follows it.</summary>
+public sealed class MissingSettingsTests
+{
+    private static readonly (string, string) Name = ("Etcd:Registration:ServiceName", "greeter");
+    private static readonly (string, string) Endpoints = ("Etcd:Endpoints", "http://127.0.0.1:9");
+
+    public static TheoryData<string, string, string> OfClient => new()
+    {
+        { "Etcd:Endpoint", "http://a:1", "The setting Etcd:Endpoint is not known. Did you mean 'Endpoints'?" },
+        { "Etcd:Enpoints:0", "http://a:1", "The setting Etcd:Enpoints is not known. Did you mean 'Endpoints'?" },
+        { "ConnectionStrings:ectd", "http://a:1", "The connection string ConnectionStrings:ectd is not read. Did you mean 'etcd'?" },
+        { "ConnectionStrings:etcd-main", "http://a:1", "The connection string ConnectionStrings:etcd-main is not read. Did you mean 'etcd'?" },
+        { "Etcd:Clusters:dc1:Endpoints", "http://a:1", "Etcd:Clusters:dc1:Endpoints is for the cluster 'dc1', which AddKeyedEtcdClient(\"dc1\") adds; the default cluster has Etcd:Endpoints." },
+    };
+
+    public static TheoryData<string, string> OfRegistration => new()
+    {
+        { "Etcd:Registation:ServiceName", "The setting Etcd:Registation is not known. Did you mean 'Registration'?" },
+        { "Etcd:Registration:ServcieName", "The setting Etcd:Registration:ServcieName is not known. Did you mean 'ServiceName'?" },
+        { "Etcd:Registration:Service", "The setting Etcd:Registration:Service is not known. Did you mean 'Services'?" },
+        { "Etcd:ServiceName", "The setting Etcd:ServiceName is not known. Did you mean 'Registration:ServiceName'?" },
+    };
+
+    [Theory]
+    [MemberData(nameof(OfClient))]
+    public async Task Endpoints_that_were_mistyped_are_named(string setting, string value, string hint)
+    {
+        var message = await FailAsync([Name, (setting, value)]);
+
+        Assert.Contains("Etcd:Endpoints is empty", message, StringComparison.Ordinal);
+        Assert.Contains(hint, message, StringComparison.Ordinal);
+        Assert.Single(message.Split(hint)[1..]);
+    }
+
+    [Theory]
+    [MemberData(nameof(OfRegistration))]
+    public async Task A_service_name_that_was_mistyped_is_named(string setting, string hint)
+    {
+        var message = await FailAsync([Endpoints, (setting, "greeter")]);
+
+        Assert.Contains("Etcd:Registration:ServiceName is missing", message, StringComparison.Ordinal);
+        Assert.Contains(hint, message, StringComparison.Ordinal);
+        Assert.Single(message.Split(hint)[1..]);
+    }
+
+    [Fact]
+    public async Task A_mistyped_section_is_named_once_for_all_that_it_had()
+    {
+        var message = await FailAsync([("Ectd:Endpoints", "http://a:1"), ("Ectd:Registration:ServiceName", "greeter"), ("Etc:Mine", "x")]);
+
+        Assert.Contains("The section Ectd is not read. Did you mean 'Etcd'?", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("The section Etc ", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_named_cluster_whose_section_is_mistyped_is_named()
+    {
+        var message = await FailAsync(
+            [Name, Endpoints, ("Etcd:Clusters:dc-2:Endpoints", "http://a:1"), ("Etcd:Clusters:other:Endpoints", "http://b:1")],
+            static services => services.AddKeyedEtcdClient("dc2"));
+
+        Assert.Contains("Etcd:Clusters:dc2:Endpoints is empty", message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Clusters:dc-2:Endpoints is for the cluster 'dc-2'. Did you mean 'dc2'?", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("other", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Of_what_others_use_nothing_is_said()
+    {
+        var message = await FailAsync([Name, ("ConnectionStrings:db", "x"), ("Redis:Endpoints", "x"), ("Etcd:MyKeys", "x")]);
+
+        Assert.Contains("Etcd:Endpoints is empty", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Did you mean", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Settings_of_a_service_that_nobody_calls_yet_are_checked_at_the_start()
+    {
+        var message = await FailAsync(
+            [Name, Endpoints, ("Etcd:Discovery:Services:orders:Policy", "Roundest"), ("Etcd:Discovery:Services:a:b:HashBound", "0")],
+            static services => services.AddEtcdDiscovery());
+
+        Assert.Contains("Etcd:Discovery:Policy is 'Roundest'", message, StringComparison.Ordinal);
+        Assert.Contains("for service 'orders'", message, StringComparison.Ordinal);
+        Assert.Contains("for service 'a:b'", message, StringComparison.Ordinal);
+    }
+
+    private static async Task<string> FailAsync((string Key, string Value)[] settings, Action<IServiceCollection>? configure = null)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(settings.ToDictionary(static s => s.Key, static s => (string?)s.Value));
+        builder.Services.AddEtcdRegistration();
+        configure?.Invoke(builder.Services);
+        using var host = builder.Build();
+        return (await Assert.ThrowsAnyAsync<Exception>(() => host.StartAsync())).Message;
+    }
+}

@@ -1,0 +1,40 @@
+using Discovery.IntegrationTests.Etcd;
+using Discovery.TestKit;
+
+namespace Discovery.IntegrationTests.Registration;
+
+/// <summary>With FailFast a start does not wait for certificates to become right by themselves.</summary>
+public sealed class FailFastTlsTests(TlsNode node) : IClassFixture<TlsNode>, IDisposable
+{
+    private readonly TestCertificates _strangers = new("strangers");
+
+    public void Dispose() => _strangers.Dispose();
+
+    [Fact]
+    public Task A_server_of_another_authority_fails_the_start_at_once()
+    {
+        var (certificate, key) = node.Certificates.IssuePem("client", "fail-fast");
+        return FailsAtOnceAsync(_strangers.CaFile, certificate, key, "TLS failed");
+    }
+
+    [Fact]
+    public Task A_key_of_another_certificate_fails_the_start_at_once()
+    {
+        var (certificate, _) = node.Certificates.IssuePem("client", "one");
+        var (_, key) = node.Certificates.IssuePem("client", "other");
+        return FailsAtOnceAsync(node.Certificates.CaFile, certificate, key, "the files of Etcd:Tls cannot be read");
+    }
+
+    private async Task FailsAtOnceAsync(string ca, string certificate, string key, string cause)
+    {
+        await using var app = TestApp.Build(
+            node.Etcd.Endpoint,
+            "tls",
+            $"FailFast=true;/Etcd:RequestTimeout=00:10:00;/Etcd:Tls:CaFile={ca};/Etcd:Tls:CertificateFile={certificate};/Etcd:Tls:KeyFile={key}");
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => app.StartAsync().WaitAsync(TimeSpan.FromMinutes(1)));
+
+        Assert.Contains(cause, error.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:FailFast", error.Message, StringComparison.Ordinal);
+    }
+}
