@@ -27,9 +27,11 @@ internal sealed partial class ServingStatusPublisher(
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ServingStatus> _published = new(StringComparer.Ordinal);
-    private bool _isWithdrawn;
     private readonly HashSet<string> _ownChecks =
         [.. registered.Value.Registrations.Where(InServiceHealthCheck.Is).Select(static r => r.Name)];
+
+    private bool _isWithdrawn;
+    private int _disposed;
 
     public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
     {
@@ -73,9 +75,13 @@ internal sealed partial class ServingStatusPublisher(
 
     public void Dispose()
     {
-        availability.Changed -= OnChanged;
-        _stop.Cancel();
-        _stop.Dispose();
+        // The container knows it by several names, and disposes it by each.
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            availability.Changed -= OnChanged;
+            _stop.Cancel();
+            _stop.Dispose();
+        }
     }
 
     /// <summary>One that has no check is neither; as in Grpc.AspNetCore.HealthChecks.</summary>
