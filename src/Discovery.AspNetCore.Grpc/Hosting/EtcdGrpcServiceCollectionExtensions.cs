@@ -177,7 +177,8 @@ public static class EtcdGrpcServiceCollectionExtensions
         return builder;
     }
 
-    private static void AddKeyed<TClient>(IServiceCollection services, string key, string name)
+    private static void AddKeyed<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TClient>(
+        IServiceCollection services, string key, string name)
         where TClient : class
         => services.TryAddKeyedTransient(key, (s, _) => s.GetRequiredService<GrpcClientFactory>().CreateClient<TClient>(name));
 

@@ -49,18 +49,20 @@ internal sealed partial class EtcdResolver(string serviceName, string scheme, Fe
 
     protected override void Dispose(bool disposing)
     {
+        bool isFirst;
         lock (_gate)
         {
-            if (_isDisposed)
-            {
-                return;
-            }
-
+            isFirst = !_isDisposed;
             _isDisposed = true;
         }
 
-        _stop.Cancel();
-        _stop.Dispose();
+        if (isFirst)
+        {
+            _stop.Cancel();
+            _stop.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 
     private static async Task ChangedAsync(IChangeToken token, CancellationToken stop)

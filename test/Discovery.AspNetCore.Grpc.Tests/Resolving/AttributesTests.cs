@@ -1,3 +1,6 @@
+using System.Text;
+using Discovery.EmbeddedEtcd;
+using Discovery.Etcd;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Grpc.Net.Client.Balancer;
@@ -27,13 +30,7 @@ public sealed class AttributesTests
         services.AddSingleton<IServiceDirectory>(directory);
         services.AddSingleton<LoadBalancerFactory>(balancer);
         await using var provider = services.BuildServiceProvider();
-        using var channel = GrpcChannel.ForAddress("etcd:///svc", new GrpcChannelOptions
-        {
-            ServiceProvider = provider,
-            Credentials = ChannelCredentials.Insecure,
-            ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new LoadBalancingConfig(balancer.Name) } },
-        });
-        _ = new Greeter.GreeterClient(channel).SayHelloAsync(new HelloRequest()).ResponseAsync;
+        using var channel = Open(provider, balancer);
 
         await Eventually.IsTrue(() => balancer.Addresses.Count > 0);
 
@@ -47,6 +44,50 @@ public sealed class AttributesTests
         directory.Publish(Instance(3) with { IsDraining = true }, Instance(6) with { Weight = 0 });
 
         await Eventually.IsTrue(() => balancer.Addresses.Count == 2);
+    }
+
+    [Fact]
+    public async Task Instances_that_vanished_without_draining_are_there_only_while_nothing_else_is()
+    {
+        await using var etcd = await EmbeddedEtcdServer.StartAsync();
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [etcd.Endpoint] });
+        var lease = await client.GrantLeaseAsync(TimeSpan.FromMinutes(5));
+        foreach (var address in new[] { "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3" })
+        {
+            await PutAsync(client, address, lease.Id);
+        }
+
+        var balancer = new RecordingFactory();
+        var services = new ServiceCollection();
+        services.AddEtcdClient(o => o.Endpoints = [etcd.Endpoint]);
+        services.AddEtcdGrpcResolver();
+        services.AddSingleton<LoadBalancerFactory>(balancer);
+        await using var provider = services.BuildServiceProvider();
+        using var channel = Open(provider, balancer);
+        await Eventually.IsTrue(() => balancer.Addresses.Count == 3);
+
+        await client.RevokeLeaseAsync(lease.Id);
+        await Eventually.IsTrue(() => provider.GetRequiredService<IServiceDirectory>().GetSnapshot("svc")!.HeldAddresses.Count == 3);
+        Assert.Equal(3, balancer.Addresses.Count);
+        await PutAsync(client, "127.0.0.1:4", lease: 0);
+
+        await Eventually.IsTrue(() => balancer.Addresses is [{ EndPoint.Port: 4 }]);
+    }
+
+    private static Task<long> PutAsync(EtcdClient client, string address, long lease)
+        => client.PutAsync($"services/svc/{address}", Encoding.UTF8.GetBytes($$"""{"Op":0,"Addr":"{{address}}","Metadata":null}"""), lease);
+
+    /// <summary>A channel that has made its first call, which nobody answers.</summary>
+    private static GrpcChannel Open(IServiceProvider services, RecordingFactory balancer)
+    {
+        var channel = GrpcChannel.ForAddress("etcd:///svc", new GrpcChannelOptions
+        {
+            ServiceProvider = services,
+            Credentials = ChannelCredentials.Insecure,
+            ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new LoadBalancingConfig(balancer.Name) } },
+        });
+        _ = new Greeter.GreeterClient(channel).SayHelloAsync(new HelloRequest()).ResponseAsync;
+        return channel;
     }
 
     private static ServiceInstance Instance(int number) => new()

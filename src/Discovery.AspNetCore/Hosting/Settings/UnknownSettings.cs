@@ -27,7 +27,7 @@ internal sealed partial class UnknownSettings(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private static string Hint(string name, IReadOnlyCollection<string> names)
+    private static string Hint(string name, List<string> names)
         => names.Count == 0 ? "" : SimilarName.Find(name, names) is { } similar ? $"Did you mean '{similar}'?" : $"There are: {string.Join(", ", names)}.";
 
     private void WarnOfNames(IConfigurationSection section, SettingShape shape)
