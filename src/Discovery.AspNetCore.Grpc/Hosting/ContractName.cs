@@ -21,9 +21,10 @@ internal static class ContractName
             var client = constructor.Invoke([recorder]);
             foreach (var method in typeof(TClient).GetMethods(BindingFlags.Instance | BindingFlags.Public))
             {
-                if (recorder.ServiceName is null && method.GetParameters() is { Length: 1 or 2 } parameters && parameters[^1].ParameterType == typeof(CallOptions))
+                if (recorder.ServiceName is null && method.IsVirtual
+                    && method.GetParameters() is { Length: 1 or 2 } parameters && parameters[^1].ParameterType == typeof(CallOptions))
                 {
-                    method.Invoke(client, BindingFlags.DoNotWrapExceptions, binder: null, parameters.Length == 1 ? [default(CallOptions)] : [null, default(CallOptions)], culture: null);
+                    Call(method, client, parameters.Length == 1 ? [default(CallOptions)] : [null, default(CallOptions)]);
                 }
             }
         }
@@ -31,6 +32,18 @@ internal static class ContractName
         return recorder.ServiceName ?? throw new ArgumentException(
             $"The contract of {typeof(TClient)} is not known: it is no client that the gRPC plugin generated from a .proto, or its service has no "
             + $"method. Name the service: AddEtcdGrpcClient<{typeof(TClient).Name}>(\"greeter\").");
+    }
+
+    private static void Call(MethodInfo method, object client, object?[] arguments)
+    {
+        try
+        {
+            method.Invoke(client, arguments);
+        }
+        catch (TargetInvocationException)
+        {
+            // The class is partial, and may have methods of the application's own, which expect an answer.
+        }
     }
 
     /// <summary>Keeps the name of the service that a call is for. Generated clients hand on what they get, and so null.</summary>
