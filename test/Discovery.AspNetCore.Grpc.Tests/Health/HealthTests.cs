@@ -76,21 +76,23 @@ public sealed class HealthTests : IAsyncLifetime
             checks: b => b.AddCheck("slow", check), add: static s => s.Configure<HealthCheckPublisherOptions>(static o =>
             {
                 o.Delay = TimeSpan.Zero;
-                o.Period = TimeSpan.FromHours(1);
+                o.Period = TimeSpan.FromSeconds(1);
             }));
         using var channel = server.Channel();
-        var health = new global::Grpc.Health.V1.Health.HealthClient(channel);
-        await check.EnteredAsync();
+        using var watch = new Watcher(new global::Grpc.Health.V1.Health.HealthClient(channel), "");
+        Assert.Equal(ServingStatus.Serving, await watch.NextAsync());
+        await check.BlockAsync();
 
         await server.Registration.WithdrawAsync();
+        Assert.Equal(ServingStatus.NotServing, await watch.NextOtherThanAsync(ServingStatus.Serving));
+        var completed = check.Completed;
         check.Release();
 
-        using var watch = new Watcher(health, "");
-        Assert.Equal(ServingStatus.NotServing, await watch.NextAsync());
-        await Eventually.IsTrue(() => check.Completed >= 2);
-        Assert.Equal(ServingStatus.NotServing, watch.Last);
+        // The report that was under way, and the next.
+        await Eventually.IsTrue(() => check.Completed >= completed + 2);
+        Assert.False(watch.TryNext(out _));
         await server.Registration.RestoreAsync();
-        Assert.Equal(ServingStatus.Serving, await watch.NextOtherThanAsync(ServingStatus.NotServing));
+        Assert.Equal(ServingStatus.Serving, await watch.NextAsync());
     }
 
     [Fact]
@@ -243,6 +245,8 @@ public sealed class HealthTests : IAsyncLifetime
 
         public async Task<ServingStatus> NextAsync() => await _heard.Reader.ReadAsync().AsTask().WaitAsync(Limit);
 
+        public bool TryNext(out ServingStatus next) => _heard.Reader.TryRead(out next);
+
         public async Task<ServingStatus> NextOtherThanAsync(ServingStatus before)
         {
             while (true)
@@ -275,23 +279,33 @@ public sealed class HealthTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Takes until it is released, and is well.</summary>
+    /// <summary>Is well, and takes until it is released while it is blocked.</summary>
     private sealed class SlowCheck : IHealthCheck
     {
         private readonly TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private volatile bool _isBlocked;
         private int _completed;
 
         public int Completed => Volatile.Read(ref _completed);
 
-        public Task EnteredAsync() => _entered.Task.WaitAsync(Limit);
+        /// <summary>Blocks the next run, and waits for it.</summary>
+        public Task BlockAsync()
+        {
+            _isBlocked = true;
+            return _entered.Task.WaitAsync(Limit);
+        }
 
         public void Release() => _released.TrySetResult();
 
         public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
         {
-            _entered.TrySetResult();
-            await _released.Task.WaitAsync(cancellationToken);
+            if (_isBlocked)
+            {
+                _entered.TrySetResult();
+                await _released.Task.WaitAsync(cancellationToken);
+            }
+
             Interlocked.Increment(ref _completed);
             return HealthCheckResult.Healthy();
         }

@@ -124,6 +124,11 @@ public sealed class ResolverTests : IAsyncLifetime
 
         var server = await GreeterServer.StartAsync(_etcd.Endpoint);
         Assert.Equal("x " + server.Port, (await client.SayHelloAsync(new HelloRequest { Name = "x" }, new CallOptions().WithWaitForReady())).Message);
+
+        // What the channel is connected to, it calls on.
+        await server.Registration.WithdrawAsync();
+        await Eventually.IsTrue(() => services.GetRequiredService<IServiceDirectory>().GetSnapshot("greeter")!.Instances.Count == 0);
+        Assert.Equal([server.Port], await PortsAsync(client));
         await server.DisposeAsync();
         await Eventually.IsTrue(async () =>
         {
