@@ -1,4 +1,3 @@
-using System.Net;
 using System.Threading.Channels;
 using Discovery.EmbeddedEtcd;
 using Grpc.AspNetCore.HealthChecks;
@@ -6,12 +5,8 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
 using Helloworld;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Hosting;
 using static Grpc.Health.V1.HealthCheckResponse.Types;
 
 namespace Discovery.AspNetCore.Grpc.Tests.Health;
@@ -182,52 +177,12 @@ public sealed class HealthTests : IAsyncLifetime
     private static async Task<ServingStatus> CheckAsync(global::Grpc.Health.V1.Health.HealthClient health, string service)
         => (await health.CheckAsync(new HealthCheckRequest { Service = service })).Status;
 
-    private async Task<Server> StartAsync(
+    private Task<HealthServer> StartAsync(
         Action<GrpcHealthChecksOptions>? configure = null,
         Action<EtcdRegistrationOptions>? registration = null,
         Action<IHealthChecksBuilder>? checks = null,
         Action<IServiceCollection>? add = null)
-    {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(static kestrel =>
-            kestrel.Listen(IPAddress.Loopback, 0, static endpoint => endpoint.Protocols = HttpProtocols.Http2));
-        builder.Services.AddRoutingCore();
-        builder.Services.AddGrpc();
-        builder.Services.AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]);
-        builder.Services.AddEtcdRegistration(o =>
-        {
-            o.ServiceName = "greeter";
-            o.FailFast = true;
-            o.DrainDelay = TimeSpan.Zero;
-            o.LeaveDelay = TimeSpan.Zero;
-            registration?.Invoke(o);
-        });
-        var health = builder.Services.AddGrpcHealthChecks(o => configure?.Invoke(o)).AddEtcdRegistration().AddEtcdRegistration();
-        checks?.Invoke(health);
-        add?.Invoke(builder.Services);
-        var app = builder.Build();
-        app.MapGrpcService<GreeterService>();
-        app.MapGrpcHealthChecksService();
-        await app.StartAsync();
-        return new Server(app);
-    }
-
-    private sealed class GreeterService : Greeter.GreeterBase
-    {
-        public override Task<HelloReply> SayHello(HelloRequest request, ServerCallContext context)
-            => Task.FromResult(new HelloReply { Message = request.Name });
-    }
-
-    private sealed class Server(WebApplication app) : IAsyncDisposable
-    {
-        public IServiceRegistration Registration => app.Services.GetRequiredService<IServiceRegistration>();
-
-        public GrpcChannel Channel() => GrpcChannel.ForAddress(app.Urls.First());
-
-        public Task StopAsync() => app.StopAsync();
-
-        public ValueTask DisposeAsync() => app.DisposeAsync();
-    }
+        => HealthServer.StartAsync(_etcd.Endpoint, configure, registration, checks, add);
 
     /// <summary>A running call of Watch.</summary>
     private sealed class Watcher : IDisposable
