@@ -1,5 +1,4 @@
 using Discovery.AspNetCore.Clusters;
-using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -22,10 +21,6 @@ internal sealed class ConfigureEtcdClient(IConfiguration configuration, ClusterC
             return;
         }
 
-        var section = configuration.GetSection(cluster.Section);
-        Sections.Bind(section, typeof(EtcdClientOptions), KnownSettings.Client, () => section.Bind(options));
-        options.Endpoints = Sections.ReadList(section, nameof(options.Endpoints))
-            ?? Sections.ReadList(configuration.GetSection("ConnectionStrings"), cluster.Name ?? Sections.ConnectionString)
-            ?? options.Endpoints;
+        EtcdClientSection.Read(configuration, cluster.Section, cluster.Name ?? Sections.ConnectionString, options);
     }
 }

@@ -22,10 +22,6 @@ internal static class KnownSettings
     public static SettingShape DiscoverySection { get; } = Discovery(
         ("Services", SettingShape.Named(DiscoveredService)), ("Clients", SettingShape.Named(SettingShape.Section<ClientSettings>())));
 
-    /// <summary>The section <c>Etcd</c>, as far as the client reads it.</summary>
-    public static SettingShape Client { get; } = EtcdSection(
-        ("Registration", SettingShape.Any), ("Discovery", SettingShape.Any), ("Clusters", SettingShape.Any));
-
     /// <summary>The section <c>Etcd</c> as a whole.</summary>
     /// <param name="packages">The sections that other packages of this library read.</param>
     public static SettingShape Etcd(IEnumerable<PackageSettings> packages) => EtcdSection(
