@@ -6,12 +6,14 @@ var builder = WebApplication.CreateSlimBuilder(args);
 
 builder.Services.AddGrpc();
 builder.Services.AddEtcdRegistration();
-builder.Services.AddEtcdGrpcClient<Greeter.GreeterClient>("greeter");
+builder.Services.AddGrpcHealthChecks().AddEtcdRegistration();
+builder.Services.AddEtcdGrpcClient<Greeter.GreeterClient>();
 builder.Services.AddHttpClient("greeter-web").AddEtcdDiscovery();
 
 var app = builder.Build();
 
 app.MapGrpcService<GreeterService>();
+app.MapGrpcHealthChecksService();
 app.MapGet("/hello/{name}", (string name) => $"Hello {name}");
 app.MapGet("/call/{name}", async (string name, Greeter.GreeterClient greeter, IHttpClientFactory clients, CancellationToken cancellationToken) =>
 {

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Channels;
 using Grpc.Net.Client;
 
 namespace Discovery.AspNetCore;
@@ -12,6 +13,16 @@ public interface IEtcdGrpcChannels
     /// <returns>The channel, thread-safe, whose calls are balanced over the service's instances.</returns>
     /// <exception cref="ArgumentException">The name is no service name.</exception>
     GrpcChannel GetChannel(string serviceName);
+
+    /// <summary>The channel to the service that an address names; the same object as by the service's name.</summary>
+    /// <param name="address">The address, e.g. <c>etcd:///greeter</c>.</param>
+    /// <returns>The channel.</returns>
+    /// <exception cref="ArgumentException">The address names no service.</exception>
+    GrpcChannel GetChannel(Uri address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        return GetChannel(EtcdAddress.ServiceNameOf(address));
+    }
 
     /// <summary>
     /// A channel for each instance of a service, to call all of them: to push a message to every gateway, for example. An instance has the

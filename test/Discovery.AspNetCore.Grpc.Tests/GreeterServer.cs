@@ -11,17 +11,30 @@ namespace Discovery.AspNetCore.Grpc.Tests;
 /// <summary>A greeter on a free port that registers itself.</summary>
 internal sealed class GreeterServer : IAsyncDisposable
 {
+    /// <summary>The name that is greeted as the authority that the call named.</summary>
+    public const string AskForAuthority = "authority?";
+
     private readonly WebApplication _app;
 
     private GreeterServer(WebApplication app) => _app = app;
 
     public string Address => new Uri(_app.Urls.First()).Authority;
 
-    public static async Task<GreeterServer> StartAsync(string etcd, string serviceName = "greeter")
+    public int Port => new Uri(_app.Urls.First()).Port;
+
+    /// <summary>The registration of the server, to take it out of service.</summary>
+    public IServiceRegistration Registration => _app.Services.GetRequiredService<IServiceRegistration>();
+
+    public static async Task<GreeterServer> StartAsync(
+        string etcd, string serviceName = "greeter", Action<ListenOptions>? listen = null, Action<EtcdRegistrationOptions>? configure = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(static kestrel =>
-            kestrel.Listen(IPAddress.Loopback, 0, static endpoint => endpoint.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+            kestrel.Listen(IPAddress.Loopback, 0, endpoint =>
+            {
+                endpoint.Protocols = HttpProtocols.Http2;
+                listen?.Invoke(endpoint);
+            }));
         builder.Services.AddRoutingCore();
         builder.Services.AddGrpc();
         builder.Services.AddEtcdClient(o => o.Endpoints = [etcd]);
@@ -31,6 +44,7 @@ internal sealed class GreeterServer : IAsyncDisposable
             o.FailFast = true;
             o.DrainDelay = TimeSpan.Zero;
             o.LeaveDelay = TimeSpan.Zero;
+            configure?.Invoke(o);
         });
         var app = builder.Build();
         app.MapGrpcService<Service>();
@@ -51,7 +65,7 @@ internal sealed class GreeterServer : IAsyncDisposable
             var steering = context.RequestHeaders.Where(static h => h.Key.StartsWith("discovery-", StringComparison.Ordinal)).Select(static h => h.Key);
             return Task.FromResult(new HelloReply
             {
-                Message = string.Join(' ', [request.Name, context.GetHttpContext().Connection.LocalPort.ToString(), .. steering]),
+                Message = string.Join(' ', [request.Name == AskForAuthority ? context.Host : request.Name, context.GetHttpContext().Connection.LocalPort.ToString(), .. steering]),
             });
         }
     }

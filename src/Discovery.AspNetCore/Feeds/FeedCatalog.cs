@@ -25,16 +25,19 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
     {
         lock (_gate)
         {
-            if (_byName.TryGetValue(feed.ServiceName, out var entry) && entry.Feed == feed)
+            if (!_byName.TryGetValue(feed.ServiceName, out var entry) || entry.Feed != feed)
             {
-                if (entry.Users > 1)
-                {
-                    _byName[feed.ServiceName] = (feed, entry.Users - 1);
-                    return;
-                }
-
-                _byName.Remove(feed.ServiceName);
+                // The catalog was disposed before, and the feed with it.
+                return;
             }
+
+            if (entry.Users > 1)
+            {
+                _byName[feed.ServiceName] = (feed, entry.Users - 1);
+                return;
+            }
+
+            _byName.Remove(feed.ServiceName);
         }
 
         feed.Dispose();

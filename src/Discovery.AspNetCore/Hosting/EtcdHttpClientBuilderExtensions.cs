@@ -16,7 +16,10 @@ public static class EtcdHttpClientBuilderExtensions
     /// gets one that names the service, so that requests may have relative addresses.
     /// </summary>
     /// <param name="builder">The client's builder.</param>
-    /// <param name="serviceName">The service's name, exact and case-sensitive. Default: the client's name.</param>
+    /// <param name="serviceName">
+    /// The service's name, exact and case-sensitive. Default: what <c>Etcd:Discovery:Clients:&lt;client&gt;:Service</c> says, or else the
+    /// client's name.
+    /// </param>
     /// <param name="configure">Sets options for this client alone, which then has connections of its own.</param>
     /// <returns>The builder.</returns>
     /// <exception cref="ArgumentException">There is no service name: the client has no name either, or it cannot be a service's.</exception>
@@ -54,6 +57,7 @@ public static class EtcdHttpClientBuilderExtensions
     /// <summary>Registers the client and its handler, and leaves its base address alone.</summary>
     internal static RegisteredClient AddClient(IHttpClientBuilder builder, string? serviceName, Action<EtcdDiscoveryOptions>? configure)
     {
+        var isDefault = serviceName is null;
         serviceName ??= builder.Name;
         if (ServiceNames.GetProblem(serviceName) is { } problem)
         {
@@ -62,8 +66,7 @@ public static class EtcdHttpClientBuilderExtensions
         }
 
         EtcdServiceCollectionExtensions.AddDiscovery(builder.Services);
-        var client = ClientCatalog.Of(builder.Services).GetOrAdd(builder.Name, serviceName);
-        client.AddHost(ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName));
+        var client = ClientCatalog.Of(builder.Services).GetOrAdd(builder.Name, serviceName, isDefault);
         if (configure is not null)
         {
             client.IsCustomised = true;

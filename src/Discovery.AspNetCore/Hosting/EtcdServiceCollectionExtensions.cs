@@ -129,12 +129,12 @@ public static class EtcdServiceCollectionExtensions
     internal static void AddDiscovery(IServiceCollection services)
     {
         // Called for each client, of which there may be thousands, and to look for each of these services costs time for all that there are.
-        if (services.Any(static d => d.ServiceType == typeof(ClientCatalog)))
+        if (ClientCatalog.IsIn(services))
         {
             return;
         }
 
-        services.AddSingleton(new ClientCatalog());
+        ClientCatalog.Add(services);
         AddClientAndLayouts(services);
         AddConfiguration<EtcdDiscoveryOptions, ConfigureDiscovery>(services);
         services.TryAddTransient<IOptionsFactory<EtcdDiscoveryOptions>, DiscoveryOptionsFactory>();

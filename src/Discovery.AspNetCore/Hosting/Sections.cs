@@ -13,6 +13,7 @@ internal static class Sections
     public const string Registration = "Etcd:Registration";
     public const string Discovery = "Etcd:Discovery";
     public const string Services = "Etcd:Discovery:Services";
+    public const string Clients = "Etcd:Discovery:Clients";
     public const string Clusters = "Etcd:Clusters";
     public const string ConnectionString = "etcd";
 

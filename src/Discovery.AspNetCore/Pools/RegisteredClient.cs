@@ -1,16 +1,39 @@
 using System.Collections.Immutable;
+using Discovery.AspNetCore.Hosting;
 
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>One client of a service.</summary>
-internal sealed class RegisteredClient(string name, string serviceName)
+/// <param name="name">The client's name.</param>
+/// <param name="serviceName">The service as code has it.</param>
+/// <param name="isServiceNameDefault">Whether the settings may name another service.</param>
+internal sealed class RegisteredClient(string name, string serviceName, bool isServiceNameDefault = false)
 {
     private readonly string _ownOptionsName = $"{name}@{serviceName}";
-    private ImmutableHashSet<string> _hosts = ImmutableHashSet.Create(StringComparer.OrdinalIgnoreCase, serviceName);
+    private string _serviceName = serviceName;
+    private ImmutableHashSet<string> _hosts = HostsOf(serviceName);
 
     public string Name => name;
 
-    public string ServiceName => serviceName;
+    /// <summary>The service that the client was registered for.</summary>
+    public string RegisteredServiceName { get; } = serviceName;
+
+    /// <summary>Whether code has named no service.</summary>
+    public bool IsServiceNameDefault => isServiceNameDefault;
+
+    /// <summary>The service that the client calls. The settings may have renamed it, before the first call.</summary>
+    public string ServiceName
+    {
+        get => _serviceName;
+        set
+        {
+            if (_serviceName != value)
+            {
+                _serviceName = value;
+                _hosts = HostsOf(value);
+            }
+        }
+    }
 
     /// <summary>Whether code sets something for this client alone; it then has connections of its own.</summary>
     public bool IsCustomised { get; set; }
@@ -22,11 +45,11 @@ internal sealed class RegisteredClient(string name, string serviceName)
     public List<Action<SocketsHttpHandler>> Transport { get; } = [];
 
     /// <summary>The name of its options and of its pool: clients of one service share them unless they differ.</summary>
-    public string OptionsName => IsCustomised ? _ownOptionsName : serviceName;
+    public string OptionsName => IsCustomised ? _ownOptionsName : _serviceName;
 
     /// <summary>Whether a host in a request's URI stands for the service.</summary>
     public bool HasHost(string host)
-        => HasAnyHost || host == serviceName || _hosts.Contains(host);
+        => HasAnyHost || host == _serviceName || _hosts.Contains(host);
 
     /// <summary>Has the host of a base address stand for the service.</summary>
     public void AddHost(Uri? baseAddress)
@@ -36,4 +59,9 @@ internal sealed class RegisteredClient(string name, string serviceName)
             ImmutableInterlocked.Update(ref _hosts, static (hosts, host) => hosts.Add(host), baseAddress.IdnHost);
         }
     }
+
+    /// <summary>The service's name, and what stands for it in a base address.</summary>
+    private static ImmutableHashSet<string> HostsOf(string serviceName)
+        => ImmutableHashSet.Create(
+            StringComparer.OrdinalIgnoreCase, serviceName, ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName).IdnHost);
 }

@@ -22,6 +22,9 @@ internal sealed class RegistrationOverrides
         set => _withdrawn = value ? 1 : 0;
     }
 
+    /// <summary>Whether code or the settings have said whether the application is withdrawn.</summary>
+    public bool IsWithdrawnSet => _withdrawn != Unset;
+
     /// <summary>What the settings say about it at the start, unless code has said something.</summary>
     public void StartWithdrawn(bool value) => Interlocked.CompareExchange(ref _withdrawn, value ? 1 : 0, Unset);
 

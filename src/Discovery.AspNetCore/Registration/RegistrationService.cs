@@ -42,7 +42,15 @@ internal sealed partial class RegistrationService(
     private Task _starting = Task.CompletedTask;
     private Task _background = Task.CompletedTask;
     private volatile bool _isWithoutEtcd;
+    private volatile bool _isStopping;
     private int _disposed;
+
+    /// <summary>Is raised when <see cref="IsInService"/> may have changed, before etcd is told. Handlers must not throw, nor wait.</summary>
+    public event Action? ServiceChanged;
+
+    /// <summary>Whether the application means to be called: it is neither withdrawn nor stopping. What etcd has, and health, are no part of it.</summary>
+    public bool IsInService
+        => !_isStopping && !_overrides.IsWithdrawn && (_overrides.IsWithdrawnSet || !settings.Current.StartWithdrawn);
 
     public ServiceRegistrationStatus Status => (_registrar?.Status ?? new ServiceRegistrationStatus
     {
@@ -78,12 +86,14 @@ internal sealed partial class RegistrationService(
         }
 
         _overrides.IsWithdrawn = true;
+        ServiceChanged?.Invoke();
         return ApplyAsync(cancellationToken);
     }
 
     public Task RestoreAsync(CancellationToken cancellationToken = default)
     {
         _overrides.IsWithdrawn = false;
+        ServiceChanged?.Invoke();
         return ApplyAsync(cancellationToken);
     }
 
@@ -121,6 +131,9 @@ internal sealed partial class RegistrationService(
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
+        _isStopping = true;
+        ServiceChanged?.Invoke();
+
         // The registrar first: its stop ends what the background may be waiting for.
         await CancelBackgroundAsync().ConfigureAwait(false);
         var registrar = _registrar;

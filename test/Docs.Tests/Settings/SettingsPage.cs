@@ -39,7 +39,7 @@ internal static partial class SettingsPage
             if (each is not null && Resolve(each, schema)["properties"] is not null)
             {
                 // Clusters have the settings of Etcd, services those of Etcd:Discovery: they are not listed twice.
-                if (name is "Clusters" || path == "Etcd:Discovery")
+                if (name is "Clusters" || (path == "Etcd:Discovery" && name is "Services"))
                 {
                     page.Append(CultureInfo.InvariantCulture, $"| `{name}:<name>:…` | | {setting["description"]} |\n");
                 }

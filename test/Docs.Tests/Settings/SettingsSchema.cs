@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Discovery.AspNetCore;
+using Discovery.AspNetCore.Pools;
 using Discovery.Etcd;
 
 namespace Docs.Tests.Settings;
@@ -93,6 +94,7 @@ internal static class SettingsSchema
         Add(etcd, "Registration", Reference("etcdRegistration"));
         var discovery = Section(typeof(EtcdDiscoveryOptions));
         Add(discovery, "Services", Named("What differs for single services, by name.", Reference("etcdDiscoveredService")));
+        Add(discovery, "Clients", Named("What is set for single clients, by name.", Section(typeof(ClientSettings))));
         Add(etcd, "Discovery", discovery);
 
         var cluster = Section(typeof(EtcdClientOptions));

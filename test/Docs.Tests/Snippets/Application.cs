@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Discovery.AspNetCore;
 using Grpc.Core;
+using Grpc.Core.Interceptors;
 using Helloworld;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -19,6 +20,8 @@ public sealed class GreeterService : Greeter.GreeterBase
     public override Task<HelloReply> SayHello(HelloRequest request, ServerCallContext context)
         => Task.FromResult(new HelloReply { Message = $"Hello {request.Name}" });
 }
+
+public sealed class LoggingInterceptor : Interceptor;
 
 public sealed class WarmCache : IHealthCheck
 {

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Pools;
 using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Hosting.Settings;
@@ -18,7 +19,8 @@ internal static class KnownSettings
     public static SettingShape DiscoveredService { get; } = Discovery();
 
     /// <summary>The section <c>Etcd:Discovery</c>.</summary>
-    public static SettingShape DiscoverySection { get; } = Discovery(("Services", SettingShape.Named(DiscoveredService)));
+    public static SettingShape DiscoverySection { get; } = Discovery(
+        ("Services", SettingShape.Named(DiscoveredService)), ("Clients", SettingShape.Named(SettingShape.Section<ClientSettings>())));
 
     /// <summary>The section <c>Etcd</c> as a whole.</summary>
     /// <param name="packages">The sections that other packages of this library read.</param>

@@ -24,6 +24,7 @@ internal sealed partial class UnknownSettings(
 
         WarnOfClusters();
         WarnOfServices();
+        WarnOfClients();
         WarnOfEndpoints();
         ValidateServices();
         return Task.CompletedTask;
@@ -31,8 +32,8 @@ internal sealed partial class UnknownSettings(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private static string Hint(string name, IReadOnlyCollection<string> names)
-        => SimilarName.Find(name, names) is { } similar ? $"Did you mean '{similar}'?" : $"There are: {string.Join(", ", names)}.";
+    private static string Hint(string name, List<string> names)
+        => names.Count == 0 ? "" : SimilarName.Find(name, names) is { } similar ? $"Did you mean '{similar}'?" : $"There are: {string.Join(", ", names)}.";
 
     /// <summary>A section alone adds no cluster.</summary>
     private void WarnOfClusters()
@@ -99,6 +100,23 @@ internal sealed partial class UnknownSettings(
         }
     }
 
+    private void WarnOfClients()
+    {
+        var clients = services.GetService<ClientCatalog>()?.All.ToList() ?? [];
+        foreach (var setting in configuration.GetSection(Sections.Clients).GetChildren())
+        {
+            var client = clients.Find(c => c.Name.Equals(setting.Key, StringComparison.OrdinalIgnoreCase));
+            if (client is null)
+            {
+                Log.UnknownClient(logger, setting.Path, setting.Key, Hint(setting.Key, [.. clients.Select(static c => c.Name)]));
+            }
+            else if (!client.IsServiceNameDefault)
+            {
+                Log.ClientIsFixed(logger, setting.Path, setting.Key, client.ServiceName);
+            }
+        }
+    }
+
     /// <summary>An endpoint that is switched off is never looked for among those that are bound, so a mistyped name would stay unseen.</summary>
     private void WarnOfEndpoints()
     {
@@ -130,6 +148,13 @@ internal sealed partial class UnknownSettings(
         [LoggerMessage(2004, LogLevel.Warning, "The settings {Setting} are for cluster '{Cluster}', which the application does not have; they "
             + "have no effect. Add it by AddKeyedEtcdClient.")]
         public static partial void UnknownCluster(ILogger logger, string setting, string cluster);
+
+        [LoggerMessage(2005, LogLevel.Warning, "The settings {Setting} are for the client '{Client}', which the application does not have; they "
+            + "have no effect. {Hint}")]
+        public static partial void UnknownClient(ILogger logger, string setting, string client, string hint);
+
+        [LoggerMessage(2006, LogLevel.Warning, "The settings {Setting} have no effect: code says that the client '{Client}' calls service '{Service}'.")]
+        public static partial void ClientIsFixed(ILogger logger, string setting, string client, string service);
 
         [LoggerMessage(2003, LogLevel.Warning, "The setting {Setting} is for an endpoint that Kestrel does not have. {Hint}")]
         public static partial void UnknownEndpoint(ILogger logger, string setting, string hint);

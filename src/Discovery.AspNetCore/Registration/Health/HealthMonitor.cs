@@ -125,7 +125,7 @@ internal sealed partial class HealthMonitor(
     }
 
     private static bool Decides(HealthCheckRegistration check, RegistrationHealthOptions options)
-        => !RegistrationHealthCheck.Is(check) && !EtcdHealthCheck.Is(check) && (string.IsNullOrEmpty(options.Tag) || check.Tags.Contains(options.Tag));
+        => !RegistrationHealthCheck.Is(check) && !InServiceHealthCheck.Is(check) && !EtcdHealthCheck.Is(check) && (string.IsNullOrEmpty(options.Tag) || check.Tags.Contains(options.Tag));
 
     private static partial class Log
     {

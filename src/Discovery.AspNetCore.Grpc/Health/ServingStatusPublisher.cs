@@ -1,0 +1,171 @@
+using Discovery.AspNetCore.Diagnostics;
+using Discovery.AspNetCore.Diagnostics.Tracing;
+using Discovery.AspNetCore.Registration;
+using Grpc.AspNetCore.HealthChecks;
+using Grpc.HealthCheck;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using static Grpc.Health.V1.HealthCheckResponse.Types;
+
+namespace Discovery.AspNetCore.Health;
+
+/// <summary>
+/// What running calls of <c>Watch</c> hear: the health checks, as they are run again and again, and NOT_SERVING at once while the application is
+/// out of service. It stands in place of the publisher of Grpc.AspNetCore.HealthChecks, which hears of that with the next run.
+/// </summary>
+internal sealed partial class ServingStatusPublisher(
+    HealthServiceImpl health,
+    IOptions<GrpcHealthChecksOptions> services,
+    IOptions<HealthCheckPublisherOptions> publishing,
+    IOptions<HealthCheckServiceOptions> registered,
+    HealthCheckService checks,
+    ServiceAvailability availability,
+    ILogger<IServiceRegistration> logger) : IHealthCheckPublisher, IHostedLifecycleService, IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, ServingStatus> _published = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _ownChecks =
+        [.. registered.Value.Registrations.Where(InServiceHealthCheck.Is).Select(static r => r.Name)];
+
+    private bool _isWithdrawn;
+    private int _disposed;
+
+    public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (!availability.IsInService)
+            {
+                WithdrawGateHeld();
+            }
+            else if (!report.Entries.Any(e => _ownChecks.Contains(e.Key) && e.Value.Status == HealthStatus.Unhealthy))
+            {
+                _isWithdrawn = false;
+                foreach (var service in services.Value.Services)
+                {
+                    SetGateHeld(service.Name, Evaluate(service, report));
+                }
+            }
+
+            // Or else the report is older than the return into service, of which a newer one tells.
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        availability.Changed += OnChanged;
+        OnChanged();
+        return Task.CompletedTask;
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => _stop.CancelAsync();
+
+    public void Dispose()
+    {
+        // The container knows it by several names, and disposes it by each.
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            availability.Changed -= OnChanged;
+            _stop.Cancel();
+            _stop.Dispose();
+        }
+    }
+
+    /// <summary>One that has no check is neither; as in Grpc.AspNetCore.HealthChecks.</summary>
+    private static ServingStatus Evaluate(ServiceMapping service, HealthReport report)
+    {
+        var entries = report.Entries.Where(e => Heeds(service, e.Key, e.Value)).ToList();
+        return entries.Count == 0 ? ServingStatus.Unknown
+            : entries.Exists(static e => e.Value.Status == HealthStatus.Unhealthy) ? ServingStatus.NotServing
+            : ServingStatus.Serving;
+    }
+
+    private static bool Heeds(ServiceMapping service, string check, HealthReportEntry entry)
+    {
+        if (service.HealthCheckPredicate is { } selects)
+        {
+            return selects(new HealthCheckMapContext(check, entry.Tags));
+        }
+
+#pragma warning disable CS0618 // Obsolete, but an application may still use it.
+        return service.Predicate?.Invoke(
+            new HealthResult(check, entry.Tags, entry.Status, entry.Description, entry.Duration, entry.Exception, entry.Data)) != false;
+#pragma warning restore CS0618
+    }
+
+    private void OnChanged()
+    {
+        lock (_gate)
+        {
+            if (!availability.IsInService)
+            {
+                WithdrawGateHeld();
+                return;
+            }
+        }
+
+        _ = Detached.Run(CheckAsync);
+    }
+
+    private async Task CheckAsync()
+    {
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            limit.CancelAfter(publishing.Value.Timeout);
+            var report = await checks.CheckHealthAsync(publishing.Value.Predicate, limit.Token).ConfigureAwait(false);
+            await PublishAsync(report, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception) when (_stop.IsCancellationRequested)
+        {
+            // The application stops.
+        }
+        catch (Exception e)
+        {
+            // The checks run again soon, as they always do.
+            Log.ChecksFailed(logger, e.Message);
+        }
+    }
+
+    private void WithdrawGateHeld()
+    {
+        foreach (var service in services.Value.Services)
+        {
+            // A call of Watch begins with what the checks say at that moment, which may be better than what was published last; to publish
+            // the same again would then tell it nothing.
+            if (!_isWithdrawn && _published.GetValueOrDefault(service.Name) == ServingStatus.NotServing)
+            {
+                health.SetStatus(service.Name, ServingStatus.Unknown);
+            }
+
+            SetGateHeld(service.Name, ServingStatus.NotServing);
+        }
+
+        _isWithdrawn = true;
+    }
+
+    private void SetGateHeld(string service, ServingStatus status)
+    {
+        _published[service] = status;
+        health.SetStatus(service, status);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4211, LogLevel.Warning, "The health checks could not be run for gRPC's health service: {Problem}")]
+        public static partial void ChecksFailed(ILogger logger, string problem);
+    }
+}
