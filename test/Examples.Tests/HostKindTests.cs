@@ -99,7 +99,8 @@ public sealed class HostKindTests(EtcdFixture etcd) : IClassFixture<EtcdFixture>
     private async Task<WebApplication> StartSlimAsync(string service, params (string Name, string Value)[] settings)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        Configure(builder.Configuration, [("Etcd:Registration:ServiceName", service), ("Etcd:Registration:GracefulStop", "false"), .. settings]);
+        Configure(builder.Configuration, [("Etcd:Registration:ServiceName", service), ("Etcd:Registration:GracefulStop", "false")]);
+        Configure(builder.Configuration, settings);
         builder.Services.AddEtcdRegistration();
         var app = builder.Build();
         app.MapGet("/", () => service);
