@@ -1,4 +1,3 @@
-using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json.Nodes;
 using Aspire.Hosting.ApplicationModel;
@@ -27,7 +26,8 @@ internal sealed partial class EtcdAuthentication(HttpClient etcd, string userNam
         {
             var userName = await ReadAsync(resource.UserNameParameter, cancellationToken).ConfigureAwait(false) ?? EtcdResource.RootUser;
             var password = await ReadAsync(resource.PasswordParameter, cancellationToken).ConfigureAwait(false) ?? "";
-            using var etcd = new HttpClient
+            // A proxy of the environment has no business with a port of this machine, nor with the password.
+            using var etcd = new HttpClient(new SocketsHttpHandler { UseProxy = false })
             {
                 BaseAddress = new Uri((await resource.UriExpression.GetValueAsync(cancellationToken).ConfigureAwait(false))!),
                 Timeout = RequestTimeout,
