@@ -46,7 +46,7 @@ internal sealed class Registrar : IAsyncDisposable
         _deregistration = new Deregistration(_keeper, instanceId, cluster, () => Options, time, logger);
         _report = new RegistrationReport(time, logger, onRegisteredAgain);
         _keeper.KeyConflict += OnConflict;
-        _keeper.StatusChanged += lease => _report.OnLease(lease, _written.Keys);
+        _keeper.StatusChanged += _report.OnLease;
     }
 
     public LayoutCatalog Layouts { get; }
@@ -212,6 +212,7 @@ internal sealed class Registrar : IAsyncDisposable
             ? new Dictionary<string, RegistrationRecord>()
             : RegistrationRecord.Build(_desired, Layouts, InstanceId, _overrides.Weight);
         _written = after;
+        _report.OnDesired(after.Keys);
         _replaced = before.Where(b => !after.ContainsKey(b.Key)).ToDictionary(StringComparer.Ordinal);
         foreach (var (key, record) in after)
         {

@@ -14,11 +14,16 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     // Keys that a replica of this application holds for it too.
     private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
 
+    private readonly Lock _gate = new();
+
     private volatile string? _conflict;
     private volatile string? _duplicate;
+
+    // Under the gate.
+    private string _desired = "";
+    private string? _announced;
     private long? _lostAt;
     private bool _isOutage;
-    private string? _announced;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
     public string? Problem => _conflict ?? _duplicate;
@@ -43,8 +48,31 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
         $"The id of this application, '{instanceId}', is that of another process too, which holds {string.Join(", ", keys)}. "
         + "Give each its own Etcd:Registration:InstanceId, or leave it unset.");
 
-    /// <summary>Follows the lease. Never called twice at a time.</summary>
-    public void OnLease(EtcdLeaseStatus lease, IEnumerable<string> keys)
+    /// <summary>
+    /// These keys are to stand from now on. None: the application is out of service, and its return is news, however soon it comes.
+    /// </summary>
+    public void OnDesired(IEnumerable<string> keys)
+    {
+        lock (_gate)
+        {
+            _desired = string.Join(", ", keys);
+            if (_desired.Length == 0)
+            {
+                _announced = null;
+            }
+        }
+    }
+
+    /// <summary>Follows the lease.</summary>
+    public void OnLease(EtcdLeaseStatus lease)
+    {
+        lock (_gate)
+        {
+            OnLeaseGateHeld(lease);
+        }
+    }
+
+    private void OnLeaseGateHeld(EtcdLeaseStatus lease)
     {
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
@@ -67,11 +95,9 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             }
 
             _conflict = null;
-            var all = string.Join(", ", keys);
-            if (all.Length == 0)
+            if (_desired.Length == 0)
             {
                 // Out of service: the last keys are being deleted.
-                _announced = null;
                 return;
             }
 
@@ -83,14 +109,14 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             if (_lostAt is { } lostAt && !_isOutage)
             {
                 _lostAt = null;
-                _announced = all;
-                Log.RegisteredAgain(logger, time.GetElapsedTime(lostAt).TotalSeconds, all, lease.LeaseId, lease.TimeToLive);
+                _announced = _desired;
+                Log.RegisteredAgain(logger, time.GetElapsedTime(lostAt).TotalSeconds, _desired, lease.LeaseId, lease.TimeToLive);
             }
-            else if (all != _announced)
+            else if (_desired != _announced)
             {
                 _lostAt = null;
-                _announced = all;
-                Log.Registered(logger, all, lease.LeaseId, lease.TimeToLive);
+                _announced = _desired;
+                Log.Registered(logger, _desired, lease.LeaseId, lease.TimeToLive);
             }
         }
     }

@@ -38,6 +38,18 @@ internal sealed class DesiredKeys
         }
     }
 
+    /// <summary>Grows with every change of what is desired.</summary>
+    public long Generation
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _generation;
+            }
+        }
+    }
+
     /// <summary>The leases that are, or were, ours, newest first.</summary>
     public IReadOnlyList<long> LeaseIds
     {

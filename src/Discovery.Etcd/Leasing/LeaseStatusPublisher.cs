@@ -11,7 +11,7 @@ internal sealed partial class LeaseStatusPublisher
     private readonly ILogger _logger;
     private EtcdLeaseState _state;
     private HeldLease? _lease;
-    private (int Stored, int Desired) _announced;
+    private (int Stored, int Desired, long Generation) _announced;
 
     public LeaseStatusPublisher(DesiredKeys keys, KeeperFailures failures, ILogger logger)
     {
@@ -56,12 +56,15 @@ internal sealed partial class LeaseStatusPublisher
         }
     }
 
-    /// <summary>Announces the numbers of keys, if they changed.</summary>
+    /// <summary>
+    /// Announces the numbers of keys if they changed, or what is desired did: a key that came and went between two looks leaves the numbers as
+    /// they were.
+    /// </summary>
     public void Refresh()
     {
         lock (_gate)
         {
-            if (_announced != (_keys.Stored, _keys.Desired))
+            if (_announced != (_keys.Stored, _keys.Desired, _keys.Generation))
             {
                 Announce();
             }
@@ -72,8 +75,10 @@ internal sealed partial class LeaseStatusPublisher
     {
         lock (_gate)
         {
+            // First, so that a change in between is announced once more and not never.
+            var generation = _keys.Generation;
             var current = Current;
-            _announced = (current.KeysStored, current.KeysDesired);
+            _announced = (current.KeysStored, current.KeysDesired, generation);
             try
             {
                 Changed?.Invoke(current);

@@ -3,6 +3,7 @@
 //
 //   node neighbour.mjs <interop.proto> serve|check|load <etcd> naming|openim <service>
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import * as checks from './checks.mjs';
 import { grpc, load } from './interop.mjs';
 import { implementation } from './service.mjs';
@@ -40,6 +41,9 @@ async function serve() {
   console.log(`listening ${address}`);
   await terminated;
   await deregister();
+
+  // tryShutdown closes connections that are idle at once, and what a client has just sent on one is lost: it must have turned away before.
+  await setTimeout(500);
   await new Promise((resolve) => { server.tryShutdown(resolve); });
 }
 
@@ -67,7 +71,7 @@ async function makeLoad() {
           } else {
             answers.set(call.getPeer(), (answers.get(call.getPeer()) ?? 0) + 1);
           }
-          setTimeout(resolve, 2);
+          setTimeout(2).then(resolve);
         });
       });
     }
