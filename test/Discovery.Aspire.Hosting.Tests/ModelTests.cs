@@ -134,7 +134,7 @@ public sealed class ModelTests
         return [.. context.Args.Select(static a => (string)a)];
     }
 
-    private static async Task<Dictionary<string, string?>> EnvironmentOfAsync(IResource resource, DistributedApplication application)
+    private static async Task<Dictionary<string, string?>> EnvironmentOfAsync(ExecutableResource resource, DistributedApplication application)
     {
         var context = new EnvironmentCallbackContext(
             application.Services.GetRequiredService<DistributedApplicationExecutionContext>(), resource);
