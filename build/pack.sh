@@ -11,7 +11,7 @@ Packs the projects under src into artifacts/packages. Then copies build/consumer
 these packages, into a temporary folder, restores it from artifacts/packages and this machine's feeds, builds it with
 warnings as errors, looks for the schema of appsettings.json, and runs it: it registers itself in an embedded etcd, and calls
 itself by name with a typed gRPC client, with an HttpClient, with one that resolves names by Microsoft.Extensions.ServiceDiscovery,
-and through YARP.
+and through YARP; and it has configuration from etcd.
 
   --version VERSION packs this version instead of the one in src/Directory.Build.props, e.g. 0.2.0-preview.1
 USAGE
@@ -74,4 +74,4 @@ schema=$(dotnet msbuild Consumer.csproj -p:Configuration=Release -getItem:JsonSc
 echo "Running it ..."
 answer=$(timeout 120 dotnet out/Consumer.dll)
 echo "$answer"
-[ "$answer" = "Hello gRPC, Hello HTTP, Hello ServiceDiscovery, Hello YARP" ] || { echo "The application built from the packages does not work." >&2; exit 1; }
+[ "$answer" = "Hello gRPC, Hello HTTP, Hello ServiceDiscovery, Hello YARP, Hello configuration" ] || { echo "The application built from the packages does not work." >&2; exit 1; }

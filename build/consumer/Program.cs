@@ -1,18 +1,21 @@
 using System.Net;
 using Consumer;
 using Discovery.EmbeddedEtcd;
+using Discovery.Etcd;
 using Helloworld;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Transforms;
 
-// Registers itself in an embedded etcd, calls itself by name in four ways, and prints the answers.
+// Registers itself in an embedded etcd, calls itself by name in four ways, has configuration from there too, and prints the answers.
 var builder = WebApplication.CreateBuilder(args);
 builder.Logging.SetMinimumLevel(LogLevel.Error);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
 builder.Configuration["Etcd:Registration:ServiceName"] = "greeter";
 builder.AddEmbeddedEtcd(etcd => etcd.AllowOutsideDevelopment = true);
+// The embedded etcd begins to answer with the application, so the configuration fills in then.
+builder.Configuration.AddEtcd("config/consumer/", configuration => (configuration.Optional, configuration.ReadyTimeout) = (true, TimeSpan.FromMilliseconds(100)));
 builder.Services.AddGrpc();
 builder.Services.AddEtcdRegistration(options => options.FailFast = true);
 builder.Services.AddEtcdGrpcClient<Greeter.GreeterClient>("greeter");
@@ -64,6 +67,13 @@ while (proxied is null)
     proxied = response.IsSuccessStatusCode ? await response.Content.ReadAsStringAsync(limit.Token) : null;
 }
 
+await app.Services.GetRequiredService<EtcdClient>().PutAsync("config/consumer/Greeting", "Hello configuration"u8.ToArray(), cancellationToken: limit.Token);
+while (app.Configuration["Greeting"] is null)
+{
+    await Task.Delay(TimeSpan.FromMilliseconds(50), limit.Token);
+}
+
+var configured = app.Configuration["Greeting"];
 await app.StopAsync(limit.Token);
 
-Console.WriteLine($"{reply.Message}, {answer}, {resolvedAnswer}, {proxied}");
+Console.WriteLine($"{reply.Message}, {answer}, {resolvedAnswer}, {proxied}, {configured}");

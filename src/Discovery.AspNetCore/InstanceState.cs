@@ -28,6 +28,8 @@ public sealed class InstanceState
     private double _perWeight;
     private double _startPart = 1;
     private double _perStartPart = 1;
+    private long _reportedAt = long.MinValue;
+    private int _inFlightAtReport;
 
     /// <summary>
     /// Creates the live state of an instance that no client calls. For tests and infrastructure, such as a test of an
@@ -266,6 +268,23 @@ public sealed class InstanceState
 
         Interlocked.Add(ref _calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
     }
+
+    /// <summary>
+    /// The instance said with its good answer to a call how many others it has in flight, of all clients. To be called before the call has ended.
+    /// </summary>
+    internal void OnLoadReport(double inFlight)
+    {
+        _inFlightAtReport = InFlight - 1;
+        Volatile.Write(ref _reportedAt, _context.ReadClock());
+        _context.ReportedLoad.OnReport(this, inFlight);
+    }
+
+    /// <summary>
+    /// Whether the instance reported its load since a time, was sent no call after that, does not start slowly, and none of its last calls failed:
+    /// one that fails half of its calls at once has little to do.
+    /// </summary>
+    internal bool HasReportedSince(long time)
+        => Volatile.Read(ref _reportedAt) >= time && InFlight <= _inFlightAtReport && _startPart >= 1 && FailureRate < 0.02;
 
     /// <summary>How long a call has been under way.</summary>
     internal TimeSpan WaitOf(CallProgress call) => _context.ToTime(_context.ReadClock() - call.StartedAt);

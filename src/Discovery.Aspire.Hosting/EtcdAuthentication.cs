@@ -143,10 +143,10 @@ internal sealed partial class EtcdAuthentication(HttpClient etcd, string userNam
 
     private static partial class Log
     {
-        [LoggerMessage(5001, LogLevel.Information, "Authentication is on; the user is '{User}'.")]
+        [LoggerMessage(5101, LogLevel.Information, "Authentication is on; the user is '{User}'.")]
         public static partial void Enabled(ILogger logger, string user);
 
-        [LoggerMessage(5002, LogLevel.Error, "{Problem}")]
+        [LoggerMessage(5102, LogLevel.Error, "{Problem}")]
         public static partial void Failed(ILogger logger, string problem);
     }
 }

@@ -4,6 +4,7 @@ using Discovery.Etcd.Auth;
 using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Diagnostics;
+using Discovery.Etcd.Following;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Leasing;
 using Discovery.Etcd.Protocol;
@@ -182,6 +183,37 @@ public sealed partial class EtcdClient : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentOutOfRangeException.ThrowIfNegative(options.StartRevision);
         return _watches.Add(WatchTarget.From(options), options.StartRevision, options.ClusterId);
+    }
+
+    /// <summary>
+    /// Follows all keys with a prefix: the whole state first, then again after each change, whatever happens to etcd meanwhile. Lists and
+    /// watches, and lists again after compactions and restores.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// Each snapshot is the state at one revision, so a transaction is seen whole. The enumeration gives the newest one: whoever reads slowly
+    /// skips those in between, and nothing piles up. A list that brings nothing new is not given.
+    /// </para>
+    /// <para>
+    /// While etcd is away, at the start or later, it waits and tries for ever, with pauses up to 5 s; <see cref="EtcdFollowOptions.OnStatusChanged"/>
+    /// tells why. While watches cannot be opened but lists are answered, it lists every few seconds. It ends when it is cancelled, when its
+    /// enumerator is disposed, or with the client.
+    /// </para>
+    /// </remarks>
+    /// <param name="prefix">The prefix; empty for all keys.</param>
+    /// <param name="options">How to follow; default: as <see cref="EtcdFollowOptions"/> says.</param>
+    /// <param name="cancellationToken">Ends the enumeration.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is wrong; the message names it.</exception>
+    /// <exception cref="ObjectDisposedException">The client was disposed.</exception>
+    /// <exception cref="OperationCanceledException">The enumeration was cancelled.</exception>
+    public IAsyncEnumerable<EtcdPrefixSnapshot> FollowAsync(
+        string prefix, EtcdFollowOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
+        options ??= new EtcdFollowOptions();
+        options.Validate();
+        return PrefixFollower.FollowAsync(this, prefix, options, _time, cancellationToken);
     }
 
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Instances;
+using Discovery.AspNetCore.LoadReports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
@@ -38,7 +39,13 @@ internal sealed class ProxiedCall
         if (!_isOver)
         {
             _isOver = true;
-            _instance.OnCallEnded(_progress, Outcome());
+            var outcome = Outcome();
+            if (outcome == CallOutcome.Success && LoadReportOf() is { } report)
+            {
+                ReceivedReports.Learn(report, _instance);
+            }
+
+            _instance.OnCallEnded(_progress, outcome);
         }
     }
 
@@ -72,6 +79,11 @@ internal sealed class ProxiedCall
             : _context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(GrpcStatusHeader, out var trailer) == true ? trailer.ToString()
             : null;
     }
+
+    private string? LoadReportOf()
+        => _context.Response.Headers.TryGetValue(LoadReport.HeaderName, out var header) ? header.ToString()
+            : _context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(LoadReport.HeaderName, out var trailer) == true ? trailer.ToString()
+            : null;
 
     private CallOutcome Outcome() => _context.Features.Get<IForwarderErrorFeature>()?.Error switch
     {

@@ -259,6 +259,10 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         if (outcome == CallOutcome.Success)
         {
             instance.Context.NotFound.OnServed(request, instance);
+            if (!isGrpc)
+            {
+                ReceivedReports.Learn(response.Headers, instance);
+            }
         }
         else if (outcome == CallOutcome.NotFound)
         {

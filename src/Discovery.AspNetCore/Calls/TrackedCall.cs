@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Calls;
@@ -53,13 +54,21 @@ internal sealed class TrackedCall
     }
 
     /// <summary>The call is over, if it was not before. This object may then be another content's.</summary>
-    public void End(TrackedContent content, CallOutcome outcome)
+    /// <param name="content">Whose call it is.</param>
+    /// <param name="outcome">How it ended.</param>
+    /// <param name="trailers">Where a report of the instance's load may be; null for nowhere.</param>
+    public void End(TrackedContent content, CallOutcome outcome, HttpResponseHeaders? trailers = null)
     {
         // Most bodies end once by being read and twice more by being disposed.
         if (Volatile.Read(ref _content) == content && Interlocked.CompareExchange(ref _content, null, content) == content)
         {
             var (instance, progress) = (_instance!, _progress);
             Keep();
+            if (trailers is not null && outcome == CallOutcome.Success)
+            {
+                ReceivedReports.Learn(trailers, instance);
+            }
+
             instance.OnCallEnded(progress, outcome);
         }
     }

@@ -41,7 +41,15 @@ internal sealed class TrackedContent : HttpContent
     {
         // Where there are no trailers, to ask for them makes some.
         var outcome = _call.Outcome;
-        _call.End(this, _isGrpc && outcome == CallOutcome.Success ? OutcomeRules.OfGrpcStatus(_response.TrailingHeaders) : outcome);
+        if (_isGrpc && outcome == CallOutcome.Success)
+        {
+            var trailers = _response.TrailingHeaders;
+            _call.End(this, OutcomeRules.OfGrpcStatus(trailers), trailers);
+        }
+        else
+        {
+            _call.End(this, outcome);
+        }
     }
 
     /// <summary>Reading failed, or the caller gave up.</summary>

@@ -1,5 +1,4 @@
 using Discovery.AspNetCore.Clusters;
-using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -22,29 +21,6 @@ internal sealed class ConfigureEtcdClient(IConfiguration configuration, ClusterC
             return;
         }
 
-        var section = configuration.GetSection(cluster.Section);
-        Sections.Bind(section, typeof(EtcdClientOptions), KnownSettings.Client, () => section.Bind(options));
-        if (Sections.ReadList(section, nameof(options.Endpoints)) is { } endpoints)
-        {
-            options.Endpoints = endpoints;
-        }
-        else if (EtcdConnectionString.Read(configuration, cluster.Name ?? Sections.ConnectionString) is { } connection)
-        {
-            Apply(connection, options);
-        }
-    }
-
-    // What the section says wins. The password of the connection string goes with its own user alone.
-    private static void Apply(EtcdConnectionString connection, EtcdClientOptions options)
-    {
-        options.Endpoints = connection.Endpoints;
-        if (string.IsNullOrEmpty(options.Username))
-        {
-            options.Username = connection.Username;
-            if (string.IsNullOrEmpty(options.Password))
-            {
-                options.Password = connection.Password;
-            }
-        }
+        EtcdClientSection.Read(configuration, cluster.Section, cluster.Name ?? Sections.ConnectionString, options);
     }
 }

@@ -44,6 +44,7 @@ internal sealed class InstanceContext
         LongAgoTicks = (long)(10 * LatencyEstimate.ForgetSeconds * clock.TimestampFrequency);
         _now = clock.GetTimestamp();
         _sampledAt = _now - _resolution;
+        ReportedLoad = new ReportedLoad(this);
     }
 
     /// <summary>
@@ -80,6 +81,9 @@ internal sealed class InstanceContext
 
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
+
+    /// <summary>What instances report of their load.</summary>
+    public ReportedLoad ReportedLoad { get; }
 
     /// <summary>What tells strangers at the instances' addresses.</summary>
     public NotFoundRequests NotFound { get; } = new();

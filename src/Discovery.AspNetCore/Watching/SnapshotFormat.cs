@@ -7,7 +7,7 @@ using Discovery.Etcd;
 
 namespace Discovery.AspNetCore.Watching;
 
-/// <summary>The content of a <see cref="SnapshotFile"/>: the records of one prefix, with a hash over them.</summary>
+/// <summary>The content of a file of records: those of one prefix, with a hash over them.</summary>
 internal static class SnapshotFormat
 {
     /// <summary>The format; a file of another one is left alone.</summary>

@@ -4,7 +4,7 @@ using Discovery.AspNetCore.Balancing.Policies;
 namespace Discovery.Benchmarks.Simulation;
 
 /// <summary>A policy that takes part, with or without ejection around it.</summary>
-internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolicy, bool WithEjection)
+internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolicy, bool WithEjection, bool WithReports = false)
 {
     public static Contender LeastInFlight { get; } = new("least in flight, P2C", () => new LeastInFlightReference(), WithEjection: false);
 
@@ -15,6 +15,11 @@ internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolic
 
     public static Contender DefaultAlone { get; } = new("LeastLoad, no ejection", () => new LeastLoadPolicy(), WithEjection: false);
 
+    /// <summary>The default policy where servers report their load.</summary>
+    public static Contender Reported { get; } = new("LeastLoad, reported", () => new LeastLoadPolicy(), WithEjection: true, WithReports: true);
+
+    public static Contender ReportedAlone { get; } = new("LeastLoad, rep., no ej.", () => new LeastLoadPolicy(), WithEjection: false, WithReports: true);
+
     public static IReadOnlyList<Contender> All { get; } =
     [
         new("RoundRobin, no ejection", () => new RoundRobinPolicy(), WithEjection: false),
@@ -24,6 +29,8 @@ internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolic
         PeakEwma,
         DefaultAlone,
         Default,
+        ReportedAlone,
+        Reported,
     ];
 }
 

@@ -10,6 +10,10 @@ internal static class Scenarios
 
     public const string Load = "load-0.9";
 
+    public const string ManyClients = "load-0.9-50-100";
+
+    public const string MostClients = "load-0.9-200-1000";
+
     private const double Mean = 0.010;
 
     public static IReadOnlyList<Scenario> All { get; } =
@@ -72,6 +76,37 @@ internal static class Scenarios
             Clients = 100,
             Duration = 100,
             CountFrom = 10,
+        },
+        new(ManyClients, "50 such servers by 100 clients")
+        {
+            Servers = Repeat(50, Queueing(1)),
+            Rate = 0.9 * 50 / Mean,
+            Clients = 100,
+            Duration = 60,
+            CountFrom = 10,
+        },
+        new(MostClients, "200 such servers by 1,000 clients")
+        {
+            Servers = Repeat(200, Queueing(1)),
+            Rate = 0.9 * 200 / Mean,
+            Clients = 1000,
+            Duration = 40,
+            CountFrom = 10,
+        },
+        new("many-uneven-100", "50 servers at 0.8 load by 100 clients, half of them three times as fast")
+        {
+            Servers = [.. Repeat(25, Queueing(1, 1.5)), .. Repeat(25, Queueing(1, 0.5))],
+            Rate = 0.8 * 50 / Mean,
+            Clients = 100,
+            Duration = 60,
+            CountFrom = 10,
+        },
+        new("many-sinkhole-100", "50 servers at 0.6 load by 100 clients, five fail every other call at once from second 5 on")
+        {
+            Servers = [.. Repeat(45, Queueing(4)), .. Repeat(5, Queueing(4) with { Fails = (r, t) => t > 5 && r.NextDouble() < 0.5 })],
+            Rate = 0.6 * 50 * 4 / Mean,
+            Clients = 100,
+            Duration = 20,
         },
         new("load-0.9-pool", "20 servers of 4 workers at 0.9 load; without any queue p99 would be 46 ms")
         {

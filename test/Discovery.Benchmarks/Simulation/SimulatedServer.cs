@@ -18,6 +18,9 @@ internal sealed class SimulatedServer(ServerModel model, Random random, Action<S
     /// <summary>How many counted calls it got.</summary>
     public int Calls { get; private set; }
 
+    /// <summary>How many calls it has.</summary>
+    public int InFlight => _working + _queue.Count;
+
     public void Accept(SimulatedCall call, double now)
     {
         Calls += call.IsCounted ? 1 : 0;

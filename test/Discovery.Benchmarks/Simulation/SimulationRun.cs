@@ -126,6 +126,11 @@ internal sealed class SimulationRun
         }
 
         var progress = call.IsFailure ? call.Progress : call.Instance.OnHeaders(call.Progress);
+        if (_contender.WithReports && !call.IsFailure)
+        {
+            call.Instance.OnLoadReport(call.Server.InFlight);
+        }
+
         End(call, progress, call.IsFailure ? CallOutcome.Failure : CallOutcome.Success);
     }
 

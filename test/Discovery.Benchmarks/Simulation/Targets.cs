@@ -12,7 +12,7 @@ internal static class Targets
     public static bool Check(IReadOnlyDictionary<(string Scenario, Contender Contender), SimulationResult> results)
     {
         var allMet = true;
-        foreach (var contender in new[] { Contender.DefaultAlone, Contender.Default })
+        foreach (var (contender, reporting) in new[] { (Contender.DefaultAlone, Contender.ReportedAlone), (Contender.Default, Contender.Reported) })
         {
             if (results.TryGetValue((Scenarios.Linkerd, contender), out var linkerd))
             {
@@ -33,11 +33,27 @@ internal static class Targets
                 Report(contender, $"p99 {ratio:F3} times that of peak EWMA in {Scenarios.Load}, at most 0.75 wanted", ratio <= 0.75);
             }
 
+            foreach (var scenario in new[] { Scenarios.ManyClients, Scenarios.MostClients })
+            {
+                if (results.TryGetValue((scenario, contender), out var own)
+                    && results.TryGetValue((scenario, reporting), out var reported)
+                    && results.TryGetValue((scenario, Contender.PeakEwma), out var reference))
+                {
+                    var toOwn = reported.Quantile(0.99) / own.Quantile(0.99);
+                    Report(reporting, $"p99 {toOwn:F3} times that without reports in {scenario}, at most 0.8 wanted", toOwn <= 0.8);
+                    var toReference = reported.Quantile(0.99) / reference.Quantile(0.99);
+                    Report(reporting, $"p99 {toReference:F3} times that of peak EWMA in {scenario}, at most 0.6 wanted", toReference <= 0.6);
+                }
+            }
+
             foreach (var scenario in Scenarios.All.Where(static s => s.IsFair))
             {
-                if (results.TryGetValue((scenario.Name, contender), out var equal))
+                foreach (var either in new[] { contender, reporting })
                 {
-                    Report(contender, $"{equal.LeastShare:F2} of a fair share in {scenario.Name}, at least 0.6 wanted", equal.LeastShare >= 0.6);
+                    if (results.TryGetValue((scenario.Name, either), out var equal))
+                    {
+                        Report(either, $"{equal.LeastShare:F2} of a fair share in {scenario.Name}, at least 0.6 wanted", equal.LeastShare >= 0.6);
+                    }
                 }
             }
         }

@@ -7,7 +7,8 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 /// The least loaded of five random instances, where load is calls in flight times expected latency, and failures count as latency (see
 /// <see cref="LatencyEstimate"/>). Latencies that differ little are equal, and chance decides among equals, by weight: where calls are so few or so
 /// quick that none is ever in flight, instances get shares as their weights are. Five did best in the simulator: with two choices, as is usual, p99 at 0.9 load is a third higher. Looking
-/// at all instances would send every client to the same one, and would cost more the larger the service.
+/// at all instances would send every client to the same one, and would cost more the larger the service. Where instances report their load, one that
+/// has just said that it has little to do goes before (see <see cref="ReportedLoad"/>).
 /// </summary>
 internal sealed class LeastLoadPolicy : IBalancingPolicy
 {
@@ -45,11 +46,17 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         private readonly int _choices = Math.Min(Choices, instances.Length);
         private readonly int _stride = instances.Length / Math.Min(Choices, instances.Length);
         private readonly TChances _chances = chances;
+        private HashSet<InstanceState>? _members;
 
         internal override bool GoesByLoad(in PickArguments arguments) => true;
 
         public override InstanceState Pick(in PickArguments arguments)
         {
+            if (_context.ReportedLoad.TryTake() is { } idle && Has(idle))
+            {
+                return idle;
+            }
+
             var twice = _twice;
             var now = _context.CoarseNow;
             var recentFrom = now - _context.RecentTicks;
@@ -102,6 +109,9 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
 
             return _twice[IndexOf((int)least & 7, choice)];
         }
+
+        // Made at the first use: where nothing is reported, nobody asks.
+        private bool Has(InstanceState instance) => (_members ??= [.. instances]).Contains(instance);
 
         private Choice Draw()
         {

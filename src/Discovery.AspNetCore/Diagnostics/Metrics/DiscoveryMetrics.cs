@@ -30,6 +30,8 @@ internal sealed class DiscoveryMetrics : IDisposable
             "discovery.client.failovers", "{failover}", "Calls that went on to another instance because no connection came about.");
         RefusedRetries = meter.CreateCounter<long>(
             "discovery.client.retries_refused", "{retry}", "Further attempts that the retry budget did not allow.");
+        LoadReports = meter.CreateCounter<long>(
+            "discovery.client.load_reports", "{report}", "Reports of their load that instances sent with their answers.");
         Connects = meter.CreateHistogram(
             "discovery.client.connect.duration", "s", "How long it took to connect to an instance, TLS included.", advice: Durations);
         Connections = meter.CreateUpDownCounter<long>(
@@ -50,6 +52,8 @@ internal sealed class DiscoveryMetrics : IDisposable
     public Counter<long> Failovers { get; }
 
     public Counter<long> RefusedRetries { get; }
+
+    public Counter<long> LoadReports { get; }
 
     public Histogram<double> Connects { get; }
 

@@ -40,6 +40,14 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
         }
     }
 
+    public void OnLoadReport(bool isReadable)
+    {
+        if (metrics.LoadReports.Enabled)
+        {
+            metrics.LoadReports.Add(1, tags.With("discovery.load_report.readable", isReadable));
+        }
+    }
+
     /// <param name="cause">Why the service was listed.</param>
     /// <param name="isAnswered">Whether etcd answered.</param>
     public void OnList(string cause, bool isAnswered)

@@ -20,10 +20,6 @@ internal static class KnownSettings
     /// <summary>The section <c>Etcd:Discovery</c>.</summary>
     public static SettingShape DiscoverySection { get; } = Discovery(("Services", SettingShape.Named(DiscoveredService)));
 
-    /// <summary>The section <c>Etcd</c>, as far as the client reads it.</summary>
-    public static SettingShape Client { get; } = EtcdSection(
-        ("Registration", SettingShape.Any), ("Discovery", SettingShape.Any), ("Clusters", SettingShape.Any));
-
     /// <summary>The section <c>Etcd</c> as a whole.</summary>
     /// <param name="packages">The sections that other packages of this library read.</param>
     public static SettingShape Etcd(IEnumerable<PackageSettings> packages) => EtcdSection(

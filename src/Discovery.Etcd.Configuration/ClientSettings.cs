@@ -1,0 +1,37 @@
+using Discovery.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Discovery.Etcd.Configuration;
+
+/// <summary>How etcd is reached, by the configuration built so far.</summary>
+internal static class ClientSettings
+{
+    public static EtcdClientOptions Read(IConfigurationBuilder builder, EtcdConfigurationOptions options)
+    {
+        var client = new EtcdClientOptions();
+        if (builder is IConfiguration live)
+        {
+            Read(live, options, client);
+        }
+        else
+        {
+            var built = builder.Build();
+            try
+            {
+                Read(built, options, client);
+            }
+            finally
+            {
+                (built as IDisposable)?.Dispose();
+            }
+        }
+
+        options.ConfigureClient?.Invoke(client);
+        var failures = client.Validate(options.Section);
+        return failures.Count == 0 ? client : throw new OptionsValidationException(options.Section, typeof(EtcdClientOptions), failures);
+    }
+
+    private static void Read(IConfiguration configuration, EtcdConfigurationOptions options, EtcdClientOptions client) =>
+        EtcdClientSection.Read(configuration, options.Section, ConfigurationPath.GetSectionKey(options.Section), client);
+}
