@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Discovery.AspNetCore;
 
 /// <summary>
@@ -38,4 +40,41 @@ public interface IServiceDirectory
     /// <param name="cancellationToken">Ends the subscription.</param>
     /// <exception cref="ArgumentException">The name is no service name.</exception>
     IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// All services that are registered, in all clusters and in all layouts that the application reads, whether it calls them or not; those
+    /// whose instances stand in the settings are among them. The first call has the roots of the layouts watched, in full, until nobody has
+    /// asked for 10 minutes; while etcd is away the last state is the answer.
+    /// </summary>
+    /// <remarks>
+    /// A layout whose keys have no common root cannot be listed, see <see cref="ServiceListing.UnlistedLayouts"/>. The application's user in
+    /// etcd needs to read the roots, e.g. <c>services/</c>. A directory of your own lists what <see cref="Services"/> has, unless it implements this.
+    /// </remarks>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <exception cref="ServiceDiscoveryException">Nothing is known yet, and etcd did not answer within <see cref="EtcdDiscoveryOptions.ReadyTimeout"/>.</exception>
+    ValueTask<ServiceListing> ListServicesAsync(CancellationToken cancellationToken = default) => new(new ServiceListing
+    {
+        Services =
+        [
+            .. Services.OrderBy(static s => s.ServiceName, StringComparer.Ordinal).Select(s => new ListedService
+            {
+                ServiceName = s.ServiceName,
+                Cluster = s.Cluster,
+                Instances = [.. (GetSnapshot(s.ServiceName)?.Instances ?? []).OrderBy(static i => i.Address, StringComparer.Ordinal)],
+            }),
+        ],
+    });
+
+    /// <summary>
+    /// All services that are registered, and again each time that a service appears or vanishes. A change of instances alone is not told, so those
+    /// of a listing are of its moment. All who follow share one watch of etcd. A reader that is slower than the changes gets the newest. It
+    /// waits while etcd is away, and ends when the application stops.
+    /// </summary>
+    /// <remarks>A directory of your own tells <see cref="ListServicesAsync"/> once, unless it implements this.</remarks>
+    /// <param name="cancellationToken">Ends the subscription.</param>
+    async IAsyncEnumerable<ServiceListing> WatchServicesAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        yield return await ListServicesAsync(cancellationToken).ConfigureAwait(false);
+        await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+    }
 }

@@ -30,6 +30,20 @@ public interface IServiceLayout
     /// <returns>The layout, or <see langword="null"/> when its root is fixed, which is the default.</returns>
     IServiceLayout? WithRoot(string root) => null;
 
+    /// <summary>
+    /// What the keys of all services begin with, e.g. <c>services/</c>. Default: <see langword="null"/>, they have nothing in common, and the
+    /// services of this layout cannot be listed.
+    /// </summary>
+    string? RootPrefix => null;
+
+    /// <summary>Finds the service that a key belongs to, for layouts with a <see cref="RootPrefix"/>.</summary>
+    /// <param name="key">A key below the root; whoever can write there chose it.</param>
+    /// <returns>
+    /// The service's name, or <see langword="null"/>, which is the default, when the key is that of no service. The key must begin with
+    /// <see cref="GetPrefix"/> of the name.
+    /// </returns>
+    string? GetServiceName(string key) => null;
+
     /// <summary>The prefix of all keys of a service; it ends where another service's name cannot go on.</summary>
     /// <param name="serviceName">The service's name; it has no slash.</param>
     string GetPrefix(string serviceName);

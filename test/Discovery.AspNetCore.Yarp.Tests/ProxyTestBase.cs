@@ -69,15 +69,11 @@ public abstract class ProxyTestBase : IAsyncLifetime
         string address = "etcd://Greeter", string? policy = null, Action<IServiceCollection>? configure = null)
         => StartProxyAsync([new DestinationConfig { Address = address }], policy, configure);
 
-    protected async Task<WebApplication> StartProxyAsync(
+    protected Task<WebApplication> StartProxyAsync(
         IReadOnlyList<DestinationConfig> destinations, string? policy = null, Action<IServiceCollection>? configure = null)
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders().AddProvider(Log);
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Configuration["Etcd:Endpoints"] = Etcd.Endpoint;
-        builder.Services.AddReverseProxy()
-            .LoadFromMemory(
+        => StartProxyAsync(builder =>
+        {
+            builder.Services.AddReverseProxy().LoadFromMemory(
                 [new RouteConfig { RouteId = "all", ClusterId = "greeter", Match = new RouteMatch { Path = "{**rest}" } }],
                 [
                     new ClusterConfig
@@ -87,8 +83,17 @@ public abstract class ProxyTestBase : IAsyncLifetime
                         Destinations = destinations.Select(static (d, i) => (d, i)).ToDictionary(static d => $"d{d.i}", static d => d.d),
                     },
                 ])
-            .AddEtcdDestinationResolver(o => o.ReadyTimeout = ReadyTimeout);
-        configure?.Invoke(builder.Services);
+                .AddEtcdDestinationResolver(o => o.ReadyTimeout = ReadyTimeout);
+            configure?.Invoke(builder.Services);
+        });
+
+    protected async Task<WebApplication> StartProxyAsync(Action<WebApplicationBuilder> configure)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddProvider(Log);
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Configuration["Etcd:Endpoints"] = Etcd.Endpoint;
+        configure(builder);
         var app = builder.Build();
         _apps.Add(app);
         app.MapReverseProxy();

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Discovery.AspNetCore.Feeds;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
@@ -11,23 +10,17 @@ namespace Discovery.AspNetCore.Yarp.Destinations;
 /// Puts the instances of services in place of the destinations that stand for them. Never fails, for one cluster without instances is to
 /// stop no other, nor the application: it has no destinations until etcd has some.
 /// </summary>
-/// <param name="feeds">The services.</param>
+/// <param name="services">The services.</param>
 /// <param name="factory">Makes the destinations.</param>
 /// <param name="next">The resolver of all other destinations; null to leave them as they are.</param>
 /// <param name="logger">The logger.</param>
 internal sealed partial class EtcdDestinationResolver(
-    FeedCatalog feeds, DestinationFactory factory, IDestinationResolver? next, ILogger logger) : IDestinationResolver
+    FollowedServices services, DestinationFactory factory, IDestinationResolver? next, ILogger logger) : IDestinationResolver
 {
-    /// <summary>The services that the proxy has had destinations for. They are followed until the application stops.</summary>
-    private readonly ConcurrentDictionary<string, Lazy<ServiceFeed>> _followed = new(StringComparer.Ordinal);
-
-    /// <summary>The services that were waited for. All clusters wait for each other, so it is done once.</summary>
-    private readonly ConcurrentDictionary<string, bool> _awaited = new(StringComparer.Ordinal);
-
     public async ValueTask<ResolvedDestinationCollection> ResolveDestinationsAsync(
         IReadOnlyDictionary<string, DestinationConfig> destinations, CancellationToken cancellationToken)
     {
-        var resolved = new Dictionary<string, DestinationConfig>(StringComparer.OrdinalIgnoreCase);
+        var resolved = new ResolvedDestinations();
         var others = new Dictionary<string, DestinationConfig>(StringComparer.OrdinalIgnoreCase);
         List<IChangeToken> tokens = [];
         foreach (var (name, config) in destinations)
@@ -42,7 +35,8 @@ internal sealed partial class EtcdDestinationResolver(
             }
             else
             {
-                var feed = _followed.GetOrAdd(service.ServiceName, n => new Lazy<ServiceFeed>(() => feeds.Acquire(n))).Value;
+                resolved.Services.Add(service.ServiceName);
+                var feed = services.Follow(service.ServiceName);
 
                 // Before the snapshot, or a change between the two would be missed.
                 tokens.Add(feed.Token);
@@ -96,7 +90,7 @@ internal sealed partial class EtcdDestinationResolver(
             return current;
         }
 
-        if (!_awaited.TryAdd(feed.ServiceName, true))
+        if (!services.BeginWait(feed.ServiceName))
         {
             return null;
         }

@@ -4,9 +4,12 @@ using Discovery.AspNetCore.Feeds;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Yarp.Destinations;
 using Discovery.AspNetCore.Yarp.LoadBalancing;
+using Discovery.AspNetCore.Yarp.ProxyConfig;
+using Discovery.Etcd;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.LoadBalancing;
 using Yarp.ReverseProxy.ServiceDiscovery;
 
@@ -52,13 +55,48 @@ public static class EtcdReverseProxyBuilderExtensions
             ChangeInterval,
             s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
             s.GetRequiredService<ILogger<IServiceDirectory>>()));
+        services.AddSingleton(static s => new FollowedServices(s.GetRequiredKeyedService<FeedCatalog>(typeof(EtcdDestinationResolver))));
+        services.AddSingleton<IConfigChangeListener>(static s => s.GetRequiredService<FollowedServices>());
         services.AddSingleton<IDestinationResolver>(s => new EtcdDestinationResolver(
-            s.GetRequiredKeyedService<FeedCatalog>(typeof(EtcdDestinationResolver)),
+            s.GetRequiredService<FollowedServices>(),
             s.GetRequiredService<DestinationFactory>(),
             next is null ? null : Create(next, s),
             s.GetRequiredService<ILogger<EtcdDiscoveryOptions>>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ILoadBalancingPolicy, LeastLoadDestinationPolicy>());
         services.TryAddSingleton<ClusterBalancers>();
+        return builder;
+    }
+
+    /// <summary>
+    /// Adds routes and clusters from etcd, live and beside those from elsewhere: the value of <c>yarp/routes/&lt;id&gt;</c> is a route, that of
+    /// <c>yarp/clusters/&lt;id&gt;</c> a cluster, as JSON as in the section <c>ReverseProxy</c> of appsettings.json. What one transaction
+    /// writes is taken over at once. A document that is wrong is logged, and its last good version stays in force. While etcd is
+    /// away the proxy keeps what it has; at the start it waits for <see cref="EtcdDiscoveryOptions.ReadyTimeout"/>, and then begins without.
+    /// </summary>
+    /// <param name="builder">The proxy.</param>
+    /// <param name="prefix">What the keys begin with, e.g. <c>yarp/</c>; a slash at its end is added.</param>
+    /// <param name="cluster">The etcd cluster, by the name that <c>AddKeyedEtcdClient</c> gave it. Default: the default cluster.</param>
+    /// <returns>The proxy.</returns>
+    /// <exception cref="ArgumentException">The prefix is empty.</exception>
+    public static IReverseProxyBuilder AddEtcdProxyConfig(this IReverseProxyBuilder builder, string prefix, string? cluster = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(prefix);
+        var folder = prefix.EndsWith('/') ? prefix : prefix + "/";
+        var services = builder.Services;
+        EtcdServiceCollectionExtensions.AddDiscovery(services);
+        if (string.IsNullOrEmpty(cluster))
+        {
+            services.AddEtcdClient();
+        }
+
+        services.AddSingleton<IProxyConfigProvider>(s => new EtcdProxyConfigProvider(
+            s.GetRequiredService<ClusterCatalog>().Get(cluster).GetService<EtcdClient>(s),
+            folder,
+            s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().CurrentValue.ReadyTimeout,
+            new DocumentCheck(s.GetRequiredService<IConfigValidator>(), s.GetServices<IProxyConfigFilter>()),
+            s,
+            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
+            s.GetRequiredService<ILogger<EtcdDiscoveryOptions>>()));
         return builder;
     }
 

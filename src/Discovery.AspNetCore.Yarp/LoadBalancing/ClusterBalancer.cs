@@ -10,17 +10,28 @@ namespace Discovery.AspNetCore.Yarp.LoadBalancing;
 internal sealed class ClusterBalancer
 {
     private readonly Lock _gate = new();
+    private readonly EtcdDiscoveryOptions _options;
     private readonly InstanceContext _context;
     private readonly IBalancingPolicy _policy;
     private readonly Dictionary<DestinationState, InstanceState> _instances = [];
     private volatile Current? _current;
     private volatile bool _isOutdated;
 
-    public ClusterBalancer(EtcdDiscoveryOptions options, IBalancingPolicy policy, TimeProvider time, ILogger logger)
+    /// <summary>Creates a balancer.</summary>
+    /// <param name="serviceName">The service whose settings count; empty for those of all services.</param>
+    /// <param name="options">The settings, for this balancer alone.</param>
+    /// <param name="policy">The policy.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">The logger.</param>
+    public ClusterBalancer(string serviceName, EtcdDiscoveryOptions options, IBalancingPolicy policy, TimeProvider time, ILogger logger)
     {
+        ServiceName = serviceName;
+        _options = options;
         _policy = policy;
         _context = new InstanceContext(time, options, logger) { Changed = _ => _isOutdated = true };
     }
+
+    public string ServiceName { get; }
 
     /// <summary>How many requests are under way.</summary>
     public int InFlight => _context.Instances.Sum(static i => i.InFlight);
@@ -37,6 +48,16 @@ internal sealed class ClusterBalancer
 
         var instance = current.Balancer.Pick(new PickArguments())!;
         return (current.Destinations[instance], instance);
+    }
+
+    /// <summary>Goes by changed settings from now on.</summary>
+    public void Apply(EtcdDiscoveryOptions changed)
+    {
+        lock (_gate)
+        {
+            _options.Adopt(changed);
+            _isOutdated = true;
+        }
     }
 
     private Current Build(IReadOnlyList<DestinationState> available)

@@ -43,6 +43,18 @@ internal sealed partial class CallableInstances(
             : [.. Allowed(snapshot.Held.Values, settings, filter)];
     }
 
+    /// <summary>Whether an instance may be dialled by the settings of its service; one that may not is logged.</summary>
+    public bool MayBeDialled(ServiceInstance instance)
+    {
+        var isAllowed = SettingsOf(instance.ServiceName).Filter.Allows(instance);
+        if (!isAllowed)
+        {
+            Refuse(instance);
+        }
+
+        return isAllowed;
+    }
+
     /// <summary>Those of them that have an endpoint's name, and the first scheme that any of these supports.</summary>
     /// <param name="snapshot">The service.</param>
     /// <param name="endpointName">The name, whatever its case; null for any.</param>

@@ -31,7 +31,7 @@ internal static class ClusterServices
         services.TryAddKeyedSingleton(name, (s, _) => CreateClient(s, cluster));
         services.AddKeyedSingleton(name, (s, _) => Defer(s, cluster));
         services.TryAddKeyedSingleton<IServiceSource>(
-            name, (s, _) => new EtcdServiceSource(s.GetRequiredKeyedService<Lazy<EtcdClient>>(name), name));
+            name, (s, _) => CreateSource(s, cluster));
         services.AddKeyedSingleton<ServiceDirectory>(name);
         services.TryAddKeyedSingleton<IServiceDirectory>(name, (s, _) => s.GetRequiredKeyedService<ServiceDirectory>(name));
     }
@@ -69,6 +69,12 @@ internal static class ClusterServices
 
         return client;
     }
+
+    public static EtcdServiceSource CreateSource(IServiceProvider services, Cluster cluster)
+        => new(
+            cluster.GetService<Lazy<EtcdClient>>(services),
+            cluster.Name,
+            () => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName).Endpoints.Count > 0);
 
     private static Logger<T> LoggerOf<T>(IServiceProvider services, string cluster)
         => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));

@@ -141,7 +141,11 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<PolicyCatalog>();
-        services.TryAddSingleton<IServiceSource>(static s => new EtcdServiceSource(s.GetRequiredService<Lazy<EtcdClient>>(), cluster: null));
+        services.TryAddSingleton<IServiceSource>(static s => ClusterServices.CreateSource(s, Cluster.Default));
+        services.TryAddSingleton(static s => new ListingPlanner(
+            s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
+            s.GetRequiredService<LayoutCatalog>(),
+            () => NamedServices.Find(s.GetRequiredService<IConfiguration>(), s.GetRequiredService<ClientCatalog>())));
         services.TryAddSingleton<ServiceDirectory>();
         services.TryAddSingleton<DirectoryRouter>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());

@@ -34,6 +34,10 @@ internal sealed class EtcdNamingLayout(string? root, bool asObject = false) : IS
 
     public IServiceLayout WithRoot(string root) => new EtcdNamingLayout(root, asObject);
 
+    public string? RootPrefix => _root.Length == 0 ? null : _root;
+
+    public string? GetServiceName(string key) => ServiceNames.FindInKey(RootPrefix, key);
+
     public string GetPrefix(string serviceName) => $"{_root}{serviceName}/";
 
     public string GetKey(string serviceName, string address) => $"{_root}{serviceName}/{address}";

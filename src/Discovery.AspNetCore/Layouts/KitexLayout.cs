@@ -23,6 +23,10 @@ internal sealed class KitexLayout(string? root) : IServiceLayout
 
     public IServiceLayout WithRoot(string root) => new KitexLayout(root);
 
+    public string? RootPrefix => $"{_root}/";
+
+    public string? GetServiceName(string key) => ServiceNames.FindInKey(RootPrefix, key);
+
     public string GetPrefix(string serviceName) => $"{_root}/{serviceName}/";
 
     public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;

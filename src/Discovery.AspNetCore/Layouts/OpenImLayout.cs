@@ -22,6 +22,10 @@ internal sealed class OpenImLayout(string? root) : IServiceLayout
 
     public IServiceLayout WithRoot(string root) => new OpenImLayout(root);
 
+    public string? RootPrefix => $"{_schema}:///";
+
+    public string? GetServiceName(string key) => ServiceNames.FindInKey(RootPrefix, key);
+
     public string GetPrefix(string serviceName) => $"{_schema}:///{serviceName}/";
 
     public string GetKey(string serviceName, string address) => GetPrefix(serviceName) + address;

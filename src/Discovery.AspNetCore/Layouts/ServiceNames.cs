@@ -21,4 +21,17 @@ internal static class ServiceNames
             ? $"'{name}' is no service name: it has white space or control characters; valid is e.g. helloworld.Greeter"
             : null;
     }
+
+    /// <summary>The name in a key <c>root/name/…</c>, or <see langword="null"/> where there is none that may be one.</summary>
+    public static string? FindInKey(string? root, string key)
+    {
+        if (root is null || !key.StartsWith(root, StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        var end = key.IndexOf('/', root.Length);
+        var name = end < 0 ? null : key[root.Length..end];
+        return GetProblem(name) is null ? name : null;
+    }
 }

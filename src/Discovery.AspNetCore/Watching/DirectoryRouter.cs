@@ -19,6 +19,15 @@ internal sealed class DirectoryRouter(
     public IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default)
         => OfService(serviceName).SubscribeAsync(serviceName, cancellationToken);
 
+    public async ValueTask<ServiceListing> ListServicesAsync(CancellationToken cancellationToken = default)
+        => MergedListings.Merge(
+            await Task.WhenAll(clusters.All.Select(c => Of(c).ListServicesAsync(cancellationToken).AsTask())).ConfigureAwait(false));
+
+    public IAsyncEnumerable<ServiceListing> WatchServicesAsync(CancellationToken cancellationToken = default)
+        => clusters.Named.Count == 0
+            ? ofDefault.WatchServicesAsync(cancellationToken)
+            : MergedListings.WatchAsync([.. clusters.All.Select(Of)], cancellationToken);
+
     /// <summary>The directory of one cluster, which may be the application's own.</summary>
     public IServiceDirectory Of(Cluster cluster) => cluster.Name is null ? ofDefault : cluster.GetService<IServiceDirectory>(services);
 

@@ -4,7 +4,10 @@ using Grpc.Core;
 namespace Discovery.AspNetCore.Watching;
 
 /// <summary>The cluster that the application's client is connected to; the client is made when the first service is watched.</summary>
-internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster) : IServiceSource
+/// <param name="client">The client, which without endpoints cannot be made.</param>
+/// <param name="cluster">The name of the cluster; null for the default one.</param>
+/// <param name="hasEndpoints">Whether the settings have endpoints.</param>
+internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster, Func<bool> hasEndpoints) : IServiceSource
 {
     private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static (byte[] b) => b, static b => b);
 
@@ -14,6 +17,8 @@ internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster
     public string? Cluster => cluster;
 
     public IReadOnlyList<Uri> Endpoints => client.Value.Endpoints;
+
+    public bool HasEndpoints => hasEndpoints();
 
     public EtcdOutage? Outage => client.Value.Outage;
 
@@ -38,6 +43,9 @@ internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster
 
     public IServiceWatch Watch(string prefix, long startRevision, ulong clusterId)
         => new WatchOfClient(client.Value.Watch(prefix, startRevision, clusterId));
+
+    public IAsyncEnumerable<EtcdPrefixSnapshot> FollowAsync(string prefix, EtcdFollowOptions options, CancellationToken cancellationToken)
+        => client.Value.FollowAsync(prefix, options, cancellationToken);
 
     private sealed class WatchOfClient(EtcdWatch watch) : IServiceWatch
     {

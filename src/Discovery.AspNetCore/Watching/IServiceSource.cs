@@ -11,6 +11,9 @@ internal interface IServiceSource
     /// <summary>The endpoints, for messages.</summary>
     IReadOnlyList<Uri> Endpoints { get; }
 
+    /// <summary>Whether there is anything to ask.</summary>
+    bool HasEndpoints => Endpoints.Count > 0;
+
     /// <summary>What others who use the same etcd log of its outages; null when there is nobody else.</summary>
     EtcdOutage? Outage => null;
 
@@ -23,6 +26,10 @@ internal interface IServiceSource
 
     /// <summary>See <see cref="EtcdClient.Watch(string, long, ulong)"/>.</summary>
     IServiceWatch Watch(string prefix, long startRevision, ulong clusterId);
+
+    /// <summary>See <see cref="EtcdClient.FollowAsync"/>.</summary>
+    IAsyncEnumerable<EtcdPrefixSnapshot> FollowAsync(string prefix, EtcdFollowOptions options, CancellationToken cancellationToken)
+        => throw new NotSupportedException();
 }
 
 /// <summary>See <see cref="EtcdWatch"/>.</summary>

@@ -23,6 +23,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private readonly TimeProvider _time;
     private readonly ILogger<IServiceDirectory> _logger;
     private readonly ServiceLister _lister;
+    private readonly SharedListing _listing;
     private readonly ITimer _sweep;
     private readonly DiscoveryMetrics? _metrics;
     private bool _disposed;
@@ -31,6 +32,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         [FromKeyedServices] IServiceSource source,
         IOptionsMonitor<EtcdDiscoveryOptions> options,
         LayoutCatalog layouts,
+        ListingPlanner planner,
         [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
         [FromKeyedServices] ILogger<IServiceDirectory> logger,
         DiscoveryMetrics? metrics = null)
@@ -41,6 +43,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         _time = time;
         _logger = logger;
         _lister = new ServiceLister(source, time, logger);
+        _listing = new SharedListing(source, planner, time, logger);
         _sweep = time.CreateTimer(static d => ((ServiceDirectory)d!).EndIdle(), this, IdleTime / 10, IdleTime / 10);
         _metrics = metrics;
         metrics?.Observed.AddServices(() => Services);
@@ -98,6 +101,11 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         return ReadAsync(serviceName, cancellationToken);
     }
 
+    public ValueTask<ServiceListing> ListServicesAsync(CancellationToken cancellationToken = default)
+        => _listing.ListAsync(_options.CurrentValue.ReadyTimeout, cancellationToken);
+
+    public IAsyncEnumerable<ServiceListing> WatchServicesAsync(CancellationToken cancellationToken = default) => _listing.WatchAsync(cancellationToken);
+
     /// <summary>The service as these options have it, watched for as long as the application runs. The first caller's other settings apply.</summary>
     /// <exception cref="ArgumentException">The name is no service name, or etcd is needed and <c>Etcd:Endpoints</c> is empty.</exception>
     public IWatchedService Get(string serviceName, EtcdDiscoveryOptions options) => Acquire(serviceName, options).Service;
@@ -118,6 +126,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         }
 
         await _sweep.DisposeAsync().ConfigureAwait(false);
+        await _listing.DisposeAsync().ConfigureAwait(false);
         foreach (var entry in entries)
         {
             await entry.Service.DisposeAsync().ConfigureAwait(false);
@@ -243,6 +252,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     /// <summary>Ends watches that nobody needs: a name from a URL or a typo on a status page must not be watched for ever.</summary>
     private void EndIdle()
     {
+        _listing.EndIdle(IdleTime);
         lock (_gate)
         {
             foreach (var (key, entry) in _entries.ToList())

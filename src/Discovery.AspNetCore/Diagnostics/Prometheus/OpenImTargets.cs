@@ -1,0 +1,97 @@
+using System.Text.Json;
+using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace Discovery.AspNetCore.Diagnostics.Prometheus;
+
+/// <summary>
+/// The targets that OpenIM's servers write themselves: key <c>prefix/service/index</c>, value <c>{"target":"10.0.0.1:12020","labels":{…}}</c>.
+/// </summary>
+internal sealed partial class OpenImTargets(EtcdClient client, string prefix, ILogger logger, CancellationToken stopping)
+{
+    private readonly ChangeFeed<EtcdPrefixSnapshot> _feed = new();
+    private int _isStarted;
+
+    /// <summary>The targets now.</summary>
+    /// <exception cref="ServiceDiscoveryException">They did not become known within the limit.</exception>
+    public async ValueTask<IReadOnlyList<(ServiceInstance Instance, TargetGroup Group)>> GetAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        // Nothing is watched for an endpoint that nobody asks.
+        if (Interlocked.Exchange(ref _isStarted, 1) == 0)
+        {
+            _ = Task.Run(FollowAsync, CancellationToken.None);
+        }
+
+        using var timeout = new CancellationTokenSource(limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            var snapshot = await _feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
+            return [.. snapshot.Items.Values.Select(Read).OfType<(ServiceInstance, TargetGroup)>()];
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ServiceDiscoveryException("", $"The targets under '{prefix}' could not be listed within {limit.TotalSeconds:0.###} s.");
+        }
+    }
+
+    private async Task FollowAsync()
+    {
+        try
+        {
+            await foreach (var snapshot in client.FollowAsync(prefix, cancellationToken: stopping).ConfigureAwait(false))
+            {
+                _feed.Publish(snapshot);
+            }
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+        {
+            Log.Unexpected(logger, prefix, e);
+        }
+        catch (OperationCanceledException)
+        {
+            // The application stops.
+        }
+
+        _feed.Close();
+    }
+
+    private (ServiceInstance Instance, TargetGroup Group)? Read(EtcdKeyValue record)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(record.Value);
+            if (ServiceNames.FindInKey(prefix, record.Key) is { } name
+                && ServiceAddress.TryParse(document.RootElement.GetProperty("target").GetString(), out var address, out _))
+            {
+                var labels = new Dictionary<string, string>(StringComparer.Ordinal) { [TargetLabels.Service] = name };
+                if (document.RootElement.TryGetProperty("labels", out var own) && own.ValueKind == JsonValueKind.Object)
+                {
+                    TargetLabels.Add(labels, "", own.EnumerateObject().Where(static l => l.Value.ValueKind == JsonValueKind.String)
+                        .Select(static l => KeyValuePair.Create(l.Name, l.Value.GetString()!)));
+                }
+
+                var instance = address.ToInstance(name, record);
+                return (instance, new TargetGroup([instance.Address], labels));
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
+        {
+            // Anybody may have written it; the others are targets all the same.
+        }
+
+        Log.Skipped(logger, ForeignText.Show(record.Key));
+        return null;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2852, LogLevel.Debug, "The record {Key} is no target for Prometheus and is skipped.")]
+        public static partial void Skipped(ILogger logger, string key);
+
+        [LoggerMessage(2853, LogLevel.Error, "Following {Prefix} failed unexpectedly; its last targets are given on.")]
+        public static partial void Unexpected(ILogger logger, string prefix, Exception exception);
+    }
+}
