@@ -5,7 +5,8 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 
 # The projects whose tests run against a real etcd; `project filter` where that is not so for all of its tests,
 # or where a test takes long and no version of etcd answers it differently.
-facing_etcd="Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
+facing_etcd="Discovery.Aspire.Hosting.Tests FullyQualifiedName~RunningEtcd
+Discovery.EmbeddedEtcd.Tests Needs=etcd|Needs=etcdctl
 Discovery.Etcd.DotnetEtcd.Tests Needs=etcd
 Discovery.IntegrationTests FullyQualifiedName!~.Interop.&FullyQualifiedName!~.Neighbours.&FullyQualifiedName!~RollingRestart&FullyQualifiedName!~.TestKit.&FullyQualifiedName!~LateNetwork&FullyQualifiedName!~KestrelMatrix&FullyQualifiedName!~EndpointChoice"
 

@@ -108,6 +108,7 @@ public sealed class AddEmbeddedEtcdTests
     [InlineData("Etcd:Endpoints", "http://production:2379", "http://production:2379")]
     [InlineData("Etcd:Endpoints:1", "http://production:2379", "http://production:2379")]
     [InlineData("ConnectionStrings:etcd", "http://user:secret@production:2379", "not shown")]
+    [InlineData("ConnectionStrings:etcd", "Endpoints=http://production:2379;Username=user;Password=secret", "not shown")]
     public async Task A_source_that_is_added_later_is_warned_of(string setting, string value, string shown)
     {
         var logs = new LogRecorder();

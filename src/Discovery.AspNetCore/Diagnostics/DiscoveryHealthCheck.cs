@@ -16,7 +16,12 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
         }
         catch (Exception e) when (e is ServiceDiscoveryException || cancellationToken.IsCancellationRequested)
         {
-            return new HealthCheckResult(context.Registration.FailureStatus, $"It is not known which instances service '{serviceName}' has. {e.Message}", e);
+            var unknown = directory.GetStatus(serviceName);
+            return new HealthCheckResult(
+                context.Registration.FailureStatus,
+                $"It is not known which instances service '{serviceName}' has. {e.Message}",
+                e,
+                Collect(unknown, [("service", serviceName), ("prefix", unknown.Prefix), ("minimum", minimum), ("connected", unknown.IsConnected)]));
         }
 
         var status = directory.GetStatus(serviceName);
@@ -36,15 +41,26 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
             ("revision", snapshot.Revision),
             ("connected", status.IsConnected),
         ];
+        var data = Collect(status, facts);
+        return usable >= minimum
+            ? HealthCheckResult.Healthy(data: data)
+            : new HealthCheckResult(context.Registration.FailureStatus, Describe(usable, facts), data: data);
+    }
+
+    private static Dictionary<string, object> Collect(ServiceStatus status, (string Name, object Value)[] facts)
+    {
         var data = facts.ToDictionary(static f => f.Name, static f => f.Value);
+        if (status.Cluster is { } cluster)
+        {
+            data["cluster"] = cluster;
+        }
+
         if (status.Age is { } age)
         {
             data["ageInSeconds"] = age.TotalSeconds;
         }
 
-        return usable >= minimum
-            ? HealthCheckResult.Healthy(data: data)
-            : new HealthCheckResult(context.Registration.FailureStatus, Describe(usable, facts), data: data);
+        return data;
     }
 
     private string Describe(int usable, (string Name, object Value)[] facts)

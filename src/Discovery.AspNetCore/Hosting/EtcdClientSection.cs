@@ -16,14 +16,33 @@ internal static class EtcdClientSection
     /// <summary>Reads the settings.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="path">The section's path.</param>
-    /// <param name="connectionString">The connection string that has the endpoints where the section has none.</param>
+    /// <param name="connectionString">The name of the connection string that counts where the section has no endpoints.</param>
     /// <param name="options">Where they go.</param>
     public static void Read(IConfiguration configuration, string path, string connectionString, EtcdClientOptions options)
     {
         var section = configuration.GetSection(path);
         Sections.Bind(section, typeof(EtcdClientOptions), Shape, () => section.Bind(options));
-        options.Endpoints = Sections.ReadList(section, nameof(options.Endpoints))
-            ?? Sections.ReadList(configuration.GetSection("ConnectionStrings"), connectionString)
-            ?? options.Endpoints;
+        if (Sections.ReadList(section, nameof(options.Endpoints)) is { } endpoints)
+        {
+            options.Endpoints = endpoints;
+        }
+        else if (EtcdConnectionString.Read(configuration, connectionString) is { } connection)
+        {
+            Apply(connection, options);
+        }
+    }
+
+    // What the section says wins. The password of the connection string goes with its own user alone.
+    private static void Apply(EtcdConnectionString connection, EtcdClientOptions options)
+    {
+        options.Endpoints = connection.Endpoints;
+        if (string.IsNullOrEmpty(options.Username))
+        {
+            options.Username = connection.Username;
+            if (string.IsNullOrEmpty(options.Password))
+            {
+                options.Password = connection.Password;
+            }
+        }
     }
 }

@@ -34,8 +34,11 @@ internal static class Sections
         }
 
         var entries = string.IsNullOrEmpty(setting.Value) ? setting.GetChildren().Select(static c => c.Value ?? "") : [setting.Value];
-        return [.. entries.SelectMany(static e => e.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
+        return [.. entries.SelectMany(SplitList)];
     }
+
+    /// <summary>The entries of a list in one text.</summary>
+    public static string[] SplitList(string text) => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Binds, and says what would have been valid when a value cannot be read, or is written in a shape that the binder drops.</summary>
     /// <exception cref="OptionsValidationException">A setting has another shape.</exception>

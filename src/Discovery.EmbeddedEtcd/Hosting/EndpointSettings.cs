@@ -38,7 +38,7 @@ internal static class EndpointSettings
     }
 
     /// <summary>The value as a message may show it.</summary>
-    public static string Printable(string value) => value.Contains('@', StringComparison.Ordinal) ? "(not shown: it may hold a password)" : value;
+    public static string Printable(string value) => value.AsSpan().ContainsAny('@', '=') ? "(not shown: it may hold a password)" : value;
 
     private static IEnumerable<string> Keys(IConfiguration configuration)
         => ListKeys(configuration).Prepend(Endpoints).Append(ConnectionString);

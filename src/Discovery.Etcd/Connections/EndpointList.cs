@@ -14,9 +14,17 @@ internal static class EndpointList
     /// <param name="section">The section of the setting.</param>
     public static IReadOnlyList<Uri> Parse(IEnumerable<string?> entries, bool secure, ICollection<string> failures, string section = "Etcd")
     {
+        var text = string.Join(',', entries);
+        if (FindSecret(text, section) is { } secret)
+        {
+            // Nothing else is said of the list: a password may have commas, and its parts look like entries.
+            failures.Add(secret);
+            return [];
+        }
+
         var endpoints = new List<Uri>();
         var any = false;
-        foreach (var entry in entries.SelectMany(e => (e ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)))
+        foreach (var entry in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             any = true;
             if (ParseOne(entry, secure, section, out var problem) is not { } endpoint)
@@ -37,16 +45,19 @@ internal static class EndpointList
         return endpoints;
     }
 
+    /// <summary>What is wrong with an entry that may hold a password; it is not repeated.</summary>
+    private static string? FindSecret(string entry, string section)
+        => entry.Contains('@', StringComparison.Ordinal)
+            ? $"{section}:Endpoints holds an endpoint with a user in it: set {section}:Username and {section}:Password instead, and the endpoint alone here, {Example}."
+            : entry.Contains("Password=", StringComparison.OrdinalIgnoreCase)
+                ? $"{section}:Endpoints holds a connection string: set {section}:Username and {section}:Password instead, and the endpoints alone here, {Example}."
+                : null;
+
     private static Uri? ParseOne(string entry, bool secure, string section, out string problem)
     {
         problem = "";
         var text = entry.Contains("://", StringComparison.Ordinal) ? entry : (secure ? "https://" : "http://") + entry;
-        if (entry.Contains('@', StringComparison.Ordinal))
-        {
-            // The value is not repeated: it may hold a password.
-            problem = $"{section}:Endpoints holds an endpoint with a user in it: set {section}:Username and {section}:Password instead, and the endpoint alone here, {Example}.";
-        }
-        else if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0)
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0)
         {
             problem = $"{section}:Endpoints is '{entry}', which is no address: set a URL with host and port, {Example}.";
         }

@@ -128,7 +128,21 @@ public sealed class HealthCheckTests : IAsyncLifetime
         var unseen = await CheckAsync(later, "etcd-discovery-other");
         Assert.Equal(HealthStatus.Unhealthy, unseen.Status);
         Assert.Contains(_etcd.Endpoint, unseen.Description, StringComparison.Ordinal);
+        Assert.Equal(("services/other/", 1, false), (unseen.Data["prefix"], unseen.Data["minimum"], unseen.Data["connected"]));
         _etcd.Resume();
+    }
+
+    [Fact]
+    public async Task The_check_of_a_service_in_another_cluster_names_the_cluster()
+    {
+        await using var services = Services(h =>
+        {
+            h.Services.AddKeyedEtcdClient("dc2", o => o.Endpoints = [_etcd.Endpoint]);
+            h.Services.AddEtcdDiscovery(static o => o.Cluster = "dc2");
+            h.AddEtcdDiscovery("greeter");
+        });
+
+        Assert.Equal("dc2", (await CheckAsync(services, "etcd-discovery-greeter")).Data["cluster"]);
     }
 
     [Fact]

@@ -75,4 +75,21 @@ public sealed class EndpointListTests
         Assert.Contains("Etcd:Username", Assert.Single(failures), StringComparison.Ordinal);
         Assert.DoesNotContain("geheim", failures[0], StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("http://root:hun,ter2@a:2379")]
+    [InlineData("Endpoints=http://a:2379;Username=root;Password=hun,ter2")]
+    [InlineData("endpoints=http://a:2379;password=hunter2;username=root")]
+    [InlineData("Endpoints=http://a:2379;Username=root;Password=hun", "ter2")]
+    public void An_entry_that_may_hold_a_password_is_never_repeated(params string[] entries)
+    {
+        var failures = new List<string>();
+
+        EndpointList.Parse(entries, secure: false, failures);
+
+        var failure = Assert.Single(failures);
+        Assert.Contains("Etcd:Username", failure, StringComparison.Ordinal);
+        Assert.DoesNotContain("hun", failure, StringComparison.Ordinal);
+        Assert.DoesNotContain("ter2", failure, StringComparison.Ordinal);
+    }
 }

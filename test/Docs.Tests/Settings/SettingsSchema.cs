@@ -120,7 +120,7 @@ internal static class SettingsSchema
                         ["etcd"] = new JsonObject
                         {
                             ["type"] = "string",
-                            ["description"] = "The client URLs of etcd's members, separated by commas. Read where Etcd:Endpoints is not set.",
+                            ["description"] = "The client URLs of etcd's members, separated by commas, or Endpoints=http://10.0.0.1:2379;Username=shop;Password=… Read where Etcd:Endpoints is not set.",
                         },
                     },
                 },

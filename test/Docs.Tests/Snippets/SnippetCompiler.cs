@@ -18,11 +18,16 @@ internal static class SnippetCompiler
     private static readonly Lazy<CSharpCompilation> PartOfProgram = new(static () =>
         Program.Value.AddSyntaxTrees(Parse(Usings(Surroundings.UsingsOfParts))));
 
+    private static readonly Lazy<CSharpCompilation> AppHost = new(static () =>
+        Program.Value.AddSyntaxTrees(Parse(Usings(Surroundings.UsingsOfAppHosts))));
+
     /// <summary>The errors; variables that only an application has are declared first.</summary>
     public static IReadOnlyList<string> Compile(string snippet)
     {
         var lines = snippet.Split('\n').ToLookup(IsUsing);
-        var application = snippet.Contains("WebApplication.CreateBuilder(", StringComparison.Ordinal) ? Program.Value : PartOfProgram.Value;
+        var application = snippet.Contains("DistributedApplication.CreateBuilder(", StringComparison.Ordinal) ? AppHost.Value
+            : snippet.Contains("WebApplication.CreateBuilder(", StringComparison.Ordinal) ? Program.Value
+            : PartOfProgram.Value;
         List<string> declared = [];
         while (true)
         {

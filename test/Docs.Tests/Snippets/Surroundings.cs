@@ -45,6 +45,9 @@ internal static class Surroundings
         "Microsoft.Extensions.Diagnostics.HealthChecks",
     ];
 
+    /// <summary>The implicit usings of an Aspire AppHost, beside those of any application.</summary>
+    public static IReadOnlyList<string> UsingsOfAppHosts { get; } = ["Aspire.Hosting", "Aspire.Hosting.ApplicationModel"];
+
     public static bool Has(string name) => Variables.ContainsKey(name);
 
     public static string Declare(string name) => Variables[name];

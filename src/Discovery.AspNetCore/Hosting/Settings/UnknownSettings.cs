@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Pools;
+using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -26,6 +27,7 @@ internal sealed partial class UnknownSettings(
         WarnOfServices();
         WarnOfClients();
         WarnOfEndpoints();
+        WarnOfConnectionStrings();
         ValidateServices();
         return Task.CompletedTask;
     }
@@ -137,6 +139,22 @@ internal sealed partial class UnknownSettings(
         }
     }
 
+    /// <summary>Aspire and others hand connection strings on; beside endpoints from appsettings.json the application would call another etcd.</summary>
+    private void WarnOfConnectionStrings()
+    {
+        foreach (var cluster in clusters.All)
+        {
+            var name = cluster.Name ?? Sections.ConnectionString;
+            var section = configuration.GetSection(cluster.Section);
+            var setting = EtcdConnectionString.SettingOf(name);
+            if (configuration[setting] is { Length: > 0 } unread
+                && Sections.ReadList(section, nameof(EtcdClientOptions.Endpoints)) is { } read && !read.SequenceEqual(Sections.SplitList(unread)))
+            {
+                Log.UnusedConnectionString(logger, setting, $"{section.Path}:{nameof(EtcdClientOptions.Endpoints)}");
+            }
+        }
+    }
+
     private static partial class Log
     {
         [LoggerMessage(2001, LogLevel.Warning, "The setting {Setting} is not known and has no effect. {Hint}")]
@@ -158,5 +176,8 @@ internal sealed partial class UnknownSettings(
 
         [LoggerMessage(2003, LogLevel.Warning, "The setting {Setting} is for an endpoint that Kestrel does not have. {Hint}")]
         public static partial void UnknownEndpoint(ILogger logger, string setting, string hint);
+
+        [LoggerMessage(2007, LogLevel.Warning, "{Setting} has no effect, for {Endpoints} is set and says something else. Remove one of the two.")]
+        public static partial void UnusedConnectionString(ILogger logger, string setting, string endpoints);
     }
 }
