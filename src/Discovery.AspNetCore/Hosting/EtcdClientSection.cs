@@ -7,7 +7,8 @@ namespace Discovery.AspNetCore.Hosting;
 /// <summary>Reads a section <c>Etcd</c>, as far as the client goes by it.</summary>
 internal static class EtcdClientSection
 {
-    private static readonly SettingShape Shape = SettingShape.Section<EtcdClientOptions>(
+    /// <summary>The settings that the client has, and the sections that others read.</summary>
+    public static SettingShape Shape { get; } = SettingShape.Section<EtcdClientOptions>(
         (nameof(EtcdClientOptions.Tls), SettingShape.Section<EtcdTlsOptions>()),
         ("Registration", SettingShape.Any),
         ("Discovery", SettingShape.Any),

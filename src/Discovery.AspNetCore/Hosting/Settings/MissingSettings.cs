@@ -18,7 +18,7 @@ internal static class MissingSettings
     /// <param name="wantsEndpoints">Whether it has no endpoints.</param>
     public static IEnumerable<string> OfClient(IConfiguration configuration, Cluster cluster, bool wantsEndpoints)
     {
-        var mistyped = UnknownNames.Find(configuration.GetSection(cluster.Section), KnownSettings.Client)
+        var mistyped = UnknownNames.Find(configuration.GetSection(cluster.Section), EtcdClientSection.Shape)
             .Where(static u => u.Similar is not (null or "Registration" or "Discovery" or "Clusters")).Select(Say);
         return wantsEndpoints
             ? [.. mistyped, .. OtherSections(configuration, cluster), .. OtherClusters(configuration, cluster), .. OtherConnectionStrings(configuration, cluster)]
@@ -41,7 +41,7 @@ internal static class MissingSettings
     private static IEnumerable<string> OtherSections(IConfiguration configuration, Cluster cluster)
         => cluster == Cluster.Default && !configuration.GetSection(Sections.Etcd).Exists()
             ? configuration.GetChildren()
-                .Where(static c => SimilarName.Find(c.Key, [Sections.Etcd]) is not null && c.GetChildren().Any(static g => KnownSettings.Client.Find(g.Key) is not null))
+                .Where(static c => SimilarName.Find(c.Key, [Sections.Etcd]) is not null && c.GetChildren().Any(static g => EtcdClientSection.Shape.Find(g.Key) is not null))
                 .Select(static c => $"The section {c.Path} is not read. Did you mean '{Sections.Etcd}'?")
             : [];
 
