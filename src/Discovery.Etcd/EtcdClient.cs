@@ -216,6 +216,9 @@ public sealed partial class EtcdClient : IAsyncDisposable
         return PrefixFollower.FollowAsync(this, prefix, options, _time, cancellationToken);
     }
 
+    /// <summary>Why a list has had no answer so far; <see langword="null"/> where an endpoint has not failed, and the answer may be under way.</summary>
+    internal EtcdException? FindListFailure(TimeSpan elapsed) => _failover.FindCause(nameof(KV.KVClient.Range), elapsed);
+
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)
     {

@@ -65,9 +65,9 @@ public sealed class LoadTests : IAsyncLifetime
     {
         _etcd.Disconnect();
 
-        var error = Assert.Throws<InvalidOperationException>(() => _etcd.Configure(configure: o => o.ReadyTimeout = TimeSpan.FromSeconds(2)));
+        var error = Assert.Throws<InvalidOperationException>(() => _etcd.Configure(configure: o => o.ReadyTimeout = TimeSpan.FromSeconds(4)));
 
-        Assert.Contains("'config/shop/' could not be read within 2 s (EtcdConfigurationOptions.ReadyTimeout)", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'config/shop/' could not be read within 4 s (EtcdConfigurationOptions.ReadyTimeout)", error.Message, StringComparison.Ordinal);
         Assert.Contains($"{_etcd.Proxy.Endpoint}/ (Etcd:Endpoints)", error.Message, StringComparison.Ordinal);
         Assert.Contains(Assert.IsType<EtcdException>(error.InnerException).Message, error.Message, StringComparison.Ordinal);
     }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Clusters;
-using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Grpc.Net.Client;

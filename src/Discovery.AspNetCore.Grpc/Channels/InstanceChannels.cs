@@ -1,5 +1,4 @@
 using Discovery.AspNetCore.Calls;
-using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Pools;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Feeds;
-using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Pools;
 using Grpc.Core;
 using Grpc.Net.Client.Balancer;
 using Microsoft.Extensions.Options;

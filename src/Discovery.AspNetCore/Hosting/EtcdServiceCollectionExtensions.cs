@@ -134,7 +134,7 @@ public static class EtcdServiceCollectionExtensions
             return;
         }
 
-        ClientCatalog.Add(services);
+        ClientCatalog.Add(services, static (clients, provider) => ClientServiceNames.Read(clients, provider.GetRequiredService<IConfiguration>()));
         AddClientAndLayouts(services);
         AddConfiguration<EtcdDiscoveryOptions, ConfigureDiscovery>(services);
         services.TryAddTransient<IOptionsFactory<EtcdDiscoveryOptions>, DiscoveryOptionsFactory>();

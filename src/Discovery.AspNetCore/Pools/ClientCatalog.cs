@@ -1,8 +1,4 @@
-using Discovery.AspNetCore.Hosting;
-using Discovery.AspNetCore.Layouts;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Pools;
 
@@ -17,13 +13,15 @@ internal sealed class ClientCatalog
     public IEnumerable<RegisteredClient> All => _byName.Values;
 
     /// <summary>Adds an empty catalog.</summary>
-    public static void Add(IServiceCollection services)
+    /// <param name="services">The services.</param>
+    /// <param name="complete">Gives the clients the names of services that the settings say, before the catalog is read.</param>
+    public static void Add(IServiceCollection services, Action<ClientCatalog, IServiceProvider> complete)
     {
         services.AddKeyedSingleton(Registrations, new ClientCatalog());
-        services.AddSingleton(static s =>
+        services.AddSingleton(provider =>
         {
-            var catalog = s.GetRequiredKeyedService<ClientCatalog>(Registrations);
-            catalog.ReadServiceNames(s.GetRequiredService<IConfiguration>());
+            var catalog = provider.GetRequiredKeyedService<ClientCatalog>(Registrations);
+            complete(catalog, provider);
             return catalog;
         });
     }
@@ -60,27 +58,4 @@ internal sealed class ClientCatalog
     /// <summary>The service that options of this name are for: those of a customised client, or of the service itself.</summary>
     public string ServiceOf(string optionsName)
         => _byName.Values.FirstOrDefault(c => c.OptionsName == optionsName)?.ServiceName ?? optionsName;
-
-    /// <exception cref="OptionsValidationException">A name in the settings can be no service's.</exception>
-    private void ReadServiceNames(IConfiguration configuration)
-    {
-        var clients = configuration.GetSection(Sections.Clients);
-        foreach (var client in _byName.Values.Where(static c => c.IsServiceNameDefault))
-        {
-            var setting = clients.GetSection(client.Name).GetSection(nameof(ClientSettings.Service));
-            if (string.IsNullOrEmpty(setting.Value))
-            {
-                client.ServiceName = client.RegisteredServiceName;
-            }
-            else if (ServiceNames.GetProblem(setting.Value) is { } problem)
-            {
-                throw new OptionsValidationException(
-                    client.Name, typeof(EtcdDiscoveryOptions), [$"{setting.Path} is '{setting.Value}': {problem}."]);
-            }
-            else
-            {
-                client.ServiceName = setting.Value;
-            }
-        }
-    }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Discovery.AspNetCore.Hosting;
 
 namespace Discovery.AspNetCore.Pools;
 

@@ -152,6 +152,18 @@ public sealed class FollowTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task That_etcd_is_away_is_told_long_before_an_operation_gives_up()
+    {
+        _proxy.Refuses = true;
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [_proxy.Endpoint], RequestTimeout = TimeSpan.FromMinutes(5) });
+        await using var reader = new Reader(client, "p/");
+
+        await Eventually.IsTrue(() => reader.Status == EtcdFollowStatusKind.Unavailable);
+
+        Assert.Contains(_proxy.Endpoint, reader.Statuses[^1].Error!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_outage_leaves_the_last_state_and_what_changed_meanwhile_follows()
     {
         await PutAsync("p/a", "1");

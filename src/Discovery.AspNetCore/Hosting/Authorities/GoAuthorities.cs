@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Registration;
 
 namespace Discovery.AspNetCore.Hosting.Authorities;

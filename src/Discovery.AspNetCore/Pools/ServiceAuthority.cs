@@ -1,4 +1,4 @@
-namespace Discovery.AspNetCore.Hosting;
+namespace Discovery.AspNetCore.Pools;
 
 /// <summary>
 /// The base address of a client. Its host is only what servers see as the authority: calls are routed by the registered name, which may
