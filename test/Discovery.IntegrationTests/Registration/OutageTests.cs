@@ -189,7 +189,7 @@ public sealed class OutageTests(ITestOutputHelper output) : IAsyncLifetime
     [Fact]
     public async Task An_application_that_could_leave_but_not_drain_still_serves_on_for_those_who_have_not_heard()
     {
-        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "TimeToLive=00:01:00;StopTimeout=00:00:03;LeaveDelay=00:00:03");
+        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "TimeToLive=00:01:00;StopTimeout=00:00:06;LeaveDelay=00:00:03");
         await _etcd.Member.PauseAsync();
         var stop = app.StopAsync();
         await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "Etcd:Registration:StopTimeout", "drains"));
@@ -198,7 +198,7 @@ public sealed class OutageTests(ITestOutputHelper output) : IAsyncLifetime
         await _etcd.Member.ResumeAsync();
         await stop;
 
-        Assert.True(app.Log.Has(LogLevel.Information, "left etcd"));
+        Assert.True(app.Log.Has(LogLevel.Information, "left etcd"), string.Join('\n', app.Log.Lines));
         Assert.True(Stopwatch.GetElapsedTime(since) >= TimeSpan.FromSeconds(3));
     }
 
