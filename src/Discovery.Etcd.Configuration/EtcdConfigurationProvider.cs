@@ -155,13 +155,12 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         // Swapped whole, and not again before the handlers of this change are done: what they bind is of one revision.
         Data = settings;
         _fallback = "the last one stands";
-        var isFirst = _first.TrySetResult();
         if (snapshot.Items.IsEmpty)
         {
             _problems.Empty();
         }
 
-        if (differs || isFirst)
+        if (differs || !_first.Task.IsCompleted)
         {
             _problems.Loaded(settings.Count, snapshot.Revision);
             if (differs)
@@ -169,6 +168,10 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
                 Announce();
             }
         }
+
+        // After all that belongs to it: a load that waits for the first settings must not return before they were announced, or who subscribes
+        // then would hear of a change that there was not.
+        _first.TrySetResult();
 
         // To start from nothing would be worse than to start from what was there before.
         if (!snapshot.Items.IsEmpty)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
@@ -120,10 +121,43 @@ public sealed class LoadTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_first_load_is_no_change()
+    {
+        await _etcd.PutAsync("config/shop/Title", "1");
+        using var slow = LoggerFactory.Create(l => l.AddProvider(new SlowLog()));
+        using var configuration = _etcd.Configure(configure: o => o.LoggerFactory = slow);
+        var changes = new ConcurrentQueue<string?>();
+        using var subscription = configuration.GetReloadTokenChanges(() => changes.Enqueue(configuration["Title"]));
+
+        await _etcd.PutAsync("config/shop/Title", "2");
+
+        await Eventually.IsTrue(() => configuration["Title"] == "2" && !changes.IsEmpty);
+        Assert.Equal(["2"], changes);
+    }
+
+    [Fact]
     public void A_prefix_without_keys_is_said()
     {
         using var configuration = _etcd.Configure("config/shpo/");
 
         Assert.Equal("There is no key under 'config/shpo/'.", Assert.Single(_etcd.Problems).Message);
+    }
+
+    /// <summary>Takes its time for each line, so that what waits for less than the whole of a load goes on before its end.</summary>
+    private sealed class SlowLog : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Information;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            => Thread.Sleep(TimeSpan.FromMilliseconds(300));
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -71,11 +71,16 @@ internal sealed partial class ServingStatusPublisher(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppedAsync(CancellationToken cancellationToken) => _stop.CancelAsync();
+    public Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        Dispose();
+        return Task.CompletedTask;
+    }
 
     public void Dispose()
     {
-        // The container knows it by several names, and disposes it by each.
+        // The container knows it by several names, and disposes it by each. A host can be stopped twice at once, as WebApplicationFactory does
+        // beside the application's own RunAsync; then one of the two stops may come after the disposal.
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             availability.Changed -= OnChanged;

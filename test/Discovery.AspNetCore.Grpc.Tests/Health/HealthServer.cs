@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Discovery.AspNetCore.Grpc.Tests.Health;
 
@@ -18,6 +19,10 @@ internal sealed class HealthServer : IAsyncDisposable
     private HealthServer(WebApplication app) => _app = app;
 
     public IServiceRegistration Registration => _app.Services.GetRequiredService<IServiceRegistration>();
+
+    /// <summary>What the host starts and stops, of this library.</summary>
+    public IReadOnlyList<IHostedService> HostedServices
+        => [.. _app.Services.GetServices<IHostedService>().Where(static s => s.GetType().FullName!.StartsWith("Discovery.", StringComparison.Ordinal))];
 
     public string Authority => new Uri(_app.Urls.First()).Authority;
 

@@ -7,6 +7,7 @@ using Grpc.Net.Client;
 using Helloworld;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
 using static Grpc.Health.V1.HealthCheckResponse.Types;
 
 namespace Discovery.AspNetCore.Grpc.Tests.Health;
@@ -42,6 +43,26 @@ public sealed class HealthTests : IAsyncLifetime
         await server.Registration.RestoreAsync();
         Assert.Equal(ServingStatus.Serving, await watch.NextOtherThanAsync(ServingStatus.NotServing));
         Assert.Equal(ServingStatus.Serving, await CheckAsync(health, service));
+    }
+
+    [Fact]
+    public async Task A_stop_that_comes_when_all_is_disposed_does_nothing()
+    {
+        await using var server = await StartAsync();
+        var services = server.HostedServices;
+        Assert.True(services.Count >= 2);
+        await server.StopAsync();
+        await server.DisposeAsync();
+
+        foreach (var service in services)
+        {
+            await service.StopAsync(CancellationToken.None);
+            if (service is IHostedLifecycleService stages)
+            {
+                await stages.StoppingAsync(CancellationToken.None);
+                await stages.StoppedAsync(CancellationToken.None);
+            }
+        }
     }
 
     [Fact]
