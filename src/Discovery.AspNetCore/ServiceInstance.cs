@@ -63,6 +63,12 @@ public sealed record ServiceInstance
     /// <summary>Host and port as they are written in records: IPv6 in brackets.</summary>
     public string Address => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
+    /// <summary>The name of the server's endpoint. Records leave it out where it is the scheme, as it is when nobody names endpoints.</summary>
+    internal string EndpointName => Metadata.GetValueOrDefault("endpoint") ?? Scheme ?? Uri.UriSchemeHttp;
+
+    /// <summary>Whether new calls are meant for the instance. One for which they are not still answers, which is better than no answer.</summary>
+    internal bool TakesNewCalls => !IsDraining && Weight > 0;
+
     /// <summary>Whether the instance supports calls of a scheme.</summary>
     internal bool Supports(string scheme) => Scheme is null || Scheme == scheme;
 

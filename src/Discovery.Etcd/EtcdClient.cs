@@ -97,23 +97,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     public EtcdOutage Outage { get; }
 
     /// <summary>How the endpoints stand, as this client knows it from its own calls; asks none of them. In the order of <see cref="Endpoints"/>.</summary>
-    public IReadOnlyList<EtcdEndpointStatus> GetEndpointStatus()
-    {
-        var calls = _pool.Current(CallKind.Unary);
-        var streams = _pool.Current(CallKind.Stream);
-        var now = _time.GetTimestamp();
-        return
-        [
-            .. Endpoints.Select(uri => _pool.All.First(e => e.Address == uri)).Select(e => new EtcdEndpointStatus
-            {
-                Endpoint = e.Address,
-                ServesCalls = e == calls,
-                ServesStreams = e == streams,
-                PauseLeft = TimeSpan.FromTicks(Math.Max(e.CallHealth.PauseLeft.Ticks, e.StreamHealth.PauseLeft.Ticks)),
-                IsForeign = e.Cluster.IsForeignAt(now),
-            }),
-        ];
-    }
+    public IReadOnlyList<EtcdEndpointStatus> GetEndpointStatus() => _pool.GetStatus(Endpoints);
 
     /// <summary>Reads one key, linearizable.</summary>
     /// <returns>The record, or <see langword="null"/>.</returns>

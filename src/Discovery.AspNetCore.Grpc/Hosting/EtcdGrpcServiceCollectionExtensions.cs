@@ -132,18 +132,8 @@ public static class EtcdGrpcServiceCollectionExtensions
 
         EtcdUse.Of(services).Lookups.Add(static _ => true);
         services.AddSingleton(static s => new AddressList(
-            new CallableInstances(
-                s.GetRequiredService<IServiceDirectory>(),
-                s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
-                s.GetRequiredService<ClusterCatalog>(),
-                s,
-                s.GetRequiredService<ILogger<IServiceDirectory>>()),
-            s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>()));
-        services.AddKeyedSingleton(typeof(EtcdResolverFactory), static (s, _) => new FeedCatalog(
-            s.GetRequiredService<IServiceDirectory>(),
-            ChangeInterval,
-            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
-            s.GetRequiredService<ILogger<IServiceDirectory>>()));
+            CallableInstances.Create(s), s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>()));
+        services.AddKeyedSingleton(typeof(EtcdResolverFactory), static (s, _) => FeedCatalog.Create(s, ChangeInterval));
         services.AddSingleton<ResolverFactory, EtcdResolverFactory>();
         return services;
     }

@@ -45,10 +45,8 @@ internal sealed class AddressList(CallableInstances callable, IOptionsMonitor<Et
         }
 
         var service = ServiceAuthority.BaseAddress(scheme, instance.ServiceName).IdnHost;
-        var host = scheme == Uri.UriSchemeHttps ? TlsHandshake.HostOf(settings.TlsTargetHost, instance.Host) ?? service : service;
-
-        // The instance's own host is what is expected anyway.
-        if (host != instance.Host)
+        var setting = scheme == Uri.UriSchemeHttps ? settings.TlsTargetHost : TlsHandshake.Service;
+        if (TlsHandshake.OtherHostOf(setting, instance.Host, service) is { } host)
         {
             address.Attributes.Set(HostOverride, host);
         }

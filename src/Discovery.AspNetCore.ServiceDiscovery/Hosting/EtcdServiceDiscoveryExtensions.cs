@@ -47,19 +47,11 @@ public static class EtcdServiceDiscoveryExtensions
         services.AddSingleton<IValidateOptions<EtcdServiceEndpointProviderOptions>, ConfigureServiceEndpointProvider>();
         services.AddSingleton<ServiceNameMap>();
         services.AddSingleton(static s => new EndpointList(
-            new CallableInstances(
-                s.GetRequiredService<IServiceDirectory>(),
-                s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
-                s.GetRequiredService<ClusterCatalog>(),
-                s,
-                s.GetRequiredService<ILogger<IServiceDirectory>>()),
+            CallableInstances.Create(s),
             s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
             s.GetRequiredService<IOptions<EtcdServiceEndpointProviderOptions>>()));
-        services.AddKeyedSingleton(typeof(EtcdServiceEndpointProviderFactory), static (s, _) => new FeedCatalog(
-            s.GetRequiredService<IServiceDirectory>(),
-            s.GetRequiredService<IOptions<EtcdServiceEndpointProviderOptions>>().Value.MinChangeInterval,
-            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
-            s.GetRequiredService<ILogger<IServiceDirectory>>()));
+        services.AddKeyedSingleton(typeof(EtcdServiceEndpointProviderFactory), static (s, _) => FeedCatalog.Create(
+            s, s.GetRequiredService<IOptions<EtcdServiceEndpointProviderOptions>>().Value.MinChangeInterval));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IServiceEndpointProviderFactory, EtcdServiceEndpointProviderFactory>());
     }
 }

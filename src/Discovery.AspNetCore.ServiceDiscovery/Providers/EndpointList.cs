@@ -35,16 +35,9 @@ internal sealed class EndpointList(
 
     /// <summary>Over TLS the host decides which certificate is accepted, and the address would be none that certificates bear.</summary>
     private string? HostOf(ServiceInstance instance, EndpointRequest request)
-    {
-        if ((instance.Scheme ?? (request.Schemes is [var first, ..] ? first : null)) != Uri.UriSchemeHttps)
-        {
-            return null;
-        }
-
-        // The instance's own host is what is called anyway.
-        var host = TlsHandshake.HostOf(discovery.Get(request.ServiceName).TlsTargetHost, instance.Host) ?? request.Query.ServiceName;
-        return host == instance.Host ? null : host;
-    }
+        => (instance.Scheme ?? (request.Schemes is [var first, ..] ? first : null)) == Uri.UriSchemeHttps
+            ? TlsHandshake.OtherHostOf(discovery.Get(request.ServiceName).TlsTargetHost, instance.Host, request.Query.ServiceName)
+            : null;
 
     private sealed class InstanceFeature(ServiceInstance instance) : IServiceInstanceFeature
     {

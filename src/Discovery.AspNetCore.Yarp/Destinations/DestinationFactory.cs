@@ -37,15 +37,7 @@ internal sealed class DestinationFactory(CallableInstances callable, IOptionsMon
 
     /// <summary>Over TLS the host decides which certificate is accepted, and the address would be none that certificates bear.</summary>
     private static string? HostOf(string scheme, ServiceInstance instance, string serviceName, EtcdDiscoveryOptions settings)
-    {
-        if (scheme != Uri.UriSchemeHttps)
-        {
-            return null;
-        }
-
-        var host = TlsHandshake.HostOf(settings.TlsTargetHost, instance.Host) ?? serviceName;
-        return host == instance.Host ? null : host;
-    }
+        => scheme == Uri.UriSchemeHttps ? TlsHandshake.OtherHostOf(settings.TlsTargetHost, instance.Host, serviceName) : null;
 
     /// <summary>The address for health probes, at the instance: with a port of its own where the configuration has one.</summary>
     private static string? HealthOf(string? health, string scheme, ServiceInstance instance)

@@ -43,18 +43,8 @@ public static class EtcdReverseProxyBuilderExtensions
         EtcdUse.Of(services).Lookups.Add(static _ => true);
         var next = services.LastOrDefault(static d => d.ServiceType == typeof(IDestinationResolver) && !d.IsKeyedService);
         services.AddSingleton(static s => new DestinationFactory(
-            new CallableInstances(
-                s.GetRequiredService<IServiceDirectory>(),
-                s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
-                s.GetRequiredService<ClusterCatalog>(),
-                s,
-                s.GetRequiredService<ILogger<IServiceDirectory>>()),
-            s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>()));
-        services.AddKeyedSingleton(typeof(EtcdDestinationResolver), static (s, _) => new FeedCatalog(
-            s.GetRequiredService<IServiceDirectory>(),
-            ChangeInterval,
-            s.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
-            s.GetRequiredService<ILogger<IServiceDirectory>>()));
+            CallableInstances.Create(s), s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>()));
+        services.AddKeyedSingleton(typeof(EtcdDestinationResolver), static (s, _) => FeedCatalog.Create(s, ChangeInterval));
         services.AddSingleton(static s => new FollowedServices(s.GetRequiredKeyedService<FeedCatalog>(typeof(EtcdDestinationResolver))));
         services.AddSingleton<IConfigChangeListener>(static s => s.GetRequiredService<FollowedServices>());
         services.AddSingleton<IDestinationResolver>(s => new EtcdDestinationResolver(

@@ -40,17 +40,15 @@ internal static class BalancerBuilder
         List<InstanceState> withdrawn = [];
         foreach (var instance in all)
         {
-            if (!TakesNewCalls(instance))
+            if (!instance.Record.TakesNewCalls)
             {
                 withdrawn.Add(instance);
             }
         }
 
         // Those about to stop still answer, which is better than no answer.
-        return withdrawn.Count == 0 || withdrawn.Count == all.Count ? (all, []) : ([.. all.Where(TakesNewCalls)], withdrawn);
+        return withdrawn.Count == 0 || withdrawn.Count == all.Count ? (all, []) : ([.. all.Where(static i => i.Record.TakesNewCalls)], withdrawn);
     }
-
-    private static bool TakesNewCalls(InstanceState instance) => instance.Record is { IsDraining: false, Weight: > 0 };
 
     private static InstancePicker? PickerOf(IReadOnlyList<InstanceState> instances, IBalancingPolicy policy)
         => instances.Count == 0 ? null : policy.CreatePicker(instances);

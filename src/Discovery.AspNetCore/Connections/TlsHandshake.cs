@@ -21,6 +21,13 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
             : setting.Equals(Endpoint, StringComparison.OrdinalIgnoreCase) ? instanceHost
             : setting;
 
+    /// <summary>The name that whoever dials the instance's own host must be told to expect; null where it is that host, which is expected anyway.</summary>
+    public static string? OtherHostOf(string setting, string instanceHost, string serviceHost)
+    {
+        var host = HostOf(setting, instanceHost) ?? serviceHost;
+        return host == instanceHost ? null : host;
+    }
+
     /// <exception cref="AuthenticationException">The certificate is not accepted, or it is no TLS; names what was expected.</exception>
     public async Task<Stream> HandshakeAsync(Stream stream, HttpRequestMessage request, CancellationToken cancellationToken)
     {

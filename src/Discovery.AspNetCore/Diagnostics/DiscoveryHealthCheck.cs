@@ -25,7 +25,7 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
         }
 
         var status = directory.GetStatus(serviceName);
-        var serving = snapshot.Present.Values.Where(static i => i is { IsDraining: false, Weight: > 0 }).ToList();
+        var serving = snapshot.Present.Values.Where(static i => i.TakesNewCalls).ToList();
         var ejected = FindEjected();
         var usable = serving.Count(i => !ejected.Contains(i.Address));
         (string Name, object Value)[] facts =

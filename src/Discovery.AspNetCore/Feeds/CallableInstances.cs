@@ -3,6 +3,7 @@ using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -18,11 +19,17 @@ internal sealed partial class CallableInstances(
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
-    /// <summary>The metadata that has the name of Kestrel's endpoint.</summary>
-    private const string EndpointMetadata = "endpoint";
-
     private readonly ConcurrentDictionary<string, (EtcdDiscoveryOptions Options, AddressFilter Filter)> _filters = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _loggedRefusals = new(StringComparer.Ordinal);
+
+    /// <summary>Takes what it needs from an application's services.</summary>
+    public static CallableInstances Create(IServiceProvider services)
+        => new(
+            services.GetRequiredService<IServiceDirectory>(),
+            services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
+            services.GetRequiredService<ClusterCatalog>(),
+            services,
+            services.GetRequiredService<ILogger<IServiceDirectory>>());
 
     /// <summary>
     /// Those that are selected, may be dialled and serve. Only where none serves: those that are about to stop, which still answer; and where
@@ -35,7 +42,7 @@ internal sealed partial class CallableInstances(
         List<ServiceInstance> withdrawn = [];
         foreach (var instance in Allowed(snapshot.Present.Values, settings, filter))
         {
-            (instance is { IsDraining: false, Weight: > 0 } ? serving : withdrawn).Add(instance);
+            (instance.TakesNewCalls ? serving : withdrawn).Add(instance);
         }
 
         return serving.Count > 0 ? serving
@@ -64,15 +71,11 @@ internal sealed partial class CallableInstances(
         var instances = Of(snapshot);
         List<ServiceInstance> named = string.IsNullOrEmpty(endpointName)
             ? [.. instances]
-            : [.. instances.Where(i => NameOf(i).Equals(endpointName, StringComparison.OrdinalIgnoreCase))];
+            : [.. instances.Where(i => i.EndpointName.Equals(endpointName, StringComparison.OrdinalIgnoreCase))];
         return schemes.Count == 0
             ? named
             : schemes.Select(scheme => named.FindAll(i => i.Supports(scheme))).FirstOrDefault(static fitting => fitting.Count > 0) ?? [];
     }
-
-    /// <summary>Records leave out a name that is the scheme, which Kestrel's endpoints have when nobody names them.</summary>
-    private static string NameOf(ServiceInstance instance)
-        => instance.Metadata.GetValueOrDefault(EndpointMetadata) ?? instance.Scheme ?? Uri.UriSchemeHttp;
 
     private IEnumerable<ServiceInstance> Allowed(IEnumerable<ServiceInstance> instances, EtcdDiscoveryOptions settings, AddressFilter filter)
     {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Feeds;
@@ -7,6 +8,16 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (ServiceFeed Feed, int Users)> _byName = new(StringComparer.Ordinal);
+
+    /// <summary>Takes what it needs from an application's services.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="interval">How long changes are collected after one was announced.</param>
+    public static FeedCatalog Create(IServiceProvider services, TimeSpan interval)
+        => new(
+            services.GetRequiredService<IServiceDirectory>(),
+            interval,
+            services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
+            services.GetRequiredService<ILogger<IServiceDirectory>>());
 
     /// <summary>The feed of a service, to be released as often as it was acquired.</summary>
     public ServiceFeed Acquire(string serviceName)

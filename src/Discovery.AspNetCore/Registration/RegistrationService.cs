@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Diagnostics.Tracing;
@@ -29,8 +28,6 @@ internal sealed partial class RegistrationService(
     DiscoveryMetrics metrics,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
 {
-    private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
-
     private readonly RegistrationOverrides _overrides = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _reconciled = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -204,24 +201,23 @@ internal sealed partial class RegistrationService(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var options = settings.Current;
-        if (!options.Enabled && clientOptions.Value.Endpoints.Count == 0)
+        _isWithoutEtcd = !options.Enabled && clientOptions.Value.Endpoints.Count == 0;
+        if (!options.Enabled)
+        {
+            Log.SwitchedOff(logger);
+        }
+
+        if (_isWithoutEtcd)
         {
             // There is no etcd that it could be switched on with while the application runs.
-            _isWithoutEtcd = true;
-            Log.SwitchedOff(logger);
             return;
         }
 
         using var activity = DiscoveryActivities.StartRoot(DiscoveryActivities.Register, service: null, cluster.Name);
         activity?.SetTag("discovery.instance", _instanceId);
-        var desired = await PlanFirstAsync(options, cancellationToken).ConfigureAwait(false);
-        Announce(desired);
-
-        // Switched off, nobody waits for the checks; should it be switched on, they have been asked by then.
-        _overrides.IsUnhealthy = options.Enabled
-            ? !await health.CheckFirstAsync(options.Health, cancellationToken).ConfigureAwait(false)
-            : health.HasChecks(options.Health);
-        cancellationToken.ThrowIfCancellationRequested();
+        var first = new FirstRegistration(options, cluster, client, clientOptions.Value.RequestTimeout, time, logger);
+        var desired = await first.PlanAsync(planner, cancellationToken).ConfigureAwait(false);
+        _overrides.IsUnhealthy = !await first.CheckHealthAsync(health, cancellationToken).ConfigureAwait(false);
         var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger, cluster.Name, OnRegisteredAgain);
         _registrar = registrar;
         var updater = _updater = new RegistrationUpdater(registrar, client, settings, planner, health, _overrides, time, logger, _stop.Token);
@@ -231,24 +227,7 @@ internal sealed partial class RegistrationService(
         _background = Detached.Run(updater.RunAsync);
         if (options.Enabled)
         {
-            await WaitForEtcdAsync(registrar, options, activity, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private async Task<DesiredRegistration> PlanFirstAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-        {
-            // A sandbox may not tell the machine's addresses; another look comes soon.
-            return new DesiredRegistration(options, [], new RegistrationProblem(
-                ServiceRegistrationState.NoAddress,
-                LogLevel.Error,
-                $"This machine's addresses could not be read. {e.Message} Set Etcd:Registration:AdvertisedHost to the address or name by which "
-                    + "others reach it, e.g. 10.0.0.1."));
+            await first.WaitForEtcdAsync(registrar, activity, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -261,68 +240,6 @@ internal sealed partial class RegistrationService(
 
         await _reconciled.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         await (_registrar?.ApplyAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
-    }
-
-    private void Announce(DesiredRegistration desired)
-    {
-        if (!desired.Options.Enabled)
-        {
-            Log.SwitchedOff(logger);
-        }
-        else if (desired.Problem is { } problem)
-        {
-            if (desired.Options.FailFast)
-            {
-                throw new InvalidOperationException($"{problem.Message} Etcd:Registration:FailFast is true.");
-            }
-
-            problem.Report(logger);
-        }
-    }
-
-    private async Task WaitForEtcdAsync(Registrar registrar, EtcdRegistrationOptions options, Activity? activity, CancellationToken cancellationToken)
-    {
-        // A moment longer than an attempt takes, for it says at its end what is wrong.
-        var timeout = clientOptions.Value.RequestTimeout;
-        using var limit = new CancellationTokenSource(timeout + AnswerGrace, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await (options.FailFast ? FlushOrFailAsync(registrar, either.Token) : registrar.FlushAsync(either.Token)).ConfigureAwait(false);
-            if (options.FailFast && registrar.Status.Keys.Count == 0)
-            {
-                // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
-                await client.Value.GetStatusAsync(either.Token).ConfigureAwait(false);
-            }
-        }
-        catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            var cause = registrar.LastError ?? (e is EtcdException ? e.Message : "etcd did not answer.");
-            activity.SetFailed("not_registered", cause);
-            if (options.FailFast)
-            {
-                var within = registrar.Refused.IsCompleted ? "" : $" within {timeout.TotalSeconds:0.###} s ({cluster.Section}:RequestTimeout)";
-                throw new InvalidOperationException($"This application could not be registered{within}, and Etcd:Registration:FailFast is true. {cause}", e);
-            }
-
-            // The client has warned already, of an outage as of a refusal.
-            Log.KeepsTrying(logger, string.Join(", ", client.Value.Endpoints), cause);
-        }
-    }
-
-    /// <summary>Waits until etcd has the desired state, but not for what no waiting changes.</summary>
-    private static async Task FlushOrFailAsync(Registrar registrar, CancellationToken cancellationToken)
-    {
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var flush = registrar.FlushAsync(end.Token);
-        if (await Task.WhenAny(flush, registrar.Refused).ConfigureAwait(false) != flush)
-        {
-            await end.CancelAsync().ConfigureAwait(false);
-            await flush.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            throw await registrar.Refused.ConfigureAwait(false);
-        }
-
-        await flush.ConfigureAwait(false);
     }
 
     private void OnRegisteredAgain(TimeSpan after)
@@ -354,10 +271,6 @@ internal sealed partial class RegistrationService(
 
         [LoggerMessage(2703, LogLevel.Error, "This application is not registered, for its registration failed.")]
         public static partial void Failed(ILogger logger, Exception exception);
-
-        [LoggerMessage(2704, LogLevel.Information, "This application could not be registered in etcd at {Endpoints} yet; it serves, and keeps "
-            + "trying. {Cause}")]
-        public static partial void KeepsTrying(ILogger logger, string endpoints, string cause);
 
         [LoggerMessage(2708, LogLevel.Information, "This application is withdrawn: it is out of service until RestoreAsync.")]
         public static partial void Withdrawn(ILogger logger);

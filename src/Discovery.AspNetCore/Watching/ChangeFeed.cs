@@ -43,6 +43,28 @@ internal class ChangeFeed<T>
         }
     }
 
+    /// <summary>Waits for the first state, but no longer than a limit.</summary>
+    /// <returns>The state, or <see langword="null"/> if there was none in time.</returns>
+    /// <exception cref="ObjectDisposedException">The feed was closed before there was one.</exception>
+    public async ValueTask<T?> WaitForFirstAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (_current is { } ready)
+        {
+            return ready;
+        }
+
+        using var timeout = new CancellationTokenSource(limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            return await WaitForFirstAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The current state and each newer one, until the feed is closed; a slow reader skips some.</summary>
     public async IAsyncEnumerable<T> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -132,7 +132,7 @@ internal sealed class CombinedService : IWatchedService
             ? ImmutableDictionary.CreateBuilder<string, ServiceInstance>(StringComparer.Ordinal) : snapshots[0].Present.ToBuilder();
         foreach (var (address, instance) in snapshots.Skip(1).SelectMany(static s => s.Present))
         {
-            if (!combined.TryGetValue(address, out var present) || (present.IsDraining && !instance.IsDraining))
+            if (!combined.TryGetValue(address, out var present) || RecordPrecedence.Replaces(instance, present))
             {
                 combined[address] = instance;
             }

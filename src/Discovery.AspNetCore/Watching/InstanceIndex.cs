@@ -122,9 +122,6 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         }
     }
 
-    /// <summary>Which of several records speaks for an address: one that does not drain, else the one written last.</summary>
-    private static (bool Serves, long Revision) Precedence(ServiceInstance instance) => (!instance.IsDraining, instance.Revision);
-
     private void Add(string key, ServiceInstance instance)
     {
         var address = instance.Address;
@@ -140,7 +137,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             keys.Add(key);
-            if (Precedence(present).CompareTo(Precedence(instance)) > 0)
+            if (RecordPrecedence.Of(present).CompareTo(RecordPrecedence.Of(instance)) > 0)
             {
                 return;
             }
@@ -179,7 +176,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             // The address stays.
-            _instances[address] = keys.Select(k => _byKey[k].At(address)!).MaxBy(Precedence)!;
+            _instances[address] = keys.Select(k => _byKey[k].At(address)!).MaxBy(RecordPrecedence.Of)!;
         }
         else if (replacedBy?.At(address) is null)
         {

@@ -27,8 +27,8 @@ internal sealed class ListingPlanner(
                 .Select(s => Describe(s.ServiceName, cluster, s.Options, time)),
         ];
         var read = hasEndpoints
-            ? named.Where(static s => s.Options.Instances.Count == 0).Select(static s => s.Options.Layout)
-                .Append(options.CurrentValue.Layout).SelectMany(layouts.Parse).OrderByDescending(static l => l.SupportsMetadata).ToList()
+            ? RecordPrecedence.Order(named.Where(static s => s.Options.Instances.Count == 0).Select(static s => s.Options.Layout)
+                .Append(options.CurrentValue.Layout).SelectMany(layouts.Parse)).ToList()
             : [];
         var byRoot = read.Where(static l => !string.IsNullOrEmpty(l.RootPrefix)).GroupBy(static l => l.RootPrefix!, StringComparer.Ordinal).ToList();
         return new ListingPlan(

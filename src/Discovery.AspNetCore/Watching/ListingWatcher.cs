@@ -125,7 +125,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
         [
             .. service.SelectMany(static r => r.Instances.Select(i => (r.SupportsMetadata, Instance: i)))
                 .GroupBy(static i => i.Instance.Address, StringComparer.Ordinal)
-                .Select(static a => a.MaxBy(static i => (i.SupportsMetadata, !i.Instance.IsDraining, i.Instance.Revision)).Instance)
+                .Select(static a => a.MaxBy(static i => (i.SupportsMetadata, RecordPrecedence.Of(i.Instance))).Instance)
                 .OrderBy(static i => i.Address, StringComparer.Ordinal),
         ],
     };

@@ -221,8 +221,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
 
     private IWatchedService Watch(string serviceName, IReadOnlyList<IServiceLayout> layouts, EtcdDiscoveryOptions options)
     {
-        // What says more of an instance counts where several layouts have it.
-        var watchers = layouts.OrderByDescending(static l => l.SupportsMetadata)
+        var watchers = RecordPrecedence.Order(layouts)
             .Select(layout => new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger, _metrics?.Of(serviceName, _source.Cluster))).ToList();
         return watchers.Count == 1 ? watchers[0] : new CombinedService(serviceName, watchers, _time);
     }

@@ -21,6 +21,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private readonly SnapshotFile? _file;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly WatchStatus _status;
     private readonly ServiceState _state;
     private readonly ListCheck _check;
     private readonly FirstList _first;
@@ -28,11 +29,6 @@ internal sealed partial class ServiceWatcher : IWatchedService
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
-    private volatile Exception? _lastError;
-    private volatile bool _connected;
-    private bool _listsInstead;
-    private bool _isPastWatch;
-    private long _confirmedAt;
     private int _disposed;
 
     public ServiceWatcher(
@@ -52,6 +48,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
         _lister = lister;
         _time = time;
         _logger = logger;
+        _status = new WatchStatus(time);
         _state = new ServiceState(serviceName, layout, options.HoldDuration, Feed, time, logger, metrics);
         _telemetry = new WatcherTelemetry(serviceName, source.Cluster, metrics, time);
         _check = new ListCheck(_state, lister, _prefix, options.RelistInterval, _telemetry, time);
@@ -69,48 +66,25 @@ internal sealed partial class ServiceWatcher : IWatchedService
     /// <summary>Where the snapshots are published.</summary>
     public SnapshotFeed Feed { get; } = new();
 
-    public ServiceStatus Status
+    public ServiceStatus Status => new()
     {
-        get
-        {
-            var confirmedAt = Interlocked.Read(ref _confirmedAt);
-            return new ServiceStatus
-            {
-                ServiceName = _serviceName,
-                Cluster = _source.Cluster,
-                Prefix = _prefix,
-                IsReady = Feed.Current is not null,
-                IsConnected = _connected,
-                Revision = _state.Revision,
-                Age = confirmedAt == 0 ? null : _time.GetElapsedTime(confirmedAt),
-                SkippedRecords = _state.SkippedRecords,
-                LastError = Problem,
-            };
-        }
-    }
+        ServiceName = _serviceName,
+        Cluster = _source.Cluster,
+        Prefix = _prefix,
+        IsReady = Feed.Current is not null,
+        IsConnected = _status.IsConnected,
+        Revision = _state.Revision,
+        Age = _status.Age,
+        SkippedRecords = _state.SkippedRecords,
+        LastError = Problem,
+    };
 
     /// <summary>Why the service is not up to date: its own failure, or, while its first list is not answered, what is known of others.</summary>
-    private Exception? Problem => _lastError ?? (Feed.Current is null ? _lister.Outage.Cause : null);
+    private Exception? Problem => _status.LastError ?? (Feed.Current is null ? _lister.Outage.Cause : null);
 
     /// <summary>Waits for the first snapshot.</summary>
     public async ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken)
-    {
-        if (Feed.Current is { } ready)
-        {
-            return ready;
-        }
-
-        using var timeout = new CancellationTokenSource(limit, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            return await Feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw NotListed(limit);
-        }
-    }
+        => await Feed.WaitForFirstAsync(limit, _time, cancellationToken).ConfigureAwait(false) ?? throw NotListed(limit);
 
     private ServiceDiscoveryException NotListed(TimeSpan waited)
         => new(
@@ -158,7 +132,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             {
                 // Nothing that happens here may end the loop: calls would go by an old snapshot for ever, and nobody would know.
                 Log.LoopFailed(_logger, _serviceName, e);
-                _lastError = e;
+                _status.OnFailed(e);
                 await Task.Delay(ServiceLister.MaxPause, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -181,7 +155,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     /// <returns>Whether it came from the cluster, so that a watch can follow it.</returns>
     private async Task<bool> StartAsync(CancellationToken stop)
     {
-        if (await _first.GetAsync(e => _lastError = e, stop).ConfigureAwait(false) is not var (listing, reason))
+        if (await _first.GetAsync(_status.OnFailed, stop).ConfigureAwait(false) is not var (listing, reason))
         {
             return false;
         }
@@ -211,7 +185,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _check.Schedule();
             while (true)
             {
-                var wakeIn = Shorter(Shorter(_check.DueIn(_connected || _listsInstead), _state.NextRelease), _file?.DueIn);
+                var wakeIn = Shorter(Shorter(_check.DueIn(_status.IsConnected || _status.ListsInstead), _state.NextRelease), _file?.DueIn);
                 Task either = _check.Running is { } list ? Task.WhenAny(next, list) : next;
                 await TimedWait.UntilAsync(either, wakeIn, _time, stop).ConfigureAwait(false);
                 if (next.IsCompleted)
@@ -225,8 +199,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                     next = updates.MoveNextAsync().AsTask();
                 }
 
-                // A list that stood in may be of a later history than what the watch brings from where it broke off: both begin anew.
-                if ((_isPastWatch && _connected) || !Check(stop))
+                if (_status.IsWatchOutdated || !Check(stop))
                 {
                     return true;
                 }
@@ -237,7 +210,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
         finally
         {
-            (_connected, _listsInstead, _isPastWatch) = (false, false, false);
+            _status.OnEnded();
             _check.Discard();
 
             // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
@@ -260,14 +233,14 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 Confirm();
                 break;
             case EtcdWatchUpdateKind.Opened:
-                (_connected, _listsInstead) = (true, false);
-                _telemetry.OnOpened(_lastError);
+                _status.OnOpened();
+                _telemetry.OnOpened(_status.LastError);
                 _lister.SetPolling(false);
                 _lister.Outage.OnWatch(works: true);
                 Confirm();
                 break;
             case EtcdWatchUpdateKind.ListAgain:
-                (_connected, _listsInstead, _isPastWatch) = (false, false, false);
+                _status.OnEnded();
                 _check.Discard();
                 if (_lister.AgainLines.Allows(_logger, _serviceName))
                 {
@@ -279,22 +252,19 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 watch.Restart(_state.Revision + 1, _state.ClusterId);
                 break;
             case EtcdWatchUpdateKind.Interrupted:
-                _connected = false;
-                _lastError = update.Error;
+                _status.OnInterrupted(update.Error);
                 _telemetry.OnInterrupted();
 
                 // What came back may be a member with another past, and breaks are where etcd loses events: look again soon after.
                 _check.ScheduleWithin(_options.RelistInterval * 0.1);
                 break;
             case EtcdWatchUpdateKind.Unavailable:
-                (_connected, _listsInstead) = (false, true);
+                _status.OnUnavailable(update.Error);
                 _lister.Outage.OnWatch(works: false);
-                _lastError = update.Error;
                 _check.ScheduleWithin(_lister.PollInterval);
                 break;
             case EtcdWatchUpdateKind.Rejected:
-                _connected = false;
-                _lastError = update.Error;
+                _status.OnInterrupted(update.Error);
                 Log.Rejected(_logger, _serviceName, _prefix, update.Error?.Message);
                 break;
         }
@@ -304,7 +274,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     /// <returns>Whether the watch can go on.</returns>
     private bool Check(CancellationToken stop)
     {
-        switch (_check.Step(_connected, _listsInstead, stop))
+        switch (_check.Step(_status.IsConnected, _status.ListsInstead, stop))
         {
             case ListCheckResult.Differs:
                 return false;
@@ -312,7 +282,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 Confirm();
                 break;
             case ListCheckResult.Failed:
-                _lastError = _check.Failure;
+                _status.OnFailed(_check.Failure);
                 break;
             case ListCheckResult.Listed:
                 if (_lister.SetPolling(true))
@@ -321,7 +291,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 }
 
                 Apply(_check.Listing!, ServiceChangeReason.Reconciled);
-                _isPastWatch = true;
+                _status.OnListedInstead();
                 break;
         }
 
@@ -336,7 +306,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _prefix,
             e =>
             {
-                _lastError = e;
+                _status.OnFailed(e);
                 _telemetry.OnList(ListCauses.EventsLost, isAnswered: false);
 
                 // That etcd is away is said once for all services; a refusal may be this one's alone.
@@ -359,9 +329,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     /// <summary>etcd was heard.</summary>
     private void Confirm()
     {
-        Interlocked.Exchange(ref _confirmedAt, Math.Max(1, _time.GetTimestamp()));
-        _lastError = null;
-
+        _status.OnConfirmed();
         if (_file is not null && Feed.Current is { } current)
         {
             _file.Follow(current);

@@ -20,7 +20,7 @@ internal sealed class SharedListing(IServiceSource source, ListingPlanner planne
         var watcher = Acquire();
         try
         {
-            return watcher.Feed.Current ?? await WaitAsync(watcher, limit, cancellationToken).ConfigureAwait(false);
+            return await watcher.Feed.WaitForFirstAsync(limit, time, cancellationToken).ConfigureAwait(false) ?? throw NotListed(watcher, limit);
         }
         finally
         {
@@ -100,22 +100,11 @@ internal sealed class SharedListing(IServiceSource source, ListingPlanner planne
         }
     }
 
-    private async ValueTask<ServiceListing> WaitAsync(ListingWatcher watcher, TimeSpan limit, CancellationToken cancellationToken)
-    {
-        using var timeout = new CancellationTokenSource(limit, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            return await watcher.Feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new ServiceDiscoveryException(
-                "",
-                $"The services could not be listed under '{string.Join("', '", watcher.Roots)}' within {limit.TotalSeconds:0.###} s "
-                + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", source.Endpoints)} ({Cluster.SectionOf(source.Cluster)}:Endpoints). "
-                + (watcher.Problem?.Message ?? "etcd did not answer yet."),
-                watcher.Problem);
-        }
-    }
+    private ServiceDiscoveryException NotListed(ListingWatcher watcher, TimeSpan waited)
+        => new(
+            "",
+            $"The services could not be listed under '{string.Join("', '", watcher.Roots)}' within {waited.TotalSeconds:0.###} s "
+            + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", source.Endpoints)} ({Cluster.SectionOf(source.Cluster)}:Endpoints). "
+            + (watcher.Problem?.Message ?? "etcd did not answer yet."),
+            watcher.Problem);
 }

@@ -40,6 +40,26 @@ internal sealed class EndpointPool : IDisposable
         }
     }
 
+    /// <summary>How the endpoints stand.</summary>
+    /// <param name="addresses">Their addresses, in the order of the result.</param>
+    public IReadOnlyList<EtcdEndpointStatus> GetStatus(IEnumerable<Uri> addresses)
+    {
+        var calls = Current(CallKind.Unary);
+        var streams = Current(CallKind.Stream);
+        var now = _time.GetTimestamp();
+        return
+        [
+            .. addresses.Select(address => All.First(e => e.Address == address)).Select(e => new EtcdEndpointStatus
+            {
+                Endpoint = e.Address,
+                ServesCalls = e == calls,
+                ServesStreams = e == streams,
+                PauseLeft = TimeSpan.FromTicks(Math.Max(e.CallHealth.PauseLeft.Ticks, e.StreamHealth.PauseLeft.Ticks)),
+                IsForeign = e.Cluster.IsForeignAt(now),
+            }),
+        ];
+    }
+
     /// <summary>Whether these are all that may be chosen.</summary>
     public bool AreAllAmong(IReadOnlyCollection<EtcdEndpoint> endpoints) =>
         All.All(e => endpoints.Contains(e) || e.Cluster.IsForeignAt(_time.GetTimestamp()));

@@ -60,6 +60,26 @@ public sealed class EndpointPoolTests
     }
 
     [Fact]
+    public void It_tells_which_endpoint_serves_what_and_what_is_known_against_each()
+    {
+        using var pool = Create(3);
+        pool.All[0].CallHealth.Failed();
+        pool.Choose([]);
+        pool.Choose([], CallKind.Stream);
+        pool.All[2].StreamHealth.Failed();
+        pool.All[2].Cluster.BelongsElsewhere(7, _clock.GetTimestamp() + 1);
+
+        Uri[] addresses = [pool.All[2].Address, pool.All[0].Address, pool.All[1].Address];
+        var status = pool.GetStatus(addresses);
+
+        Assert.Equal(addresses, status.Select(static s => s.Endpoint));
+        Assert.Equal([false, false, true], status.Select(static s => s.ServesCalls));
+        Assert.Equal([false, true, false], status.Select(static s => s.ServesStreams));
+        Assert.Equal([true, true, false], status.Select(static s => s.PauseLeft > TimeSpan.Zero));
+        Assert.Equal([true, false, false], status.Select(static s => s.IsForeign));
+    }
+
+    [Fact]
     public void When_all_failed_the_one_whose_pause_ends_first_is_tried_and_each_once_in_a_round()
     {
         using var pool = Create(3);

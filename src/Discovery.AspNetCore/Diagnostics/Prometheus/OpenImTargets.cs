@@ -24,17 +24,9 @@ internal sealed partial class OpenImTargets(EtcdClient client, string prefix, IL
             _ = Task.Run(FollowAsync, CancellationToken.None);
         }
 
-        using var timeout = new CancellationTokenSource(limit, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            var snapshot = await _feed.WaitForFirstAsync(either.Token).ConfigureAwait(false);
-            return [.. snapshot.Items.Values.Select(Read).OfType<(ServiceInstance, TargetGroup)>()];
-        }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new ServiceDiscoveryException("", $"The targets under '{prefix}' could not be listed within {limit.TotalSeconds:0.###} s.");
-        }
+        var snapshot = await _feed.WaitForFirstAsync(limit, time, cancellationToken).ConfigureAwait(false)
+            ?? throw new ServiceDiscoveryException("", $"The targets under '{prefix}' could not be listed within {limit.TotalSeconds:0.###} s.");
+        return [.. snapshot.Items.Values.Select(Read).OfType<(ServiceInstance, TargetGroup)>()];
     }
 
     private async Task FollowAsync()

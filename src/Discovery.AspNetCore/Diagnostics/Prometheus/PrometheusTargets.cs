@@ -28,14 +28,13 @@ internal sealed partial class PrometheusTargets
     /// <exception cref="InvalidOperationException">The cluster was never added.</exception>
     public PrometheusTargets(IServiceProvider services, EtcdPrometheusOptions options)
     {
-        var clusters = services.GetRequiredService<ClusterCatalog>();
-        var cluster = clusters.Get(options.Cluster);
+        var cluster = services.GetRequiredService<ClusterCatalog>().Get(options.Cluster);
         _options = options;
         _directory = cluster.GetService<IServiceDirectory>(services);
         _settings = services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
         _time = services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider);
         _logger = services.GetRequiredService<ILogger<IServiceDirectory>>();
-        _callable = new CallableInstances(services.GetRequiredService<IServiceDirectory>(), _settings, clusters, services, _logger);
+        _callable = CallableInstances.Create(services);
         if (options.OpenImPrefix is { Length: > 0 } prefix)
         {
             var stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;

@@ -11,7 +11,7 @@ internal static class ScrapedEndpoint
             .Select(process => process.MinBy(i => (!HasName(i, endpoint), Difficulty(i), i.Scheme, i.Address))!);
 
     private static bool HasName(ServiceInstance instance, string? endpoint)
-        => !string.IsNullOrEmpty(endpoint) && TargetLabels.EndpointOf(instance).Equals(endpoint, StringComparison.OrdinalIgnoreCase);
+        => !string.IsNullOrEmpty(endpoint) && instance.EndpointName.Equals(endpoint, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Prometheus speaks HTTP/1.1, and HTTP/2 where TLS agrees on it.</summary>
     private static int Difficulty(ServiceInstance instance)

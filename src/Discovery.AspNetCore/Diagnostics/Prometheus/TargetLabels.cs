@@ -18,7 +18,7 @@ internal static class TargetLabels
         {
             [Service] = service.ServiceName,
             [Prefix + "key"] = instance.Key,
-            [Prefix + "endpoint"] = EndpointOf(instance),
+            [Prefix + "endpoint"] = instance.EndpointName,
             [Prefix + "weight"] = instance.Weight.ToString(CultureInfo.InvariantCulture),
             [Prefix + "draining"] = instance.IsDraining ? "true" : "false",
         };
@@ -53,10 +53,6 @@ internal static class TargetLabels
             labels.TryAdd(ToName(prefix + name), value);
         }
     }
-
-    /// <summary>The name of the Kestrel endpoint. Records leave it out where it is the scheme, as it is when nobody names endpoints.</summary>
-    public static string EndpointOf(ServiceInstance instance)
-        => instance.Metadata.GetValueOrDefault("endpoint") ?? instance.Scheme ?? Uri.UriSchemeHttp;
 
     /// <summary>A name that every version of Prometheus accepts.</summary>
     private static string ToName(string text)

@@ -56,7 +56,7 @@ internal sealed partial class InstanceFloor(Lazy<EtcdClient> client, TimeProvide
             var others = listing.Items
                 .Where(record => !own.Contains(record.Key, StringComparer.Ordinal))
                 .Select(record => layout.TryRead(name, record, out var instance, out _) ? instance : null)
-                .Where(instance => instance is { IsDraining: false, Weight: > 0 } && instance.InstanceId != registrar.InstanceId)
+                .Where(instance => instance is { TakesNewCalls: true } && instance.InstanceId != registrar.InstanceId)
                 .Select(static instance => instance!.Address)
                 .Distinct(StringComparer.Ordinal)
                 .Count();
