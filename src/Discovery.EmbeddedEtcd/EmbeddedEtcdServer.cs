@@ -24,8 +24,10 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     private readonly Socket _listener;
     private readonly FaultPlan _faults = new();
     private readonly Lazy<Task> _stopped;
+    private readonly Lock _gate = new();
     private EtcdEngine? _engine;
     private EtcdServer? _server;
+    private volatile bool _isDisposed;
 
     private EmbeddedEtcdServer(EmbeddedEtcdOptions options, Socket listener)
     {
@@ -196,18 +198,40 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
 
     internal async Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
     {
-        _engine = new EtcdEngine(_options.TimeProvider, _options.RetainedRevisions);
-        _server = new EtcdServer(
-            _listener, stopping => EtcdServices.Bind(_engine, Endpoint, _options.WatchProgressInterval, stopping), _faults, loggerFactory);
-        await _server.StartAsync(cancellationToken).ConfigureAwait(false);
+        EtcdServer server;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _engine = new EtcdEngine(_options.TimeProvider, _options.RetainedRevisions);
+            _server = server = new EtcdServer(
+                _listener, stopping => EtcdServices.Bind(_engine, Endpoint, _options.WatchProgressInterval, stopping), _faults, loggerFactory);
+        }
+
+        try
+        {
+            await server.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (_isDisposed)
+        {
+            // Kestrel, or the listener, says so in words of its own.
+            throw new ObjectDisposedException($"The embedded etcd on {Endpoint} was disposed while it started.", e);
+        }
+
         Log.Started(loggerFactory.CreateLogger<EmbeddedEtcdServer>(), Endpoint);
     }
 
     private async Task StopAsync()
     {
-        if (_server is not null)
+        EtcdServer? server;
+        lock (_gate)
         {
-            await _server.DisposeAsync().ConfigureAwait(false);
+            _isDisposed = true;
+            server = _server;
+        }
+
+        if (server is not null)
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
         }
 
         _engine?.Dispose();

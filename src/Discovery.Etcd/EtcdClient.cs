@@ -22,6 +22,7 @@ namespace Discovery.Etcd;
 public sealed partial class EtcdClient : IAsyncDisposable
 {
     private readonly CancellationTokenSource _shutdown = new();
+    private int _disposed;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
     private readonly EtcdMetrics _metrics;
@@ -255,7 +256,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_shutdown.IsCancellationRequested)
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
         {
             return;
         }

@@ -134,9 +134,9 @@ internal sealed partial class ServingStatusPublisher(
             var report = await checks.CheckHealthAsync(publishing.Value.Predicate, limit.Token).ConfigureAwait(false);
             await PublishAsync(report, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception) when (_stop.IsCancellationRequested)
+        catch (Exception e) when (e is ObjectDisposedException || _stop.IsCancellationRequested)
         {
-            // The application stops.
+            // The application stops, or was disposed without a stop.
         }
         catch (Exception e)
         {

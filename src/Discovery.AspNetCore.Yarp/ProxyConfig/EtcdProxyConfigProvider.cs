@@ -56,6 +56,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
 
     public IProxyConfig GetConfig()
     {
+        CancellationToken stop;
         lock (_gate)
         {
             if (_isStarted || _isDisposed)
@@ -64,9 +65,10 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
             }
 
             _isStarted = true;
+            stop = _stop.Token;
         }
 
-        _ = Task.Run(() => FollowAsync(_stop.Token));
+        _ = Task.Run(() => FollowAsync(stop), CancellationToken.None);
 
         // This is the proxy's first load, and it holds up the application's start: requests that come right after it are to find their routes.
         if (!_ready.Task.Wait(_readyTimeout))
@@ -116,9 +118,9 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
                 await Task.Delay(ChangeInterval, _time, stop).ConfigureAwait(false);
             }
         }
-        catch (Exception) when (stop.IsCancellationRequested)
+        catch (Exception e) when (e is ObjectDisposedException || stop.IsCancellationRequested)
         {
-            // The application stops.
+            // The application stops, or was disposed without a stop.
         }
         catch (Exception e)
         {

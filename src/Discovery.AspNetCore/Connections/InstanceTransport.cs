@@ -35,7 +35,7 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
         catch (ObjectDisposedException e) when (_disposed)
         {
             // Thrown here and now, not by the task: the call had picked the instance just before it left, and nothing was sent.
-            throw new InstanceConnectException(this, $"The connections to {instance.Address} were closed because it left.", e);
+            throw new InstanceConnectException(this, $"The connections to {instance.Address} were closed because it left, or because this application ends.", e);
         }
     }
 

@@ -27,7 +27,8 @@ internal sealed partial class ServiceFeed : IDisposable
         _interval = interval;
         _time = time;
         _logger = logger;
-        _ = Task.Run(() => FollowAsync(_stop.Token));
+        var stop = _stop.Token;
+        _ = Task.Run(() => FollowAsync(stop), CancellationToken.None);
     }
 
     public string ServiceName { get; }

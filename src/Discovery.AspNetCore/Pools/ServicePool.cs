@@ -111,7 +111,7 @@ internal sealed partial class ServicePool : IDisposable
 
         if (_current is null)
         {
-            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(nameof(ServicePool));
+            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(typeof(IServiceDirectory).FullName);
         }
     }
 

@@ -47,7 +47,11 @@ internal sealed partial class Deregistration(
     }
 
     /// <summary>Publishes that the application drains, and serves on for a moment. Without etcd no client learns of it, and nothing is waited for.</summary>
-    public async Task DrainAsync(IReadOnlyDictionary<string, RegistrationRecord> standing, CancellationToken cancellationToken)
+    /// <param name="standing">What etcd has.</param>
+    /// <param name="serving">Cancelled when nothing is served any more.</param>
+    /// <param name="cancellationToken">Ends both.</param>
+    public async Task DrainAsync(
+        IReadOnlyDictionary<string, RegistrationRecord> standing, CancellationToken serving, CancellationToken cancellationToken)
     {
         if (standing.Count == 0)
         {
@@ -59,17 +63,17 @@ internal sealed partial class Deregistration(
         SetResult(activity, isPublished);
         if (isPublished)
         {
-            var delay = options().GracefulStop ? options().DrainDelay : TimeSpan.Zero;
+            var delay = options().GracefulStop && !serving.IsCancellationRequested ? options().DrainDelay : TimeSpan.Zero;
             Log.Draining(logger, delay);
-            await PauseAsync(delay, cancellationToken).ConfigureAwait(false);
+            await PauseAsync(delay, serving).ConfigureAwait(false);
         }
     }
 
     /// <summary>The application left: it serves on for those that have not heard.</summary>
-    public Task ServeOnAsync(int keys, CancellationToken cancellationToken)
+    public Task ServeOnAsync(int keys, CancellationToken serving)
     {
         Log.Left(logger, keys);
-        return PauseAsync(options().GracefulStop ? options().LeaveDelay : TimeSpan.Zero, cancellationToken);
+        return PauseAsync(options().GracefulStop ? options().LeaveDelay : TimeSpan.Zero, serving);
     }
 
     /// <summary>The stop was ended before etcd was told.</summary>

@@ -97,7 +97,7 @@ internal sealed partial class FirstRegistration(
         {
             return await planner.PlanAsync(options, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (e is not ObjectDisposedException && !cancellationToken.IsCancellationRequested)
         {
             // A sandbox may not tell the machine's addresses; another look comes soon.
             return new DesiredRegistration(options, [], new RegistrationProblem(

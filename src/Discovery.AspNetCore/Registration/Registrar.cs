@@ -17,6 +17,7 @@ internal sealed class Registrar : IAsyncDisposable
     private readonly Deregistration _deregistration;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _disposing = new();
     private readonly TaskCompletionSource<EtcdException> _refused = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private volatile DesiredRegistration _desired;
@@ -180,7 +181,8 @@ internal sealed class Registrar : IAsyncDisposable
 
     /// <summary>
     /// Publishes that the application drains, serves on for a moment, deletes its keys, revokes the lease, and serves on for another
-    /// moment. Each exchange with etcd has its limit; when etcd is away, the lease runs out by itself. Never throws.
+    /// moment. Each exchange with etcd has its limit; when etcd is away, the lease runs out by itself. Never throws. A second call waits for
+    /// the first and does nothing.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -188,14 +190,21 @@ internal sealed class Registrar : IAsyncDisposable
         await _gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
-            // Without etcd no client learns of it, and serving on for longer would only delay the stop.
+            if (_stopped)
+            {
+                // A host may be stopped twice at once, as WebApplicationFactory does beside the application's own RunAsync.
+                return;
+            }
+
+            // Without etcd no client learns of it, and serving on for longer would only delay the stop. Once all is disposed nothing serves.
+            using var serving = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token, cancellationToken);
             var standing = Standing();
-            await _deregistration.DrainAsync(standing, cancellationToken).ConfigureAwait(false);
+            await _deregistration.DrainAsync(standing, serving.Token, cancellationToken).ConfigureAwait(false);
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
             var hasLeft = await _deregistration.LeaveAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)
             {
-                await _deregistration.ServeOnAsync(standing.Count, cancellationToken).ConfigureAwait(false);
+                await _deregistration.ServeOnAsync(standing.Count, serving.Token).ConfigureAwait(false);
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
@@ -209,16 +218,14 @@ internal sealed class Registrar : IAsyncDisposable
         }
     }
 
-    /// <summary>Deregisters at once if <see cref="StopAsync"/> was not called, as when the application's start failed.</summary>
+    /// <summary>
+    /// Deregisters at once if <see cref="StopAsync"/> was not called, as when the application's start failed. The keys drain all the same, or
+    /// clients would take it for a crash. One that is under way goes on without its delays.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync().ConfigureAwait(false);
-        if (!_stopped)
-        {
-            await _deregistration.LeaveAsync(CancellationToken.None).ConfigureAwait(false);
-            _stopped = true;
-        }
-
+        await _disposing.CancelAsync().ConfigureAwait(false);
+        await StopAsync(CancellationToken.None).ConfigureAwait(false);
         await _keeper.DisposeAsync().ConfigureAwait(false);
     }
 

@@ -67,7 +67,7 @@ internal sealed partial class RegistrationPlanner(
                 WarnOfGrpc(resolver.Spoken);
             }
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
         {
             desired = new DesiredRegistration(
                 options, [], new RegistrationProblem(ServiceRegistrationState.NoAddress, LogLevel.Error, e.Message));

@@ -105,6 +105,13 @@ internal sealed partial class RegistrationService(
         }
 
         _instanceId = InstanceIdGenerator.Get(options);
+        if (_stop.IsCancellationRequested)
+        {
+            // Stopped while it started: a registration that came after the stop would stay.
+            _reconciled.TrySetResult();
+            return;
+        }
+
         if (!options.FailFast)
         {
             // Neither a slow name server nor a slow health check nor an etcd that is away delays the start.
@@ -112,11 +119,15 @@ internal sealed partial class RegistrationService(
             return;
         }
 
+        // The stop waits for it, so the stop must end it too: the host's own token is cancelled only after all have drained.
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
+        var starting = RegisterAsync(either.Token);
+        _starting = starting;
         try
         {
-            await RegisterAsync(cancellationToken).ConfigureAwait(false);
+            await starting.ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (lifetime?.ApplicationStopping.IsCancellationRequested == true)
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested || lifetime?.ApplicationStopping.IsCancellationRequested == true)
         {
             // Told to stop before it was registered: that is no failure of its start, and the host goes on to its stop.
         }
@@ -187,6 +198,10 @@ internal sealed partial class RegistrationService(
         {
             // The application stops.
         }
+        catch (ObjectDisposedException)
+        {
+            // The application was disposed without a stop, as when another service's start failed.
+        }
         catch (Exception e)
         {
             // Nobody waits for this; nothing that is expected to fail gets here.
@@ -220,6 +235,9 @@ internal sealed partial class RegistrationService(
         _overrides.IsUnhealthy = !await first.CheckHealthAsync(health, cancellationToken).ConfigureAwait(false);
         var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger, cluster.Name, OnRegisteredAgain);
         _registrar = registrar;
+
+        // Once more, for a stop that did not see the registrar is over.
+        _stop.Token.ThrowIfCancellationRequested();
         var updater = _updater = new RegistrationUpdater(registrar, client, settings, planner, health, _overrides, time, logger, _stop.Token);
         _reload = settings.OnChange(() => _ = updater.ReloadAsync());
         await registrar.ReconcileAsync().ConfigureAwait(false);

@@ -73,9 +73,9 @@ internal sealed partial class RegistrationUpdater(
                 _reloading.Release();
             }
         }
-        catch (Exception) when (stop.IsCancellationRequested)
+        catch (Exception e) when (e is ObjectDisposedException || stop.IsCancellationRequested)
         {
-            // The application stops.
+            // The application stops, or was disposed without a stop.
         }
         catch (Exception e)
         {

@@ -178,7 +178,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         var layouts = _layouts.Parse(options.Layout);
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
             if (!_entries.TryGetValue(KeyOf(serviceName, layouts), out var entry))
             {
                 return null;

@@ -128,6 +128,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
             {
                 return;
             }
+            catch (ObjectDisposedException e) when (e.ObjectName == typeof(EtcdClient).FullName)
+            {
+                // The client was disposed before the directory: nothing will be heard of etcd any more.
+                return;
+            }
             catch (Exception e)
             {
                 // Nothing that happens here may end the loop: calls would go by an old snapshot for ever, and nobody would know.

@@ -43,8 +43,8 @@ internal sealed partial class CallbackWatch(
             source.CancelAfter(time);
         }
 
-        _end = source;
         source.Token.Register(end);
+        _end = source;
         if (_stopped.IsCancellationRequested)
         {
             source.Dispose();

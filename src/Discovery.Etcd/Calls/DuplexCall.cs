@@ -55,9 +55,9 @@ internal sealed class DuplexCall<TRequest, TResponse> : IDisposable
                 await _call.RequestStream.WriteAsync(message).ConfigureAwait(false);
             }
         }
-        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException or IOException)
+        catch (Exception)
         {
-            // The call ended; the reader learns why.
+            // The call ended, which is told in as many ways as there are layers below; the reader learns why.
             _outgoing.Writer.TryComplete();
         }
     }

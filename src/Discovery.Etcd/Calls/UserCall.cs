@@ -42,6 +42,14 @@ internal sealed class UserCall<TResponse>
         {
             throw Failed(e);
         }
+        catch (ObjectDisposedException e)
+        {
+            // The client was disposed. Who waits for the headers must hear of it too.
+            _end = (new Status(StatusCode.Cancelled, e.Message, e), Metadata.Empty);
+            _headers.TrySetException(e);
+            _ = _headers.Task.Exception;
+            throw;
+        }
         catch (OperationCanceledException e)
         {
             // As gRPC's own calls end: cancelled by their user, or disposed.

@@ -264,7 +264,14 @@ internal sealed class DesiredKeys
         lock (_gate)
         {
             _closed = reason;
-            _waiters.ForEach(w => w.Done.TrySetException(reason));
+            foreach (var (_, done) in _waiters)
+            {
+                done.TrySetException(reason);
+
+                // Who waited may have gone meanwhile; then nobody else looks at the exception.
+                _ = done.Task.Exception;
+            }
+
             _waiters.Clear();
         }
     }

@@ -66,7 +66,15 @@ internal sealed class OwnKeyWatcher(
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
         {
-            // The key is not ours any more, or the keeper or its client ended.
+            // The key is not ours any more, or the keeper or its client ended. It is forgotten before its source is disposed: nobody may end it then.
+            lock (_gate)
+            {
+                if (_following.GetValueOrDefault(key) == following)
+                {
+                    _following.Remove(key);
+                }
+            }
+
             return;
         }
 

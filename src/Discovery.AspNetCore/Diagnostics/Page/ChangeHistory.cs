@@ -55,7 +55,8 @@ internal sealed class ChangeHistory : IDisposable
             }
             catch (ObjectDisposedException)
             {
-                // The application ends.
+                // The application was disposed; one that was never stopped said nothing of it.
+                _timer?.Dispose();
             }
         }
     }

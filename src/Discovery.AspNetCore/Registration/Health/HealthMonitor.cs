@@ -118,6 +118,9 @@ internal sealed partial class HealthMonitor(
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
+            // Once the application was disposed this throws too: then it is no check that failed.
+            _ = services.GetService<HealthCheckService>();
+
             // A check that cannot even be created, for lack of a service or so. That it fails is known; this loop must not end of it.
             Log.Failed(logger, e);
             return (false, e.Message);
