@@ -22,6 +22,7 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _away = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _refused = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _statusGate = new();
     private Task _following = Task.CompletedTask;
     private volatile Exception? _lastError;
@@ -57,8 +58,8 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         var client = new EtcdClient(_clientOptions, _options.LoggerFactory);
         _following = Detached.Run(() => FollowAsync(client));
 
-        // Where it may go on without etcd, it need not wait longer than until etcd is known to be away.
-        Task.WaitAny(mayGoOn ? [_first.Task, _away.Task] : [_first.Task], _options.ReadyTimeout);
+        // Where it may go on without etcd, it need not wait longer than until etcd is known to be away; and nowhere for what no waiting changes.
+        Task.WaitAny([_first.Task, mayGoOn ? _away.Task : _refused.Task], _options.ReadyTimeout);
         if (_first.Task.IsCompleted)
         {
             return;
@@ -71,9 +72,11 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         }
 
         Dispose();
+        var within = _refused.Task.IsCompleted
+            ? ""
+            : $" within {_options.ReadyTimeout.TotalSeconds:0.###} s ({nameof(EtcdConfigurationOptions)}.{nameof(EtcdConfigurationOptions.ReadyTimeout)})";
         throw new InvalidOperationException(
-            $"The configuration under '{_prefix}' could not be read within {_options.ReadyTimeout.TotalSeconds:0.###} s "
-            + $"({nameof(EtcdConfigurationOptions)}.{nameof(EtcdConfigurationOptions.ReadyTimeout)}), from {string.Join(", ", client.Endpoints)} "
+            $"The configuration under '{_prefix}' could not be read{within}, from {string.Join(", ", client.Endpoints)} "
             + $"({_options.Section}:Endpoints). {_lastError?.Message ?? "etcd did not answer yet."} An application that is to start without it sets "
             + $"{nameof(EtcdConfigurationOptions.Optional)}, or a {nameof(EtcdConfigurationOptions.SnapshotDirectory)} for the last known one.",
             _lastError);
@@ -180,6 +183,10 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         }
     }
 
+    /// <summary>Whether it is a person who has to change something: a password, the rights of a user, a certificate.</summary>
+    private static bool IsLasting(EtcdException? error) => error?.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
+        or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.TlsFailed;
+
     private bool HasSame(Dictionary<string, string?> settings) =>
         Data.Count == settings.Count
         && settings.All(s => Data.TryGetValue(s.Key, out var known) && string.Equals(known, s.Value, StringComparison.Ordinal));
@@ -222,6 +229,10 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         if (status.Kind == EtcdFollowStatusKind.Unavailable)
         {
             _away.TrySetResult();
+            if (IsLasting(status.Error))
+            {
+                _refused.TrySetResult();
+            }
         }
     }
 

@@ -16,6 +16,8 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
     /// </summary>
     private static readonly TimeSpan ChangeInterval = TimeSpan.FromMilliseconds(100);
 
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
+
     private readonly EtcdClient _client;
     private readonly string _prefix;
     private readonly TimeSpan _readyTimeout;
@@ -101,30 +103,40 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
     private async Task FollowAsync(CancellationToken stop)
     {
         var options = new EtcdFollowOptions { OnStatusChanged = status => _problem = status.Error };
-        try
+        while (!stop.IsCancellationRequested)
         {
-            await foreach (var snapshot in _client.FollowAsync(_prefix, options, stop).ConfigureAwait(false))
+            try
             {
-                var found = await _documents.ReadAsync(snapshot, stop).ConfigureAwait(false);
-                lock (_gate)
+                await foreach (var snapshot in _client.FollowAsync(_prefix, options, stop).ConfigureAwait(false))
                 {
-                    _found = found;
-                    Publish();
+                    var found = await _documents.ReadAsync(snapshot, stop).ConfigureAwait(false);
+                    lock (_gate)
+                    {
+                        _found = found;
+                        Publish();
+                    }
+
+                    _ready.TrySetResult();
+
+                    // What comes meanwhile is skipped: a slow reader gets the newest.
+                    await Task.Delay(ChangeInterval, _time, stop).ConfigureAwait(false);
                 }
 
-                _ready.TrySetResult();
-
-                // What comes meanwhile is skipped: a slow reader gets the newest.
-                await Task.Delay(ChangeInterval, _time, stop).ConfigureAwait(false);
+                // The client was disposed.
+                return;
             }
-        }
-        catch (Exception e) when (e is ObjectDisposedException || stop.IsCancellationRequested)
-        {
-            // The application stops, or was disposed without a stop.
-        }
-        catch (Exception e)
-        {
-            Log.Unexpected(_logger, _prefix, e);
+            catch (Exception e) when (stop.IsCancellationRequested || (e as ObjectDisposedException)?.ObjectName == typeof(EtcdClient).FullName)
+            {
+                // The application stops, or was disposed without a stop.
+                return;
+            }
+            catch (Exception e)
+            {
+                // Another provider is somebody else's code and may throw anything. That must not end the following for good.
+                Log.Unexpected(_logger, _prefix, e);
+            }
+
+            await Task.Delay(RetryDelay, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -154,13 +166,28 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
         _ = Interlocked.Exchange(ref _replaced, replacing).CancelAsync();
     }
 
-    /// <summary>Publishes anew, apart from the callback that asks for it, whose caller may hold locks of its own.</summary>
+    /// <summary>
+    /// Publishes anew, apart from the callback that asks for it, whose caller may hold locks of its own. Nobody waits for this, and a change of the
+    /// other providers is announced once: it is tried until it succeeds.
+    /// </summary>
     private async Task PublishLaterAsync()
     {
-        await Task.Delay(ChangeInterval, _time).ConfigureAwait(false);
-        lock (_gate)
+        for (var pause = ChangeInterval; ; pause = RetryDelay)
         {
-            Publish();
+            await Task.Delay(pause, _time).ConfigureAwait(false);
+            try
+            {
+                lock (_gate)
+                {
+                    Publish();
+                }
+
+                return;
+            }
+            catch (Exception e)
+            {
+                Log.Unexpected(_logger, _prefix, e);
+            }
         }
     }
 
@@ -185,7 +212,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
         [LoggerMessage(4108, LogLevel.Warning, "The proxy has no routes and clusters of {Prefix} until etcd can be asked; there was no answer within {Seconds:0.###} s. {Problem}")]
         public static partial void NotReady(ILogger logger, string prefix, double seconds, string? problem);
 
-        [LoggerMessage(4109, LogLevel.Error, "Following {Prefix} failed unexpectedly. The proxy goes on with the routes and clusters that it has.")]
+        [LoggerMessage(4109, LogLevel.Error, "Following {Prefix} failed unexpectedly and is soon begun again. Until then the proxy goes on with the routes and clusters that it has.")]
         public static partial void Unexpected(ILogger logger, string prefix, Exception exception);
     }
 }

@@ -88,7 +88,8 @@ internal sealed partial class PoolCache(
             return own.Get(serviceName, poolOptions);
         }
 
-        var service = new SubscribedService(ofCluster, serviceName, cluster.GetService<ILoggerFactory>(services).CreateLogger<IServiceDirectory>());
+        var service = new SubscribedService(
+            ofCluster, serviceName, time, cluster.GetService<ILoggerFactory>(services).CreateLogger<IServiceDirectory>());
         _subscribed.Add(service);
         return service;
     }

@@ -120,7 +120,16 @@ internal sealed partial class RegistrationUpdater(
                 if (isOut != overrides.IsUnhealthy)
                 {
                     overrides.IsUnhealthy = isOut;
-                    await registrar.ReconcileAsync().ConfigureAwait(false);
+                    try
+                    {
+                        await registrar.ReconcileAsync().ConfigureAwait(false);
+                    }
+                    catch
+                    {
+                        // It is still as it was, and the next run of the checks tries again.
+                        overrides.IsUnhealthy = !isOut;
+                        throw;
+                    }
                 }
             },
             stop);

@@ -5,17 +5,21 @@ namespace Discovery.AspNetCore.Watching;
 /// <summary>A service as the application's own <see cref="IServiceDirectory"/> has it: a test's, or another source's.</summary>
 internal sealed partial class SubscribedService : IWatchedService
 {
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
+
     private readonly IServiceDirectory _directory;
     private readonly string _serviceName;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
-    public SubscribedService(IServiceDirectory directory, string serviceName, ILogger logger)
+    public SubscribedService(IServiceDirectory directory, string serviceName, TimeProvider time, ILogger logger)
     {
         _directory = directory;
         _serviceName = serviceName;
+        _time = time;
         _logger = logger;
         PublishFirst(directory.GetSnapshot(serviceName));
         _loop = Task.Run(() => FollowAsync(_stop.Token));
@@ -54,33 +58,47 @@ internal sealed partial class SubscribedService : IWatchedService
 
     private async Task FollowAsync(CancellationToken stop)
     {
-        try
+        var isReported = false;
+        while (!stop.IsCancellationRequested)
         {
-            await foreach (var snapshot in _directory.SubscribeAsync(_serviceName, stop).ConfigureAwait(false))
+            try
             {
-                lock (_gate)
+                await foreach (var snapshot in _directory.SubscribeAsync(_serviceName, stop).ConfigureAwait(false))
                 {
-                    if (snapshot != Feed.Current)
+                    isReported = false;
+                    lock (_gate)
                     {
-                        Feed.Publish(snapshot);
+                        if (snapshot != Feed.Current)
+                        {
+                            Feed.Publish(snapshot);
+                        }
                     }
                 }
+
+                return;
             }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            // The application stops.
-        }
-        catch (Exception e)
-        {
-            // The directory is the application's own and may throw anything. Calls go by the last snapshot.
-            Log.SubscriptionFailed(_logger, _serviceName, e);
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                // The application stops.
+                return;
+            }
+            catch (Exception e)
+            {
+                // The directory is the application's own and may throw anything, also for ever: that is said once. Calls go by the last snapshot.
+                if (!isReported)
+                {
+                    isReported = true;
+                    Log.SubscriptionFailed(_logger, _serviceName, e);
+                }
+            }
+
+            await Task.Delay(RetryDelay, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(2131, LogLevel.Error, "The subscription to service '{Service}' failed; calls go by the last snapshot it had.")]
+        [LoggerMessage(2131, LogLevel.Error, "The subscription to service '{Service}' failed and is soon begun again; until then calls go by the last snapshot it had.")]
         public static partial void SubscriptionFailed(ILogger logger, string service, Exception exception);
     }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Security;
 using Discovery.Etcd.Diagnostics;
 using Discovery.Etcd.Tls;
 using Grpc.Net.Client;
@@ -68,7 +67,7 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls,
 
     private async Task<Stream> SecureAsync(Stream network, Uri endpoint, CancellationToken cancellationToken)
     {
-        var secure = new SslStream(network);
+        var secure = new EtcdTlsStream(network);
         try
         {
             await secure.AuthenticateAsClientAsync(await tls.GetOptionsAsync(endpoint.Host, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);

@@ -66,6 +66,38 @@ public sealed class ReplacedDirectoryTests : IAsyncLifetime
         await Eventually.IsTrue(() => _log.Has(LogLevel.Error, "The subscription to service 'svc' failed"));
     }
 
+    [Fact]
+    public async Task A_subscription_that_fails_once_is_begun_again()
+    {
+        var time = new ObservedTimeProvider();
+        var directory = new WithoutSubscription(_directory);
+        _directory.Publish("svc", _one.Address);
+        using var host = await StartAsync(s =>
+        {
+            s.AddKeyedSingleton<TimeProvider>(EtcdServiceKeys.TimeProvider, time);
+            s.AddSingleton<IServiceDirectory>(directory);
+            s.AddHttpClient("client").AddEtcdDiscovery("svc");
+        });
+        using var client = host.Services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+        Assert.Equal(_one.Address, await client.GetStringAsync("x"));
+        await Eventually.IsTrue(() => _log.Has(LogLevel.Error, "The subscription to service 'svc' failed"));
+        for (var attempts = directory.Attempts; directory.Attempts < attempts + 3; await Task.Yield())
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        // What fails again and again is said once.
+        Assert.Single(_log.At(LogLevel.Error));
+        directory.IsWhole = true;
+        _directory.Publish("svc", _other.Address);
+
+        await Eventually.IsTrue(async () =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return await client.GetStringAsync("x") == _other.Address;
+        });
+    }
+
     private async Task<IHost> StartAsync(Action<IServiceCollection> add)
     {
         var host = new HostBuilder().ConfigureServices(s =>
@@ -79,6 +111,12 @@ public sealed class ReplacedDirectoryTests : IAsyncLifetime
 
     private sealed class WithoutSubscription(IServiceDirectory inner) : IServiceDirectory
     {
+        private int _attempts;
+
+        public int Attempts => Volatile.Read(ref _attempts);
+
+        public bool IsWhole { get; set; }
+
         public IReadOnlyCollection<ServiceStatus> Services => inner.Services;
 
         public ServiceSnapshot? GetSnapshot(string serviceName) => inner.GetSnapshot(serviceName);
@@ -89,6 +127,9 @@ public sealed class ReplacedDirectoryTests : IAsyncLifetime
             => inner.WaitForReadyAsync(serviceName, cancellationToken);
 
         public IAsyncEnumerable<ServiceSnapshot> SubscribeAsync(string serviceName, CancellationToken cancellationToken = default)
-            => throw new NotSupportedException("no subscriptions");
+        {
+            Interlocked.Increment(ref _attempts);
+            return IsWhole ? inner.SubscribeAsync(serviceName, cancellationToken) : throw new NotSupportedException("no subscriptions");
+        }
     }
 }

@@ -25,6 +25,10 @@ public sealed class FailFastTlsTests(TlsNode node) : IClassFixture<TlsNode>, IDi
         return FailsAtOnceAsync(node.Certificates.CaFile, certificate, key, "the files of Etcd:Tls cannot be read");
     }
 
+    [Fact]
+    public Task A_certificate_that_etcd_wants_and_does_not_get_fails_the_start_at_once()
+        => FailsAtOnceAsync(node.Certificates.CaFile, "", "", "Etcd:Tls:CertificateFile");
+
     private async Task FailsAtOnceAsync(string ca, string certificate, string key, string cause)
     {
         await using var app = TestApp.Build(

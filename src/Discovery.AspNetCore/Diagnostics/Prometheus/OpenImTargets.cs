@@ -9,14 +9,16 @@ namespace Discovery.AspNetCore.Diagnostics.Prometheus;
 /// <summary>
 /// The targets that OpenIM's servers write themselves: key <c>prefix/service/index</c>, value <c>{"target":"10.0.0.1:12020","labels":{…}}</c>.
 /// </summary>
-internal sealed partial class OpenImTargets(EtcdClient client, string prefix, ILogger logger, CancellationToken stopping)
+internal sealed partial class OpenImTargets(IServiceSource source, string prefix, TimeProvider time, ILogger logger, CancellationToken stopping)
 {
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
+
     private readonly ChangeFeed<EtcdPrefixSnapshot> _feed = new();
     private int _isStarted;
 
     /// <summary>The targets now.</summary>
     /// <exception cref="ServiceDiscoveryException">They did not become known within the limit.</exception>
-    public async ValueTask<IReadOnlyList<(ServiceInstance Instance, TargetGroup Group)>> GetAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    public async ValueTask<IReadOnlyList<(ServiceInstance Instance, TargetGroup Group)>> GetAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         // Nothing is watched for an endpoint that nobody asks.
         if (Interlocked.Exchange(ref _isStarted, 1) == 0)
@@ -31,20 +33,33 @@ internal sealed partial class OpenImTargets(EtcdClient client, string prefix, IL
 
     private async Task FollowAsync()
     {
-        try
+        while (!stopping.IsCancellationRequested)
         {
-            await foreach (var snapshot in client.FollowAsync(prefix, cancellationToken: stopping).ConfigureAwait(false))
+            try
             {
-                _feed.Publish(snapshot);
+                await foreach (var snapshot in source.FollowAsync(prefix, new EtcdFollowOptions(), stopping).ConfigureAwait(false))
+                {
+                    _feed.Publish(snapshot);
+                }
+
+                // The client was disposed.
+                break;
             }
-        }
-        catch (Exception e) when (!stopping.IsCancellationRequested)
-        {
-            Log.Unexpected(logger, prefix, e);
-        }
-        catch (OperationCanceledException)
-        {
-            // The application stops.
+            catch (Exception) when (stopping.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (ObjectDisposedException)
+            {
+                // The application stops.
+                break;
+            }
+            catch (Exception e)
+            {
+                Log.Unexpected(logger, prefix, e);
+            }
+
+            await Task.Delay(RetryDelay, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         _feed.Close();
@@ -83,7 +98,7 @@ internal sealed partial class OpenImTargets(EtcdClient client, string prefix, IL
         [LoggerMessage(2852, LogLevel.Debug, "The record {Key} is no target for Prometheus and is skipped.")]
         public static partial void Skipped(ILogger logger, string key);
 
-        [LoggerMessage(2853, LogLevel.Error, "Following {Prefix} failed unexpectedly; its last targets are given on.")]
+        [LoggerMessage(2853, LogLevel.Error, "Following {Prefix} failed unexpectedly and is soon begun again; until then its last targets are given on.")]
         public static partial void Unexpected(ILogger logger, string prefix, Exception exception);
     }
 }

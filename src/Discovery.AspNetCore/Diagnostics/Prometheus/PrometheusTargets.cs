@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Feeds;
-using Discovery.Etcd;
+using Discovery.AspNetCore.Watching;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -38,7 +38,8 @@ internal sealed partial class PrometheusTargets
         if (options.OpenImPrefix is { Length: > 0 } prefix)
         {
             var stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
-            _openIm = new OpenImTargets(cluster.GetService<EtcdClient>(services), prefix.EndsWith('/') ? prefix : prefix + "/", _logger, stopping);
+            _openIm = new OpenImTargets(
+                cluster.GetService<IServiceSource>(services), prefix.EndsWith('/') ? prefix : prefix + "/", _time, _logger, stopping);
         }
     }
 
@@ -78,7 +79,7 @@ internal sealed partial class PrometheusTargets
                 .Select(instance => new TargetGroup([instance.Address], TargetLabels.Of(service, instance)))).ToList();
         if (_openIm is not null)
         {
-            var targets = await _openIm.GetAsync(_settings.CurrentValue.ReadyTimeout, _time, cancellationToken).ConfigureAwait(false);
+            var targets = await _openIm.GetAsync(_settings.CurrentValue.ReadyTimeout, cancellationToken).ConfigureAwait(false);
             groups.AddRange(targets.Where(t => IsWanted(t.Instance.ServiceName) && _callable.MayBeDialled(t.Instance)).Select(static t => t.Group));
         }
 

@@ -38,7 +38,7 @@ internal sealed partial class HealthMonitor(
     /// <summary>Runs the checks again and again, and reports each change.</summary>
     /// <param name="options">The settings as they are now.</param>
     /// <param name="onChange">
-    /// Called with whether the application is healthy; while it is not, again after each run where the number of other instances decides.
+    /// Called with whether the application is healthy, again after the next run if it throws; while it is not healthy, again after each run where the number of other instances decides.
     /// </param>
     /// <param name="stop">Ends it.</param>
     public async Task RunAsync(Func<RegistrationHealthOptions> options, Func<bool, Task> onChange, CancellationToken stop)
@@ -49,24 +49,37 @@ internal sealed partial class HealthMonitor(
             return;
         }
 
-        try
+        var isDue = false;
+        while (true)
         {
-            while (true)
+            var interval = options().Interval;
+            var pause = _thresholds.WasHealthy || interval < StartInterval ? interval : StartInterval;
+            await Task.Delay(pause, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (stop.IsCancellationRequested)
             {
-                var interval = options().Interval;
-                var pause = _thresholds.WasHealthy || interval < StartInterval ? interval : StartInterval;
-                await Task.Delay(pause, time, stop).ConfigureAwait(false);
+                return;
+            }
+
+            try
+            {
                 var current = options();
-                var changed = await ObserveAsync(current, stop).ConfigureAwait(false);
-                if (changed || (_thresholds is { IsHealthy: false, WasHealthy: true } && current.MinimumInstances > 0))
+                isDue |= await ObserveAsync(current, stop).ConfigureAwait(false);
+                if (isDue || (_thresholds is { IsHealthy: false, WasHealthy: true } && current.MinimumInstances > 0))
                 {
                     await onChange(_thresholds.IsHealthy).ConfigureAwait(false);
+                    isDue = false;
                 }
             }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            // The application stops.
+            catch (Exception) when (stop.IsCancellationRequested)
+            {
+                // The application stops.
+                return;
+            }
+            catch (Exception e)
+            {
+                // The records are written by layouts, which may be the application's own. It must not stay in or out of service for good.
+                Log.NotApplied(logger, e);
+            }
         }
     }
 
@@ -137,6 +150,9 @@ internal sealed partial class HealthMonitor(
 
         [LoggerMessage(2762, LogLevel.Information, "This application is healthy again, and in service.")]
         public static partial void ComesBack(ILogger logger);
+
+        [LoggerMessage(2766, LogLevel.Error, "The registration could not follow the application's health; it is tried again with the next run of the checks.")]
+        public static partial void NotApplied(ILogger logger, Exception exception);
 
         [LoggerMessage(2763, LogLevel.Error, "The health checks could not be run; that counts as unhealthy.")]
         public static partial void Failed(ILogger logger, Exception exception);

@@ -14,6 +14,7 @@ public sealed class HealthMonitorTests : IAsyncDisposable
     private readonly ServiceCollection _services = new();
     private readonly RegistrationHealthOptions _options = new() { UnhealthyThreshold = 2, HealthyThreshold = 2 };
     private Func<Task<HealthCheckResult>> _check = () => Task.FromResult(HealthCheckResult.Healthy());
+    private bool _failsToApply;
     private int _runs;
     private int _looks;
     private ServiceProvider? _provider;
@@ -38,6 +39,23 @@ public sealed class HealthMonitorTests : IAsyncDisposable
         await TickAsync();
         await TickAsync();
         Assert.Equal([false, true], _changes);
+    }
+
+    [Fact]
+    public async Task A_change_that_cannot_be_applied_is_said_and_tried_again_after_the_next_run()
+    {
+        AddCheck("db", "ready");
+        Assert.True(await StartAsync());
+        _check = () => Task.FromResult(HealthCheckResult.Unhealthy());
+        _failsToApply = true;
+        await TickAsync();
+        await TickAsync();
+        Assert.True(_log.Has(LogLevel.Error, "could not follow the application's health"));
+
+        _failsToApply = false;
+        await TickAsync();
+        await TickAsync();
+        Assert.Equal([false, false], _changes);
     }
 
     [Fact]
@@ -218,7 +236,7 @@ public sealed class HealthMonitorTests : IAsyncDisposable
             change =>
             {
                 _changes.Add(change);
-                return Task.CompletedTask;
+                return _failsToApply ? throw new InvalidOperationException("no record") : Task.CompletedTask;
             },
             _stop.Token);
         return healthy;
