@@ -280,6 +280,18 @@ internal sealed partial class RegistrationService(
         }
     }
 
+    private async Task AskAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.Value.GetStatusAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.PermissionDenied)
+        {
+            // Where etcd has users, it keeps its status to the role root. It is there, and who asks is one of them.
+        }
+    }
+
     private async Task WaitForEtcdAsync(Registrar registrar, EtcdRegistrationOptions options, Activity? activity, CancellationToken cancellationToken)
     {
         // A moment longer than an attempt takes, for it says at its end what is wrong.
@@ -292,7 +304,7 @@ internal sealed partial class RegistrationService(
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
-                await client.Value.GetStatusAsync(either.Token).ConfigureAwait(false);
+                await AskAsync(either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
