@@ -1,6 +1,5 @@
 using System.Net;
 using Consumer;
-using Discovery.EmbeddedEtcd;
 using Discovery.Etcd;
 using Helloworld;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

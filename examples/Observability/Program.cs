@@ -1,4 +1,3 @@
-using Discovery.EmbeddedEtcd;
 using Observability;
 
 var builder = WebApplication.CreateBuilder(args);

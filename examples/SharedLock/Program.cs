@@ -1,4 +1,3 @@
-using Discovery.EmbeddedEtcd;
 using SharedLock;
 using dotnet_etcd.interfaces;
 

@@ -190,7 +190,9 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         {
             listener.Dispose();
             throw new IOException(
-                $"The embedded etcd cannot listen on {nameof(EmbeddedEtcdOptions)}.{nameof(options.Port)} {options.Port}: {e.Message}. Use a free port, or 0 to have one chosen.", e);
+                $"The embedded etcd cannot listen on {nameof(EmbeddedEtcdOptions)}.{nameof(options.Port)} {options.Port}: {e.Message}. Use a free port, or 0 to have "
+                    + $"one chosen. If an etcd is there already, as that of another process of yours, set Etcd:Endpoints to http://127.0.0.1:{options.Port} and "
+                    + $"{nameof(EmbeddedEtcdOptions)}.{nameof(options.SkipIfEndpointsConfigured)} to true, and it is used.", e);
         }
 
         return new EmbeddedEtcdServer(options, listener);

@@ -424,6 +424,7 @@ public sealed class EmbeddedEtcdTests : IAsyncLifetime, IDisposable
         var error = await Assert.ThrowsAsync<IOException>(() => EmbeddedEtcdServer.StartAsync(new EmbeddedEtcdOptions { Port = port }));
 
         Assert.Contains($"EmbeddedEtcdOptions.Port {port}", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"set Etcd:Endpoints to {_etcd.Endpoint} and EmbeddedEtcdOptions.SkipIfEndpointsConfigured to true", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

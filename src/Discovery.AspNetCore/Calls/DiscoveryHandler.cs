@@ -98,13 +98,24 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             : Choose(pool, current, request, steering, failures: null);
         if (instance is null)
         {
-            pool.OnNotPicked();
-            return NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null);
+            return SendWhenOthersCameAsync(pool, current, needs, request, steering, cancellationToken);
         }
 
         return steering is null && !DiscoveryActivities.AreWanted
             ? SendAsync(instance, request, cancellationToken)
             : AttemptAsync(pool, instance, request, steering, failures: null, cancellationToken);
+    }
+
+    private static async Task<HttpResponseMessage> SendWhenOthersCameAsync(
+        ServicePool pool, PoolSnapshot current, CallNeeds needs, HttpRequestMessage request, CallSteering? steering, CancellationToken cancellationToken)
+    {
+        if (steering is not { PreviousAttempts: > 0 } && await pool.WaitForOthersAsync(current, cancellationToken).ConfigureAwait(false))
+        {
+            return await ChooseAsync(pool, request, steering, cancellationToken).ConfigureAwait(false);
+        }
+
+        pool.OnNotPicked();
+        return await NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null).ConfigureAwait(false);
     }
 
     /// <summary>

@@ -99,11 +99,25 @@ internal static class NoInstance
         {
             var spoken = needs.Protocol == InstanceProtocols.Http2 ? "HTTP/2" : "HTTP/1.1";
             return $"Service '{service}' has {Count(count)}, but none of them speaks {spoken} at its {scheme} address, as their records say (protocols). "
-                + "A gRPC call needs HTTP/2; an HttpClient asks for it by DefaultRequestVersion and DefaultVersionPolicy.";
+                + HowToSpeak(current, needs);
         }
 
         return $"Service '{service}' has {Count(count)}, but none of them supports {scheme} calls. Set Etcd:Discovery:Scheme, or the "
             + $"client's base address, to {(scheme == Uri.UriSchemeHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}.";
+    }
+
+    private static string HowToSpeak(PoolSnapshot current, in CallNeeds needs)
+    {
+        var other = needs.IsHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
+        if (current.For(needs with { Scheme = other }, hashKey: null) is not null)
+        {
+            return $"At {other} it is spoken: set Etcd:Discovery:Scheme, or the client's base address, to {other}.";
+        }
+
+        return needs is { Protocol: InstanceProtocols.Http2, IsHttps: false }
+            ? "A gRPC call needs HTTP/2. Without TLS, Kestrel speaks it if it is told to speak it alone: set the servers' "
+                + "Kestrel:EndpointDefaults:Protocols to Http2, or Kestrel:Endpoints:<name>:Protocols of one endpoint."
+            : "A gRPC call needs HTTP/2; an HttpClient asks for it by DefaultRequestVersion and DefaultVersionPolicy.";
     }
 
     /// <summary>Why the chosen instances were of no use.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Discovery.AspNetCore.Clusters;
 using Discovery.Etcd;
+using Grpc.Core;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Discovery.AspNetCore.Diagnostics;
@@ -8,6 +9,12 @@ namespace Discovery.AspNetCore.Diagnostics;
 /// <summary>Tells whether etcd answers and has a leader.</summary>
 internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealthCheck
 {
+    private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static (byte[] b) => b, static b => b);
+    private static readonly Method<byte[], byte[]> MemberList = new(MethodType.Unary, "etcdserverpb.Cluster", "MemberList", Bytes, Bytes);
+
+    /// <summary>The request with <c>linearizable</c> set, so that only a cluster that has a leader answers it.</summary>
+    private static readonly byte[] Linearizable = [1 << 3, 1];
+
     public static HealthCheckRegistration Register(
         Cluster cluster, string name, HealthStatus? failureStatus, IEnumerable<string>? tags, TimeSpan? timeout)
         => new(name, new Source(cluster).Create, failureStatus ?? HealthStatus.Degraded, tags, timeout);
@@ -34,10 +41,33 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
                 ? HealthCheckResult.Healthy(data: data)
                 : Failure($"{name} has no leader, so it takes no writes: {member.Endpoint} says so.", null);
         }
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.PermissionDenied)
+        {
+            return await CheckMembersAsync().ConfigureAwait(false);
+        }
         catch (Exception e) when (e is EtcdException || cancellationToken.IsCancellationRequested)
         {
-            return Failure($"{name} does not answer at {string.Join(", ", etcd.Endpoints)}. {e.Message}", e);
+            return DoesNotAnswer(e);
         }
+
+        // Where etcd has users, it keeps its status to the role root; its members it tells to all of them.
+        async Task<HealthCheckResult> CheckMembersAsync()
+        {
+            try
+            {
+                using var call = etcd.CreateCallInvoker().AsyncUnaryCall(
+                    MemberList, host: null, new CallOptions(cancellationToken: cancellationToken), Linearizable);
+                await call.ResponseAsync.ConfigureAwait(false);
+                return HealthCheckResult.Healthy(data: data);
+            }
+            catch (Exception e) when (e is RpcException || cancellationToken.IsCancellationRequested)
+            {
+                return DoesNotAnswer(e);
+            }
+        }
+
+        HealthCheckResult DoesNotAnswer(Exception e)
+            => Failure($"{name} does not answer at {string.Join(", ", etcd.Endpoints)}. {e.Message}", e);
 
         HealthCheckResult Failure(string description, Exception? exception)
             => new(context.Registration.FailureStatus, description, exception, data);

@@ -4,10 +4,18 @@ namespace Discovery.AspNetCore.Pools;
 /// The wait for the first instance of a service, which is usual where applications start together. Once it was in vain, calls fail at
 /// once, or thousands would stand in line, until something about the service changes.
 /// </summary>
-internal sealed class FirstInstance
+/// <remarks>
+/// Each endpoint of an application has a key of its own, and they do not come at once: for a moment a service may have its gRPC port alone.
+/// So a call that the first instances cannot take waits a little for others.
+/// </remarks>
+internal sealed class FirstInstance(TimeProvider time)
 {
+    private readonly Lock _gate = new();
     private readonly TaskCompletionSource _seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isAwaited = true;
+    private bool _wasMissing;
+    private long _seenAt;
+    private TaskCompletionSource? _others;
 
     /// <summary>Whether calls are to wait.</summary>
     public bool IsAwaited => _isAwaited;
@@ -20,13 +28,69 @@ internal sealed class FirstInstance
     {
         if (hasInstances)
         {
+            ExpectOthers();
             _isAwaited = false;
             _seen.TrySetResult();
         }
         else if (!_seen.Task.IsCompleted)
         {
+            _wasMissing = true;
             _isAwaited = true;
         }
+    }
+
+    /// <summary>Waits for a further change while the first instance is new.</summary>
+    /// <param name="limit">For how long it is new.</param>
+    /// <param name="isChanged">Whether there was a change already.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Whether there is a change.</returns>
+    public async ValueTask<bool> WaitForOthersAsync(TimeSpan limit, Func<bool> isChanged, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource? others;
+        TimeSpan left;
+        lock (_gate)
+        {
+            (others, left) = (_others, limit - time.GetElapsedTime(_seenAt));
+        }
+
+        if (others is null || left <= TimeSpan.Zero)
+        {
+            return false;
+        }
+
+        if (isChanged())
+        {
+            return true;
+        }
+
+        try
+        {
+            await others.Task.WaitAsync(left, time, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private void ExpectOthers()
+    {
+        TaskCompletionSource? before;
+        lock (_gate)
+        {
+            if (_others is null && (!_wasMissing || _seen.Task.IsCompleted))
+            {
+                // It was there when this client came, and so are its others.
+                return;
+            }
+
+            before = _others;
+            _seenAt = before is null ? time.GetTimestamp() : _seenAt;
+            _others = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        before?.TrySetResult();
     }
 
     /// <summary>The service could not be listed; calls get this error until that changes.</summary>
@@ -44,7 +108,7 @@ internal sealed class FirstInstance
     }
 
     /// <summary>Waits until there is an instance, at most for so long.</summary>
-    public async ValueTask WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    public async ValueTask WaitAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         try
         {

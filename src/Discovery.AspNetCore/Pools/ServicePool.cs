@@ -48,6 +48,7 @@ internal sealed partial class ServicePool : IDisposable
         _policy = policy;
         _transports = transports;
         Time = time;
+        FirstInstance = new FirstInstance(time);
         Failures = new RecentFailures(time);
         Retries = RetryBudget.Of(options);
         _logger = logger;
@@ -75,7 +76,7 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>The limit of further attempts; null if there is none.</summary>
     public RetryBudget? Retries { get; private set; }
 
-    public FirstInstance FirstInstance { get; } = new();
+    public FirstInstance FirstInstance { get; }
 
     /// <summary>How many records of the service are no instances.</summary>
     public int SkippedRecords => _service.Status.SkippedRecords;
@@ -106,7 +107,7 @@ internal sealed partial class ServicePool : IDisposable
         if (FirstInstance.IsAwaited)
         {
             var left = Options.ReadyTimeout - Time.GetElapsedTime(startedAt);
-            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, Time, cancellationToken).ConfigureAwait(false);
+            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
         }
 
         if (_current is null)
@@ -114,6 +115,13 @@ internal sealed partial class ServicePool : IDisposable
             throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(typeof(IServiceDirectory).FullName);
         }
     }
+
+    /// <summary>Waits for a further change where the service has had its first instance just now.</summary>
+    /// <param name="current">What none of the instances of was of use.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Whether there is one.</returns>
+    public ValueTask<bool> WaitForOthersAsync(PoolSnapshot current, CancellationToken cancellationToken)
+        => FirstInstance.WaitForOthersAsync(Options.ReadyTimeout / 5, () => !ReferenceEquals(_current, current), cancellationToken);
 
     /// <summary>There was no instance for a call.</summary>
     public void OnNotPicked() => Interlocked.Increment(ref _notPicked);

@@ -58,7 +58,7 @@ internal sealed partial class FirstRegistration(
             if (options.FailFast && registrar.Status.Keys.Count == 0)
             {
                 // An application that is not in service yet has no keys; then etcd itself is asked whether it is there.
-                await client.Value.GetStatusAsync(either.Token).ConfigureAwait(false);
+                await AskAsync(either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is EtcdException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -89,6 +89,18 @@ internal sealed partial class FirstRegistration(
         }
 
         await flush.ConfigureAwait(false);
+    }
+
+    private async Task AskAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.Value.GetStatusAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (EtcdException e) when (e.Reason == EtcdErrorReason.PermissionDenied)
+        {
+            // Where etcd has users, it keeps its status to the role root. It is there, and who asks is one of them.
+        }
     }
 
     private async Task<DesiredRegistration> TryPlanAsync(RegistrationPlanner planner, CancellationToken cancellationToken)

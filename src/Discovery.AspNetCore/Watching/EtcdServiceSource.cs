@@ -36,8 +36,8 @@ internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster
         }
         catch (RpcException e)
         {
-            // Without an attempt that failed, all that is known is that it takes long.
-            return e is EtcdException { Endpoints.Count: > 0 } failure ? failure : null;
+            // Without an attempt that failed, all that is known is that it takes long. An etcd that keeps its status to the role root did answer.
+            return e is EtcdException { Endpoints.Count: > 0, Reason: not EtcdErrorReason.PermissionDenied } failure ? failure : null;
         }
     }
 

@@ -1,12 +1,12 @@
+using Discovery.EmbeddedEtcd;
 using Discovery.EmbeddedEtcd.Hosting;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
-namespace Discovery.EmbeddedEtcd;
+namespace Microsoft.Extensions.Hosting;
 
 /// <summary>Adds an <see cref="EmbeddedEtcdServer"/> to an application.</summary>
 public static class EmbeddedEtcdExtensions

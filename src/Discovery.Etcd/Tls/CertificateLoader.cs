@@ -41,9 +41,18 @@ internal static class CertificateLoader
     {
         var keyFile = string.IsNullOrEmpty(options.KeyFile) ? options.CertificateFile! : options.KeyFile;
         all.ImportFromPemFile(options.CertificateFile!);
-        var leaf = string.IsNullOrEmpty(options.KeyPassword)
-            ? X509Certificate2.CreateFromPemFile(options.CertificateFile!, keyFile)
-            : X509Certificate2.CreateFromEncryptedPemFile(options.CertificateFile!, options.KeyPassword, keyFile);
+        X509Certificate2 leaf;
+        try
+        {
+            leaf = string.IsNullOrEmpty(options.KeyPassword)
+                ? X509Certificate2.CreateFromPemFile(options.CertificateFile!, keyFile)
+                : X509Certificate2.CreateFromEncryptedPemFile(options.CertificateFile!, options.KeyPassword, keyFile);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new CryptographicException($"{DescribeKey(options)} {e.Message}", e);
+        }
+
         if (!OperatingSystem.IsWindows())
         {
             return leaf;
@@ -54,6 +63,16 @@ internal static class CertificateLoader
         {
             return X509CertificateLoader.LoadPkcs12(leaf.Export(X509ContentType.Pkcs12), password: null);
         }
+    }
+
+    private static string DescribeKey(EtcdTlsOptions options)
+    {
+        var password = string.IsNullOrEmpty(options.KeyPassword) ? ". An encrypted key needs Etcd:Tls:KeyPassword" : ", and Etcd:Tls:KeyPassword its password";
+        return string.IsNullOrEmpty(options.KeyFile)
+            ? $"Etcd:Tls:CertificateFile '{options.CertificateFile}' holds no key that fits its certificate, and Etcd:Tls:KeyFile is not set: set it to "
+                + $"the key's PEM file, e.g. /etc/etcd/client-key.pem{password}."
+            : $"Etcd:Tls:KeyFile '{options.KeyFile}' does not fit Etcd:Tls:CertificateFile '{options.CertificateFile}': it must hold the certificate's "
+                + $"private key as PEM, e.g. /etc/etcd/client-key.pem{password}.";
     }
 
     private static X509Certificate2 LoadPfx(EtcdTlsOptions options, X509Certificate2Collection all)

@@ -84,6 +84,42 @@ public sealed class ProtocolTests
         var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
 
         Assert.Contains("none of them speaks HTTP/2", e.Message, StringComparison.Ordinal);
+        Assert.Contains("set the servers' Kestrel:EndpointDefaults:Protocols to Http2", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Where_the_protocol_is_spoken_over_TLS_alone_the_error_names_the_scheme()
+    {
+        await using var harness = new Harness();
+        Register(harness, "127.0.0.1:9", "h1");
+        Register(harness, "127.0.0.1:8", "h1,h2", "https");
+        using var client = harness.Client(HttpVersion.Version20);
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+
+        Assert.Contains("none of them speaks HTTP/2 at its http address", e.Message, StringComparison.Ordinal);
+        Assert.EndsWith("At https it is spoken: set Etcd:Discovery:Scheme, or the client's base address, to https.", e.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Two clients that wait for an application which starts, and puts the key of its gRPC port first.</summary>
+    [Fact]
+    public async Task A_call_that_waited_for_the_first_instance_waits_for_the_one_that_speaks_its_protocol()
+    {
+        await using var harness = new Harness(static o => o.ReadyTimeout = TimeSpan.FromMinutes(10));
+        await using var grpc = await BackendServer.StartAsync(protocols: HttpProtocols.Http2);
+        await using var web = await BackendServer.StartAsync();
+        using var client = harness.Client();
+        using var grpcClient = harness.Client(HttpVersion.Version20);
+        var call = client.GetStringAsync("x");
+        var grpcCall = grpcClient.GetStringAsync("x");
+        await Eventually.IsTrue(() => harness.Pool.Current is not null);
+
+        Register(harness, grpc.Address, "h2");
+        Assert.Equal(grpc.Address, await grpcCall);
+        Assert.False(call.IsCompleted);
+        Register(harness, web.Address, "h1");
+
+        Assert.Equal(web.Address, await call);
     }
 
     private static InstanceProtocols RefusedBy(Harness harness, BackendServer server)
@@ -92,8 +128,8 @@ public sealed class ProtocolTests
     private static async Task<(BackendServer Http1, BackendServer Http2)> StartTwoPortsAsync(Harness harness)
         => (await harness.StartServerAsync(), await harness.StartServerAsync(protocols: HttpProtocols.Http2));
 
-    private static void Register(Harness harness, string address, string protocols)
+    private static void Register(Harness harness, string address, string protocols, string scheme = "http")
         => harness.Etcd.Put(
             $"services/{Harness.Service}/{address}",
-            Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"protocols":"{{{protocols}}}"}}"""));
+            Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{address}}}","Metadata":{"protocols":"{{{protocols}}}","scheme":"{{{scheme}}}"}}"""));
 }

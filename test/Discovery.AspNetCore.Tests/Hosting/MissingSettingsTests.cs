@@ -14,6 +14,8 @@ public sealed class MissingSettingsTests
     {
         { "Etcd:Endpoint", "http://a:1", "The setting Etcd:Endpoint is not known. Did you mean 'Endpoints'?" },
         { "Etcd:Enpoints:0", "http://a:1", "The setting Etcd:Enpoints is not known. Did you mean 'Endpoints'?" },
+        { "Etcd_Endpoints", "http://a:1", "The variable Etcd_Endpoints is not read. Did you mean 'Etcd__Endpoints'?" },
+        { "ETCD_ENDPOINTS_0", "http://a:1", "The variable ETCD_ENDPOINTS_0 is not read. Did you mean 'ETCD__ENDPOINTS__0'?" },
         { "ConnectionStrings:ectd", "http://a:1", "The connection string ConnectionStrings:ectd is not read. Did you mean 'etcd'?" },
         { "ConnectionStrings:etcd-main", "http://a:1", "The connection string ConnectionStrings:etcd-main is not read. Did you mean 'etcd'?" },
         { "Etcd:Clusters:dc1:Endpoints", "http://a:1", "Etcd:Clusters:dc1:Endpoints is for the cluster 'dc1', which AddKeyedEtcdClient(\"dc1\") adds; the default cluster has Etcd:Endpoints." },
@@ -24,6 +26,7 @@ public sealed class MissingSettingsTests
         { "Etcd:Registation:ServiceName", "The setting Etcd:Registation is not known. Did you mean 'Registration'?" },
         { "Etcd:Registration:ServcieName", "The setting Etcd:Registration:ServcieName is not known. Did you mean 'ServiceName'?" },
         { "Etcd:Registration:Service", "The setting Etcd:Registration:Service is not known. Did you mean 'Services'?" },
+        { "Etcd_Registration_ServiceName", "The variable Etcd_Registration_ServiceName is not read. Did you mean 'Etcd__Registration__ServiceName'?" },
         { "Etcd:ServiceName", "The setting Etcd:ServiceName is not known. Did you mean 'Registration:ServiceName'?" },
     };
 
@@ -73,7 +76,7 @@ public sealed class MissingSettingsTests
     [Fact]
     public async Task Of_what_others_use_nothing_is_said()
     {
-        var message = await FailAsync([Name, ("ConnectionStrings:db", "x"), ("Redis:Endpoints", "x"), ("Etcd:MyKeys", "x")]);
+        var message = await FailAsync([Name, ("ConnectionStrings:db", "x"), ("Redis:Endpoints", "x"), ("Etcd:MyKeys", "x"), ("ETCD_PORT", "tcp://10.0.0.1:2379")]);
 
         Assert.Contains("Etcd:Endpoints is empty", message, StringComparison.Ordinal);
         Assert.DoesNotContain("Did you mean", message, StringComparison.Ordinal);

@@ -47,4 +47,40 @@ public sealed class TlsFilesTests : IDisposable
         Assert.Equal("CN=one", options.CertificateChainPolicy!.CustomTrustStore[0].Subject);
         Assert.Single(log.At(LogLevel.Warning));
     }
+
+    [Fact]
+    public async Task A_certificate_without_its_key_names_the_setting_that_is_missing()
+    {
+        var (certificate, _) = _one.IssuePem("client", "client");
+
+        var e = await FailAsync(new EtcdTlsOptions { CertificateFile = certificate });
+
+        Assert.Contains($"Etcd:Tls:CertificateFile '{certificate}' holds no key", e.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Tls:KeyFile is not set: set it to the key's PEM file, e.g. /etc/etcd/client-key.pem.", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_key_of_another_certificate_names_both_settings_and_their_files()
+    {
+        var (certificate, _) = _one.IssuePem("client", "client");
+        var (_, key) = _one.IssuePem("client", "other");
+
+        var e = await FailAsync(new EtcdTlsOptions { CertificateFile = certificate, KeyFile = key });
+
+        Assert.Contains($"Etcd:Tls:KeyFile '{key}' does not fit Etcd:Tls:CertificateFile '{certificate}'", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_password_names_its_setting_but_does_not_stand_in_the_message()
+    {
+        var (certificate, key) = _one.IssuePem("client", "client", "secret-1");
+
+        var e = await FailAsync(new EtcdTlsOptions { CertificateFile = certificate, KeyFile = key, KeyPassword = "not-it" });
+
+        Assert.Contains("Etcd:Tls:KeyPassword", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("not-it", e.ToString(), StringComparison.Ordinal);
+    }
+
+    private static Task<TlsFilesException> FailAsync(EtcdTlsOptions options)
+        => Assert.ThrowsAsync<TlsFilesException>(() => new TlsFiles(options, NullLogger.Instance).GetOptionsAsync("etcd", CancellationToken.None));
 }

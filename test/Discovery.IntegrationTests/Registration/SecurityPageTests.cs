@@ -1,6 +1,9 @@
 using Discovery.AspNetCore;
+using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.IntegrationTests.Registration;
@@ -96,6 +99,41 @@ public sealed class SecurityPageTests(SecuredNode node) : IClassFixture<SecuredN
         await app.StopAsync();
         Assert.Equal("", await node.RunAsync("get", "--prefix", "services/written/"));
         Assert.Contains("written but not read", Assert.Single(Complaints(app)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_health_checks_of_a_user_without_the_role_root_are_healthy()
+    {
+        await using var app = await StartAsync(Server, static b => b.Services.AddHealthChecks().AddEtcd().AddEtcdRegistrationCheck());
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+
+        var report = await app.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+
+        Assert.All(report.Entries, static check => Assert.True(check.Value.Status == HealthStatus.Healthy, check.Value.Description));
+    }
+
+    [Fact]
+    public async Task With_fail_fast_a_user_without_the_role_root_may_start_out_of_service()
+    {
+        await using var app = await StartAsync($"{Server};FailFast=true;StartWithdrawn=true");
+
+        Assert.Equal(ServiceRegistrationState.Withdrawn, app.State);
+        Assert.Empty(Complaints(app));
+    }
+
+    /// <summary>A slow list has its reason looked for, by a question that this user may not ask.</summary>
+    [Fact]
+    public async Task That_a_user_may_not_ask_for_the_status_is_no_reason_why_a_list_takes_long()
+    {
+        await using var etcd = new EtcdClient(new EtcdClientOptions
+        {
+            Endpoints = [node.Endpoint],
+            Username = "shop-client",
+            Password = "client-password",
+        });
+        var source = new EtcdServiceSource(new Lazy<EtcdClient>(etcd), cluster: null, static () => true);
+
+        Assert.Null(await source.FindFailureAsync(TimeSpan.FromSeconds(30), CancellationToken.None));
     }
 
     private static List<string> Complaints(TestApp app) =>

@@ -21,7 +21,14 @@ internal static class MissingSettings
         var mistyped = UnknownNames.Find(configuration.GetSection(cluster.Section), EtcdClientSection.Shape)
             .Where(static u => u.Similar is not (null or "Registration" or "Discovery" or "Clusters")).Select(Say);
         return wantsEndpoints
-            ? [.. mistyped, .. OtherSections(configuration, cluster), .. OtherClusters(configuration, cluster), .. OtherConnectionStrings(configuration, cluster)]
+            ?
+            [
+                .. mistyped,
+                .. OtherSections(configuration, cluster),
+                .. SingleUnderscores(configuration, $"{cluster.Section}:{nameof(EtcdClientOptions.Endpoints)}"),
+                .. OtherClusters(configuration, cluster),
+                .. OtherConnectionStrings(configuration, cluster),
+            ]
             : mistyped;
     }
 
@@ -33,7 +40,8 @@ internal static class MissingSettings
             .Where(static u => u.Similar is not null
                 && (u.Path.StartsWith(Sections.Registration + ":", StringComparison.OrdinalIgnoreCase) || u.Similar.StartsWith("Registration", StringComparison.Ordinal)))
             .Select(Say)
-            .Concat(OtherSections(configuration, Cluster.Default));
+            .Concat(OtherSections(configuration, Cluster.Default))
+            .Concat(SingleUnderscores(configuration, $"{Sections.Registration}:{nameof(EtcdRegistrationOptions.ServiceName)}"));
     }
 
     private static string Say(UnknownName unknown) => $"The setting {unknown.Path} is not known. {unknown.Hint}";
@@ -44,6 +52,12 @@ internal static class MissingSettings
                 .Where(static c => SimilarName.Find(c.Key, [Sections.Etcd]) is not null && c.GetChildren().Any(static g => EtcdClientSection.Shape.Find(g.Key) is not null))
                 .Select(static c => $"The section {c.Path} is not read. Did you mean '{Sections.Etcd}'?")
             : [];
+
+    /// <summary>Variables of the environment with one underscore between the names of sections instead of two.</summary>
+    private static IEnumerable<string> SingleUnderscores(IConfiguration configuration, string missing)
+        => configuration.GetChildren()
+            .Where(c => $"{c.Key.Replace('_', ':')}:".StartsWith($"{missing}:", StringComparison.OrdinalIgnoreCase))
+            .Select(static c => $"The variable {c.Key} is not read. Did you mean '{c.Key.Replace("_", "__", StringComparison.Ordinal)}'?");
 
     private static IEnumerable<string> OtherClusters(IConfiguration configuration, Cluster cluster)
     {

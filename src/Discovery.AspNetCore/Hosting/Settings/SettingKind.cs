@@ -5,6 +5,7 @@ internal enum SettingKind
 {
     Any,
     Value,
+    Time,
     List,
     Section,
     Named,

@@ -11,6 +11,9 @@ internal sealed class SettingShape
     /// <summary>A single value.</summary>
     public static SettingShape Value { get; } = new(SettingKind.Value);
 
+    /// <summary>A time, which is not written as a number alone.</summary>
+    public static SettingShape Time { get; } = new(SettingKind.Time);
+
     /// <summary>An array, or one text with commas.</summary>
     public static SettingShape List { get; } = new(SettingKind.List);
 
@@ -59,7 +62,8 @@ internal sealed class SettingShape
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
-            _ when type.IsPrimitive || type.IsEnum || type == typeof(string) || type == typeof(TimeSpan) => Value,
+            _ when type.IsPrimitive || type.IsEnum || type == typeof(string) => Value,
+            _ when type == typeof(TimeSpan) => Time,
             _ when type == typeof(IList<string>) || type == typeof(IReadOnlyList<string>) => List,
             _ when type == typeof(IDictionary<string, string>) => Named(Value),
             _ => Any,

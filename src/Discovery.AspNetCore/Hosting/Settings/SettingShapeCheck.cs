@@ -10,6 +10,7 @@ internal static class SettingShapeCheck
     public static IEnumerable<string> Find(IConfigurationSection section, SettingShape shape) => shape.Kind switch
     {
         SettingKind.Value => CheckValue(section),
+        SettingKind.Time => [.. CheckValue(section), .. CheckTime(section)],
         SettingKind.List => CheckList(section),
         SettingKind.Section => CheckSection(section, shape),
         SettingKind.Named => CheckNamed(section, shape),
@@ -20,6 +21,15 @@ internal static class SettingShapeCheck
         => setting.GetChildren().FirstOrDefault() is { } child
             ? [$"{setting.Path} has settings of its own, e.g. {Shown(child)}; it must be one value, e.g. {setting.Path} to 'a'."]
             : [];
+
+    // The binder takes it for days, which few mean: "ReadyTimeout": 1 would be a valid day.
+    private static IEnumerable<string> CheckTime(IConfigurationSection setting)
+        => long.TryParse(setting.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) && number != 0
+            ? [$"{setting.Path} is '{setting.Value}', which would be days: write {Example(number)}, or {setting.Value.Trim()}.00:00:00 where days are meant."]
+            : [];
+
+    private static string Example(long seconds)
+        => seconds is > 0 and < 86_400 ? $"{TimeSpan.FromSeconds(seconds):c} for {seconds} s" : "a time as 00:00:05";
 
     private static IEnumerable<string> CheckList(IConfigurationSection setting)
         => setting.GetChildren()

@@ -97,6 +97,11 @@ internal sealed partial class EndpointResolver(
             throw new InvalidOperationException(string.Join(" ", problems));
         }
 
+        if (_hosts.IsOutsidePreferred)
+        {
+            Log.OutsidePreferred(logger, string.Join(", ", options.PreferredNetworks), string.Join(", ", Chosen.Distinct()));
+        }
+
         problems.ForEach(problem => Log.EndpointSkipped(logger, problem));
         return Complete(options, found);
     }
@@ -163,6 +168,10 @@ internal sealed partial class EndpointResolver(
 
         [LoggerMessage(2754, LogLevel.Information, "The endpoint {Address} speaks HTTP/3 alone, which clients do not use, and is not registered.")]
         public static partial void OnlyHttp3(ILogger logger, string address);
+
+        [LoggerMessage(2755, LogLevel.Warning, "Etcd:Registration:PreferredNetworks is '{Networks}', in which this machine has no address; {Address} is "
+            + "advertised. Name a network that it is in, as 10.0.0.0/8, or set Etcd:Registration:AdvertisedHost.")]
+        public static partial void OutsidePreferred(ILogger logger, string networks, string address);
 
         [LoggerMessage(2753, LogLevel.Warning, "This application is advertised by {Addresses}, which clients on other machines take for "
             + "themselves. Listen on all addresses, as http://*:5000, and where this machine has several, set "

@@ -37,9 +37,18 @@ internal static class EndpointSelector
         var alike = Select(options, service, endpoints)
             .GroupBy(static e => (e.Scheme, e.Protocols))
             .FirstOrDefault(g => g.Select(static e => e.Port).Distinct().Count() > 1 && !g.All(e => IsChosen(options, e)));
-        return alike is null ? null
-            : $"The service '{serviceName}' has the endpoints {string.Join(" and ", alike)}, between which a client cannot tell: calls would "
-                + $"go to either. Set {Settings}:Endpoints:<name>:Enabled to false for each that does not serve it, and to true for each "
+        if (alike is null)
+        {
+            return null;
+        }
+
+        // Of those in Urls, ASPNETCORE_HTTP_PORTS and the like, settings by name would mean all.
+        var remedy = alike.Select(static e => e.Name).Distinct(StringComparer.OrdinalIgnoreCase).Count() < alike.Count()
+            ? "Some have the same name, as all that are not in Kestrel:Endpoints go by their scheme. Give each a name of its own there, e.g. "
+                + $"Kestrel:Endpoints:Web:Url to {alike.First().Scheme}://*:{alike.First().Port}, and then set "
+            : "Set ";
+        return $"The service '{serviceName}' has the endpoints {string.Join(" and ", alike)}, between which a client cannot tell: calls would "
+                + $"go to either. {remedy}{Settings}:Endpoints:<name>:Enabled to false for each that does not serve it, and to true for each "
                 + $"that does, or name those that do in {Settings}:Services:{serviceName}:Endpoints. An endpoint has the name that it has in "
                 + "Kestrel:Endpoints.";
     }

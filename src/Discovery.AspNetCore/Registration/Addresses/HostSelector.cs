@@ -23,6 +23,9 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
     /// <summary>The machine's addresses that were chosen for endpoints that are bound to all of them.</summary>
     public IReadOnlyList<IPAddress> Chosen => _chosen;
 
+    /// <summary>Whether an address was chosen for a wildcard though the preferred networks have none of this machine's.</summary>
+    public bool IsOutsidePreferred { get; private set; }
+
     /// <summary>Whether a host can be reached from this machine only.</summary>
     public static bool IsLoopback(string host)
         => host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var ip) && IPAddress.IsLoopback(ip));
@@ -99,6 +102,8 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
                     return preferred;
                 }
             }
+
+            IsOutsidePreferred = true;
         }
 
         // A loopback route says only how etcd is reached, by a forwarded port for example, not where the clients are.

@@ -102,6 +102,21 @@ public sealed class EndpointResolverTests : IDisposable
         Assert.Equal(host, Assert.Single(await ResolveAsync(["http://[::]:5000"])).Host);
     }
 
+    [Fact]
+    public async Task Preferred_networks_without_an_address_of_the_machine_are_warned_of()
+    {
+        _options.PreferredNetworks.Add("172.20.0.0/16");
+
+        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://[::]:5000"])).Host);
+        var warning = Assert.Single(_log.At(LogLevel.Warning));
+        Assert.StartsWith(
+            "Etcd:Registration:PreferredNetworks is '172.20.0.0/16', in which this machine has no address; 10.0.0.7 is advertised.", warning, StringComparison.Ordinal);
+
+        _options.PreferredNetworks.Add("10.0.0.0/8");
+        await ResolveAsync(["http://[::]:5000"]);
+        Assert.Single(_log.At(LogLevel.Warning));
+    }
+
     [Theory]
     [InlineData("http://169.254.3.4:5000")]
     [InlineData("http://[fe80::7]:5000")]

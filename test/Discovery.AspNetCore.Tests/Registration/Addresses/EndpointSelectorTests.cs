@@ -44,6 +44,15 @@ public sealed class EndpointSelectorTests
     }
 
     [Fact]
+    public void Two_that_have_one_name_are_to_be_named_first()
+    {
+        AdvertisedEndpoint[] ofPorts = [Web with { Name = "http" }, Extra with { Name = "http" }];
+
+        Assert.Contains("Kestrel:Endpoints:Web:Url to http://*:5001", Problem(ofPorts), StringComparison.Ordinal);
+        Assert.DoesNotContain("Kestrel:Endpoints:Web:Url", Problem(Web, Extra), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_service_that_names_its_endpoints_has_chosen()
     {
         _service.Endpoints.Add("web");
