@@ -20,10 +20,10 @@ public sealed class EjectionOptions
     public int ConsecutiveConnectFailures { get; set; } = 2;
 
     /// <summary>
-    /// How many calls in a row must have run out of time without any answer for an instance to be ejected, while nothing else came from it; 1 to
+    /// How many calls in a row must have run out of time before an answer, or amid it, for an instance to be ejected, while nothing else came from it; 1 to
     /// 1000. At least one of them must have begun after another had ended, so that a pause of the server, which strikes all calls under way, is
-    /// not enough. The deadline of a gRPC call counts, <c>HttpClient.Timeout</c>, and the time limit of a resilience handler where it was
-    /// more than ten times the usual latency; what a caller cancels himself never does. Default: 5.
+    /// not enough. The deadline of a gRPC call counts, <c>HttpClient.Timeout</c>, and the time limit of a resilience handler; where it
+    /// hedges, if that was more than ten times the usual latency; what a caller cancels himself never does. Default: 5.
     /// </summary>
     public int ConsecutiveTimeouts { get; set; } = 5;
 

@@ -169,6 +169,13 @@ public sealed class InstanceState
             KeyHash = StableHash.Of(record.Key);
         }
 
+        if (record.Revision != _record.Revision && record.InstanceId is null)
+        {
+            // Whoever wrote it again may be another process, and nothing else would tell.
+            Interlocked.Exchange(ref _refusedProtocols, 0);
+            _health.OnRegisteredAgain();
+        }
+
         _record = record;
         SetWeight(Math.Max(1, record.Weight));
     }
@@ -210,6 +217,9 @@ public sealed class InstanceState
     internal void OnCallEnded(CallProgress call, CallOutcome outcome)
     {
         var (startedAt, hasHeaders) = call;
+
+        // How long a stream went on before it failed is no latency.
+        var failedSince = hasHeaders ? _context.ReadClock() : startedAt;
         if (_context.Metrics is { MeasuresAttempts: true } metrics)
         {
             metrics.OnAttemptEnded(outcome.ToTag(), _context.ToTime(_context.ReadClock() - startedAt));
@@ -229,28 +239,31 @@ public sealed class InstanceState
                 _latency.OnRefusal(_context.ReadClock());
                 _health.OnRefusal(startedAt);
                 break;
-            case CallOutcome.NotFound when _health.OnNotFound(startedAt):
+            case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected when _health.OnRefused(startedAt, outcome):
                 _latency.OnFailure(startedAt, _context.ReadClock(), _context);
                 break;
-            case CallOutcome.NotFound:
+            case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected:
                 _latency.OnRefusal(_context.ReadClock());
                 break;
             case CallOutcome.Unimplemented:
                 // Load from the first: a stranger answers at once, while those who serve still connect.
-                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnimplemented(startedAt);
                 break;
             case CallOutcome.Overloaded:
-                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 break;
             case CallOutcome.UnknownError:
-                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnknownError(startedAt);
                 break;
+            case CallOutcome.Failure when hasHeaders && !_health.IsNewBreak(startedAt):
+                break;
             case CallOutcome.Failure or CallOutcome.ConnectFailure or CallOutcome.WrongServer:
-                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnFailure(startedAt, outcome);
                 break;
+            case CallOutcome.Stalled:
             case CallOutcome.TimedOut when !hasHeaders:
                 _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
                 _health.OnTimeout(startedAt);

@@ -25,6 +25,21 @@ public sealed class FirstInstanceTests
     }
 
     [Fact]
+    public async Task A_call_waits_for_the_first_instance_that_the_settings_select()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync(metadata: "\"version\":\"1\"");
+        using var client = field.Client(static o => (o.ReadyTimeout, o.Select.Version) = (TimeSpan.FromSeconds(60), "2"));
+
+        var call = client.GetStringAsync("x");
+        await Task.Delay(TimeSpan.FromMilliseconds(300));
+        Assert.False(call.IsCompleted);
+        var server = await field.StartServerAsync(metadata: "\"version\":\"2\"");
+
+        Assert.Equal(server.Address, await call.WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
     public async Task After_one_wait_in_vain_calls_fail_at_once_until_there_is_an_instance()
     {
         await using var field = await Field.StartAsync();

@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -57,7 +58,12 @@ public sealed class StrangersTests
     }
 
     [Theory]
+    [InlineData(302)]
+    [InlineData(400)]
+    [InlineData(401)]
+    [InlineData(403)]
     [InlineData(404)]
+    [InlineData(405)]
     [InlineData(421)]
     [InlineData(501)]
     public async Task A_web_server_of_something_else_at_an_address_gets_few_calls(int status)
@@ -100,6 +106,75 @@ public sealed class StrangersTests
         // A third would be its share.
         Assert.InRange(failed, 0, 100);
         Assert.Equal(failed, stranger.Requests - before);
+    }
+
+    [Theory]
+    [InlineData("RoundRobin", 302)]
+    [InlineData("Random", 401)]
+    [InlineData("ConsistentHash", 400)]
+    [InlineData("ConsistentHash", 404)]
+    [InlineData("LeastLoad", 302)]
+    [InlineData("LeastLoad", 401)]
+    public async Task A_web_server_of_something_else_gets_few_calls_from_the_first_one_on(string policy, int status)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(static async c =>
+            {
+                await Task.Delay(20);
+                await c.Response.WriteAsync("hello");
+            });
+        }
+
+        var stranger = await field.StartServerAsync(c =>
+        {
+            c.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        using var client = field.Client(o => o.Policy = policy);
+
+        await Parallel.ForEachAsync(Enumerable.Range(0, 600), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, cancellationToken) =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"orders/{i}");
+            if (policy == "ConsistentHash")
+            {
+                request.Options.Set(EtcdRequestOptions.HashKey, $"{i}");
+            }
+
+            using var response = await client.SendAsync(request, cancellationToken);
+        });
+
+        Assert.InRange(stranger.Requests, 1, 60);
+    }
+
+    [Theory]
+    [InlineData("LeastLoad", 302)]
+    [InlineData("LeastLoad", 401)]
+    [InlineData("RoundRobin", 401)]
+    public async Task Where_all_redirect_or_deny_most_calls_nobody_is_a_stranger(string policy, int status)
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<BackendServer>();
+        for (var i = 0; i < 3; i++)
+        {
+            servers.Add(await field.StartServerAsync(
+                c =>
+                {
+                    c.Response.StatusCode = c.Request.Query.ContainsKey("token") ? 200 : status;
+                    return Task.CompletedTask;
+                },
+                metadata: $"\"weight\":\"{(i == 0 ? 40 : 10)}\""));
+        }
+
+        using var client = field.Client(o => o.Policy = policy);
+        for (var i = 0; i < 300; i++)
+        {
+            using var response = await client.GetAsync(i % 10 == 9 ? "orders?token=x" : "orders");
+        }
+
+        Assert.All(servers, static s => Assert.InRange(s.Requests, 20, 250));
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
     }
 
     [Theory]

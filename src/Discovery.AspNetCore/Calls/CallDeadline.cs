@@ -6,7 +6,7 @@ namespace Discovery.AspNetCore.Calls;
 /// <summary>
 /// Tells a passed deadline from a caller that gave up; to a handler both are a cancelled token. A gRPC call names its deadline, and an
 /// <see cref="HttpClient.Timeout"/> is told by <see cref="CancellationOrigin"/>. What a handler above cancelled, such as the timeout of an
-/// attempt, counts if the request waited ten times as long as is usual: it may be a hedge that another attempt won.
+/// attempt, counts too; but if another attempt was answered, as with a hedge, only where the request waited ten times as long as is usual.
 /// </summary>
 internal static class CallDeadline
 {
@@ -25,9 +25,7 @@ internal static class CallDeadline
     public static bool HasPassed(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
         var waited = instance.WaitOf(call);
-        if (NoInstance.IsGrpc(request)
-            && TimeLeftOf(request) is { } limit
-            && waited >= (limit * Tolerance) - LeastWait)
+        if (IsGrpcDeadline(request, waited))
         {
             return true;
         }
@@ -36,15 +34,25 @@ internal static class CallDeadline
         _ = MessageParts.OptionsOf(request)?.TryGetValue(TriedInstances.Key, out attempts);
         if (attempts is { Caller.IsCancellationRequested: false })
         {
-            return waited >= LeastWait && waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency);
+            return waited >= LeastWait && (!attempts.IsAnswered || waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency));
         }
 
         return !NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(attempts?.Caller ?? token) == true;
     }
 
+    /// <summary>The same after response headers. No handler above is left that may have had enough.</summary>
+    public static bool HasPassedInBody(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
+    {
+        var waited = instance.WaitOf(call);
+        return IsGrpcDeadline(request, waited) || (!NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(token) == true);
+    }
+
     /// <summary>The time that a gRPC call had left when it was sent, or null without a deadline.</summary>
     public static TimeSpan? TimeLeftOf(HttpRequestMessage request)
         => request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values) && TryParse(values.ToString(), out var limit) ? limit : null;
+
+    private static bool IsGrpcDeadline(HttpRequestMessage request, TimeSpan waited)
+        => NoInstance.IsGrpc(request) && TimeLeftOf(request) is { } limit && waited >= (limit * Tolerance) - LeastWait;
 
     /// <summary>Reads a timeout as gRPC writes it: at most eight digits and a unit.</summary>
     internal static bool TryParse(string text, out TimeSpan limit)

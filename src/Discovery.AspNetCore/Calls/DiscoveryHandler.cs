@@ -269,20 +269,21 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         var outcome = OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success)
         {
-            instance.Context.NotFound.OnServed(request, instance);
+            instance.Context.Refused.OnServed(request, instance);
             if (!isGrpc)
             {
                 ReceivedReports.Learn(response.Headers, instance);
             }
         }
-        else if (outcome == CallOutcome.NotFound)
+        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected)
         {
-            outcome = OutcomeRules.OfNotFound(request, instance, steering);
+            outcome = OutcomeRules.Compare(outcome, request, instance, steering);
         }
 
         AttemptActivity.OnAnswered(activity, response, outcome);
-        if (outcome is CallOutcome.Success or CallOutcome.Refused or CallOutcome.NotFound)
+        if (outcome.IsAnswer())
         {
+            steering?.Tried?.IsAnswered = true;
             CallTrace.OnAnswered(request, instance, activity);
         }
         else

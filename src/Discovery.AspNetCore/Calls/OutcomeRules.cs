@@ -33,6 +33,10 @@ internal static class OutcomeRules
         return OfGrpcStatus(values.ToString());
     }
 
+    /// <summary>The same by trailers that follow headers: whoever sent those knows the call, and is no stranger.</summary>
+    public static CallOutcome OfTrailers(HttpResponseHeaders trailers)
+        => OfGrpcStatus(trailers) is var outcome && outcome == CallOutcome.Denied ? CallOutcome.Refused : outcome;
+
     /// <summary>The outcome by the number of a gRPC status.</summary>
     public static CallOutcome OfGrpcStatus(string status)
         => status switch
@@ -42,6 +46,7 @@ internal static class OutcomeRules
             "2" => CallOutcome.UnknownError, // UNKNOWN is what servers make of an unhandled exception.
             "4" => CallOutcome.TimedOut, // DEADLINE_EXCEEDED
             "8" => CallOutcome.Overloaded, // RESOURCE_EXHAUSTED, also for a message that is too large
+            "7" or "16" => CallOutcome.Denied, // PERMISSION_DENIED, UNAUTHENTICATED
             "12" => CallOutcome.Unimplemented, // UNIMPLEMENTED
             "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
             _ => CallOutcome.Refused, // INVALID_ARGUMENT, NOT_FOUND and the like are the caller's.
@@ -78,29 +83,33 @@ internal static class OutcomeRules
     }
 
     /// <summary>
-    /// The outcome of an answer 404 in comparison. Calls that always go to one instance, by their hash key for example, may well ask for what does
-    /// not exist, and no other instance is asked; unless nothing says that the instance is still there.
+    /// The outcome of an answer, such as 404, that says something of the instance only if others answer otherwise. Calls that always go to one
+    /// instance may well ask for what does not exist, and no other instance is asked: of those with one hash key, one counts; unless nothing says
+    /// that the instance is still there.
     /// </summary>
-    public static CallOutcome OfNotFound(HttpRequestMessage request, InstanceState instance, CallSteering? steering)
+    public static CallOutcome Compare(CallOutcome outcome, HttpRequestMessage request, InstanceState instance, CallSteering? steering)
     {
-        if (instance.IsHeld)
+        if (instance.IsHeld && outcome == CallOutcome.NotFound)
         {
-            return CallOutcome.NotFound;
+            return outcome;
         }
 
-        if (steering is { HashKey: not null } or { Instance: not null })
+        if (steering is { Instance: not null } || (steering?.HashKey is { } key && !instance.Health.IsNewlyRefused(key)))
         {
-            return CallOutcome.Refused;
+            return outcome == CallOutcome.Redirected ? CallOutcome.Success : CallOutcome.Refused;
         }
 
-        instance.Context.NotFound.OnNotFound(request, instance);
-        return CallOutcome.NotFound;
+        instance.Context.Refused.OnRefused(request, instance);
+        return outcome;
     }
 
     /// <summary>The outcome that a status says, of HTTP that is not gRPC.</summary>
     public static CallOutcome OfHttpStatus(HttpStatusCode status) => status switch
     {
         HttpStatusCode.NotFound => CallOutcome.NotFound,
+        HttpStatusCode.BadRequest or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.MethodNotAllowed => CallOutcome.Denied,
+        HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect
+            => CallOutcome.Redirected,
         HttpStatusCode.MisdirectedRequest => CallOutcome.WrongServer,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
         HttpStatusCode.NotImplemented => CallOutcome.Unimplemented,
@@ -115,7 +124,7 @@ internal static class OutcomeRules
     /// </summary>
     private static CallOutcome OfGrpc(HttpResponseMessage response) => response.StatusCode switch
     {
-        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => CallOutcome.Refused,
+        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => CallOutcome.Denied,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
         HttpStatusCode.NotImplemented => CallOutcome.WrongServer,
         >= HttpStatusCode.InternalServerError => CallOutcome.Failure,

@@ -59,14 +59,33 @@ internal sealed class TrackedCall
     /// <param name="trailers">Where a report of the instance's load may be; null for nowhere.</param>
     public void End(TrackedContent content, CallOutcome outcome, HttpResponseHeaders? trailers = null)
     {
-        // Most bodies end once by being read and twice more by being disposed.
-        if (Volatile.Read(ref _content) == content && Interlocked.CompareExchange(ref _content, null, content) == content)
+        if (TryEnd(content))
         {
             var (instance, progress) = (_instance!, _progress);
             Keep();
             if (trailers is not null && outcome == CallOutcome.Success)
             {
                 ReceivedReports.Learn(trailers, instance);
+            }
+
+            instance.OnCallEnded(progress, outcome);
+        }
+    }
+
+    /// <summary>The caller gave the call up before its end.</summary>
+    /// <param name="content">Whose call it is.</param>
+    /// <param name="otherwise">The outcome if nothing else is known.</param>
+    /// <param name="request">The request, of which may be known that it ran out of time; null if that says nothing.</param>
+    /// <param name="token">What cancelled it.</param>
+    public void GiveUp(TrackedContent content, CallOutcome otherwise, HttpRequestMessage? request, CancellationToken token)
+    {
+        if (TryEnd(content))
+        {
+            var (instance, progress, outcome) = (_instance!, _progress, _outcome);
+            Keep();
+            if (outcome == CallOutcome.Success)
+            {
+                outcome = request is not null && CallDeadline.HasPassedInBody(request, instance, progress, token) ? CallOutcome.Stalled : otherwise;
             }
 
             instance.OnCallEnded(progress, outcome);
@@ -94,6 +113,10 @@ internal sealed class TrackedCall
         call._next = null;
         return call;
     }
+
+    /// <summary>Most bodies end once by being read and twice more by being disposed.</summary>
+    private bool TryEnd(TrackedContent content)
+        => Volatile.Read(ref _content) == content && Interlocked.CompareExchange(ref _content, null, content) == content;
 
     private void Keep()
     {

@@ -13,6 +13,8 @@ internal class TrackedContent : HttpContent
     private readonly HttpResponseMessage _response;
     private readonly TrackedCall _call;
     private readonly bool _isGrpc;
+    private bool _hasData;
+    private bool _isCopied;
     private bool _disposed;
 
     /// <summary>Takes the place of a response's content.</summary>
@@ -36,6 +38,12 @@ internal class TrackedContent : HttpContent
     /// <summary>Whether nothing is to be read any longer.</summary>
     public bool IsDisposed => _disposed;
 
+    /// <summary>Somebody wants all of the body.</summary>
+    public void OnCopied() => _isCopied = true;
+
+    /// <summary>A part of the body was read.</summary>
+    public void OnData() => _hasData = true;
+
     /// <summary>The body was read to its end.</summary>
     public void OnCompleted()
     {
@@ -44,7 +52,7 @@ internal class TrackedContent : HttpContent
         if (_isGrpc && outcome == CallOutcome.Success)
         {
             var trailers = _response.TrailingHeaders;
-            _call.End(this, OutcomeRules.OfGrpcStatus(trailers), trailers);
+            _call.End(this, OutcomeRules.OfTrailers(trailers), trailers);
         }
         else
         {
@@ -53,10 +61,28 @@ internal class TrackedContent : HttpContent
     }
 
     /// <summary>Reading failed, or the caller gave up.</summary>
-    public void OnFailed(Exception exception) => _call.End(this, OutcomeRules.Of(exception));
+    /// <param name="exception">How reading failed.</param>
+    /// <param name="token">What cancels it.</param>
+    public void OnFailed(Exception exception, CancellationToken token)
+    {
+        if (exception is OperationCanceledException)
+        {
+            _call.GiveUp(this, CallOutcome.Cancelled, RequestInVain, token);
+        }
+        else
+        {
+            _call.End(this, OutcomeRules.Of(exception));
+        }
+    }
 
-    /// <summary>The caller had enough before the end, which says nothing against the instance.</summary>
-    public void OnGivenUp() => _call.End(this, _call.Outcome);
+    /// <summary>The caller had enough before the end, which says nothing against the instance, unless his deadline passed.</summary>
+    public void OnGivenUp() => _call.GiveUp(this, CallOutcome.Success, _isGrpc ? RequestInVain : null, CancellationToken.None);
+
+    /// <summary>
+    /// The request, if it waits for an answer that has an end: not a gRPC call that got messages, which may be a stream of them, nor one whose
+    /// body its caller reads for as long as he likes.
+    /// </summary>
+    private HttpRequestMessage? RequestInVain => (_isGrpc ? !_hasData : _isCopied) ? _response.RequestMessage : null;
 
     // Copied by reads of the tracked stream, which tell a body that breaks off from a target that cannot be written to.
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)

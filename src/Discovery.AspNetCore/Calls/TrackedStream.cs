@@ -31,7 +31,7 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
         }
         catch (Exception e)
         {
-            content.OnFailed(e);
+            content.OnFailed(e, CancellationToken.None);
             throw;
         }
     }
@@ -44,7 +44,19 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
         var read = Inner.ReadAsync(buffer, cancellationToken);
         return read.IsCompletedSuccessfully
             ? new ValueTask<int>(Ended(read.Result, buffer.Length))
-            : AwaitAsync(read, buffer.Length);
+            : AwaitAsync(read, buffer.Length, cancellationToken);
+    }
+
+    public override void CopyTo(Stream destination, int bufferSize)
+    {
+        content.OnCopied();
+        base.CopyTo(destination, bufferSize);
+    }
+
+    public override Task CopyToAsync(Stream destination, int bufferSize, CancellationToken cancellationToken)
+    {
+        content.OnCopied();
+        return base.CopyToAsync(destination, bufferSize, cancellationToken);
     }
 
     public override void Write(byte[] buffer, int offset, int count) => Inner.Write(buffer, offset, count);
@@ -79,7 +91,7 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
 
     // Over a network nearly every call has a read that waits, so what that keeps is used again.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> AwaitAsync(ValueTask<int> read, int wanted)
+    private async ValueTask<int> AwaitAsync(ValueTask<int> read, int wanted, CancellationToken cancellationToken)
     {
         try
         {
@@ -87,7 +99,7 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
         }
         catch (Exception e)
         {
-            content.OnFailed(e);
+            content.OnFailed(e, cancellationToken);
             throw;
         }
     }
@@ -95,7 +107,11 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
     /// <summary>Nothing read although something was wanted means the end; a read of nothing only waits for data.</summary>
     private int Ended(int read, int wanted)
     {
-        if (read == 0 && wanted > 0)
+        if (read > 0)
+        {
+            content.OnData();
+        }
+        else if (wanted > 0)
         {
             content.OnCompleted();
         }

@@ -10,9 +10,17 @@ internal sealed class TriedInstances
 
     private readonly Lock _gate = new();
     private InstanceState[] _instances = [];
+    private bool _isAnswered;
 
     /// <summary>What cancels the call as a whole.</summary>
     public CancellationToken Caller { get; init; }
+
+    /// <summary>Whether one of them was answered; those that still run are then of no use any more.</summary>
+    public bool IsAnswered
+    {
+        get => Volatile.Read(ref _isAnswered);
+        set => Volatile.Write(ref _isAnswered, value);
+    }
 
     /// <summary>An immutable list of those tried so far.</summary>
     public InstanceState[] All

@@ -86,7 +86,7 @@ internal sealed class InstanceContext
     public ReportedLoad ReportedLoad { get; }
 
     /// <summary>What tells strangers at the instances' addresses.</summary>
-    public NotFoundRequests NotFound { get; } = new();
+    public RefusedRequests Refused { get; } = new();
 
     /// <summary>What is measured of the service; null if nothing is.</summary>
     public ServiceMetrics? Metrics { get; init; }
@@ -148,19 +148,34 @@ internal sealed class InstanceContext
         return false;
     }
 
-    /// <summary>The largest share of answers 404 of any other instance that gets calls.</summary>
-    public double HighestNotFoundRate(InstanceState instance)
+    /// <summary>Whether any other instance was ever called and the call has ended.</summary>
+    public bool OthersAnswered(InstanceState instance)
     {
-        var highest = 0.0;
         foreach (var other in Instances)
         {
-            if (!ReferenceEquals(other, instance) && !other.Health.WantsEjection(CoarseNow))
+            if (!ReferenceEquals(other, instance) && other.Calls > other.InFlight)
             {
-                highest = Math.Max(highest, other.Health.NotFoundRate);
+                return true;
             }
         }
 
-        return highest;
+        return false;
+    }
+
+    /// <summary>The largest share of refusals of any other instance that gets calls, and how many calls they all answered.</summary>
+    public (double Highest, long Answers) RefusalsOfOthers(InstanceState instance)
+    {
+        var (highest, answers) = (0.0, 0L);
+        foreach (var other in Instances)
+        {
+            if (!ReferenceEquals(other, instance) && other.Calls - other.InFlight is > 0 and var calls && !other.Health.WantsEjection(CoarseNow))
+            {
+                highest = Math.Max(highest, other.Health.RefusalRateOf(calls));
+                answers += calls;
+            }
+        }
+
+        return (highest, answers);
     }
 
     public void OnChanged(bool isUrgent) => Changed?.Invoke(isUrgent);

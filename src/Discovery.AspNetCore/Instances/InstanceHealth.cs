@@ -14,35 +14,40 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>How many unknown errors count as one failure: most are exceptions that a request causes wherever it goes.</summary>
     private const int UnknownErrorsPerFailure = 10;
 
-    /// <summary>How many times as many answers 404 are needed where no other instance was asked for the same.</summary>
+    /// <summary>How many times as many refusals are needed where no other instance was asked for the same.</summary>
     private const int UncomparedPerFailure = 4;
 
     /// <summary>
-    /// What -ln of a probability must be: if the instance were as the others are, so many answers 404 in a row would come less often than once
+    /// What -ln of a probability must be: if the instance were as the others are, so many refusals in a row would come less often than once
     /// in a million.
     /// </summary>
     private const double Certainty = 14;
 
-    /// <summary>Fewer say nothing of the instance.</summary>
-    private const int LeastNotFoundInRow = 3;
+    /// <summary>The same as a reason to give the instance fewer calls: once in some thousand.</summary>
+    private const double Suspicion = 8;
 
-    /// <summary>The least share of answers 404 that is taken for possible.</summary>
-    private const double LeastNotFoundRate = 0.05;
+    /// <summary>Fewer say nothing of the instance.</summary>
+    private const int LeastRefusedInRow = 3;
+
+    /// <summary>The least share of refusals that is taken for possible.</summary>
+    private const double LeastRefusalRate = 0.05;
 
     private readonly EjectionOptions _options = context.Options.Ejection;
     private long _ejectedUntil = long.MinValue;
     private long _levelChangedAt;
+    private long _brokenAt = long.MinValue;
     private long _firstTimeoutAt;
     private long _firstUnimplementedAt;
-    private long _firstNotFoundAt;
+    private long _firstRefusedAt;
     private int _level;
     private int _failuresInRow;
     private int _connectFailuresInRow;
     private int _timeoutsInRow;
     private int _unimplementedInRow;
     private int _unknownErrorsInRow;
-    private int _notFoundInRow;
-    private double _notFoundRate;
+    private int _refusedInRow;
+    private ulong _refusedKeys;
+    private double _refusalRate;
     private double _failureRate;
     private bool _onProbation;
     private bool _hasProblems;
@@ -72,10 +77,11 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     public long ReportedUntil { get; set; } = long.MinValue;
 
     /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
-    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0;
+    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusedInRow == 0;
 
-    /// <summary>The share of answers 404 among about the last 20, from 0 to 1.</summary>
-    public double NotFoundRate => Volatile.Read(ref _notFoundRate);
+    /// <summary>The share of refusals among about the last 20 answers, from 0 to 1.</summary>
+    /// <param name="answers">How many there were: the first ones begin at no refusals, which must not count as so many answers.</param>
+    public double RefusalRateOf(long answers) => Math.Min(1, Volatile.Read(ref _refusalRate) / (1 - Math.Pow(1 - Smoothing, answers)));
 
     public bool WantsEjection(long now) => EjectedUntil > now;
 
@@ -83,9 +89,10 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     {
         if (_hasProblems)
         {
-            _notFoundInRow = 0;
-            var rate = _notFoundRate * (1 - Smoothing);
-            _notFoundRate = rate < Negligible ? 0 : rate;
+            _refusedInRow = 0;
+            _refusedKeys = 0;
+            var rate = _refusalRate * (1 - Smoothing);
+            _refusalRate = rate < Negligible ? 0 : rate;
             Recover(startedAt);
         }
     }
@@ -100,34 +107,49 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     }
 
     /// <summary>
-    /// An answer 404, usual where what is asked for does not exist, and all that a stranger at the instance's address has to say. It is one if it
-    /// says nothing else while others serve the same requests, and if chance cannot be the reason.
+    /// An answer such as 404, usual where what is asked for does not exist, and all that a stranger at the instance's address has to say. It is one
+    /// if it says nothing else while others serve the same requests, and if chance cannot be the reason.
     /// </summary>
-    /// <returns>
-    /// Whether it counts as load. So do several in a row from the start: a stranger answers at once, while those who serve still connect.
-    /// </returns>
-    public bool OnNotFound(long startedAt)
+    /// <returns>Whether it counts as load: what is refused at once would attract calls.</returns>
+    public bool OnRefused(long startedAt, CallOutcome outcome)
     {
         OnRefusal(startedAt);
         _hasProblems = true;
-        _notFoundRate += Smoothing * (1 - _notFoundRate);
-        var inRow = Interlocked.Increment(ref _notFoundInRow);
+        _refusalRate += Smoothing * (1 - _refusalRate);
+        var inRow = Interlocked.Increment(ref _refusedInRow);
         if (inRow == 1)
         {
-            Volatile.Write(ref _firstNotFoundAt, startedAt);
+            Volatile.Write(ref _firstRefusedAt, startedAt);
         }
 
-        var first = Volatile.Read(ref _firstNotFoundAt);
-        var needed = context.NotFound.AreServedElsewhere(instance, first) ? _options.ConsecutiveFailures : UncomparedPerFailure * _options.ConsecutiveFailures;
-        if (MayEject(startedAt)
-            && inRow >= needed
-            && context.OthersServe(instance, first)
-            && inRow * -Math.Log(Math.Min(1, context.HighestNotFoundRate(instance) + LeastNotFoundRate)) >= Certainty)
+        if (inRow < LeastRefusedInRow)
         {
-            Eject($"it answered the last {inRow} calls with 404, and others serve");
+            return false;
         }
 
-        return inRow >= LeastNotFoundInRow;
+        var first = Volatile.Read(ref _firstRefusedAt);
+        var (rate, answers) = context.OthersServe(instance, since: 0) ? context.RefusalsOfOthers(instance) : (1, 0);
+        var isLongRow = inRow >= UncomparedPerFailure * _options.ConsecutiveFailures;
+        if (Improbability(inRow, rate) >= Certainty
+            && MayEject(startedAt)
+            && (isLongRow || (inRow >= _options.ConsecutiveFailures && context.Refused.AreServedElsewhere(instance, first)))
+            && context.OthersServe(instance, first))
+        {
+            Eject($"it {Verb(outcome)} the last {inRow} calls, and others serve");
+        }
+
+        // A few answers of others do not say how often they refuse. Where they have given none, as those who serve still connect, this may be a stranger,
+        // or the first of those that are right to redirect or deny most calls.
+        return outcome == CallOutcome.NotFound
+            || Improbability(inRow, Math.Max(rate, 1.0 / (answers + 1))) >= Suspicion
+            || (isLongRow && !context.OthersAnswered(instance));
+    }
+
+    /// <summary>Whether the latest refusals were none of a call with this hash key. Two keys may be taken for one.</summary>
+    public bool IsNewlyRefused(string hashKey)
+    {
+        var bit = 1UL << (int)(StableHash.Mix(StableHash.Of(hashKey)) & 63);
+        return (Interlocked.Or(ref _refusedKeys, bit) & bit) == 0;
     }
 
     public void OnFailure(long startedAt, CallOutcome outcome)
@@ -163,7 +185,27 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     }
 
     /// <summary>
-    /// A call ran out of time without any answer. Many that end at once may be one pause of the server; if one that began after another had
+    /// Whether a call that fails after its headers tells something new: all that were under way at one connection break with it. Asked once by each.
+    /// </summary>
+    public bool IsNewBreak(long startedAt)
+    {
+        var before = Volatile.Read(ref _brokenAt);
+        return startedAt >= before && Interlocked.CompareExchange(ref _brokenAt, context.ReadClock(), before) == before;
+    }
+
+    /// <summary>The instance may be another process from now on: it is called at once, and a failure ejects it again.</summary>
+    public void OnRegisteredAgain()
+    {
+        var until = EjectedUntil;
+        var now = context.ReadClock();
+        if (until > now)
+        {
+            Interlocked.CompareExchange(ref _ejectedUntil, now, until);
+        }
+    }
+
+    /// <summary>
+    /// A call ran out of time without an answer. Many that end at once may be one pause of the server; if one that began after another had
     /// ended gets no answer either, the server hangs.
     /// </summary>
     public void OnTimeout(long startedAt)
@@ -220,6 +262,16 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
     }
 
+    /// <summary>How improbable so many refusals in a row are, as -ln of the probability, if this share of all answers are refusals.</summary>
+    private static double Improbability(int inRow, double rate) => inRow * -Math.Log(Math.Min(1, rate + LeastRefusalRate));
+
+    private static string Verb(CallOutcome outcome) => outcome switch
+    {
+        CallOutcome.NotFound => "answered 404 to",
+        CallOutcome.Redirected => "redirected",
+        _ => "refused",
+    };
+
     /// <summary>A call that began before the ejection, or in spite of it, says nothing about the time after it.</summary>
     private bool MayEject(long startedAt) => _options.Enabled && startedAt >= EjectedUntil;
 
@@ -244,7 +296,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
 
         // A failure that is counted just now is not lost: the next success finds its row, or the next failure sets this again.
-        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || _notFoundRate > 0;
+        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || _refusalRate > 0;
     }
 
     private void ResetRows()
@@ -278,6 +330,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         Interlocked.Increment(ref _level);
         Volatile.Write(ref _levelChangedAt, now + ticks);
         ResetRows();
+        _refusedKeys = 0;
         _onProbation = true;
         context.OnChanged(isUrgent: true);
     }

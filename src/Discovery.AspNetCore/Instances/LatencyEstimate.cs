@@ -84,8 +84,8 @@ internal struct LatencyEstimate
     /// <summary>An answer that is no measure of speed.</summary>
     public void OnRefusal(long now) => _progressAt = now;
 
-    /// <summary>Whether anything was learnt since a time.</summary>
-    public readonly bool IsUpdatedSince(long time) => _updatedAt >= time;
+    /// <summary>Whether anything was learnt since a time, or the very first answer came.</summary>
+    public readonly bool IsUpdatedSince(long time) => _updatedAt >= time || (_connectedAt >= time && _connectedAt != long.MaxValue);
 
     public void OnFailure(long startedAt, long now, InstanceContext context)
         => Sample(Math.Max(now - startedAt, context.FailureTicks), now, context);

@@ -244,7 +244,8 @@ internal sealed partial class ServicePool : IDisposable
         _transports.HasOneInstance = callable.Count == 1;
         if (isChanged)
         {
-            FirstInstance.OnChanged(snapshot.Count > 0);
+            // What the settings select may come later than the rest; whatever else keeps instances from being called is told at once.
+            FirstInstance.OnChanged(snapshot.Count > 0 && (Options.Select.IsEmpty || _current.Balancers.Count > 0));
         }
 
         // Many ejections that end one soon after another count together.

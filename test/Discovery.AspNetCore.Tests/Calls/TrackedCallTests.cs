@@ -17,7 +17,7 @@ public sealed class TrackedCallTests
         var second = Track();
 
         first.OnCompleted();
-        first.OnFailed(new IOException());
+        first.OnFailed(new IOException(), CancellationToken.None);
         first.Dispose();
 
         Assert.Equal(1, _instance.InFlight);

@@ -42,10 +42,13 @@ internal sealed class Field : IAsyncDisposable
         RequestDelegate? answer = null, HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null, string metadata = "")
     {
         var server = await BackendServer.StartAsync(answer, protocols, listen);
-        _owned.Add(server);
+        Own(server);
         await RegisterAsync(server.Address, metadata);
         return server;
     }
+
+    /// <summary>Disposes something after the test.</summary>
+    public void Own(IAsyncDisposable owned) => _owned.Add(owned);
 
     /// <summary>Writes a record as another system might.</summary>
     /// <param name="address">Host and port.</param>

@@ -51,7 +51,7 @@ internal static class AttemptActivity
     public static void OnAnswered(Activity? activity, HttpResponseMessage response, CallOutcome outcome)
     {
         activity?.SetTag("http.response.status_code", (int)response.StatusCode);
-        if (outcome is not (CallOutcome.Success or CallOutcome.Refused or CallOutcome.NotFound or CallOutcome.Cancelled))
+        if (!outcome.IsAnswer() && outcome != CallOutcome.Cancelled)
         {
             activity.SetFailed(outcome.ToTag(), description: null);
         }

@@ -1,10 +1,10 @@
 namespace Discovery.AspNetCore.Instances;
 
 /// <summary>
-/// The requests that were answered 404 of late, and whether other instances answer the same ones otherwise: what tells a stranger at an
-/// instance's address from a service that does not have what it is asked for. Costs calls nothing while nothing is answered 404.
+/// The requests that were answered 404 and the like of late, and whether other instances serve the same ones: what tells a stranger at an
+/// instance's address from a service that does not have what it is asked for. Costs calls nothing while nothing is refused.
 /// </summary>
-internal sealed class NotFoundRequests
+internal sealed class RefusedRequests
 {
     private const double MemorySeconds = 30;
 
@@ -12,8 +12,8 @@ internal sealed class NotFoundRequests
     private int _next;
     private long _rememberedUntil = long.MinValue;
 
-    /// <summary>An instance answered 404.</summary>
-    public void OnNotFound(HttpRequestMessage request, InstanceState instance)
+    /// <summary>An instance refused a request.</summary>
+    public void OnRefused(HttpRequestMessage request, InstanceState instance)
     {
         var id = IdOf(request);
         var context = instance.Context;
@@ -42,7 +42,7 @@ internal sealed class NotFoundRequests
         }
     }
 
-    /// <summary>Whether another instance served, since a time, a request that this one answered 404.</summary>
+    /// <summary>Whether another instance served, since a time, a request that this one refused.</summary>
     public bool AreServedElsewhere(InstanceState instance, long since)
         => Array.Exists(_latest, e => e?.Instance == instance && e.ServedAt >= since);
 
