@@ -199,7 +199,13 @@ internal sealed class Registrar : IAsyncDisposable
             // Without etcd no client learns of it, and serving on for longer would only delay the stop. Once all is disposed nothing serves.
             using var serving = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token, cancellationToken);
             var standing = Standing();
-            await _deregistration.DrainAsync(standing, serving.Token, cancellationToken).ConfigureAwait(false);
+
+            // Disposed before it ever had a lease, it was never seen: that etcd is away must not hold up the disposal.
+            if (!_disposing.IsCancellationRequested || _keeper.Status.LeaseId != 0)
+            {
+                await _deregistration.DrainAsync(standing, serving.Token, cancellationToken).ConfigureAwait(false);
+            }
+
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
             var hasLeft = await _deregistration.LeaveAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)

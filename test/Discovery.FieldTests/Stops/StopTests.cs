@@ -4,6 +4,8 @@ using Discovery.EmbeddedEtcd;
 using Discovery.Etcd;
 using Discovery.FieldTests.Support;
 using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -194,6 +196,20 @@ public sealed class StopTests : IAsyncLifetime
         }
 
         AssertNoProblems();
+    }
+
+    [Fact]
+    public async Task Disposed_before_etcd_ever_answered_it_does_not_wait_for_it()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddEtcdClient(static o => o.Endpoints = ["http://127.0.0.1:1"]);
+        builder.Services.AddEtcdRegistration(static o => (o.ServiceName, o.StopTimeout, o.GracefulStop) = ("shop", TimeSpan.FromSeconds(20), false));
+        var application = builder.Build();
+        await application.StartAsync();
+        await Eventually.IsTrue(() => application.Services.GetRequiredService<IServiceRegistration>().Status.State == ServiceRegistrationState.Registering);
+
+        await application.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(15));
     }
 
     [Fact]
