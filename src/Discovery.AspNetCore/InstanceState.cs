@@ -218,8 +218,8 @@ public sealed class InstanceState
     {
         var (startedAt, hasHeaders) = call;
 
-        // How long a stream went on before it failed is no latency.
-        var failedSince = hasHeaders ? _context.ReadClock() : startedAt;
+        // How long a stream went on before it failed is no latency. The clock is not read for a call that succeeds.
+        var failedSince = hasHeaders && outcome != CallOutcome.Success ? _context.ReadClock() : startedAt;
         if (_context.Metrics is { MeasuresAttempts: true } metrics)
         {
             metrics.OnAttemptEnded(outcome.ToTag(), _context.ToTime(_context.ReadClock() - startedAt));

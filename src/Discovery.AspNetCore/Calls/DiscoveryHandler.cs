@@ -253,9 +253,6 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static bool HasNoBody(HttpResponseMessage response, string? length)
         => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified || response.RequestMessage?.Method == HttpMethod.Head || length == "0";
 
-    private static string? LengthOf(HttpContent content)
-        => MessageParts.HeadersOf(content) is { } headers && headers.NonValidated.TryGetValues("Content-Length", out var length) ? length.ToString() : null;
-
     private static HttpResponseMessage Track(
         HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call, Activity? activity)
     {
@@ -265,7 +262,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.Answer(response, instance);
         }
 
-        var isGrpc = NoInstance.IsGrpc(response.Content);
+        var (isGrpc, length) = BodyHeaders.Of(response.Content);
         var outcome = OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success)
         {
@@ -291,7 +288,6 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             CallTrace.OnFailed(request, instance, activity);
         }
 
-        var length = isGrpc ? null : LengthOf(response.Content);
         if (!isGrpc && HasNoBody(response, length))
         {
             instance.OnCallEnded(call, outcome);

@@ -11,14 +11,14 @@ internal static class NoInstance
     public const string GrpcMediaType = "application/grpc";
 
     /// <summary>Whether a request is a gRPC call.</summary>
-    public static bool IsGrpc(HttpRequestMessage request) => IsGrpc(request.Content);
-
-    /// <summary>Whether a request's or response's body is gRPC's.</summary>
-    public static bool IsGrpc(HttpContent? content)
-        => content is not null
+    public static bool IsGrpc(HttpRequestMessage request)
+        => request.Content is { } content
             && MessageParts.HeadersOf(content) is { } headers
             && headers.NonValidated.TryGetValues("Content-Type", out var values)
-            && values.ToString().StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
+            && IsGrpc(values.ToString());
+
+    /// <summary>Whether a type of content is gRPC's.</summary>
+    public static bool IsGrpc(string contentType) => contentType.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The answer to a call that was not sent.</summary>
     public static Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, string reason, Exception? cause)
