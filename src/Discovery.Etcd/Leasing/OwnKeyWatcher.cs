@@ -135,7 +135,7 @@ internal sealed class OwnKeyWatcher(
             try
             {
                 var step = keys.Apply(key, k => k.ReadStep());
-                var (record, header) = await client.GetAsync(range, cancellationToken).ConfigureAwait(false);
+                var (record, header) = await client.ReadAsync(range, cancellationToken).ConfigureAwait(false);
                 Observed(key, k => k.Observed(record, header.Revision, step));
                 failures.Succeeded(cause);
                 failures.Succeeded(new FailureCause(FailureArea.ReadPermission, key.Name));
