@@ -101,6 +101,11 @@ internal sealed class OwnKeyWatcher(
 
             if (update.Kind == EtcdWatchUpdateKind.ListAgain)
             {
+                if (update.CompactRevision == 0)
+                {
+                    keys.DoubtLease();
+                }
+
                 if (await ReadAsync(key, range, cancellationToken).ConfigureAwait(false) is not { } header)
                 {
                     return;
