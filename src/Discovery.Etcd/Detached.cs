@@ -17,4 +17,20 @@ internal static class Detached
             return Task.Run(work);
         }
     }
+
+    /// <summary>Creates a timer that is not set.</summary>
+    public static ITimer CreateTimer(TimeProvider time, Action callback)
+    {
+        if (ExecutionContext.IsFlowSuppressed())
+        {
+            return Create();
+        }
+
+        using (ExecutionContext.SuppressFlow())
+        {
+            return Create();
+        }
+
+        ITimer Create() => time.CreateTimer(static c => ((Action)c!)(), callback, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
 }

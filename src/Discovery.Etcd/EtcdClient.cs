@@ -102,8 +102,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
 
     /// <summary>Reads one key, linearizable.</summary>
     /// <returns>The record, or <see langword="null"/>.</returns>
-    public async Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) =>
-        (await _keyValues.GetAsync(KeyRange.Single(key), cancellationToken).ConfigureAwait(false)).Record;
+    public Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken = default) => _keyValues.GetAsync(key, cancellationToken);
 
     /// <summary>Lists all keys with a prefix, in pages read at one revision. <see cref="EtcdClientOptions.RequestTimeout"/> holds for each page.</summary>
     public Task<EtcdListing> ListAsync(
@@ -262,6 +261,7 @@ public sealed partial class EtcdClient : IAsyncDisposable
         }
 
         await _shutdown.CancelAsync().ConfigureAwait(false);
+        _failover.Unanswered.Dispose();
         await _keepers.DisposeAsync().ConfigureAwait(false);
         await _watches.DisposeAsync().ConfigureAwait(false);
         _leases.Dispose();

@@ -21,6 +21,29 @@ internal sealed class TokenSource(
     /// <summary>Raised when a token was found invalid: streams that were opened with it are to be opened again.</summary>
     public event Action? Invalidated;
 
+    /// <summary>The token, if it is known.</summary>
+    /// <param name="token">The token; <see langword="null"/> where none is needed.</param>
+    /// <returns>Whether it is known; if not, <see cref="GetAsync"/> waits for it.</returns>
+    public bool TryGet(out string? token)
+    {
+        token = null;
+        if (!IsEnabled)
+        {
+            return true;
+        }
+
+        lock (_gate)
+        {
+            if (_fetch is not { IsCompletedSuccessfully: true })
+            {
+                return false;
+            }
+
+            token = _fetch.Result;
+            return true;
+        }
+    }
+
     /// <summary>The token, or <see langword="null"/> where none is needed.</summary>
     public Task<string?> GetAsync(CancellationToken cancellationToken)
     {

@@ -9,10 +9,11 @@ namespace Discovery.Etcd.Calls;
 /// <param name="limit">How long the endpoint may be silent.</param>
 /// <param name="time">The clock.</param>
 /// <param name="total">Ends the operation.</param>
-internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan limit, TimeProvider time, CancellationToken total) : IDisposable
+/// <param name="startedAt">When it was made; default: now.</param>
+internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan limit, TimeProvider time, CancellationToken total, long? startedAt = null) : IDisposable
 {
     private readonly CancellationTokenSource _end = CancellationTokenSource.CreateLinkedTokenSource(total);
-    private readonly long _startedAt = time.GetTimestamp();
+    private readonly long _startedAt = startedAt ?? time.GetTimestamp();
     private TimeSpan _limit = limit;
 
     public EtcdEndpoint Endpoint => endpoint;

@@ -1,3 +1,4 @@
+using Discovery.Etcd.Connections;
 using Grpc.Core;
 
 namespace Discovery.Etcd.Calls;
@@ -12,16 +13,49 @@ internal sealed class AttemptInvoker(Attempt attempt) : UnaryCallInvoker
     /// <param name="onAnswered">Receives the call, when its response is there, and the response's headers.</param>
     /// <exception cref="CallFailedException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The attempt was ended.</exception>
-    public async Task<TResponse> CallAsync<TRequest, TResponse>(
+    public Task<TResponse> CallAsync<TRequest, TResponse>(
         Method<TRequest, TResponse> method, TRequest request, CallOptions options, Action<AsyncUnaryCall<TResponse>, Metadata>? onAnswered)
         where TRequest : class
         where TResponse : class
     {
         var connection = attempt.UsesSecondConnection ? attempt.Endpoint.Calls.RentSecond() : attempt.Endpoint.Calls.Rent();
+        AsyncUnaryCall<TResponse> call;
         try
         {
-            using var call = connection.Invoker.AsyncUnaryCall(
+            call = connection.Invoker.AsyncUnaryCall(
                 method, null, options.WithHeaders(CallHeaders.Of(attempt.Token, options.Headers)).WithCancellationToken(attempt.CancellationToken), request);
+        }
+        catch
+        {
+            attempt.Endpoint.Calls.Return(connection, CallOutcome.Unknown);
+            throw;
+        }
+
+        return FinishAsync(connection, call, onAnswered);
+    }
+
+    /// <summary>Waits for the answer to a call that was made already, with the attempt's token and at its endpoint.</summary>
+    /// <param name="connection">What it was made on; it is given back.</param>
+    /// <param name="call">The call.</param>
+    /// <exception cref="CallFailedException">The call failed.</exception>
+    /// <exception cref="OperationCanceledException">The attempt was ended.</exception>
+    public async Task<TResponse> AdoptAsync<TResponse>(EtcdConnection connection, AsyncUnaryCall<TResponse> call)
+        where TResponse : class
+    {
+        using var end = attempt.CancellationToken.UnsafeRegister(static c => ((IDisposable)c!).Dispose(), call);
+        return await FinishAsync(connection, call, onAnswered: null).ConfigureAwait(false);
+    }
+
+    protected override Task<TResponse> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CallOptions options) =>
+        CallAsync(method, request, options, onAnswered: null);
+
+    private async Task<TResponse> FinishAsync<TResponse>(
+        EtcdConnection connection, AsyncUnaryCall<TResponse> call, Action<AsyncUnaryCall<TResponse>, Metadata>? onAnswered)
+        where TResponse : class
+    {
+        try
+        {
+            using var ended = call;
             var headers = await call.ResponseHeadersAsync.ConfigureAwait(false);
             attempt.Answering();
             var response = await call.ResponseAsync.ConfigureAwait(false);
@@ -45,7 +79,4 @@ internal sealed class AttemptInvoker(Attempt attempt) : UnaryCallInvoker
             attempt.Endpoint.Calls.Return(connection, attempt.Outcome);
         }
     }
-
-    protected override Task<TResponse> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CallOptions options) =>
-        CallAsync(method, request, options, onAnswered: null);
 }

@@ -20,7 +20,11 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
         try
         {
             var status = await new Maintenance.MaintenanceClient(new AttemptInvoker(check)).StatusAsync(new StatusRequest()).ConfigureAwait(false);
-            Accept(attempt.Endpoint, status.Header);
+            if (status.Header is { } header && !cluster.Accept(attempt.Endpoint, header.ClusterId))
+            {
+                throw Other(header);
+            }
+
             attempt.Endpoint.ObserveTerm(status.Leader != 0 ? status.RaftTerm : 0);
         }
         catch (CallFailedException e) when (e.IsTransient && e.Kind != CallFailureKind.OtherCluster)
@@ -37,16 +41,32 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
     /// <exception cref="CallFailedException">From another cluster.</exception>
     public void After(Attempt attempt)
     {
-        Accept(attempt.Endpoint, attempt.Header);
-        attempt.Endpoint.ObserveTerm(attempt.Header?.RaftTerm ?? 0);
-    }
-
-    private void Accept(EtcdEndpoint endpoint, ResponseHeader? header)
-    {
-        if (header is not null && !cluster.Accept(endpoint, header.ClusterId))
+        if (!Accepts(attempt.Endpoint, attempt.Header))
         {
-            throw new CallFailedException(
-                StatusCode.FailedPrecondition, $"it belongs to another cluster ({header.ClusterId:x})", CallFailureKind.OtherCluster);
+            throw Other(attempt.Header!);
         }
     }
+
+    /// <summary>Looks at where an answer came from.</summary>
+    /// <param name="endpoint">Who answered.</param>
+    /// <param name="header">The answer's header; behind some proxies there is none.</param>
+    /// <returns>Whether it is the client's cluster.</returns>
+    public bool Accepts(EtcdEndpoint endpoint, ResponseHeader? header)
+    {
+        if (header is null)
+        {
+            return true;
+        }
+
+        if (!cluster.Accept(endpoint, header.ClusterId))
+        {
+            return false;
+        }
+
+        endpoint.ObserveTerm(header.RaftTerm);
+        return true;
+    }
+
+    private static CallFailedException Other(ResponseHeader header) =>
+        new(StatusCode.FailedPrecondition, $"it belongs to another cluster ({header.ClusterId:x})", CallFailureKind.OtherCluster);
 }

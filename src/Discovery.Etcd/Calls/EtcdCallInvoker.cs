@@ -11,8 +11,17 @@ internal sealed class EtcdCallInvoker(Failover failover, TokenSource? tokens) : 
 {
     /// <exception cref="EtcdException">It failed everywhere, or etcd refused.</exception>
     protected override Task<TResponse> CallAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CallOptions options) =>
-        failover.RunAsync(
+        failover.Measure(
+            method.Name,
+            failover.StartMeasuring(),
+            FirstAttempt<TRequest, TResponse>.TryMake(failover, tokens, method, request, options.CancellationToken)?.RunAsync()
+                ?? RunAsync(method, request, options.CancellationToken));
+
+    private Task<TResponse> RunAsync<TRequest, TResponse>(Method<TRequest, TResponse> method, TRequest request, CancellationToken cancellationToken)
+        where TRequest : class
+        where TResponse : class =>
+        failover.RunUnmeasuredAsync(
             new Operation { Name = method.Name, Tokens = tokens },
-            async attempt => await new AttemptInvoker(attempt).AsyncUnaryCall(method, null, options, request).ConfigureAwait(false),
-            options.CancellationToken);
+            attempt => new AttemptInvoker(attempt).CallAsync(method, request, default, onAnswered: null),
+            cancellationToken);
 }

@@ -38,6 +38,10 @@ internal sealed class Failover(
     /// <summary>Finds out about elections.</summary>
     public ElectionProbe Elections { get; } = new(options.AttemptTimeout, time, shutdown);
 
+    /// <summary>The first attempts that are under way.</summary>
+    public UnansweredCalls Unanswered { get; } =
+        new(options.AttemptTimeout < options.RequestTimeout ? options.AttemptTimeout : options.RequestTimeout, time);
+
     public TimeProvider Time => time;
 
     public ILogger Logger => logger;
@@ -49,18 +53,41 @@ internal sealed class Failover(
     /// <param name="runAsync">Makes one attempt; fails with <see cref="CallFailedException"/>.</param>
     /// <param name="cancellationToken">Cancels the operation.</param>
     /// <exception cref="EtcdException">All attempts failed, or etcd refused.</exception>
-    public Task<T> RunAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
-        => metrics is { MeasuresOperations: true }
-            ? MeasureAsync(operation, runAsync, metrics, cancellationToken)
-            : RunWithinLimitAsync(operation, runAsync, cancellationToken);
+    public Task<T> RunAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken) =>
+        Measure(operation.Name, StartMeasuring(), RunUnmeasuredAsync(operation, runAsync, cancellationToken));
 
-    private async Task<T> MeasureAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, EtcdMetrics measured, CancellationToken cancellationToken)
+    /// <summary>Runs an operation of which somebody else measures how long it takes.</summary>
+    /// <inheritdoc cref="RunAsync"/>
+    public Task<T> RunUnmeasuredAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken) =>
+        RunWithinLimitAsync(operation, runAsync, null, null, cancellationToken);
+
+    /// <summary>Goes on with an operation whose first attempt was made already, and failed or is unanswered.</summary>
+    /// <param name="operation">What to run.</param>
+    /// <param name="runAsync">Makes one more attempt; fails with <see cref="CallFailedException"/>.</param>
+    /// <param name="first">The first attempt.</param>
+    /// <param name="adoptAsync">Waits for the answer to the first attempt.</param>
+    /// <param name="cancellationToken">Cancels the operation.</param>
+    /// <exception cref="EtcdException">All attempts failed, or etcd refused.</exception>
+    public Task<T> ContinueAsync<T>(
+        Operation operation, Func<Attempt, Task<T>> runAsync, UnansweredCall first, Func<Attempt, Task<T>> adoptAsync, CancellationToken cancellationToken) =>
+        RunWithinLimitAsync(operation, runAsync, first, adoptAsync, cancellationToken);
+
+    /// <summary>The time at which something begins whose duration somebody wants to know.</summary>
+    public long? StartMeasuring() => metrics is { MeasuresOperations: true } ? time.GetTimestamp() : null;
+
+    /// <summary>Measures how long an operation takes.</summary>
+    /// <param name="operation">What it is called.</param>
+    /// <param name="startedAt">What <see cref="StartMeasuring"/> gave.</param>
+    /// <param name="run">The operation, under way.</param>
+    public Task<T> Measure<T>(string operation, long? startedAt, Task<T> run) =>
+        startedAt is { } at && metrics is not null ? MeasureAsync(operation, at, run, metrics) : run;
+
+    private async Task<T> MeasureAsync<T>(string operation, long startedAt, Task<T> run, EtcdMetrics measured)
     {
-        var startedAt = time.GetTimestamp();
         string? error = null;
         try
         {
-            return await RunWithinLimitAsync(operation, runAsync, cancellationToken).ConfigureAwait(false);
+            return await run.ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -74,17 +101,30 @@ internal sealed class Failover(
         }
         finally
         {
-            measured.OnOperation(operation.Name, error, time.GetElapsedTime(startedAt));
+            measured.OnOperation(operation, error, time.GetElapsedTime(startedAt));
         }
     }
 
-    private async Task<T> RunWithinLimitAsync<T>(Operation operation, Func<Attempt, Task<T>> runAsync, CancellationToken cancellationToken)
+    private async Task<T> RunWithinLimitAsync<T>(
+        Operation operation, Func<Attempt, Task<T>> runAsync, UnansweredCall? first, Func<Attempt, Task<T>>? adoptAsync, CancellationToken cancellationToken)
     {
+        var limit = operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan);
+        if (first is not null)
+        {
+            var left = limit - time.GetElapsedTime(first.SentAt);
+            limit = left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+
         // One source with registrations of its own: linking takes another one, for a limit on the clock that was given cannot be linked.
-        using var total = new CancellationTokenSource(operation.Limit ?? (operation.IsRepeatable ? options.RequestTimeout : Timeout.InfiniteTimeSpan), time);
+        using var total = new CancellationTokenSource(limit, time);
         using var byCaller = cancellationToken.UnsafeRegister(static t => ((CancellationTokenSource)t!).Cancel(), total);
         using var byShutdown = shutdown.UnsafeRegister(static t => ((CancellationTokenSource)t!).Cancel(), total);
         using var run = new OperationRun<T>(this, operation, runAsync, total.Token);
+        if (first is not null)
+        {
+            run.Adopt(first, adoptAsync!);
+        }
+
         try
         {
             return await run.RunAsync().ConfigureAwait(false);

@@ -57,6 +57,15 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
     }
 
+    /// <summary>Takes in the first attempt, which was made already.</summary>
+    /// <param name="first">The attempt.</param>
+    /// <param name="adoptAsync">Waits for its answer.</param>
+    public void Adopt(UnansweredCall first, Func<Attempt, Task<T>> adoptAsync)
+    {
+        var attempt = new Attempt(first.Endpoint, first.Token, failover.Options.AttemptTimeout, failover.Time, total, first.SentAt);
+        Add(attempt, AcceptAsync(attempt, adoptAsync(attempt)), first.Term);
+    }
+
     /// <summary>Ends what is still running.</summary>
     public void Dispose() => _running.ForEach(r => r.Abandon(TimeSpan.Zero));
 
@@ -70,8 +79,13 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             UsesSecondConnection = _afterElection is null && InFlight.Contains(endpoint),
         };
         _afterElection = null;
-        var task = failover.Metrics is { MeasuresAttempts: true } metrics ? MeasureAsync(attempt, metrics) : AttemptAsync(attempt);
-        _running.Add(new RunningAttempt(attempt, task, failover.Pool.Term));
+        Add(attempt, AttemptAsync(attempt), failover.Pool.Term);
+    }
+
+    private void Add(Attempt attempt, Task<T> task, ulong term)
+    {
+        task = failover.Metrics is { MeasuresAttempts: true } metrics ? MeasureAsync(attempt, task, metrics) : task;
+        _running.Add(new RunningAttempt(attempt, task, term));
     }
 
     private EtcdEndpoint Choose() =>
@@ -82,17 +96,22 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     private async Task<T> AttemptAsync(Attempt attempt)
     {
         await failover.ClusterCheck.BeforeAsync(attempt).ConfigureAwait(false);
-        var result = await runAsync(attempt).ConfigureAwait(false);
+        return await AcceptAsync(attempt, runAsync(attempt)).ConfigureAwait(false);
+    }
+
+    private async Task<T> AcceptAsync(Attempt attempt, Task<T> response)
+    {
+        var result = await response.ConfigureAwait(false);
         failover.ClusterCheck.After(attempt);
         return result;
     }
 
-    private async Task<T> MeasureAsync(Attempt attempt, EtcdMetrics metrics)
+    private async Task<T> MeasureAsync(Attempt attempt, Task<T> task, EtcdMetrics metrics)
     {
         string? error = null;
         try
         {
-            return await AttemptAsync(attempt).ConfigureAwait(false);
+            return await task.ConfigureAwait(false);
         }
         catch (Exception e)
         {

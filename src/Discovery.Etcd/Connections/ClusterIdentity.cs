@@ -19,10 +19,8 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
     /// <summary>Whether an endpoint is to be asked for its cluster before anything is done there.</summary>
     public bool IsUnknown(EtcdEndpoint endpoint)
     {
-        lock (_gate)
-        {
-            return _id != 0 && endpoint.Cluster.Id != _id;
-        }
+        var id = Volatile.Read(ref _id);
+        return id != 0 && endpoint.Cluster.Id != id;
     }
 
     /// <summary>Takes in the cluster id of an endpoint's answer.</summary>
@@ -31,17 +29,18 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
     /// <returns>Whether it is the client's cluster.</returns>
     public bool Accept(EtcdEndpoint endpoint, ulong id)
     {
+        // What nearly every answer says.
+        if (id == 0 || (id == Volatile.Read(ref _id) && id == endpoint.Cluster.Id))
+        {
+            return true;
+        }
+
         lock (_gate)
         {
-            if (id == 0 || id == endpoint.Cluster.Id && id == _id)
-            {
-                return true;
-            }
-
             if (_id == 0 || id == _id)
             {
                 _first ??= endpoint;
-                _id = id;
+                Volatile.Write(ref _id, id);
                 endpoint.Cluster.Belongs(id);
                 return true;
             }
@@ -59,7 +58,8 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
                     other.Cluster.Forget();
                 }
 
-                (_first, _id) = (endpoint, id);
+                _first = endpoint;
+                Volatile.Write(ref _id, id);
                 endpoint.Cluster.Belongs(id);
                 return true;
             }

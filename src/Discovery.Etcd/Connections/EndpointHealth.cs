@@ -9,6 +9,9 @@ internal sealed class EndpointHealth(TimeProvider time)
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
 
     private readonly Lock _gate = new();
+
+    // What nearly every call asks and says, and so without the lock.
+    private volatile bool _isSound = true;
     private int _failures;
     private int _refusals;
     private long _failedAt;
@@ -32,6 +35,11 @@ internal sealed class EndpointHealth(TimeProvider time)
     {
         get
         {
+            if (_isSound)
+            {
+                return TimeSpan.Zero;
+            }
+
             lock (_gate)
             {
                 if (_failures == 0)
@@ -48,11 +56,17 @@ internal sealed class EndpointHealth(TimeProvider time)
     /// <summary>It answered.</summary>
     public void Succeeded()
     {
+        if (_isSound)
+        {
+            return;
+        }
+
         lock (_gate)
         {
             _failures = 0;
             _refusals = 0;
             _cause = null;
+            _isSound = true;
         }
     }
 
@@ -63,6 +77,7 @@ internal sealed class EndpointHealth(TimeProvider time)
         lock (_gate)
         {
             _cause = cause;
+            _isSound = false;
 
             // Calls that run together fail together: that is one failure, not several.
             var since = time.GetElapsedTime(_failedAt);
@@ -83,6 +98,7 @@ internal sealed class EndpointHealth(TimeProvider time)
     {
         lock (_gate)
         {
+            _isSound = false;
             return ++_refusals;
         }
     }

@@ -29,7 +29,19 @@ internal sealed class EndpointPool : IDisposable
     public IReadOnlyList<EtcdEndpoint> All { get; }
 
     /// <summary>The latest raft term that one of them is known to have had a leader in; 0 while none is known.</summary>
-    public ulong Term => All.Count == 1 ? All[0].Term : All.Max(static e => e.Term);
+    public ulong Term
+    {
+        get
+        {
+            var latest = 0UL;
+            for (var i = 0; i < All.Count; i++)
+            {
+                latest = Math.Max(latest, All[i].Term);
+            }
+
+            return latest;
+        }
+    }
 
     /// <summary>Where one kind of calls goes at present.</summary>
     public EtcdEndpoint Current(CallKind kind)
@@ -88,36 +100,7 @@ internal sealed class EndpointPool : IDisposable
                 return present;
             }
 
-            var usable = All.Where(e => !e.Cluster.IsForeignAt(now)).ToList();
-            usable = usable.Count > 0 ? usable : [.. All];
-            var untried = usable.Where(e => !avoid.Contains(e)).ToList();
-            untried = untried.Count > 0 ? untried : usable;
-            var start = position.Index;
-            EtcdEndpoint? soonest = null;
-            var least = TimeSpan.MaxValue;
-            for (var i = 0; i < All.Count; i++)
-            {
-                var index = (start + i) % All.Count;
-                var endpoint = All[index];
-                if (!untried.Contains(endpoint))
-                {
-                    continue;
-                }
-
-                var left = endpoint.HealthOf(kind).PauseLeft;
-                if (left == TimeSpan.Zero)
-                {
-                    position.MoveTo(index, now);
-                    return endpoint;
-                }
-
-                if (left < least)
-                {
-                    (soonest, least) = (endpoint, left);
-                }
-            }
-
-            return soonest!;
+            return ChooseAnotherLockHeld(position, avoid, kind, now);
         }
     }
 
@@ -141,6 +124,40 @@ internal sealed class EndpointPool : IDisposable
         {
             endpoint.Dispose();
         }
+    }
+
+    private EtcdEndpoint ChooseAnotherLockHeld(Position position, IReadOnlyCollection<EtcdEndpoint> avoid, CallKind kind, long now)
+    {
+        var usable = All.Where(e => !e.Cluster.IsForeignAt(now)).ToList();
+        usable = usable.Count > 0 ? usable : [.. All];
+        var untried = usable.Where(e => !avoid.Contains(e)).ToList();
+        untried = untried.Count > 0 ? untried : usable;
+        var start = position.Index;
+        EtcdEndpoint? soonest = null;
+        var least = TimeSpan.MaxValue;
+        for (var i = 0; i < All.Count; i++)
+        {
+            var index = (start + i) % All.Count;
+            var endpoint = All[index];
+            if (!untried.Contains(endpoint))
+            {
+                continue;
+            }
+
+            var left = endpoint.HealthOf(kind).PauseLeft;
+            if (left == TimeSpan.Zero)
+            {
+                position.MoveTo(index, now);
+                return endpoint;
+            }
+
+            if (left < least)
+            {
+                (soonest, least) = (endpoint, left);
+            }
+        }
+
+        return soonest!;
     }
 
     /// <summary>Where one kind of calls goes.</summary>

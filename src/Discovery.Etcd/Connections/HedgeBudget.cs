@@ -35,13 +35,13 @@ internal sealed class HedgeBudget
     /// <param name="isHedgeWon">Whether a second send was answered first: then it was worth its cost.</param>
     public void Succeeded(bool isHedgeWon)
     {
+        if (Volatile.Read(ref _tokens) >= Most)
+        {
+            return;
+        }
+
         lock (_gate)
         {
-            if (_tokens >= Most)
-            {
-                return;
-            }
-
             _tokens = Math.Min(Most, _tokens + (isHedgeWon ? 1 : Gain));
         }
 

@@ -7,12 +7,20 @@ namespace Discovery.Etcd.KeyValues;
 /// <summary>Operations on single keys, and transactions.</summary>
 internal sealed class KeyValueClient(KV.KVClient stub, LatestRevision latest)
 {
+    public async Task<EtcdKeyValue?> GetAsync(string key, CancellationToken cancellationToken)
+    {
+        var request = new RangeRequest { Key = ByteString.CopyFromUtf8(key) };
+        var response = await stub.RangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+        latest.Observe(response.Header);
+        return RecordOf(response);
+    }
+
     /// <summary>Reads one key and the revision at which it stood so.</summary>
-    public async Task<(EtcdKeyValue? Record, ResponseHeader Header)> GetAsync(KeyRange key, CancellationToken cancellationToken)
+    public async Task<(EtcdKeyValue? Record, ResponseHeader Header)> ReadAsync(KeyRange key, CancellationToken cancellationToken)
     {
         var response = await stub.RangeAsync(new RangeRequest { Key = key.Start }, cancellationToken: cancellationToken).ConfigureAwait(false);
         latest.Observe(response.Header);
-        return (response.Kvs.Count > 0 ? Records.From(response.Kvs[0]) : null, response.Header ?? new ResponseHeader());
+        return (RecordOf(response), response.Header ?? new ResponseHeader());
     }
 
     public async Task<long> PutAsync(string key, ReadOnlyMemory<byte> value, long leaseId, CancellationToken cancellationToken)
@@ -41,7 +49,7 @@ internal sealed class KeyValueClient(KV.KVClient stub, LatestRevision latest)
         latest.Observe(response.Header);
         var reads = response.Responses
             .Where(r => r.ResponseCase == ResponseOp.ResponseOneofCase.ResponseRange)
-            .Select(r => r.ResponseRange.Kvs.Count > 0 ? Records.From(r.ResponseRange.Kvs[0]) : null);
+            .Select(r => RecordOf(r.ResponseRange));
         return new EtcdTransactionResult
         {
             Succeeded = response.Succeeded,
@@ -49,4 +57,6 @@ internal sealed class KeyValueClient(KV.KVClient stub, LatestRevision latest)
             Reads = [.. reads],
         };
     }
+
+    private static EtcdKeyValue? RecordOf(RangeResponse response) => response.Kvs.Count > 0 ? Records.From(response.Kvs[0]) : null;
 }

@@ -133,7 +133,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
     /// <summary>A read of the key, to be answered to <see cref="Observed"/>.</summary>
     public KeyStep ReadStep() => Step(KeyStepKind.Read, 0, null);
 
-    /// <summary>What to do next; <see langword="null"/> when nothing is to be done, or nothing can be without a lease.</summary>
+    /// <summary>What to do next; <see langword="null"/> when nothing is to be done, or nothing can be without a lease that is not in doubt.</summary>
     public KeyStep? NextStep()
     {
         if (State != KeyState.Pending)
@@ -153,7 +153,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
             return Step(ReadError is null ? KeyStepKind.Delete : KeyStepKind.DeleteUnconditionally, own, null);
         }
 
-        if (leases.Current is not { } lease)
+        if (leases.Current is not { IsInDoubt: false } lease)
         {
             return null;
         }

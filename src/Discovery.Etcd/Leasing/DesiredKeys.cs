@@ -203,6 +203,31 @@ internal sealed class DesiredKeys
         Changed.Set();
     }
 
+    /// <summary>etcd may have lost its data. Nothing is put on the lease before etcd was asked for it, which costs less than a write that is refused.</summary>
+    public void DoubtLease()
+    {
+        lock (_gate)
+        {
+            _leases.Current?.Doubt();
+        }
+    }
+
+    /// <summary>etcd was asked for the lease, and did not say that it is gone.</summary>
+    public void TrustLease(HeldLease lease)
+    {
+        lock (_gate)
+        {
+            if (!lease.IsInDoubt)
+            {
+                return;
+            }
+
+            lease.Trust();
+        }
+
+        Changed.Set();
+    }
+
     /// <summary>A lease is lost, and with it all keys on it. Does nothing when it is not held any more.</summary>
     public void LeaseLost(HeldLease lease)
     {

@@ -7,6 +7,8 @@ namespace Discovery.Etcd.Leasing;
 internal sealed class HeldLease(long id, LeaseClock clock)
 {
     private readonly CancellationTokenSource _ended = new();
+    private readonly Signal _doubted = new();
+    private volatile bool _isInDoubt;
 
     public long Id => id;
 
@@ -17,6 +19,22 @@ internal sealed class HeldLease(long id, LeaseClock clock)
 
     /// <summary>Cancelled when the lease is not ours any more: what waits for a write under it need not wait longer.</summary>
     public CancellationToken Ended => _ended.Token;
+
+    /// <summary>Whether etcd may not know it any more, so that it is to be asked before anything is put on the lease.</summary>
+    public bool IsInDoubt => _isInDoubt;
+
+    /// <summary>Ends with the next <see cref="Doubt"/>.</summary>
+    public Task Doubted => _doubted.Next;
+
+    /// <summary>etcd may not know it any more.</summary>
+    public void Doubt()
+    {
+        _isInDoubt = true;
+        _doubted.Set();
+    }
+
+    /// <summary>etcd was asked.</summary>
+    public void Trust() => _isInDoubt = false;
 
     public void Retire() => IsRetired = true;
 

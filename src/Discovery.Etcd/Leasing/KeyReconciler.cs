@@ -126,7 +126,7 @@ internal sealed partial class KeyReconciler(
         switch (step.Kind)
         {
             case KeyStepKind.Read:
-                var (record, header) = await client.GetAsync(KeyRange.Single(key.Name), cancellationToken).ConfigureAwait(false);
+                var (record, header) = await client.ReadAsync(KeyRange.Single(key.Name), cancellationToken).ConfigureAwait(false);
                 return keys.Apply(key, k => k.Observed(record, header.Revision, step));
             case KeyStepKind.PutUnconditionally:
                 var revision = await client.PutAsync(key.Name, step.Value, step.Lease!.Id, cancellationToken).ConfigureAwait(false);

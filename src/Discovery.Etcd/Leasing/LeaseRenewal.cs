@@ -23,13 +23,14 @@ internal sealed partial class LeaseRenewal(LeaseRequests leases, DesiredKeys key
         var last = Outcome.Renewed;
         while (lease.Clock.Remaining > TimeSpan.Zero)
         {
+            var doubted = lease.Doubted;
             var wasPaused = lease.Clock.WasPaused();
             if (wasPaused)
             {
                 Log.Paused(logger, lease.Id);
             }
 
-            if (wasPaused || last == Outcome.Unknown || lease.Clock.IsRenewalDue)
+            if (wasPaused || lease.IsInDoubt || last == Outcome.Unknown || lease.Clock.IsRenewalDue)
             {
                 if (keys.TryRetire(lease))
                 {
@@ -42,9 +43,13 @@ internal sealed partial class LeaseRenewal(LeaseRequests leases, DesiredKeys key
                 {
                     return false;
                 }
+
+                // Without an answer the writes will tell.
+                keys.TrustLease(lease);
             }
 
-            await Task.Delay(Tick, time, cancellationToken).ConfigureAwait(false);
+            await Task.WhenAny(doubted, Task.Delay(Tick, time, cancellationToken)).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
         }
 
         return false;

@@ -101,6 +101,11 @@ internal sealed class OwnKeyWatcher(
 
             if (update.Kind == EtcdWatchUpdateKind.ListAgain)
             {
+                if (update.CompactRevision == 0)
+                {
+                    keys.DoubtLease();
+                }
+
                 if (await ReadAsync(key, range, cancellationToken).ConfigureAwait(false) is not { } header)
                 {
                     return;
@@ -135,7 +140,7 @@ internal sealed class OwnKeyWatcher(
             try
             {
                 var step = keys.Apply(key, k => k.ReadStep());
-                var (record, header) = await client.GetAsync(range, cancellationToken).ConfigureAwait(false);
+                var (record, header) = await client.ReadAsync(range, cancellationToken).ConfigureAwait(false);
                 Observed(key, k => k.Observed(record, header.Revision, step));
                 failures.Succeeded(cause);
                 failures.Succeeded(new FailureCause(FailureArea.ReadPermission, key.Name));

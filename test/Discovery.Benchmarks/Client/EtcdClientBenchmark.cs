@@ -50,18 +50,25 @@ internal static class EtcdClientBenchmark
 
     /// <param name="report">Where to.</param>
     /// <param name="what">What was measured.</param>
-    /// <param name="results">Per second, and processor time of each, of ours, dotnet-etcd and the stub.</param>
+    /// <param name="results">Per second, and processor time and bytes of each, of ours, dotnet-etcd and the stub.</param>
     private static void Add(Report report, string what, double[][] results)
     {
         report.AddRatioAtLeast("client", what + " / dotnet-etcd", "/s", results[0][0], results[1][0], least: 1, Tolerance);
-        report.AddRatioAtMost("client", "  processor time", "µs", results[0][1], results[1][1], null);
+        AddCosts(report, results[0], results[1]);
         report.AddRatioAtLeast("client", what + " / bare stub", "/s", results[0][0], results[2][0], least: 1, Tolerance);
-        report.AddRatioAtMost("client", "  processor time", "µs", results[0][1], results[2][1], null);
+        AddCosts(report, results[0], results[2]);
+    }
+
+    private static void AddCosts(Report report, double[] ours, double[] reference)
+    {
+        report.AddRatioAtMost("client", "  processor time", "µs", ours[1], reference[1], null);
+        report.AddRatioAtMost("client", "  allocated", "B", ours[2], reference[2], null);
     }
 
     private static async Task<double[]> CallAsync(int inFlight, Func<int, Task> call)
     {
         var calls = 0;
+        var allocated = GC.GetTotalAllocatedBytes(precise: true);
         var cpu = Environment.CpuUsage.TotalTime;
         var started = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, inFlight).Select(_ => Task.Run(async () =>
@@ -72,7 +79,8 @@ internal static class EtcdClientBenchmark
             }
         })));
         var elapsed = Stopwatch.GetElapsedTime(started);
-        return [calls / elapsed.TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / calls];
+        var used = Environment.CpuUsage.TotalTime - cpu;
+        return [calls / elapsed.TotalSeconds, used.TotalMicroseconds / calls, (GC.GetTotalAllocatedBytes(precise: true) - allocated) / (double)calls];
     }
 
     /// <summary>Writes while the contender watches, until it has seen everything. The writer's work is the same for all, and is counted with it.</summary>
@@ -89,6 +97,7 @@ internal static class EtcdClientBenchmark
         });
         await using (watch)
         {
+            var allocated = GC.GetTotalAllocatedBytes(precise: true);
             var cpu = Environment.CpuUsage.TotalTime;
             var started = Stopwatch.GetTimestamp();
             await Task.WhenAll(Enumerable.Range(0, WritersOfEvents).Select(_ => Task.Run(async () =>
@@ -101,7 +110,8 @@ internal static class EtcdClientBenchmark
             await seen.Task.WaitAsync(EventLimit);
             var elapsed = Stopwatch.GetElapsedTime(started);
             var events = transactions * EventsPerTransaction;
-            return [events / elapsed.TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / events];
+            var used = Environment.CpuUsage.TotalTime - cpu;
+            return [events / elapsed.TotalSeconds, used.TotalMicroseconds / events, (GC.GetTotalAllocatedBytes(precise: true) - allocated) / (double)events];
         }
     }
 

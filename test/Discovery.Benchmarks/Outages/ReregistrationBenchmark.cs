@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Discovery.Benchmarks.Client;
+using Discovery.Benchmarks.Scale;
 using Discovery.Etcd;
 
 namespace Discovery.Benchmarks.Outages;
@@ -38,6 +39,9 @@ internal static class ReregistrationBenchmark
         report.AddValue("reregistration", "1,000 registrations, until the last", "s", times[^1] / 1000, MostSeconds);
         report.AddValue("reregistration", "  until the half", "s", times.Median() / 1000, null);
         report.AddValue("reregistration", "  most within 100 ms", "", times.Max(from => times.Count(t => t >= from && t < from + Window)), null);
+        using var http = new HttpClient();
+        report.AddValue("reregistration", "  requests to etcd for each", "", (await EtcdCounters.ReadAsync(http, etcd)).Requests / Registrations, null);
+        Report.Note($"How many came in each 100 ms: {string.Join(' ', Enumerable.Range(0, (int)(times[^1] / Window) + 1).Select(i => times.Count(t => (int)(t / Window) == i)))}");
         await Task.WhenAll(clients.Select(static c => c.DisposeAsync().AsTask()));
     }
 

@@ -81,6 +81,27 @@ public sealed class FailoverTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_operation_that_waits_for_its_connection_ends_with_its_caller_and_with_the_client(bool isCancelled)
+    {
+        using var silent = new BlackHole();
+        await using var client = Connect(o => o.Endpoints = [$"http://{silent.Address}"]);
+        using var cancelled = new CancellationTokenSource();
+        var call = client.PutAsync("a", default, cancellationToken: cancelled.Token).WaitAsync(TimeSpan.FromSeconds(30));
+        if (isCancelled)
+        {
+            await cancelled.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+        }
+        else
+        {
+            await client.DisposeAsync();
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => call);
+        }
+    }
+
     [Fact]
     public async Task A_disposed_client_says_so()
     {

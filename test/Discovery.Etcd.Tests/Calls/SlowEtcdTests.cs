@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using Discovery.Etcd.Protocol;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Tests.Calls;
 
@@ -156,6 +158,61 @@ public sealed class SlowEtcdTests : IAsyncLifetime
         Assert.Equal(2, Puts);
     }
 
+    [Fact]
+    public async Task An_answer_that_has_begun_is_waited_for_and_not_asked_for_again()
+    {
+        var rest = new TaskCompletionSource();
+        await AddAsync(async http =>
+        {
+            http.Response.ContentType = GrpcFraming.ContentType;
+            await http.Response.Body.FlushAsync();
+            Interlocked.Increment(ref _begun);
+            await rest.Task;
+            await http.Response.Body.WriteAsync(GrpcFraming.Frame(Done));
+            http.Response.AppendTrailer("grpc-status", "0");
+        });
+        await using var client = Connect(TimeSpan.FromMinutes(1));
+
+        var call = client.PutAsync("a", default);
+        await Eventually.IsTrue(() => _begun == 1);
+
+        // What comes over the same connection is read after the headers; and it takes the time in which another one would be sent.
+        _servers[0].On(EtcdMethods.DeleteRange, () => new DeleteRangeResponse { Header = new ResponseHeader() });
+        for (var i = 0; i < 20; i++)
+        {
+            await client.DeleteAsync("b").WaitAsync(Patience);
+            _clock.Advance(TimeSpan.FromSeconds(i < 5 ? 0 : 1));
+        }
+
+        rest.SetResult();
+
+        Assert.Equal(3, await call.WaitAsync(Patience));
+        Assert.Equal(1, Puts);
+    }
+
+    [Fact]
+    public async Task A_second_send_is_part_of_what_its_caller_does()
+    {
+        await AddAsync(ScriptedServer.HangAsync);
+        await AddAsync(ScriptedServer.HangAsync);
+        var caller = new AsyncLocal<string>();
+        using var log = new ContextLog(caller);
+        using var loggers = LoggerFactory.Create(b => b.AddProvider(log).SetMinimumLevel(LogLevel.Debug));
+        await using var client = Connect(TimeSpan.FromSeconds(5), loggers);
+        caller.Value = "me";
+        var call = client.PutAsync("a", default);
+        await Eventually.IsTrue(() => Puts == 1);
+        caller.Value = "somebody else";
+
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.IsTrue(() => Puts == 2);
+        _clock.Advance(TimeSpan.FromSeconds(4));
+
+        await Assert.ThrowsAsync<EtcdException>(() => call);
+        Assert.NotEmpty(log.Callers);
+        Assert.All(log.Callers, c => Assert.Equal("me", c));
+    }
+
     private async Task<ScriptedServer> AddAsync(Func<HttpContext, Task> put)
     {
         var server = await ScriptedServer.StartAsync();
@@ -180,12 +237,34 @@ public sealed class SlowEtcdTests : IAsyncLifetime
         return isDone();
     });
 
-    private EtcdClient Connect(TimeSpan requestTimeout) => new(
+    private EtcdClient Connect(TimeSpan requestTimeout, ILoggerFactory? loggers = null) => new(
         new EtcdClientOptions
         {
             Endpoints = [.. _proxies.Select(p => p.Endpoint)],
             AttemptTimeout = TimeSpan.FromSeconds(1),
             RequestTimeout = requestTimeout,
         },
+        loggers,
         timeProvider: _clock);
+
+    private sealed class ContextLog(AsyncLocal<string> caller) : ILoggerProvider, ILogger
+    {
+        private readonly ConcurrentQueue<string?> _callers = new();
+
+        public IReadOnlyCollection<string?> Callers => _callers;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _callers.Enqueue(caller.Value);
+
+        public void Dispose()
+        {
+        }
+    }
 }

@@ -21,6 +21,36 @@ public sealed class DesiredKeysTests
     }
 
     [Fact]
+    public void Nothing_is_put_on_a_lease_in_doubt_until_etcd_was_asked_for_it()
+    {
+        _keys.LeaseGranted(_lease);
+        _keys.Put("a", [1]);
+        _keys.DoubtLease();
+        Assert.True(_lease.IsInDoubt);
+        Assert.Empty(_keys.TakePending());
+        var change = _keys.Changed.Next;
+
+        _keys.TrustLease(_lease);
+
+        Assert.True(change.IsCompleted);
+        Assert.Equal(["a"], _keys.TakePending().Select(k => k.Name));
+    }
+
+    [Fact]
+    public void A_lease_after_one_in_doubt_is_not_in_doubt()
+    {
+        _keys.LeaseGranted(_lease);
+        _keys.Put("a", [1]);
+        _keys.DoubtLease();
+        _keys.LeaseLost(_lease);
+        Assert.Empty(_keys.TakePending());
+
+        _keys.LeaseGranted(Lease(8));
+
+        Assert.Equal(8, Assert.Single(_keys.TakePending()).NextStep()?.Lease?.Id);
+    }
+
+    [Fact]
     public async Task A_flush_waits_for_what_was_desired_before_it_only()
     {
         _keys.LeaseGranted(_lease);

@@ -41,6 +41,30 @@ public sealed class KeeperOutageTests
     }
 
     [Fact]
+    public async Task After_etcd_lost_its_data_it_is_asked_for_the_lease_before_anything_is_put_on_it()
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        await using var client = Connect(etcd.Endpoint);
+        await using var keeper = client.KeepLease(TimeSpan.FromMinutes(1));
+        keeper.Put("a", Bytes("1"));
+        keeper.Put("b", Bytes("1"));
+        await keeper.FlushAsync().WaitAsync(Limit);
+        var lease = keeper.Status.LeaseId;
+
+        await etcd.KillAsync();
+        etcd.Member.Wipe();
+        await etcd.RestartAsync();
+
+        await Eventually.IsTrue(() => keeper.Status is { State: EtcdLeaseState.Held, KeysStored: 2 } s && s.LeaseId != lease);
+        Assert.Equal(keeper.Status.LeaseId, (await client.GetAsync("a"))!.LeaseId);
+        Assert.Equal(keeper.Status.LeaseId, (await client.GetAsync("b"))!.LeaseId);
+        using var http = new HttpClient();
+        var refused = (await http.GetStringAsync(etcd.Endpoint + "/metrics")).Split('\n')
+            .Where(l => l.StartsWith("grpc_server_handled_total{grpc_code=\"NotFound\"", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
+        Assert.Empty(refused);
+    }
+
+    [Fact]
     public async Task A_removal_that_is_pending_when_the_lease_is_lost_is_carried_out_without_one()
     {
         await using var etcd = await EtcdProcess.StartAsync();
