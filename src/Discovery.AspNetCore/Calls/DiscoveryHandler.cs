@@ -275,7 +275,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
                 ReceivedReports.Learn(response.Headers, instance);
             }
         }
-        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected)
+        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError)
         {
             outcome = OutcomeRules.Compare(outcome, request, instance, steering);
         }
