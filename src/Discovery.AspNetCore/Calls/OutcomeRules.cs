@@ -71,7 +71,7 @@ internal static class OutcomeRules
     /// <param name="token">What cancels it.</param>
     public static CallOutcome Of(Exception exception, HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
-        if (ProtocolRefusals.Learn(exception, request, instance))
+        if (ProtocolRefusals.Learn(exception, request, instance) || RequestBodies.HasFailed(exception, request))
         {
             return CallOutcome.Cancelled;
         }
