@@ -36,7 +36,7 @@ internal static class ProtocolRefusals
     public static void Explain(Exception exception, HttpRequestMessage request, InstanceState instance)
     {
         if (exception is HttpRequestException failure
-            && ((instance.RefusedProtocols & ProtocolOf(request)) != 0 || IsRefusal(exception, request, instance.Transport!)))
+            && ((instance.RefusedProtocols & ProtocolOf(request)) != InstanceProtocols.Unspecified || IsRefusal(exception, request, instance.Transport!)))
         {
             throw new HttpRequestException(
                 failure.HttpRequestError, NoInstance.ExplainRefusal(instance.Record, ProtocolOf(request), RequestScheme.Of(request)), exception);
@@ -80,5 +80,7 @@ internal static class ProtocolRefusals
     }
 
     private static InstanceProtocols ProtocolOf(HttpRequestMessage request)
-        => RequestScheme.IsTls(request) ? InstanceProtocols.Http2 : RequestProtocol.WithoutTls(request);
+        => !RequestScheme.IsTls(request) ? RequestProtocol.WithoutTls(request)
+            : request.Version.Major >= 2 ? InstanceProtocols.Http2
+            : InstanceProtocols.Http1;
 }
