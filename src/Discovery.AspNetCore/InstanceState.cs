@@ -239,10 +239,10 @@ public sealed class InstanceState
                 _latency.OnRefusal(_context.ReadClock());
                 _health.OnRefusal(startedAt);
                 break;
-            case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected when _health.OnRefused(startedAt, outcome):
+            case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError when _health.OnRefused(startedAt, outcome):
                 _latency.OnFailure(startedAt, _context.ReadClock(), _context);
                 break;
-            case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected:
+            case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError:
                 _latency.OnRefusal(_context.ReadClock());
                 break;
             case CallOutcome.Unimplemented:

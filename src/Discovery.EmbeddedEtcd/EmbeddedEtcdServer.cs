@@ -27,6 +27,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     private readonly Lock _gate = new();
     private EtcdEngine? _engine;
     private EtcdServer? _server;
+    private Task? _start;
     private volatile bool _isDisposed;
 
     private EmbeddedEtcdServer(EmbeddedEtcdOptions options, Socket listener)
@@ -198,7 +199,16 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
         return new EmbeddedEtcdServer(options, listener);
     }
 
-    internal async Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
+    /// <summary>Serves from now on, if it does not yet.</summary>
+    internal Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return _start ??= StartServerAsync(loggerFactory, cancellationToken);
+        }
+    }
+
+    private async Task StartServerAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
     {
         EtcdServer server;
         lock (_gate)

@@ -7,6 +7,8 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Yarp.ReverseProxy;
+using Yarp.ReverseProxy.Configuration;
 
 namespace Discovery.FieldTests;
 
@@ -33,6 +35,33 @@ public sealed class OtherEtcdTests
             Environment.SetEnvironmentVariable(prefix + variable, team);
             builder.Configuration.AddEnvironmentVariables(prefix);
         });
+
+    [Fact]
+    public async Task A_proxy_whose_destinations_are_in_the_embedded_one_starts_without_waiting()
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = "Development" });
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.AddEmbeddedEtcd();
+        builder.Services.AddReverseProxy()
+            .LoadFromMemory(
+                [],
+                [
+                    new ClusterConfig
+                    {
+                        ClusterId = Field.Service,
+                        Destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { ["all"] = new DestinationConfig { Address = "etcd://svc" } },
+                    },
+                ])
+            .AddEtcdDestinationResolver(static o => o.ReadyTimeout = TimeSpan.FromHours(1));
+        await using var app = builder.Build();
+
+        // YARP asks for them here, before the application starts.
+        await Task.Run(() => app.MapReverseProxy()).WaitAsync(TimeSpan.FromMinutes(1));
+        await app.StartAsync();
+
+        Assert.True(app.Services.GetRequiredService<IProxyStateLookup>().TryGetCluster(Field.Service, out _));
+    }
 
     private static async Task OnlyTheEmbeddedOneIsUsedAsync(Action<WebApplicationBuilder, string> configure)
     {

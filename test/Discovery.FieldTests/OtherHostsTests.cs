@@ -31,6 +31,20 @@ public sealed class OtherHostsTests
     }
 
     [Fact]
+    public async Task A_scheme_that_only_other_packages_know_is_refused_with_what_to_set()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync();
+        var services = field.Application(static s => s.AddHttpClient("client", static c => c.BaseAddress = new Uri("https+http://svc")).AddEtcdDiscovery(Field.Service));
+        using var client = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+
+        var e = await Assert.ThrowsAsync<NotSupportedException>(() => client.GetStringAsync("x"));
+
+        Assert.Contains("'https+http'", e.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Discovery:Scheme", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_host_of_the_base_address_stands_for_the_service()
     {
         await using var field = await Field.StartAsync();

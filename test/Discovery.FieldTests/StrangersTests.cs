@@ -64,7 +64,10 @@ public sealed class StrangersTests
     [InlineData(403)]
     [InlineData(404)]
     [InlineData(405)]
+    [InlineData(410)]
+    [InlineData(415)]
     [InlineData(421)]
+    [InlineData(426)]
     [InlineData(501)]
     public async Task A_web_server_of_something_else_at_an_address_gets_few_calls(int status)
     {
@@ -174,6 +177,44 @@ public sealed class StrangersTests
         }
 
         Assert.All(servers, static s => Assert.InRange(s.Requests, 20, 250));
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
+    }
+
+    /// <summary>One that is not ready for any call, for example. It answers quickest.</summary>
+    [Theory]
+    [InlineData("LeastLoad", 1, 60)]
+    [InlineData("RoundRobin", 200, 200)]
+    public async Task A_server_that_blames_the_caller_for_every_grpc_call_attracts_none_and_is_not_ejected(string policy, int least, int most)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                static async c =>
+                {
+                    await Task.Delay(20);
+                    await GrpcAnswer.SendAsync(c, "hello");
+                },
+                HttpProtocols.Http2);
+        }
+
+        var other = await field.StartServerAsync(static c => GrpcAnswer.FailAsync(c, (int)StatusCode.FailedPrecondition), HttpProtocols.Http2);
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service), o => o.Policy = policy);
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+
+        await Parallel.ForEachAsync(Enumerable.Range(0, 600), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, cancellationToken) =>
+        {
+            try
+            {
+                await client.SayHelloAsync(new HelloRequest(), cancellationToken: cancellationToken);
+            }
+            catch (RpcException)
+            {
+                // Of the one.
+            }
+        });
+
+        Assert.InRange(other.Requests, least, most);
         Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
     }
 

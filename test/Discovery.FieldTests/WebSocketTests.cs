@@ -60,6 +60,43 @@ public sealed class WebSocketTests
         await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
     }
 
+    [Theory]
+    [InlineData("is closed")]
+    [InlineData("is aborted")]
+    [InlineData("loses its server")]
+    public async Task A_web_socket_is_a_call_under_way_until_it(string end)
+    {
+        await using var field = await Field.StartAsync();
+        var server = await field.StartServerAsync(EchoAsync);
+        var services = field.Application(
+            static s => s.AddHttpClient("client").AddEtcdDiscovery(Field.Service), static o => o.ConnectTimeout = TimeSpan.FromSeconds(30));
+        using var metrics = new MetricRecorder(services, static i => i.Name == "discovery.client.active_calls");
+        using var invoker = new HttpMessageInvoker(services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("client"), disposeHandler: false);
+        using var socket = new ClientWebSocket();
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await socket.ConnectAsync(new Uri("ws://svc/x"), invoker, limit.Token);
+        await socket.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, endOfMessage: true, limit.Token);
+        await socket.ReceiveAsync(new byte[100], limit.Token);
+        Assert.Equal(1, metrics.Value("discovery.client.active_calls"));
+
+        switch (end)
+        {
+            case "is closed":
+                await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
+                break;
+            case "is aborted":
+                socket.Abort();
+                break;
+            default:
+                var receiving = socket.ReceiveAsync(new byte[100], limit.Token);
+                await server.KillAsync();
+                await Assert.ThrowsAnyAsync<Exception>(() => receiving);
+                break;
+        }
+
+        await Eventually.IsTrue(() => metrics.Value("discovery.client.active_calls") == 0);
+    }
+
     private static HttpMessageInvoker Invoker(Field field)
     {
         var services = field.Application(

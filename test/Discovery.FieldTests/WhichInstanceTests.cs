@@ -38,6 +38,35 @@ public sealed class WhichInstanceTests
     }
 
     [Theory]
+    [InlineData("discovery-hash-key")]
+    [InlineData("Discovery-Hash-Key")]
+    [InlineData("DISCOVERY-HASH-KEY")]
+    public async Task A_header_chooses_the_instance_whatever_its_case_and_is_not_sent(string name)
+    {
+        await using var field = await Field.StartAsync();
+        var seen = new List<string>();
+        var servers = new List<BackendServer>();
+        for (var i = 0; i < 3; i++)
+        {
+            servers.Add(await field.StartServerAsync(c =>
+            {
+                seen.AddRange(c.Request.Headers.Keys.Where(static k => k.StartsWith("discovery", StringComparison.OrdinalIgnoreCase)));
+                return Task.CompletedTask;
+            }));
+        }
+
+        using var client = field.Client(static o => o.Policy = "ConsistentHash");
+        client.DefaultRequestHeaders.Add(name, "alice");
+        for (var i = 0; i < 20; i++)
+        {
+            using var response = await client.GetAsync("x");
+        }
+
+        Assert.Empty(seen);
+        Assert.Equal([0, 0, 20], servers.Select(static s => s.Requests).Order());
+    }
+
+    [Theory]
     [InlineData("GET", 200)]
     [InlineData("GET", 204)]
     [InlineData("HEAD", 200)]

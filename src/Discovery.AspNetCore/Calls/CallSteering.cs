@@ -38,7 +38,7 @@ internal sealed class CallSteering
         CallSteering? steering = null;
         foreach (var header in MessageParts.HeadersOf(request)?.NonValidated ?? default)
         {
-            switch (header.Key)
+            switch (NameOf(header.Key))
             {
                 case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version or EtcdCallMetadata.ServedBy:
                     steering ??= new CallSteering();
@@ -58,7 +58,7 @@ internal sealed class CallSteering
         foreach (var (name, value) in steering?._removed ?? [])
         {
             request.Headers.Remove(name);
-            steering!.Set(name, value);
+            steering!.Set(NameOf(name), value);
         }
 
         return steering;
@@ -77,6 +77,9 @@ internal sealed class CallSteering
             headers.TryAddWithoutValidation(name, value);
         }
     }
+
+    /// <summary>The name as <see cref="EtcdCallMetadata"/> has it: names of headers have no case, and <c>Discovery-Hash-Key</c> is a usual one.</summary>
+    private static string NameOf(string header) => header is ['d' or 'D', ..] ? header.ToLowerInvariant() : header;
 
     private static CallSteering? ReadOptions(HttpRequestOptions options, CallSteering? steering)
     {

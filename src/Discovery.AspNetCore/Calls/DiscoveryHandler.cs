@@ -135,6 +135,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         {
             if (OnFailed(instance, request, new CallProgress(startedAt, HasHeaders: false), e, activity: null, cancellationToken) is not { } failure)
             {
+                ProtocolRefusals.Explain(e, request, instance);
                 throw;
             }
 
@@ -177,6 +178,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             {
                 if (OnFailed(instance, request, call, e, activity, cancellationToken) is not { } failure)
                 {
+                    ProtocolRefusals.Explain(e, request, instance);
                     throw;
                 }
 
@@ -272,7 +274,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
                 ReceivedReports.Learn(response.Headers, instance);
             }
         }
-        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected)
+        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError)
         {
             outcome = OutcomeRules.Compare(outcome, request, instance, steering);
         }

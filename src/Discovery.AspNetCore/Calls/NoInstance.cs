@@ -97,8 +97,7 @@ internal static class NoInstance
 
         if (current.For(needs with { Protocol = InstanceProtocols.Unspecified }, hashKey: null) is not null)
         {
-            var spoken = needs.Protocol == InstanceProtocols.Http2 ? "HTTP/2" : "HTTP/1.1";
-            return $"Service '{service}' has {Count(count)}, but none of them speaks {spoken} at its {scheme} address, as their records say (protocols). "
+            return $"Service '{service}' has {Count(count)}, but none of them speaks {NameOf(needs.Protocol)} at its {scheme} address, as their records say (protocols). "
                 + HowToSpeak(current, needs);
         }
 
@@ -114,11 +113,20 @@ internal static class NoInstance
             return $"At {other} it is spoken: set Etcd:Discovery:Scheme, or the client's base address, to {other}.";
         }
 
-        return needs is { Protocol: InstanceProtocols.Http2, IsHttps: false }
+        return HowToSpeak(needs.Protocol, needs.Scheme);
+    }
+
+    private static string HowToSpeak(InstanceProtocols protocol, string scheme)
+        => protocol == InstanceProtocols.Http2 && scheme == Uri.UriSchemeHttp
             ? "A gRPC call needs HTTP/2. Without TLS, Kestrel speaks it if it is told to speak it alone: set the servers' "
                 + "Kestrel:EndpointDefaults:Protocols to Http2, or Kestrel:Endpoints:<name>:Protocols of one endpoint."
             : "A gRPC call needs HTTP/2; an HttpClient asks for it by DefaultRequestVersion and DefaultVersionPolicy.";
-    }
+
+    /// <summary>Why an instance that did not say what it speaks was of no use.</summary>
+    public static string ExplainRefusal(ServiceInstance instance, InstanceProtocols asked, string scheme)
+        => $"Instance {instance.Address} of service '{instance.ServiceName}' speaks no {NameOf(asked)} at its {scheme} address. {HowToSpeak(asked, scheme)}";
+
+    private static string NameOf(InstanceProtocols protocol) => protocol == InstanceProtocols.Http2 ? "HTTP/2" : "HTTP/1.1";
 
     /// <summary>Why the chosen instances were of no use.</summary>
     public static string Explain(string service, ConnectFailures failures)

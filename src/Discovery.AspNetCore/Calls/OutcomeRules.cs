@@ -35,7 +35,7 @@ internal static class OutcomeRules
 
     /// <summary>The same by trailers that follow headers: whoever sent those knows the call, and is no stranger.</summary>
     public static CallOutcome OfTrailers(HttpResponseHeaders trailers)
-        => OfGrpcStatus(trailers) is var outcome && outcome == CallOutcome.Denied ? CallOutcome.Refused : outcome;
+        => OfGrpcStatus(trailers) is var outcome && outcome is CallOutcome.Denied or CallOutcome.CallersError ? CallOutcome.Refused : outcome;
 
     /// <summary>The outcome by the number of a gRPC status.</summary>
     public static CallOutcome OfGrpcStatus(string status)
@@ -49,7 +49,7 @@ internal static class OutcomeRules
             "7" or "16" => CallOutcome.Denied, // PERMISSION_DENIED, UNAUTHENTICATED
             "12" => CallOutcome.Unimplemented, // UNIMPLEMENTED
             "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
-            _ => CallOutcome.Refused, // INVALID_ARGUMENT, NOT_FOUND and the like are the caller's.
+            _ => CallOutcome.CallersError, // INVALID_ARGUMENT, NOT_FOUND and the like.
         };
 
     /// <summary>
@@ -71,7 +71,7 @@ internal static class OutcomeRules
     /// <param name="token">What cancels it.</param>
     public static CallOutcome Of(Exception exception, HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
-        if (ProtocolRefusals.Learn(exception, instance))
+        if (ProtocolRefusals.Learn(exception, request, instance) || RequestBodies.HasFailed(exception, request))
         {
             return CallOutcome.Cancelled;
         }
@@ -99,7 +99,11 @@ internal static class OutcomeRules
             return outcome == CallOutcome.Redirected ? CallOutcome.Success : CallOutcome.Refused;
         }
 
-        instance.Context.Refused.OnRefused(request, instance);
+        if (outcome != CallOutcome.CallersError)
+        {
+            instance.Context.Refused.OnRefused(request, instance);
+        }
+
         return outcome;
     }
 
@@ -107,14 +111,13 @@ internal static class OutcomeRules
     public static CallOutcome OfHttpStatus(HttpStatusCode status) => status switch
     {
         HttpStatusCode.NotFound => CallOutcome.NotFound,
-        HttpStatusCode.BadRequest or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.MethodNotAllowed => CallOutcome.Denied,
         HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect
             => CallOutcome.Redirected,
         HttpStatusCode.MisdirectedRequest => CallOutcome.WrongServer,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
         HttpStatusCode.NotImplemented => CallOutcome.Unimplemented,
         >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
-        >= HttpStatusCode.BadRequest => CallOutcome.Refused,
+        >= HttpStatusCode.BadRequest => CallOutcome.Denied,
         _ => CallOutcome.Success,
     };
 

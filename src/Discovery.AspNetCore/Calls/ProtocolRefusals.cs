@@ -1,5 +1,5 @@
 using System.Net;
-using Discovery.AspNetCore.Pools;
+using Discovery.AspNetCore.Connections;
 
 namespace Discovery.AspNetCore.Calls;
 
@@ -16,19 +16,31 @@ internal static class ProtocolRefusals
     private const long KestrelsLength = 56;
 
     /// <summary>The failure of a call.</summary>
-    /// <returns>Whether it is a refusal, which says nothing of the instance's health.</returns>
-    public static bool Learn(Exception exception, InstanceState instance)
+    /// <returns>Whether it is a refusal, which says nothing of the health of an instance that did not say what it speaks.</returns>
+    public static bool Learn(Exception exception, HttpRequestMessage request, InstanceState instance)
     {
-        for (var e = exception; e is not null; e = e.InnerException)
+        if (!IsRefusal(exception, request, instance.Transport!))
         {
-            if (e is HttpProtocolException { ErrorCode: Http11Required } or HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError })
-            {
-                instance.OnRefused(InstanceProtocols.Http2);
-                return true;
-            }
+            return false;
         }
 
-        return false;
+        instance.OnRefused(ProtocolOf(request));
+        return instance.Record.Protocols == InstanceProtocols.Unspecified;
+    }
+
+    /// <summary>
+    /// Adds to a failure that is a refusal what to do about it: the platform's words name neither the instance nor a setting. A server that closes
+    /// at once may cut off what it says, so what was learnt before counts too.
+    /// </summary>
+    /// <exception cref="HttpRequestException">It is one.</exception>
+    public static void Explain(Exception exception, HttpRequestMessage request, InstanceState instance)
+    {
+        if (exception is HttpRequestException failure
+            && ((instance.RefusedProtocols & ProtocolOf(request)) != InstanceProtocols.Unspecified || IsRefusal(exception, request, instance.Transport!)))
+        {
+            throw new HttpRequestException(
+                failure.HttpRequestError, NoInstance.ExplainRefusal(instance.Record, ProtocolOf(request), RequestScheme.Of(request)), exception);
+        }
     }
 
     /// <summary>
@@ -45,4 +57,30 @@ internal static class ProtocolRefusals
             instance.OnRefused(InstanceProtocols.Http1);
         }
     }
+
+    /// <summary>
+    /// Kestrel refuses HTTP/2 in words of HTTP/2. Others answer in the protocol that they speak, which the connection has seen.
+    /// </summary>
+    private static bool IsRefusal(Exception exception, HttpRequestMessage request, InstanceTransport transport)
+    {
+        if (transport.IsAnsweredInAnother(ProtocolOf(request)))
+        {
+            return true;
+        }
+
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is HttpProtocolException { ErrorCode: Http11Required } or HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError })
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static InstanceProtocols ProtocolOf(HttpRequestMessage request)
+        => !RequestScheme.IsTls(request) ? RequestProtocol.WithoutTls(request)
+            : request.Version.Major >= 2 ? InstanceProtocols.Http2
+            : InstanceProtocols.Http1;
 }

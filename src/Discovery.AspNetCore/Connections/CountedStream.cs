@@ -3,18 +3,29 @@ using Discovery.AspNetCore.Diagnostics.Metrics;
 
 namespace Discovery.AspNetCore.Connections;
 
-/// <summary>A connection that counts as open until it is closed, by whoever owns it or by the garbage collector.</summary>
+/// <summary>
+/// A connection that counts as open until it is closed, by whoever owns it or by the garbage collector. It hears how the peer begins: a server
+/// answers in the version of HTTP that it speaks, whatever it was asked in.
+/// </summary>
 internal sealed class CountedStream : NetworkStream
 {
     private readonly ServiceMetrics? _metrics;
+    private Action<byte>? _onFirstByte;
     private bool _isClosed;
 
-    public CountedStream(Socket socket, ServiceMetrics? metrics)
+    /// <param name="socket">The connection.</param>
+    /// <param name="metrics">Where it counts.</param>
+    /// <param name="onFirstByte">Called with the first byte that the peer sends.</param>
+    public CountedStream(Socket socket, ServiceMetrics? metrics, Action<byte>? onFirstByte = null)
         : base(socket, ownsSocket: true)
     {
         _metrics = metrics;
+        _onFirstByte = onFirstByte;
         metrics?.OnConnections(1);
     }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        => _onFirstByte is null || buffer.IsEmpty ? base.ReadAsync(buffer, cancellationToken) : ReadFirstAsync(buffer, cancellationToken);
 
     protected override void Dispose(bool disposing)
     {
@@ -23,5 +34,17 @@ internal sealed class CountedStream : NetworkStream
         {
             _metrics?.OnConnections(-1);
         }
+    }
+
+    private async ValueTask<int> ReadFirstAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var read = await base.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        if (read > 0)
+        {
+            _onFirstByte?.Invoke(buffer.Span[0]);
+            _onFirstByte = null;
+        }
+
+        return read;
     }
 }

@@ -92,11 +92,19 @@ internal sealed partial class InstanceDialer(
         }
 
         var socket = await AddressRace.ConnectAsync(allowed, _instance.Port, cancellationToken).ConfigureAwait(false);
-        var stream = new CountedStream(socket, factory.Metrics);
         return RequestScheme.IsTls(request)
-            ? await tls.HandshakeAsync(stream, request, cancellationToken).ConfigureAwait(false)
-            : stream;
+            ? await tls.HandshakeAsync(new CountedStream(socket, factory.Metrics), request, cancellationToken).ConfigureAwait(false)
+            : new CountedStream(socket, factory.Metrics, OnFirstByte(RequestProtocol.WithoutTls(request)));
     }
+
+    /// <summary>HTTP/1.1 begins with its name, and HTTP/2 with the length of its settings, which are no 64 KB.</summary>
+    private Action<byte> OnFirstByte(InstanceProtocols asked) => first =>
+    {
+        if (first is (byte)'H' or 0)
+        {
+            transport.OnAnswered(asked, first == 0 ? InstanceProtocols.Http2 : InstanceProtocols.Http1);
+        }
+    };
 
     private InstanceConnectException Failed(string reason, Exception? cause)
     {

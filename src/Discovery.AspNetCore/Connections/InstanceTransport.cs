@@ -15,6 +15,7 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
     private volatile HttpMessageInvoker? _invoker;
     private volatile string? _lastFailure;
     private volatile bool _disposed;
+    private int _answeredInAnother;
 
     public ServiceInstance Instance => instance;
 
@@ -44,6 +45,24 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
     {
         var failure = exception as InstanceConnectException ?? (exception as HttpRequestException)?.InnerException as InstanceConnectException;
         return failure?.Transport == this ? failure : null;
+    }
+
+    /// <summary>Whether the latest connection for a protocol was answered in another one.</summary>
+    public bool IsAnsweredInAnother(InstanceProtocols asked) => (Volatile.Read(ref _answeredInAnother) & (int)asked) != 0;
+
+    /// <summary>The peer begins to speak.</summary>
+    /// <param name="asked">The protocol of the connection.</param>
+    /// <param name="spoken">The one in which it answers.</param>
+    public void OnAnswered(InstanceProtocols asked, InstanceProtocols spoken)
+    {
+        if (asked == spoken)
+        {
+            Interlocked.And(ref _answeredInAnother, ~(int)asked);
+        }
+        else
+        {
+            Interlocked.Or(ref _answeredInAnother, (int)asked);
+        }
     }
 
     public void OnConnected(Stream connection)

@@ -51,14 +51,17 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
         }
     }
 
-    /// <summary>The protocols to offer, as the handler itself would: those that the request's version and policy allow.</summary>
-    private static List<SslApplicationProtocol>? ProtocolsFor(HttpRequestMessage request)
+    /// <summary>
+    /// The protocols to offer: those that the request's version and policy allow. HTTP/1.1 alone is offered too, which the handler itself would not
+    /// do: a server that speaks HTTP/2 alone then refuses the connection, and not the call.
+    /// </summary>
+    private static List<SslApplicationProtocol> ProtocolsFor(HttpRequestMessage request)
     {
         var wantsHttp2 = request.Version >= HttpVersion.Version20;
         return wantsHttp2 && request.VersionPolicy != HttpVersionPolicy.RequestVersionOrLower ? [SslApplicationProtocol.Http2]
             : wantsHttp2 || request.VersionPolicy == HttpVersionPolicy.RequestVersionOrHigher
                 ? [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11]
-            : null;
+            : [SslApplicationProtocol.Http11];
     }
 
     /// <summary>A copy, for the application may give the same object to all instances, and each may need another name.</summary>

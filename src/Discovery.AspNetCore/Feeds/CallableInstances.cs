@@ -3,9 +3,11 @@ using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Feeds;
 
@@ -14,19 +16,25 @@ namespace Discovery.AspNetCore.Feeds;
 /// <see cref="AddressFilter"/>.
 /// </summary>
 internal sealed partial class CallableInstances(
-    IServiceDirectory directory, IOptionsMonitor<EtcdDiscoveryOptions> options, ClusterCatalog clusters, IServiceProvider services, ILogger logger)
+    IServiceDirectory directory,
+    IOptionsFactory<EtcdDiscoveryOptions> options,
+    IConfiguration configuration,
+    ClusterCatalog clusters,
+    IServiceProvider services,
+    ILogger logger)
 {
     /// <summary>How many refused addresses are logged; a prefix full of them must not flood the log.</summary>
     private const int MaxLoggedRefusals = 100;
 
-    private readonly ConcurrentDictionary<string, (EtcdDiscoveryOptions Options, AddressFilter Filter)> _filters = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Settings> _settings = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _loggedRefusals = new(StringComparer.Ordinal);
 
     /// <summary>Takes what it needs from an application's services.</summary>
     public static CallableInstances Create(IServiceProvider services)
         => new(
             services.GetRequiredService<IServiceDirectory>(),
-            services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
+            services.GetRequiredService<IOptionsFactory<EtcdDiscoveryOptions>>(),
+            services.GetRequiredService<IConfiguration>(),
             services.GetRequiredService<ClusterCatalog>(),
             services,
             services.GetRequiredService<ILogger<IServiceDirectory>>());
@@ -37,7 +45,7 @@ internal sealed partial class CallableInstances(
     /// </summary>
     public IReadOnlyList<ServiceInstance> Of(ServiceSnapshot snapshot)
     {
-        var (settings, filter) = SettingsOf(snapshot.ServiceName);
+        var (settings, filter, _) = SettingsOf(snapshot.ServiceName);
         List<ServiceInstance> serving = [];
         List<ServiceInstance> withdrawn = [];
         foreach (var instance in Allowed(snapshot.Present.Values, settings, filter))
@@ -92,16 +100,30 @@ internal sealed partial class CallableInstances(
         }
     }
 
-    private (EtcdDiscoveryOptions Options, AddressFilter Filter) SettingsOf(string serviceName)
+    /// <summary>The settings as they stand in the configuration now, or as they last were valid.</summary>
+    /// <exception cref="OptionsValidationException">They never were.</exception>
+    private Settings SettingsOf(string serviceName)
     {
-        var current = options.Get(serviceName);
-        var known = _filters.GetValueOrDefault(serviceName);
-        if (known.Options != current)
+        var known = _settings.GetValueOrDefault(serviceName);
+        if (known is { IsOutdated: false })
         {
-            _filters[serviceName] = known = (current, new AddressFilter(current, IsLocal(current)));
+            return known;
         }
 
-        return known;
+        // Before they are read, or a change in between is missed.
+        var token = configuration.GetReloadToken();
+        try
+        {
+            var current = options.Create(serviceName);
+            known = new Settings(current, new AddressFilter(current, IsLocal(current)), token);
+        }
+        catch (Exception e) when (known is not null)
+        {
+            Log.ChangeNotUsed(logger, serviceName, e.Message);
+            known = known with { Reload = token };
+        }
+
+        return _settings[serviceName] = known;
     }
 
     /// <summary>What the settings or the application's own directory say is not another's word, nor is what an etcd on this machine says.</summary>
@@ -125,8 +147,16 @@ internal sealed partial class CallableInstances(
         }
     }
 
+    private sealed record Settings(EtcdDiscoveryOptions Options, AddressFilter Filter, IChangeToken Reload)
+    {
+        public bool IsOutdated => Reload.HasChanged;
+    }
+
     private static partial class Log
     {
+        [LoggerMessage(2903, LogLevel.Error, "The changed discovery settings of service '{Service}' are not used for those who are handed its instances: {Problem}")]
+        public static partial void ChangeNotUsed(ILogger logger, string service, string problem);
+
         [LoggerMessage(2902, LogLevel.Warning, "The record {Key} leads to {Address}, which may not be dialled (Etcd:Discovery:AllowedNetworks, "
             + "AllowedPorts, AllowLoopback); it is handed to nobody.")]
         public static partial void Refused(ILogger logger, string key, string address);

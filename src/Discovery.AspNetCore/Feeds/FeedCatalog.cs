@@ -1,13 +1,29 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Feeds;
 
 /// <summary>The feeds of the services that are in use, one each.</summary>
-internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval, TimeProvider time, ILogger logger) : IDisposable
+internal sealed class FeedCatalog : IDisposable
 {
+    private readonly IServiceDirectory _directory;
+    private readonly TimeSpan _interval;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly IDisposable _reload;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (ServiceFeed Feed, int Users)> _byName = new(StringComparer.Ordinal);
+
+    private FeedCatalog(IServiceDirectory directory, IConfiguration configuration, TimeSpan interval, TimeProvider time, ILogger logger)
+    {
+        _directory = directory;
+        _interval = interval;
+        _time = time;
+        _logger = logger;
+        _reload = ChangeToken.OnChange(configuration.GetReloadToken, Announce);
+    }
 
     /// <summary>Takes what it needs from an application's services.</summary>
     /// <param name="services">The services.</param>
@@ -15,6 +31,7 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
     public static FeedCatalog Create(IServiceProvider services, TimeSpan interval)
         => new(
             services.GetRequiredService<IServiceDirectory>(),
+            services.GetRequiredService<IConfiguration>(),
             interval,
             services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
             services.GetRequiredService<ILogger<IServiceDirectory>>());
@@ -25,7 +42,7 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
         lock (_gate)
         {
             var (feed, users) = _byName.GetValueOrDefault(serviceName);
-            feed ??= new ServiceFeed(directory, serviceName, interval, time, logger);
+            feed ??= new ServiceFeed(_directory, serviceName, _interval, _time, _logger);
             _byName[serviceName] = (feed, users + 1);
             return feed;
         }
@@ -56,6 +73,7 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
 
     public void Dispose()
     {
+        _reload.Dispose();
         lock (_gate)
         {
             foreach (var (feed, _) in _byName.Values)
@@ -64,6 +82,17 @@ internal sealed class FeedCatalog(IServiceDirectory directory, TimeSpan interval
             }
 
             _byName.Clear();
+        }
+    }
+
+    private void Announce()
+    {
+        lock (_gate)
+        {
+            foreach (var (feed, _) in _byName.Values)
+            {
+                feed.Announce();
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
 
@@ -55,6 +56,16 @@ internal sealed partial class ServiceFeed : IDisposable
         return _current!;
     }
 
+    /// <summary>Has those who follow look again: what they make of the snapshot depends on settings, which have changed.</summary>
+    public void Announce()
+    {
+        if (_current is not null)
+        {
+            // Asynchronously, for whoever follows may do much in its callback.
+            _ = Interlocked.Exchange(ref _changed, new CancellationTokenSource()).CancelAsync();
+        }
+    }
+
     /// <summary>Ends the subscription.</summary>
     public void Dispose()
     {
@@ -83,9 +94,9 @@ internal sealed partial class ServiceFeed : IDisposable
             {
                 return;
             }
-            catch (ObjectDisposedException)
+            catch (ObjectDisposedException e) when (EtcdServiceSource.IsDisposed(e) || e.ObjectName == typeof(IServiceDirectory).FullName)
             {
-                // The application stops.
+                // The application stops. What else is disposed may be a directory's of its own, for a moment.
                 return;
             }
             catch (Exception e)
@@ -110,8 +121,7 @@ internal sealed partial class ServiceFeed : IDisposable
             _current = snapshot;
         }
 
-        // Asynchronously, for whoever follows may do much in its callback.
-        _ = Interlocked.Exchange(ref _changed, new CancellationTokenSource()).CancelAsync();
+        Announce();
         return true;
     }
 

@@ -6,12 +6,15 @@ using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Says what is wrong with the settings of discovery: each failure names the setting, its value and a valid one.</summary>
-internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts, ClusterCatalog clusters) : IValidateOptions<EtcdDiscoveryOptions>
+internal sealed class ValidateDiscovery(
+    ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts, ClusterCatalog clusters, IConfiguration? configuration = null)
+    : IValidateOptions<EtcdDiscoveryOptions>
 {
     private static readonly string ExampleDirectory = OperatingSystem.IsWindows() ? @"C:\ProgramData\myapp\discovery" : "/var/lib/myapp/discovery";
 
@@ -24,8 +27,24 @@ internal sealed class ValidateDiscovery(ClientCatalog clients, PolicyCatalog pol
             return ValidateOptionsResult.Success;
         }
 
-        var suffix = string.IsNullOrEmpty(name) ? "" : $" (for service '{clients.ServiceOf(name)}', where {Sections.Services} counts too)";
-        return ValidateOptionsResult.Fail(failures.Select(failure => failure + suffix));
+        return ValidateOptionsResult.Fail(string.IsNullOrEmpty(name) ? failures : failures.Select(failure => OfService(failure, clients.ServiceOf(name))));
+    }
+
+    /// <summary>Names the service's own setting where that is what is wrong.</summary>
+    private string OfService(string failure, string service)
+    {
+        const string General = $"{Sections.Discovery}:";
+        if (failure.StartsWith(General, StringComparison.Ordinal) && !failure.StartsWith(Sections.Services, StringComparison.Ordinal))
+        {
+            var setting = failure[General.Length..failure.IndexOf(' ', StringComparison.Ordinal)];
+            var own = $"{Sections.Services}:{service}";
+            if (configuration?.GetSection($"{own}:{setting}").Exists() == true)
+            {
+                return $"{own}:{failure[General.Length..]}";
+            }
+        }
+
+        return $"{failure} (for service '{service}', where {Sections.Services} counts too)";
     }
 
     private static string? Problem(bool wrong, string message) => wrong ? message : null;

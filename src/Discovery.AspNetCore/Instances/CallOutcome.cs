@@ -23,14 +23,17 @@ internal enum CallOutcome : byte
     /// <summary>The same after response headers that said nothing of a failure: the body did not come.</summary>
     Stalled,
 
-    /// <summary>An error of the caller's making, such as 400 or INVALID_ARGUMENT. The instance works, but this is no measure of its speed.</summary>
+    /// <summary>An error of the caller's making, which others are not known not to give. The instance works, but this is no measure of its speed.</summary>
     Refused,
 
     /// <summary>The same by HTTP 404, which is also what a stranger at the address of an instance that is gone answers.</summary>
     NotFound,
 
-    /// <summary>The same by an answer that strangers give besides: 400, 401, 403, 405. Held against it if it says nothing else and others serve.</summary>
+    /// <summary>The same by an answer that strangers give besides: any other 4xx, PERMISSION_DENIED. Held against it if it says nothing else and others serve.</summary>
     Denied,
+
+    /// <summary>The same by a status of gRPC that strangers do not give. Counts as load if it says nothing else and others serve, for it is quick.</summary>
+    CallersError,
 
     /// <summary>The same by a redirection, which strangers give to their own login. Else the instance did its work, but that is no measure of its speed.</summary>
     Redirected,

@@ -29,6 +29,9 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>Fewer say nothing of the instance.</summary>
     private const int LeastRefusedInRow = 3;
 
+    /// <summary>A call that waited so long was not cut short, however long other calls of the service take.</summary>
+    private static readonly TimeSpan LongWait = TimeSpan.FromSeconds(1);
+
     /// <summary>The least share of refusals that is taken for possible.</summary>
     private const double LeastRefusalRate = 0.05;
 
@@ -130,7 +133,8 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         var first = Volatile.Read(ref _firstRefusedAt);
         var (rate, answers) = context.OthersServe(instance, since: 0) ? context.RefusalsOfOthers(instance) : (1, 0);
         var isLongRow = inRow >= UncomparedPerFailure * _options.ConsecutiveFailures;
-        if (Improbability(inRow, rate) >= Certainty
+        if (outcome != CallOutcome.CallersError
+            && Improbability(inRow, rate) >= Certainty
             && MayEject(startedAt)
             && (isLongRow || (inRow >= _options.ConsecutiveFailures && context.Refused.AreServedElsewhere(instance, first)))
             && context.OthersServe(instance, first))
@@ -206,12 +210,12 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
 
     /// <summary>
     /// A call ran out of time without an answer. Many that end at once may be one pause of the server; if one that began after another had
-    /// ended gets no answer either, the server hangs.
+    /// ended gets no answer either, the server hangs. A deadline below what is usual is the caller's doing, unless it is a long time for any call.
     /// </summary>
     public void OnTimeout(long startedAt)
     {
         _hasProblems = true;
-        if (!MayEject(startedAt))
+        if (!MayEject(startedAt) || context.ReadClock() - startedAt < Math.Min(context.UsualLatency, context.ToTicks(LongWait)))
         {
             return;
         }

@@ -18,13 +18,16 @@ internal readonly record struct CallNeeds(string Scheme, InstanceProtocols Proto
 
     private static InstanceProtocols ProtocolOf(HttpRequestMessage request, bool isTls)
     {
-        var isHttp2 = request.Version.Major >= 2;
-        return (isTls, request.VersionPolicy) switch
+        if (!isTls)
         {
-            // Without TLS nothing is negotiated: "or lower" is sent as HTTP/1.1, and "or higher" as it stands.
-            (false, HttpVersionPolicy.RequestVersionOrLower) => InstanceProtocols.Http1,
-            (true, HttpVersionPolicy.RequestVersionOrLower) when isHttp2 => InstanceProtocols.Unspecified,
-            (true, HttpVersionPolicy.RequestVersionOrHigher) when !isHttp2 => InstanceProtocols.Unspecified,
+            return RequestProtocol.WithoutTls(request);
+        }
+
+        var isHttp2 = request.Version.Major >= 2;
+        return request.VersionPolicy switch
+        {
+            HttpVersionPolicy.RequestVersionOrLower when isHttp2 => InstanceProtocols.Unspecified,
+            HttpVersionPolicy.RequestVersionOrHigher when !isHttp2 => InstanceProtocols.Unspecified,
             _ => isHttp2 ? InstanceProtocols.Http2 : InstanceProtocols.Http1,
         };
     }

@@ -16,6 +16,10 @@ internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster
 
     public string? Cluster => cluster;
 
+    /// <summary>Whether the client was disposed, or the application's services, that have it; and not something of whoever follows.</summary>
+    public static bool IsDisposed(ObjectDisposedException exception)
+        => exception.ObjectName == typeof(EtcdClient).FullName || exception.ObjectName == nameof(IServiceProvider);
+
     public IReadOnlyList<Uri> Endpoints => client.Value.Endpoints;
 
     public bool HasEndpoints => hasEndpoints();

@@ -71,7 +71,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
             {
                 return;
             }
-            catch (ObjectDisposedException)
+            catch (ObjectDisposedException e) when (EtcdServiceSource.IsDisposed(e))
             {
                 // The application stops.
                 return;
@@ -116,7 +116,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
         });
     }
 
-    /// <summary>As everywhere, the record counts that says more, else one that does not drain, else the one written last.</summary>
+    /// <summary>As for calls, the record counts that does not drain, else the one that says more, else the one written last.</summary>
     private ListedService Describe(IGrouping<string, RootRecord> service) => new()
     {
         ServiceName = service.Key,
@@ -125,7 +125,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
         [
             .. service.SelectMany(static r => r.Instances.Select(i => (r.SupportsMetadata, Instance: i)))
                 .GroupBy(static i => i.Instance.Address, StringComparer.Ordinal)
-                .Select(static a => a.MaxBy(static i => (i.SupportsMetadata, RecordPrecedence.Of(i.Instance))).Instance)
+                .Select(static a => a.MaxBy(static i => RecordPrecedence.Of(i.Instance, i.SupportsMetadata)).Instance)
                 .OrderBy(static i => i.Address, StringComparer.Ordinal),
         ],
     };

@@ -21,6 +21,7 @@ internal sealed partial class SnapshotFile
     private Task _writing = Task.CompletedTask;
     private long? _requestedAt;
     private ServiceSnapshot? _saved;
+    private bool _isFailing;
 
     public SnapshotFile(string directory, string serviceName, string prefix, TimeProvider time, ILogger logger)
     {
@@ -122,11 +123,16 @@ internal sealed partial class SnapshotFile
             }
 
             File.Move(temporary, _path, overwrite: true);
+            _isFailing = false;
         }
         catch (Exception e)
         {
             // Also a path that the system does not accept: it must end neither the loop nor the application's stop.
-            Log.NotWritten(_logger, _path, e.Message);
+            if (!_isFailing)
+            {
+                _isFailing = true;
+                Log.NotWritten(_logger, _path, e.Message);
+            }
         }
     }
 
@@ -162,7 +168,7 @@ internal sealed partial class SnapshotFile
 
     private static partial class Log
     {
-        [LoggerMessage(2121, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it. {Reason}")]
+        [LoggerMessage(2121, LogLevel.Warning, "The snapshot {Path} could not be written; calls do not depend on it, and it is not said again until it was. {Reason}")]
         public static partial void NotWritten(ILogger logger, string path, string reason);
 
         [LoggerMessage(2122, LogLevel.Warning, "The snapshot {Path} is damaged or of another format and is not used. {Reason}")]

@@ -53,7 +53,14 @@ public static class EmbeddedEtcdExtensions
         var etcd = EmbeddedEtcdServer.Bind(options);
         EndpointSettings.Overwrite(builder.Configuration, etcd.Endpoint);
         // Also over endpoints that are set in code, or by a source that is added after this call.
-        builder.Services.PostConfigure<EtcdClientOptions>(client => client.Endpoints = [etcd.Endpoint]);
+        builder.Services.AddOptions<EtcdClientOptions>().PostConfigure<IServiceProvider>((client, services) =>
+        {
+            client.Endpoints = [etcd.Endpoint];
+
+            // Who needs a client before the host starts, as YARP's MapReverseProxy does, would wait for an etcd that does not answer yet. A
+            // failure is that of the start, which waits for the same.
+            _ = services.GetRequiredService<EmbeddedEtcdServer>().RunAsync(LoggersOf(options, services), CancellationToken.None);
+        });
 
         // By a factory, so that the container disposes what it has handed out.
         builder.Services.AddSingleton(_ => etcd);
@@ -63,7 +70,10 @@ public static class EmbeddedEtcdExtensions
             services.GetRequiredService<IHostEnvironment>(),
             services.GetRequiredService<IConfiguration>(),
             services.GetRequiredService<IOptions<EtcdClientOptions>>(),
-            options.LoggerFactory ?? services.GetRequiredService<ILoggerFactory>())));
+            LoggersOf(options, services))));
         return builder;
     }
+
+    private static ILoggerFactory LoggersOf(EmbeddedEtcdOptions options, IServiceProvider services)
+        => options.LoggerFactory ?? services.GetRequiredService<ILoggerFactory>();
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Discovery.Etcd.Tls;
 
 namespace Discovery.Etcd.Connections;
 
@@ -44,6 +45,7 @@ internal static class ClientOptionsRules
 
     private static void CheckTls(List<string> failures, string section, EtcdTlsOptions tls)
     {
+        var before = failures.Count;
         CheckFile(failures, section, nameof(tls.CaFile), tls.CaFile, "/etc/etcd/ca.pem");
         CheckFile(failures, section, nameof(tls.CertificateFile), tls.CertificateFile, "/etc/etcd/client.pem");
         CheckFile(failures, section, nameof(tls.KeyFile), tls.KeyFile, "/etc/etcd/client-key.pem");
@@ -55,6 +57,13 @@ internal static class ClientOptionsRules
         if (!string.IsNullOrEmpty(tls.KeyFile) && string.IsNullOrEmpty(tls.CertificateFile))
         {
             failures.Add($"{section}:Tls:CertificateFile is not set, but {section}:Tls:KeyFile is '{tls.KeyFile}': set both, e.g. /etc/etcd/client.pem.");
+        }
+
+        // As wrong as files that are not there: no waiting mends them. Those that are renewed later are looked at for each connection, and
+        // the ones before serve on while they are not whole.
+        if (failures.Count == before && TlsFiles.FindProblem(tls) is { } problem)
+        {
+            failures.Add($"{section}:Tls is not valid: {problem}");
         }
     }
 

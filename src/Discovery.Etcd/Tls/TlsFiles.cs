@@ -16,6 +16,21 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
     private SslStreamCertificateContext? _certificate;
     private X509Certificate2Collection? _authorities;
 
+    /// <summary>Why the files cannot be read, or <see langword="null"/>.</summary>
+    public static string? FindProblem(EtcdTlsOptions options)
+    {
+        try
+        {
+            _ = CertificateLoader.LoadAuthorities(options);
+            _ = CertificateLoader.LoadCertificate(options);
+            return null;
+        }
+        catch (Exception e) when (IsOfTheFiles(e))
+        {
+            return Describe(e);
+        }
+    }
+
     /// <summary>What a handshake with an endpoint needs.</summary>
     /// <param name="host">The endpoint's host.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
@@ -68,7 +83,7 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
             // Files that are being replaced are half there for a moment; what was read before still serves.
             if (_hash is null)
             {
-                throw new TlsFilesException($"the files of Etcd:Tls cannot be read: {e.Message}", e);
+                throw new TlsFilesException(Describe(e), e);
             }
 
             Log.KeptOldFiles(logger, e);
@@ -96,6 +111,8 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
             return null;
         }
     }
+
+    private static string Describe(Exception e) => $"the files of Etcd:Tls cannot be read: {e.Message}";
 
     private static bool IsOfTheFiles(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 

@@ -85,8 +85,8 @@ public sealed class SelectionTests
     }
 
     [Theory]
-    [InlineData("v2", "-1", "Etcd:Discovery:Split:v2 is '-1'; it must be a share in percent, from 0 to 100, e.g. 5.")]
-    [InlineData("v2", "101", "Etcd:Discovery:Split:v2 is '101'; it must be a share in percent, from 0 to 100, e.g. 5.")]
+    [InlineData("v2", "-1", "Etcd:Discovery:Services:svc:Split:v2 is '-1'; it must be a share in percent, from 0 to 100, e.g. 5.")]
+    [InlineData("v2", "101", "Etcd:Discovery:Services:svc:Split:v2 is '101'; it must be a share in percent, from 0 to 100, e.g. 5.")]
     public async Task A_wrong_share_is_named(string version, string value, string expected)
     {
         await using var harness = new Harness(settings: ($"Etcd:Discovery:Services:svc:Split:{version}", value));

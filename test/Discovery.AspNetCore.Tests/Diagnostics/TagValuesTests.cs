@@ -10,6 +10,7 @@ public sealed class TagValuesTests
     {
         [CallOutcome.Redirected] = CallOutcome.Success,
         [CallOutcome.Denied] = CallOutcome.Refused,
+        [CallOutcome.CallersError] = CallOutcome.Refused,
         [CallOutcome.Stalled] = CallOutcome.TimedOut,
     };
 

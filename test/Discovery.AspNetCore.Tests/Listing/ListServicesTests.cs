@@ -83,6 +83,23 @@ public sealed class ListServicesTests : EtcdTestBase
         Assert.Equal(7, Assert.Single(Assert.Single(listing.Services).Instances).Weight);
     }
 
+    /// <summary>As calls have it, which would go to it.</summary>
+    [Fact]
+    public async Task An_address_that_drains_in_one_layout_and_serves_in_another_serves()
+    {
+        await RegisterAsync("user", "10.0.0.1:80", """{"weight":7,"draining":true}""");
+        await PutAsync("openim:///user/10.0.0.1:80", "10.0.0.1:80");
+        (string, string)[] settings = [("Etcd:Discovery:Layout", "OpenIm, EtcdNaming")];
+        var directory = Read(settings);
+
+        var listed = Assert.Single(Assert.Single((await directory.ListServicesAsync()).Services).Instances);
+
+        Assert.False(listed.IsDraining);
+
+        // The layouts are listed one after the other.
+        await Eventually.IsTrue(async () => !Assert.Single((await directory.WaitForReadyAsync("user")).Instances).IsDraining);
+    }
+
     [Fact]
     public async Task A_root_below_another_one_is_not_read_as_a_service_of_it()
     {

@@ -14,11 +14,14 @@ public sealed class OpenImTargetsTests
     private readonly LogRecorder _log = new();
     private readonly ObservedTimeProvider _time = new();
 
-    [Fact]
-    public async Task What_fails_unexpectedly_is_said_and_followed_again()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_fails_unexpectedly_is_said_and_followed_again(bool isDisposed)
     {
         using var stop = new CancellationTokenSource();
-        var targets = new OpenImTargets(new FailsAfterTheFirst(), "im/", _time, _log, stop.Token);
+        Exception failure = isDisposed ? new ObjectDisposedException("something else") : new InvalidOperationException("a defect");
+        var targets = new OpenImTargets(new FailsAfterTheFirst(failure), "im/", _time, _log, stop.Token);
         Assert.Equal("10.0.0.1:1", await FindAsync(targets));
         await Eventually.IsTrue(() => _log.Has(LogLevel.Error, "Following im/ failed unexpectedly") && _time.ArmedTimers == 1);
 
@@ -32,7 +35,7 @@ public sealed class OpenImTargetsTests
         => Assert.Single(await targets.GetAsync(Timeout.InfiniteTimeSpan, default)).Instance.Address;
 
     /// <summary>Gives another target each time it is followed, and after the first time fails.</summary>
-    private sealed class FailsAfterTheFirst : IServiceSource
+    private sealed class FailsAfterTheFirst(Exception failure) : IServiceSource
     {
         private int _followed;
 
@@ -64,7 +67,7 @@ public sealed class OpenImTargetsTests
             };
             if (port == 1)
             {
-                throw new InvalidOperationException("a defect");
+                throw failure;
             }
 
             await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);

@@ -18,14 +18,6 @@ public sealed class FailFastTlsTests(TlsNode node) : IClassFixture<TlsNode>, IDi
     }
 
     [Fact]
-    public Task A_key_of_another_certificate_fails_the_start_at_once()
-    {
-        var (certificate, _) = node.Certificates.IssuePem("client", "one");
-        var (_, key) = node.Certificates.IssuePem("client", "other");
-        return FailsAtOnceAsync(node.Certificates.CaFile, certificate, key, "the files of Etcd:Tls cannot be read");
-    }
-
-    [Fact]
     public Task A_certificate_that_etcd_wants_and_does_not_get_fails_the_start_at_once()
         => FailsAtOnceAsync(node.Certificates.CaFile, "", "", "Etcd:Tls:CertificateFile");
 

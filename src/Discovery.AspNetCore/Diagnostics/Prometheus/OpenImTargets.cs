@@ -49,7 +49,7 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
             {
                 break;
             }
-            catch (ObjectDisposedException)
+            catch (ObjectDisposedException e) when (EtcdServiceSource.IsDisposed(e))
             {
                 // The application stops.
                 break;

@@ -1,0 +1,41 @@
+using System.Net.Sockets;
+using Discovery.AspNetCore.Connections;
+
+namespace Discovery.AspNetCore.Calls;
+
+/// <summary>
+/// Tells a request's body that could not be read at its source, such as a file, an upload that breaks off, or another service, from a connection
+/// that could not be written to. To a handler both are the same exceptions; but a connection's failure has a socket's as its cause, or is one of HTTP
+/// itself, and our own failures to connect are known.
+/// </summary>
+internal static class RequestBodies
+{
+    /// <summary>Whether a call failed because of its own body. Where that cannot be told, it did not.</summary>
+    public static bool HasFailed(Exception exception, HttpRequestMessage request)
+    {
+        if (request.Content is null)
+        {
+            return false;
+        }
+
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            switch (e)
+            {
+                case InstanceConnectException or HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }:
+                    // Of a call that the source makes.
+                    return true;
+                case HttpIOException or SocketException:
+                    return false;
+                case ObjectDisposedException:
+                case IOException when e.GetType() != typeof(IOException):
+                    return true;
+                case IOException { InnerException: null }:
+                    // Over TLS a connection that breaks off within a record is such an exception too.
+                    return !RequestScheme.IsTls(request);
+            }
+        }
+
+        return false;
+    }
+}
