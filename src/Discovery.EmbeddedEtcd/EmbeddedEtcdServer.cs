@@ -18,7 +18,7 @@ namespace Discovery.EmbeddedEtcd;
 /// options.Endpoints = [etcd.Endpoint];
 /// </code>
 /// </example>
-public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
+public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
 {
     private readonly EmbeddedEtcdOptions _options;
     private readonly Socket _listener;
@@ -176,6 +176,9 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable
     /// several threads; each call waits until the server has stopped.
     /// </summary>
     public ValueTask DisposeAsync() => new(_stopped.Value);
+
+    /// <summary>The same as <see cref="DisposeAsync"/>, and blocks until the server has stopped.</summary>
+    public void Dispose() => _stopped.Value.GetAwaiter().GetResult();
 
     /// <summary>Takes the port, so that the endpoint is known; connections wait until <see cref="RunAsync"/>.</summary>
     internal static EmbeddedEtcdServer Bind(EmbeddedEtcdOptions options)

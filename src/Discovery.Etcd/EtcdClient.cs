@@ -19,7 +19,7 @@ namespace Discovery.Etcd;
 /// A client of one etcd cluster: thread-safe, meant to be shared and to live as long as the process. Operations are tried at one
 /// endpoint after another until the total time limit; all of them are safe to be sent twice. Failures are <see cref="EtcdException"/>.
 /// </summary>
-public sealed partial class EtcdClient : IAsyncDisposable
+public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
 {
     private readonly CancellationTokenSource _shutdown = new();
     private int _disposed;
@@ -251,6 +251,9 @@ public sealed partial class EtcdClient : IAsyncDisposable
         ObjectDisposedException.ThrowIf(_shutdown.IsCancellationRequested, this);
         return new UserCallInvoker(_failover, _tokens);
     }
+
+    /// <summary>The same as <see cref="DisposeAsync"/>, and blocks until it is done: for a container of services that is not disposed asynchronously.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     /// <summary>Ends all watches and keepers and closes the connections. Leases are left to run out.</summary>
     public async ValueTask DisposeAsync()

@@ -26,7 +26,7 @@ internal sealed partial class RegistrationService(
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     [FromKeyedServices] ILogger<IServiceRegistration> logger,
     DiscoveryMetrics metrics,
-    IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable
+    IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable, IDisposable
 {
     private readonly RegistrationOverrides _overrides = new();
     private readonly CancellationTokenSource _stop = new();
@@ -160,6 +160,9 @@ internal sealed partial class RegistrationService(
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>For a container that is not disposed asynchronously.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     public async ValueTask DisposeAsync()
     {

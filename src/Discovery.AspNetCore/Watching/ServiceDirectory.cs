@@ -8,7 +8,7 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Watching;
 
 /// <summary>All watched services of one cluster.</summary>
-internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDisposable
+internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDisposable, IDisposable
 {
     /// <summary>How long a service is watched that no client calls and nobody asks for.</summary>
     public static readonly TimeSpan IdleTime = TimeSpan.FromMinutes(10);
@@ -109,6 +109,9 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     /// <summary>The service as these options have it, watched for as long as the application runs. The first caller's other settings apply.</summary>
     /// <exception cref="ArgumentException">The name is no service name, or etcd is needed and <c>Etcd:Endpoints</c> is empty.</exception>
     public IWatchedService Get(string serviceName, EtcdDiscoveryOptions options) => Acquire(serviceName, options).Service;
+
+    /// <summary>For a container that is not disposed asynchronously.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     public async ValueTask DisposeAsync()
     {

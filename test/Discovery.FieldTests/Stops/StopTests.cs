@@ -212,6 +212,21 @@ public sealed class StopTests : IAsyncLifetime
         await application.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(15));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Its_services_may_be_disposed_by_who_cannot_await(bool runsEtcd)
+    {
+        var application = new WholeApplication(runsEtcd ? null : _etcd);
+        await application.Host.StartAsync();
+        await application.UseAsync();
+        await application.Host.StopAsync().WaitAsync(Limit);
+
+        await Task.Run(((IDisposable)application.Host.Services).Dispose).WaitAsync(Limit);
+        await LookAsync(application, round: 0);
+        AssertNoProblems();
+    }
+
     [Fact]
     public async Task Used_after_its_end_it_says_what_was_disposed_or_does_nothing()
     {
