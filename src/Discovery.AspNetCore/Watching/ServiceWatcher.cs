@@ -59,7 +59,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _file = new SnapshotFile(Path.Combine(directory, source.Cluster ?? ""), serviceName, _prefix, time, logger);
         }
 
-        _first = new FirstList(serviceName, _prefix, options.ReadyTimeout, lister, _file, _telemetry, logger);
+        _first = new FirstList(serviceName, layout, options.ReadyTimeout, lister, _file, _telemetry, logger);
         _loop = Detached.Run(() => RunAsync(_stop.Token));
     }
 
@@ -160,7 +160,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     /// <returns>Whether it came from the cluster, so that a watch can follow it.</returns>
     private async Task<bool> StartAsync(CancellationToken stop)
     {
-        if (await _first.GetAsync(_status.OnFailed, stop).ConfigureAwait(false) is not var (listing, reason))
+        if (await _first.GetAsync(_status.OnFailed, stop).ConfigureAwait(false) is not var (listing, reason, ahead))
         {
             return false;
         }
@@ -172,7 +172,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
         else
         {
-            Apply(listing, reason);
+            Apply(listing, reason, ahead);
         }
 
         return reason == ServiceChangeReason.Listed;
@@ -325,9 +325,9 @@ internal sealed partial class ServiceWatcher : IWatchedService
         Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
     }
 
-    private void Apply(EtcdListing listing, ServiceChangeReason reason)
+    private void Apply(EtcdListing listing, ServiceChangeReason reason, ReadAhead? ahead = null)
     {
-        _state.Apply(listing, reason);
+        _state.Apply(listing, reason, ahead);
         Confirm();
     }
 
