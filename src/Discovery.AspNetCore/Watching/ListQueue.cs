@@ -45,9 +45,8 @@ internal sealed class ListQueue(int mostTogether, Func<ListTurn, Task<IReadOnlyL
         {
             if (!entry.TryLeave())
             {
-                // The turn came in the same moment, or is about to.
-                _ = entry.Turn.Task.ContinueWith(
-                    static t => t.Result.Turn.GiveUp(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+                // The turn came in the same moment, or is about to; or a failure did.
+                _ = GiveUpAsync(entry.Turn.Task);
             }
 
             throw;
@@ -73,6 +72,15 @@ internal sealed class ListQueue(int mostTogether, Func<ListTurn, Task<IReadOnlyL
         }
 
         failed.ForEach(entry => entry.Turn.TrySetException(cause));
+    }
+
+    private static async Task GiveUpAsync(Task<(ListTurn Turn, int Index)> entered)
+    {
+        await ((Task)entered).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (entered.IsCompletedSuccessfully)
+        {
+            (await entered.ConfigureAwait(false)).Turn.GiveUp();
+        }
     }
 
     private void StartTurns()
