@@ -143,11 +143,12 @@ public sealed class ListsTogetherTests
     {
         var source = new Source { MostListsTogether = 1 };
         var lister = new ServiceLister(source, _clock);
-        var lists = Enumerable.Range(0, 20_000).Select(i => ListAsync(lister, $"s{i}/")).ToList();
+        var lists = Enumerable.Range(0, 200_000)
+            .Select(_ => lister.ListOnceAsync("s/", EtcdReadConsistency.Linearizable, CancellationToken.None)).ToList();
 
         source.Gate.SetResult();
 
-        Assert.Equal(20_000, (await Task.WhenAll(lists).WaitAsync(TimeSpan.FromSeconds(30))).Length);
+        Assert.Equal(200_000, (await Task.WhenAll(lists).WaitAsync(TimeSpan.FromSeconds(60))).Length);
     }
 
     private static Task<EtcdListing> ListAsync(ServiceLister lister, string prefix, CancellationToken cancellationToken = default)
