@@ -52,4 +52,17 @@ public class BalancingOptions
     /// instance holds more than a quarter above average.
     /// </summary>
     public double HashBound { get; set; } = 1.25;
+
+    /// <summary>Takes over all settings of others, of which nothing is shared then.</summary>
+    private protected void CopyFrom(BalancingOptions other)
+    {
+        Policy = other.Policy;
+        Zone = other.Zone;
+        ZoneSpillOver = other.ZoneSpillOver.Copy();
+        Ejection = other.Ejection.Copy();
+        SlowStart = other.SlowStart;
+        SubsetSize = other.SubsetSize;
+        ClientId = other.ClientId;
+        HashBound = other.HashBound;
+    }
 }

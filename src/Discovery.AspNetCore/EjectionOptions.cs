@@ -67,4 +67,6 @@ public sealed class EjectionOptions
         MaxEjectedPercent = changed.MaxEjectedPercent;
         PanicThresholdPercent = changed.PanicThresholdPercent;
     }
+
+    internal EjectionOptions Copy() => (EjectionOptions)MemberwiseClone();
 }

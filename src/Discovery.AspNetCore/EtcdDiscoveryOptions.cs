@@ -143,6 +143,30 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
         return settings.Where(static s => !Equals(s.Before, s.After)).Select(static s => s.Name);
     }
 
+    /// <summary>Takes over all settings of others, of which nothing is shared then.</summary>
+    internal void CopyFrom(EtcdDiscoveryOptions other)
+    {
+        base.CopyFrom(other);
+        Layout = other.Layout;
+        Cluster = other.Cluster;
+        Instances = [.. other.Instances];
+        Select = other.Select.Copy();
+        Split = new Dictionary<string, double>(other.Split, StringComparer.Ordinal);
+        Scheme = other.Scheme;
+        ReadyTimeout = other.ReadyTimeout;
+        ConnectTimeout = other.ConnectTimeout;
+        MaxConnectAttempts = other.MaxConnectAttempts;
+        RetryBudgetPercent = other.RetryBudgetPercent;
+        AllowOtherHosts = other.AllowOtherHosts;
+        RelistInterval = other.RelistInterval;
+        HoldDuration = other.HoldDuration;
+        SnapshotDirectory = other.SnapshotDirectory;
+        AllowedNetworks = [.. other.AllowedNetworks];
+        AllowLoopback = other.AllowLoopback;
+        AllowedPorts = [.. other.AllowedPorts];
+        TlsTargetHost = other.TlsTargetHost;
+    }
+
     /// <summary>Takes over what may change while the application runs. The rest is part of connections and watches that stand.</summary>
     internal void Adopt(EtcdDiscoveryOptions changed)
     {

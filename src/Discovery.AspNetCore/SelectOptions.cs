@@ -27,4 +27,11 @@ public sealed class SelectOptions
             Tags.Count == 0 ? null : $"Tags {string.Join(' ', Tags)}",
             Metadata.Count == 0 ? null : $"Metadata {string.Join(' ', Metadata.Select(static m => $"{m.Key}={m.Value}"))}",
         }.OfType<string>());
+
+    internal SelectOptions Copy() => new()
+    {
+        Version = Version,
+        Tags = [.. Tags],
+        Metadata = new Dictionary<string, string>(Metadata, StringComparer.Ordinal),
+    };
 }

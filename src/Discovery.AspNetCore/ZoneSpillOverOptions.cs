@@ -18,4 +18,6 @@ public sealed class ZoneSpillOverOptions
     /// latency of the other zones, one call in a hundred goes there. 0 turns both off. Default: 3, well above what a healthy zone differs by.
     /// </summary>
     public double LatencyRatio { get; set; } = 3;
+
+    internal ZoneSpillOverOptions Copy() => (ZoneSpillOverOptions)MemberwiseClone();
 }

@@ -107,7 +107,43 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     /// <summary>Lists all keys with a prefix, in pages read at one revision. <see cref="EtcdClientOptions.RequestTimeout"/> holds for each page.</summary>
     public Task<EtcdListing> ListAsync(
         string prefix, EtcdReadConsistency consistency = EtcdReadConsistency.Linearizable, CancellationToken cancellationToken = default) =>
-        _lists.ReadAsync(KeyRange.Prefix(prefix), consistency == EtcdReadConsistency.Serializable, cancellationToken);
+        _lists.ReadAsync(KeyRange.Prefix(prefix), consistency == EtcdReadConsistency.Serializable, onPage: null, cancellationToken);
+
+    /// <summary>
+    /// Lists as <see cref="ListAsync"/> does, and hands over each page of a long list but the last one while the next one is on its way, so that
+    /// the time of waiting can be used.
+    /// </summary>
+    /// <param name="prefix">The prefix.</param>
+    /// <param name="onPage">
+    /// Learns the pages, in order and one at a time; must be quick. A list that has to start over hands over all anew: what counts is the list
+    /// that is returned, which has the same objects.
+    /// </param>
+    /// <param name="consistency">What the read may cost and promise.</param>
+    /// <param name="cancellationToken">Cancels the operation.</param>
+    public Task<EtcdListing> ListInPagesAsync(
+        string prefix,
+        Action<IReadOnlyList<EtcdKeyValue>> onPage,
+        EtcdReadConsistency consistency = EtcdReadConsistency.Linearizable,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(onPage);
+        return _lists.ReadAsync(KeyRange.Prefix(prefix), consistency == EtcdReadConsistency.Serializable, onPage, cancellationToken);
+    }
+
+    /// <summary>
+    /// Lists the keys of several prefixes in one request, where asking for each would take longer: a transaction of reads, which all see one
+    /// revision. What is beyond the first 10,000 keys in all, shared out evenly, follows in pages, for several prefixes at a time.
+    /// </summary>
+    /// <param name="prefixes">The prefixes; etcd takes 128 unless it runs with <c>--max-txn-ops</c>. It refuses all where it would refuse one.</param>
+    /// <param name="consistency">What the read may cost and promise.</param>
+    /// <param name="cancellationToken">Cancels the operation.</param>
+    /// <returns>The lists, in the order of the prefixes; each says its revision, which is another one for a list that had to start over.</returns>
+    public Task<IReadOnlyList<EtcdListing>> ListManyAsync(
+        IReadOnlyList<string> prefixes, EtcdReadConsistency consistency = EtcdReadConsistency.Linearizable, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prefixes);
+        return _lists.ReadTogetherAsync([.. prefixes.Select(KeyRange.Prefix)], consistency == EtcdReadConsistency.Serializable, cancellationToken);
+    }
 
     /// <summary>Puts one key.</summary>
     /// <returns>The cluster's revision after it.</returns>

@@ -2,26 +2,51 @@ using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Reads <c>Etcd:Discovery</c>, and over it what stands for the one service.</summary>
 internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCatalog clients) : IConfigureNamedOptions<EtcdDiscoveryOptions>
 {
+    /// <summary>What all services have in common: an application may have thousands, and to read it for each takes longer than to list them.</summary>
+    private volatile GeneralSettings? _general;
+
     public void Configure(EtcdDiscoveryOptions options) => Configure(Options.DefaultName, options);
 
     public void Configure(string? name, EtcdDiscoveryOptions options)
     {
-        Read(configuration.GetSection(Sections.Discovery), KnownSettings.DiscoverySection, options);
+        var general = GetGeneral();
+        options.CopyFrom(general.Options);
         if (!string.IsNullOrEmpty(name))
         {
             var service = clients.ServiceOf(name);
+            if (!general.HasSectionFor(service))
+            {
+                return;
+            }
+
             var services = configuration.GetSection(Sections.Services);
             if (ServiceSections.IsFor(configuration, services, service, clients.All.Select(static c => c.ServiceName)))
             {
                 Read(services.GetSection(service), KnownSettings.DiscoveredService, options);
             }
         }
+    }
+
+    private GeneralSettings GetGeneral()
+    {
+        if (_general is { Changes.HasChanged: false } known)
+        {
+            return known;
+        }
+
+        // Taken before the settings are read, so that a change in between has them read again.
+        var changes = configuration.GetReloadToken();
+        var options = new EtcdDiscoveryOptions();
+        Read(configuration.GetSection(Sections.Discovery), KnownSettings.DiscoverySection, options);
+        var services = configuration.GetSection(Sections.Services).GetChildren().Select(static c => c.Key).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        return _general = new GeneralSettings(changes, options, services);
     }
 
     private static void Read(IConfigurationSection section, SettingShape shape, EtcdDiscoveryOptions options)
@@ -34,5 +59,12 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
         options.Instances = Sections.ReadList(section, nameof(options.Instances)) ?? options.Instances;
         options.Select.Tags = Sections.ReadList(section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
         options.AllowedPorts = Sections.ReadList(section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;
+    }
+
+    private sealed record GeneralSettings(IChangeToken Changes, EtcdDiscoveryOptions Options, HashSet<string> Services)
+    {
+        /// <summary>Whether there may be settings of one service. Names with a colon stand in the section that has the beginning of the name.</summary>
+        public bool HasSectionFor(string service)
+            => Services.Contains(service.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon ? service[..colon] : service);
     }
 }

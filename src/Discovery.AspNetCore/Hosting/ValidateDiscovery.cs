@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
@@ -16,12 +17,13 @@ internal sealed class ValidateDiscovery(
     ClientCatalog clients, PolicyCatalog policies, LayoutCatalog layouts, ClusterCatalog clusters, IConfiguration? configuration = null)
     : IValidateOptions<EtcdDiscoveryOptions>
 {
+    private const string Section = Sections.Discovery;
+
     private static readonly string ExampleDirectory = OperatingSystem.IsWindows() ? @"C:\ProgramData\myapp\discovery" : "/var/lib/myapp/discovery";
 
     public ValidateOptionsResult Validate(string? name, EtcdDiscoveryOptions options)
     {
-        var section = Sections.Discovery;
-        List<string> failures = [.. options.Validate(section), .. Validate(options, section), .. ValidateInstances(name, options)];
+        List<string> failures = [.. options.Validate(Section), .. Find(options), .. ValidateInstances(name, options)];
         if (failures.Count == 0)
         {
             return ValidateOptionsResult.Success;
@@ -47,58 +49,58 @@ internal sealed class ValidateDiscovery(
         return $"{failure} (for service '{service}', where {Sections.Services} counts too)";
     }
 
-    private static string? Problem(bool wrong, string message) => wrong ? message : null;
+    private static string? Problem(bool isWrong, [InterpolatedStringHandlerArgument(nameof(isWrong))] ref ProblemText message) => isWrong ? message.ToString() : null;
 
-    private IEnumerable<string> Validate(EtcdDiscoveryOptions options, string section)
+    private IEnumerable<string> Find(EtcdDiscoveryOptions options)
     {
-        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable) ? null : $"{section}:Layout is '{options.Layout}': {unreadable}.";
+        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable) ? null : $"{Section}:Layout is '{options.Layout}': {unreadable}.";
         string?[] problems =
         [
             layoutProblem,
-            clusters.GetProblem($"{section}:Cluster", options.Cluster),
+            clusters.GetProblem($"{Section}:Cluster", options.Cluster),
             Problem(
                 !string.IsNullOrWhiteSpace(options.Policy) && !policies.Names.Contains(options.Policy, StringComparer.OrdinalIgnoreCase),
-                $"{section}:Policy is '{options.Policy}'; there are {string.Join(", ", policies.Names)}, and those that the application "
-                + "registers as IBalancingPolicy."),
-            Problem(options.Scheme is not ("http" or "https"), $"{section}:Scheme is '{options.Scheme}'; it must be http or https."),
-            TooShort(section, nameof(options.ReadyTimeout), options.ReadyTimeout, "00:00:05"),
-            TooShort(section, nameof(options.ConnectTimeout), options.ConnectTimeout, "00:00:02"),
+                $"{Section}:Policy is '{options.Policy}'; there are {string.Join(", ", policies.Names)}, and those that the application "
+                + $"registers as IBalancingPolicy."),
+            Problem(options.Scheme is not ("http" or "https"), $"{Section}:Scheme is '{options.Scheme}'; it must be http or https."),
+            TooShort(nameof(options.ReadyTimeout), options.ReadyTimeout, "00:00:05"),
+            TooShort(nameof(options.ConnectTimeout), options.ConnectTimeout, "00:00:02"),
             Problem(
                 options.MaxConnectAttempts is < 1 or > 100,
-                $"{section}:MaxConnectAttempts is '{options.MaxConnectAttempts}'; it must be from 1 to 100, e.g. 3."),
+                $"{Section}:MaxConnectAttempts is '{options.MaxConnectAttempts}'; it must be from 1 to 100, e.g. 3."),
             Problem(
                 options.RetryBudgetPercent is not (>= 0 and <= 100),
-                string.Create(CultureInfo.InvariantCulture, $"{section}:RetryBudgetPercent is '{options.RetryBudgetPercent}'; it must be from 0, which sets no limit, to 100, e.g. 20.")),
+                $"{Section}:RetryBudgetPercent is '{options.RetryBudgetPercent}'; it must be from 0, which sets no limit, to 100, e.g. 20."),
             Problem(
                 options.RelistInterval < TimeSpan.FromSeconds(1) || options.RelistInterval > TimeSpan.FromDays(1),
-                $"{section}:RelistInterval is '{options.RelistInterval}'; it must be from 00:00:01 to a day, e.g. 00:05:00."),
+                $"{Section}:RelistInterval is '{options.RelistInterval}'; it must be from 00:00:01 to a day, e.g. 00:05:00."),
             Problem(
                 options.HoldDuration < TimeSpan.Zero || options.HoldDuration > TimeSpan.FromDays(1),
-                $"{section}:HoldDuration is '{options.HoldDuration}'; it must be from 0, which is off, to a day, e.g. 00:05:00."),
+                $"{Section}:HoldDuration is '{options.HoldDuration}'; it must be from 0, which is off, to a day, e.g. 00:05:00."),
             Problem(
                 Uri.CheckHostName(options.TlsTargetHost) == UriHostNameType.Unknown,
-                $"{section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
+                $"{Section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
             Problem(
                 File.Exists(options.SnapshotDirectory),
-                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. {ExampleDirectory}."),
+                $"{Section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. {ExampleDirectory}."),
             Problem(
                 options.SnapshotDirectory is { Length: > 0 } directory && (!Path.IsPathFullyQualified(directory) || directory.Any(char.IsControl)),
-                $"{section}:SnapshotDirectory is '{options.SnapshotDirectory}'; it must be an absolute path, as the directory that an application runs in "
+                $"{Section}:SnapshotDirectory is '{options.SnapshotDirectory}'; it must be an absolute path, as the directory that an application runs in "
                 + $"depends on who starts it, e.g. {ExampleDirectory}."),
-            SettingText.GetProblem($"{section}:Zone", options.Zone, "eu-1a"),
-            SettingText.GetProblem($"{section}:ClientId", options.ClientId, "web-0"),
-            SettingText.GetProblem($"{section}:Select:Version", options.Select.Version, "2.1"),
+            SettingText.GetProblem($"{Section}:Zone", options.Zone, "eu-1a"),
+            SettingText.GetProblem($"{Section}:ClientId", options.ClientId, "web-0"),
+            SettingText.GetProblem($"{Section}:Select:Version", options.Select.Version, "2.1"),
         ];
         return problems.OfType<string>()
             .Concat(options.Split.Where(static s => s.Value is not (>= 0 and <= 100))
-                .Select(s => string.Create(CultureInfo.InvariantCulture, $"{section}:Split:{s.Key} is '{s.Value}'; it must be a share in percent, from 0 to 100, e.g. 5.")))
+                .Select(s => string.Create(CultureInfo.InvariantCulture, $"{Section}:Split:{s.Key} is '{s.Value}'; it must be a share in percent, from 0 to 100, e.g. 5.")))
             .Concat(options.Split.Values.Where(static s => s >= 0).Sum() is > 100 and var sum
-                ? [string.Create(CultureInfo.InvariantCulture, $"{section}:Split gives away {sum} percent of the calls; it must be 100 at most, e.g. 5 for v2, and the rest goes to the other versions.")]
+                ? [string.Create(CultureInfo.InvariantCulture, $"{Section}:Split gives away {sum} percent of the calls; it must be 100 at most, e.g. 5 for v2, and the rest goes to the other versions.")]
                 : [])
             .Concat(options.AllowedNetworks.Where(static n => !IPNetwork.TryParse(n, out _))
-                .Select(n => $"{section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
+                .Select(n => $"{Section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
             .Concat(options.AllowedPorts.Where(static p => !AddressFilter.TryParsePorts(p, out _))
-                .Select(p => $"{section}:AllowedPorts has '{p}'; it must be a port or a range, e.g. 5000 or 8000-8999."));
+                .Select(p => $"{Section}:AllowedPorts has '{p}'; it must be a port or a range, e.g. 5000 or 8000-8999."));
     }
 
     private IEnumerable<string> ValidateInstances(string? name, EtcdDiscoveryOptions options)
@@ -124,8 +126,8 @@ internal sealed class ValidateDiscovery(
         }
     }
 
-    private static string? TooShort(string section, string setting, TimeSpan value, string example)
+    private static string? TooShort(string setting, TimeSpan value, string example)
         => Problem(
             value < TimeSpan.FromMilliseconds(10) || value > TimeSpan.FromDays(1),
-            $"{section}:{setting} is '{value}'; it must be from 00:00:00.01 to a day, e.g. {example}.");
+            $"{Section}:{setting} is '{value}'; it must be from 00:00:00.01 to a day, e.g. {example}.");
 }

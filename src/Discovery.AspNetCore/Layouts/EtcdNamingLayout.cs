@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
@@ -19,6 +20,11 @@ internal sealed class EtcdNamingLayout(string? root, bool asObject = false) : IS
 {
     public const string LayoutName = ServiceLayouts.EtcdNaming;
     public const string DefaultRoot = "services/";
+
+    /// <summary>Metadata up to this many bytes are read on the stack; ours have some 200.</summary>
+    private const int MaxOnStack = 512;
+
+    private static readonly string[] Fields = ["Addr", "Metadata"];
 
     private readonly string _root = root switch
     {
@@ -60,23 +66,37 @@ internal sealed class EtcdNamingLayout(string? root, bool asObject = false) : IS
         EtcdKeyValue record,
         [NotNullWhen(true)] out ServiceInstance? instance,
         [NotNullWhen(false)] out string? problem)
-        => ObjectRecord.TryRead(record, (JsonElement fields, out string? reason) => Read(serviceName, record, fields, out reason), out instance, out problem);
+        => ObjectRecord.TryRead(serviceName, record, Fields, [default, default], Read, out instance, out problem);
 
-    private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
-        => ServiceAddress.TryParse(ObjectRecord.GetText(fields, "Addr"), out var address, out problem)
-            ? ReadMetadata(ObjectRecord.Get(fields, "Metadata"), address.ToInstance(serviceName, record)) : null;
+    private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
+        => ServiceAddress.TryParse(fields[0].Text, out var address, out problem) ? ReadMetadata(fields[1], address.ToInstance(serviceName, record)) : null;
 
-    private static ServiceInstance ReadMetadata(JsonElement metadata, ServiceInstance instance)
+    private static ServiceInstance ReadMetadata(FieldValue metadata, ServiceInstance instance)
     {
-        if (metadata.ValueKind != JsonValueKind.String || metadata.GetString() is not ['{', ..] text)
+        if (metadata.Kind != JsonTokenType.String)
         {
             return InstanceMetadata.Read(metadata, instance);
         }
 
+        var rented = metadata.Json.Length > MaxOnStack ? ArrayPool<byte>.Shared.Rent(metadata.Json.Length) : null;
         try
         {
-            using var document = JsonDocument.Parse(text);
-            return InstanceMetadata.Read(document.RootElement, instance);
+            return metadata.TryGetInnerObject(rented ?? stackalloc byte[MaxOnStack], out var inner) ? ReadOwnText(inner, instance) : instance;
+        }
+        finally
+        {
+            if (rented is not null)
+            {
+                ArrayPool<byte>.Shared.Return(rented);
+            }
+        }
+    }
+
+    private static ServiceInstance ReadOwnText(ReadOnlySpan<byte> json, ServiceInstance instance)
+    {
+        try
+        {
+            return InstanceMetadata.Read(json, instance);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

@@ -21,6 +21,14 @@ internal static class InstanceMetadata
     public static readonly FrozenSet<string> Reserved = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase, Id, Scheme, Weight, Zone, Version, Tags, Draining, Protocols);
 
+    private static readonly string[] Own = [Id, Scheme, Protocols, Weight, Zone, Version, Tags, Draining];
+
+    [ThreadStatic]
+    private static string? _lastZone;
+
+    [ThreadStatic]
+    private static string? _lastVersion;
+
     /// <summary>A JSON object as Go writes it, or <see langword="null"/> when there is nothing to say. What has its default is left out.</summary>
     public static string? ToObject(ServiceInstance instance)
     {
@@ -89,59 +97,71 @@ internal static class InstanceMetadata
         => instance.Protocols != InstanceProtocols.Unspecified ? instance.Protocols : AsProtocols(instance.Metadata.GetValueOrDefault(Protocols));
 
     /// <summary>Adds what metadata says to an instance. Metadata may be any JSON, or absent; what is not understood is left alone.</summary>
-    public static ServiceInstance Read(JsonElement metadata, ServiceInstance instance)
-    {
-        if (metadata.ValueKind != JsonValueKind.Object)
-        {
-            return instance;
-        }
+    /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
+    public static ServiceInstance Read(FieldValue metadata, ServiceInstance instance)
+        => metadata.Kind == JsonTokenType.StartObject ? Read(metadata.Json.Span, instance) : instance;
 
-        // All at the end: each change of an instance is a copy of it.
+    /// <summary>Adds what a JSON object of metadata says to an instance.</summary>
+    /// <exception cref="JsonException">It is no JSON object.</exception>
+    /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
+    public static ServiceInstance Read(ReadOnlySpan<byte> metadata, ServiceInstance instance)
+    {
+        // All at the end: each change of an instance is a copy of it, and what is no valid JSON at its end says nothing.
         var (id, scheme, protocols) = (instance.InstanceId, instance.Scheme, instance.Protocols);
         var (zone, version, tags) = (instance.Zone, instance.Version, instance.Tags);
         var (weight, isDraining) = (instance.Weight, instance.IsDraining);
         Dictionary<string, string>? others = null;
-        foreach (var property in metadata.EnumerateObject())
+        var reader = new Utf8JsonReader(metadata);
+        reader.Read();
+        while (reader.Read())
         {
-            var value = property.Value;
-            // Go writes a field of a struct as Weight, a map as weight.
-            switch (property.Name.ToLowerInvariant())
+            if (reader.TokenType != JsonTokenType.PropertyName)
             {
-                case Id when AsText(value) is { Length: > 0 } text:
+                // The end of the object.
+                continue;
+            }
+
+            var (known, name) = NameOf(ref reader);
+            reader.Read();
+            switch (known)
+            {
+                case Id when FieldValue.AsText(ref reader) is { Length: > 0 } text:
                     id = text;
                     break;
-                case Scheme when AsScheme(AsText(value)) is { } known:
-                    scheme = known;
+                case Scheme when AsScheme(FieldValue.AsText(ref reader)) is { } spoken:
+                    scheme = spoken;
                     break;
                 case Weight:
-                    weight = AsWeight(AsText(value));
+                    weight = AsWeight(FieldValue.AsText(ref reader));
                     break;
-                case Protocols when AsProtocols(AsText(value)) is var spoken and not InstanceProtocols.Unspecified:
+                case Protocols when AsProtocols(FieldValue.AsText(ref reader)) is var spoken and not InstanceProtocols.Unspecified:
                     protocols = spoken;
                     break;
-                case Zone when AsText(value) is { Length: > 0 } text:
+                case Zone when Shared(ref reader, ref _lastZone) is { Length: > 0 } text:
                     zone = text;
                     break;
-                case Version when AsText(value) is { Length: > 0 } text:
+                case Version when Shared(ref reader, ref _lastVersion) is { Length: > 0 } text:
                     version = text;
                     break;
-                case Tags when value.ValueKind == JsonValueKind.Array:
-                    tags = [.. value.EnumerateArray().Select(AsText).OfType<string>()];
+                case Tags when reader.TokenType == JsonTokenType.StartArray:
+                    tags = ReadTexts(ref reader);
                     break;
-                case Tags when value.ValueKind == JsonValueKind.String:
-                    tags = value.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+                case Tags when reader.TokenType == JsonTokenType.String:
+                    tags = reader.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
                     break;
                 case Draining:
-                    isDraining = value.ValueKind == JsonValueKind.True || AsText(value) == "true";
+                    isDraining = reader.TokenType == JsonTokenType.True || FieldValue.AsText(ref reader) == "true";
                     break;
                 default:
-                    if (!Reserved.Contains(property.Name) && AsText(value) is { } other)
+                    if (name is not null && !Reserved.Contains(name) && FieldValue.AsText(ref reader) is { } other)
                     {
-                        (others ??= new(StringComparer.Ordinal))[property.Name] = other;
+                        (others ??= new(StringComparer.Ordinal))[name] = other;
                     }
 
                     break;
             }
+
+            reader.Skip();
         }
 
         return instance with
@@ -198,12 +218,56 @@ internal static class InstanceMetadata
         _ => null,
     };
 
-    private static string? AsText(JsonElement value) => value.ValueKind switch
+    /// <summary>
+    /// The name of the property where a reader stands: the one of ours that it is in any case, for Go writes a field of a struct as Weight and a
+    /// map as weight; or else itself.
+    /// </summary>
+    private static (string? Known, string? Name) NameOf(ref Utf8JsonReader reader)
     {
-        JsonValueKind.String => value.GetString(),
-        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
-        _ => null,
-    };
+        var bytes = reader.ValueSpan;
+        if (!reader.ValueIsEscaped && Ascii.IsValid(bytes))
+        {
+            foreach (var own in Own)
+            {
+                if (Ascii.EqualsIgnoreCase(bytes, own))
+                {
+                    return (own, null);
+                }
+            }
+
+            return (null, reader.GetString());
+        }
+
+        var name = reader.GetString()!;
+        return (name.ToLowerInvariant(), name);
+    }
+
+    /// <summary>The text where a reader stands, which is the same object as the one before if it is the same text: most instances have one.</summary>
+    private static string? Shared(ref Utf8JsonReader reader, ref string? last)
+    {
+        if (last is null || reader.TokenType != JsonTokenType.String || !reader.ValueTextEquals(last))
+        {
+            last = FieldValue.AsText(ref reader);
+        }
+
+        return last;
+    }
+
+    private static List<string> ReadTexts(ref Utf8JsonReader reader)
+    {
+        var texts = new List<string>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (FieldValue.AsText(ref reader) is { } text)
+            {
+                texts.Add(text);
+            }
+
+            reader.Skip();
+        }
+
+        return texts;
+    }
 
     private static void AppendText(StringBuilder json, string name, string? value)
     {

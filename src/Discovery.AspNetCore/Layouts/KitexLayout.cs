@@ -15,6 +15,8 @@ internal sealed class KitexLayout(string? root) : IServiceLayout
 {
     private const string DefaultRoot = "kitex/registry-etcd";
 
+    private static readonly string[] Fields = ["network", "address", "weight", "tags"];
+
     private readonly string _root = string.IsNullOrEmpty(root) ? DefaultRoot : root.TrimEnd('/');
 
     public string Name => ServiceLayouts.Kitex;
@@ -53,23 +55,23 @@ internal sealed class KitexLayout(string? root) : IServiceLayout
         EtcdKeyValue record,
         [NotNullWhen(true)] out ServiceInstance? instance,
         [NotNullWhen(false)] out string? problem)
-        => ObjectRecord.TryRead(record, (JsonElement fields, out string? reason) => Read(serviceName, record, fields, out reason), out instance, out problem);
+        => ObjectRecord.TryRead(serviceName, record, Fields, [default, default, default, default], Read, out instance, out problem);
 
-    private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
+    private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
     {
-        if (ObjectRecord.GetText(fields, "network") is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.Ordinal))
+        if (fields[0].Text is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.Ordinal))
         {
             problem = $"the network '{ForeignText.Show(network)}' is not tcp";
             return null;
         }
 
-        if (!ServiceAddress.TryParse(ObjectRecord.GetText(fields, "address"), out var address, out problem))
+        if (!ServiceAddress.TryParse(fields[1].Text, out var address, out problem))
         {
             return null;
         }
 
-        var weight = ObjectRecord.Get(fields, "weight") is { ValueKind: JsonValueKind.Number } given ? InstanceMetadata.AsWeight(given.GetRawText()) : 0;
-        return InstanceMetadata.Read(ObjectRecord.Get(fields, "tags"), address.ToInstance(serviceName, record) with
+        var weight = fields[2] is { Kind: JsonTokenType.Number } given ? InstanceMetadata.AsWeight(Encoding.UTF8.GetString(given.Json.Span)) : 0;
+        return InstanceMetadata.Read(fields[3], address.ToInstance(serviceName, record) with
         {
             Weight = weight > 0 ? weight : ServiceInstance.DefaultWeight,
         });

@@ -15,6 +15,8 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
 {
     private const string DefaultRoot = "/microservices";
 
+    private static readonly string[] Fields = ["name", "endpoints", "metadata", "id", "version"];
+
     private readonly string _root = string.IsNullOrEmpty(root) ? DefaultRoot : root.TrimEnd('/');
 
     public string Name => ServiceLayouts.Kratos;
@@ -63,27 +65,30 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         EtcdKeyValue record,
         [NotNullWhen(true)] out IReadOnlyList<ServiceInstance>? instances,
         [NotNullWhen(false)] out string? problem)
-        => ObjectRecord.TryRead(record, (JsonElement fields, out string? reason) => Read(serviceName, record, fields, out reason), out instances, out problem);
+        => ObjectRecord.TryRead(serviceName, record, Fields, [default, default, default, default, default], Read, out instances, out problem);
 
-    private static IReadOnlyList<ServiceInstance>? Read(string serviceName, EtcdKeyValue record, JsonElement fields, out string? problem)
+    private static IReadOnlyList<ServiceInstance>? Read(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
     {
-        if (ObjectRecord.GetText(fields, "name") is { Length: > 0 } name && name != serviceName)
+        if (fields[0].Text is { Length: > 0 } name && name != serviceName)
         {
             problem = $"it is of the service '{ForeignText.Show(name)}'";
             return null;
         }
 
         problem = "it has no endpoints";
-        var endpoints = ObjectRecord.Get(fields, "endpoints");
+        var endpoints = fields[1];
         var found = new Dictionary<string, ServiceInstance>(StringComparer.Ordinal);
-        if (endpoints.ValueKind != JsonValueKind.Array)
+        if (endpoints.Kind != JsonTokenType.StartArray)
         {
             return null;
         }
 
-        foreach (var endpoint in endpoints.EnumerateArray())
+        var reader = new Utf8JsonReader(endpoints.Json.Span);
+        reader.Read();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            var text = endpoint.ValueKind == JsonValueKind.String ? endpoint.GetString() : null;
+            var text = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+            reader.Skip();
             if (!KratosEndpoint.TryParse(text, out var address, out var protocols, out var unreadable))
             {
                 problem = unreadable;
@@ -101,12 +106,12 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         }
 
         problem = null;
-        var metadata = ObjectRecord.Get(fields, "metadata");
+        var (metadata, id, version) = (fields[2], fields[3].Text, fields[4].Text);
         return [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance) with
         {
             Scheme = instance.Scheme,
-            InstanceId = ObjectRecord.GetText(fields, "id") is { Length: > 0 } id ? id : null,
-            Version = ObjectRecord.GetText(fields, "version") is { Length: > 0 } version ? version : null,
+            InstanceId = string.IsNullOrEmpty(id) ? null : id,
+            Version = string.IsNullOrEmpty(version) ? null : version,
         })];
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text;
 using System.Text.Json;
 using Discovery.Etcd;
 
@@ -8,32 +9,43 @@ namespace Discovery.AspNetCore.Layouts;
 internal static class ObjectRecord
 {
     /// <summary>Reads something of the fields of a record.</summary>
-    /// <param name="fields">The fields.</param>
+    /// <param name="serviceName">The service whose prefix was listed.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="fields">The fields that were looked for, in that order.</param>
     /// <param name="problem">Why there is nothing.</param>
     /// <returns>What was read, or null.</returns>
-    public delegate T? Reader<T>(JsonElement fields, out string? problem)
+    /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
+    public delegate T? Reader<T>(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
         where T : class;
 
     /// <summary>Reads the value of a record, if it is a JSON object.</summary>
+    /// <param name="serviceName">The service whose prefix was listed.</param>
     /// <param name="record">The record.</param>
-    /// <param name="read">Reads its fields, by <see cref="Get"/> and <see cref="GetText"/>.</param>
+    /// <param name="names">The fields to look for.</param>
+    /// <param name="fields">Where they are put.</param>
+    /// <param name="read">Reads them.</param>
     /// <param name="result">What that read.</param>
     /// <param name="problem">Why there is nothing.</param>
     public static bool TryRead<T>(
-        EtcdKeyValue record, Reader<T> read, [NotNullWhen(true)] out T? result, [NotNullWhen(false)] out string? problem)
+        string serviceName,
+        EtcdKeyValue record,
+        string[] names,
+        Span<FieldValue> fields,
+        Reader<T> read,
+        [NotNullWhen(true)] out T? result,
+        [NotNullWhen(false)] out string? problem)
         where T : class
     {
         (result, problem) = (null, null);
         try
         {
-            using var document = JsonDocument.Parse(record.Value);
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            if (!TryFind(record.Value, names, fields))
             {
                 problem = "the value is no JSON object";
                 return false;
             }
 
-            result = read(document.RootElement, out var unreadable);
+            result = read(serviceName, record, fields, out var unreadable);
             problem = result is null ? unreadable ?? "it cannot be read" : null;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -45,24 +57,49 @@ internal static class ObjectRecord
         return result is not null;
     }
 
-    /// <summary>A field, or one whose kind is undefined when there is none.</summary>
-    /// <exception cref="InvalidOperationException">The name of a field is no text, because of an unpaired surrogate.</exception>
-    public static JsonElement Get(JsonElement fields, string name)
+    /// <summary>Which of some names, in any case, is that of the property where a reader stands; -1 if none.</summary>
+    /// <exception cref="InvalidOperationException">The name is no text, because of an unpaired surrogate.</exception>
+    private static int IndexOfName(ref Utf8JsonReader reader, string[] names)
     {
-        var found = default(JsonElement);
-        foreach (var field in fields.EnumerateObject())
+        var name = reader.ValueSpan;
+        if (reader.ValueIsEscaped || !Ascii.IsValid(name))
         {
-            if (field.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+            var text = reader.GetString();
+            return Array.FindIndex(names, n => n.Equals(text, StringComparison.OrdinalIgnoreCase));
+        }
+
+        for (var i = 0; i < names.Length; i++)
+        {
+            if (Ascii.EqualsIgnoreCase(name, names[i]))
             {
-                found = field.Value;
+                return i;
             }
         }
 
-        return found;
+        return -1;
     }
 
-    /// <summary>A field that is a text.</summary>
-    /// <exception cref="InvalidOperationException">The text has an unpaired surrogate.</exception>
-    public static string? GetText(JsonElement fields, string name)
-        => Get(fields, name) is { ValueKind: JsonValueKind.String } field ? field.GetString() : null;
+    /// <summary>Reads JSON to its end, as only then it is known to be valid, and finds fields if it is an object.</summary>
+    private static bool TryFind(ReadOnlyMemory<byte> json, string[] names, Span<FieldValue> fields)
+    {
+        var reader = new Utf8JsonReader(json.Span);
+        reader.Read();
+        var isObject = reader.TokenType == JsonTokenType.StartObject;
+        while (reader.Read())
+        {
+            if (isObject && reader is { CurrentDepth: 1, TokenType: JsonTokenType.PropertyName })
+            {
+                var index = IndexOfName(ref reader, names);
+                reader.Read();
+                var (start, kind) = ((int)reader.TokenStartIndex, reader.TokenType);
+                reader.Skip();
+                if (index >= 0)
+                {
+                    fields[index] = new FieldValue(json[start..(int)reader.BytesConsumed], kind);
+                }
+            }
+        }
+
+        return isObject;
+    }
 }

@@ -81,6 +81,12 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             return false;
         }
 
+        if (IsPlainIPv4(host))
+        {
+            address = new ServiceAddress(scheme, host, port);
+            return true;
+        }
+
         if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
         {
             problem = $"'{ForeignText.Show(text)}' has no valid host";
@@ -101,5 +107,37 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
 
         address = new ServiceAddress(scheme, host, port);
         return true;
+    }
+
+    /// <summary>
+    /// Whether a host is an IPv4 address in its canonical form and no wildcard, as it is in nearly all records: then there is nothing to check or
+    /// to change.
+    /// </summary>
+    private static bool IsPlainIPv4(string host)
+    {
+        var (octets, octet, digits, isWildcard) = (0, 0, 0, true);
+        foreach (var c in host)
+        {
+            if (char.IsAsciiDigit(c))
+            {
+                octet = (octet * 10) + (c - '0');
+                if (++digits > 3 || octet > byte.MaxValue || (digits > 1 && octet < 10))
+                {
+                    return false;
+                }
+
+                isWildcard &= octet == 0;
+            }
+            else if (c == '.' && digits > 0)
+            {
+                (octets, octet, digits) = (octets + 1, 0, 0);
+            }
+            else
+            {
+                return false;
+            }
+        }
+
+        return octets == 3 && digits > 0 && !isWildcard;
     }
 }

@@ -29,6 +29,19 @@ internal sealed class EtcdServiceSource(Lazy<EtcdClient> client, string? cluster
     public Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
         => client.Value.ListAsync(prefix, consistency, cancellationToken);
 
+    public Task<EtcdListing> ListAsync(
+        string prefix, Action<IReadOnlyList<EtcdKeyValue>>? onPage, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        => onPage is null
+            ? client.Value.ListAsync(prefix, consistency, cancellationToken)
+            : client.Value.ListInPagesAsync(prefix, onPage, consistency, cancellationToken);
+
+    /// <summary>etcd takes 128 operations in one request unless it runs with --max-txn-ops.</summary>
+    public int MostListsTogether => 100;
+
+    public Task<IReadOnlyList<EtcdListing>> ListTogetherAsync(
+        IReadOnlyList<string> prefixes, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        => client.Value.ListManyAsync(prefixes, consistency, cancellationToken);
+
     public async Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         try

@@ -46,7 +46,7 @@ internal sealed class HeldInstances(TimeSpan duration, TimeProvider time)
     public void Update(
         IEnumerable<ServiceInstance> vanished, IEnumerable<string> appeared, ImmutableDictionary<string, ServiceInstance> present)
     {
-        foreach (var address in appeared)
+        foreach (var address in _since.Count > 0 ? appeared : [])
         {
             if (present.ContainsKey(address))
             {

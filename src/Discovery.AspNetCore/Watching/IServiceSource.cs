@@ -20,6 +20,18 @@ internal interface IServiceSource
     /// <summary>See <see cref="EtcdClient.ListAsync"/>.</summary>
     Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken);
 
+    /// <summary>See <see cref="EtcdClient.ListInPagesAsync"/>.</summary>
+    Task<EtcdListing> ListAsync(
+        string prefix, Action<IReadOnlyList<EtcdKeyValue>>? onPage, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        => ListAsync(prefix, consistency, cancellationToken);
+
+    /// <summary>How many prefixes <see cref="ListTogetherAsync"/> takes; 1 where they are listed one by one.</summary>
+    int MostListsTogether => 1;
+
+    /// <summary>See <see cref="EtcdClient.ListManyAsync"/>.</summary>
+    Task<IReadOnlyList<EtcdListing>> ListTogetherAsync(IReadOnlyList<string> prefixes, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        => throw new NotSupportedException();
+
     /// <summary>Asks whether any endpoint answers.</summary>
     /// <returns>Why none does within the limit, or null when one does or it cannot be told.</returns>
     Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken) => Task.FromResult<EtcdException?>(null);

@@ -29,11 +29,17 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>The addresses that appeared since this was last emptied.</summary>
     public List<string> Appeared { get; } = [];
 
+    /// <summary>Whether there are no records.</summary>
+    public bool IsEmpty => _byKey.Count == 0;
+
     /// <summary>How many records are no instances.</summary>
     public int Skipped { get; private set; }
 
     /// <summary>All records, as etcd has them.</summary>
     public IEnumerable<EtcdKeyValue> Records => _byKey.Values.Select(static e => e.Record);
+
+    /// <summary>Makes room for records, which is cheaper at once.</summary>
+    public void EnsureRoom(int records) => _byKey.EnsureCapacity(_byKey.Count + records);
 
     /// <summary>Applies a record that an event brought, unless a newer one is known.</summary>
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>

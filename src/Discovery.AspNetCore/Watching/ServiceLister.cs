@@ -24,10 +24,10 @@ internal sealed class ServiceLister
 
     private readonly IServiceSource _source;
     private readonly TimeProvider _time;
-    private readonly ListQueue _agreed = new();
+    private readonly ListQueue _agreed;
 
     // Without a quorum the lists of the agreed state hang, and would keep one member's own view from being asked for.
-    private readonly ListQueue _own = new();
+    private readonly ListQueue _own;
     private int _diagnosing;
     private int _services;
     private int _isPolling;
@@ -36,6 +36,8 @@ internal sealed class ServiceLister
     {
         _source = source;
         _time = time;
+        _agreed = new ListQueue(source.MostListsTogether, turn => ListInTurnAsync(turn, EtcdReadConsistency.Linearizable));
+        _own = new ListQueue(source.MostListsTogether, turn => ListInTurnAsync(turn, EtcdReadConsistency.Serializable));
         AgainLines = new LogLimit(time);
         Outage = new ListOutage(new Lazy<EtcdOutage>(() => source.Outage ?? new EtcdOutage(time)), time, logger ?? NullLogger.Instance);
     }
@@ -61,44 +63,22 @@ internal sealed class ServiceLister
 
     /// <summary>Lists once.</summary>
     /// <exception cref="EtcdException">It failed.</exception>
-    public async Task<EtcdListing> ListOnceAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
-    {
-        var queue = QueueOf(consistency);
-        await queue.EnterAsync(cancellationToken).ConfigureAwait(false);
-        return await ListInTurnAsync(queue, prefix, consistency, cancellationToken).ConfigureAwait(false);
-    }
+    public Task<EtcdListing> ListOnceAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        => ListAsync(new ListRequest(prefix, null), consistency, Timeout.InfiniteTimeSpan, cancellationToken);
 
     /// <summary>
     /// Lists once within a limit that begins with the list's turn: the time in the line is not etcd's silence. Where etcd is silent to those
     /// ahead in the line, it is so to all.
     /// </summary>
+    /// <param name="prefix">The prefix of the keys.</param>
+    /// <param name="onPage">Learns the pages of a long list as they come, but for the last.</param>
+    /// <param name="consistency">What the read may cost and promise.</param>
+    /// <param name="limit">The limit.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="EtcdException">It failed, or was not answered within the limit.</exception>
-    public async Task<EtcdListing> ListFirstAsync(string prefix, EtcdReadConsistency consistency, TimeSpan limit, CancellationToken cancellationToken)
-    {
-        var queue = QueueOf(consistency);
-        var answersBefore = await queue.EnterAsync(cancellationToken).ConfigureAwait(false);
-        using var silence = new CancellationTokenSource(limit, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
-        var list = ListInTurnAsync(queue, prefix, consistency, either.Token);
-        var diagnosis = DiagnoseAsync(list, either.Token);
-        try
-        {
-            return await list.ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            var message = $"etcd did not answer within {limit.TotalSeconds:0.###} s.";
-            var cause = Outage.Cause as EtcdException
-                ?? new EtcdException(message, new Status(StatusCode.DeadlineExceeded, message), "Range", [.. _source.Endpoints.Select(static e => e.ToString())]);
-            queue.FailWaiting(answersBefore, cause);
-            throw cause;
-        }
-        finally
-        {
-            await either.CancelAsync().ConfigureAwait(false);
-            await diagnosis.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
+    public Task<EtcdListing> ListFirstAsync(
+        string prefix, Action<IReadOnlyList<EtcdKeyValue>>? onPage, EtcdReadConsistency consistency, TimeSpan limit, CancellationToken cancellationToken)
+        => ListAsync(new ListRequest(prefix, onPage), consistency, limit, cancellationToken);
 
     /// <summary>Lists the cluster's agreed state, again and again until it can be had.</summary>
     public async ValueTask<EtcdListing> ListAsync(string prefix, Action<Exception> onFailure, CancellationToken cancellationToken)
@@ -123,33 +103,78 @@ internal sealed class ServiceLister
             async ct => await ListOnceAsync(prefix, EtcdReadConsistency.Linearizable, ct).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
     }
 
-    private ListQueue QueueOf(EtcdReadConsistency consistency) => consistency == EtcdReadConsistency.Linearizable ? _agreed : _own;
-
-    private async Task<EtcdListing> ListInTurnAsync(
-        ListQueue queue, string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+    private async Task<EtcdListing> ListAsync(ListRequest request, EtcdReadConsistency consistency, TimeSpan limit, CancellationToken cancellationToken)
     {
-        var isAnswered = false;
+        var queue = consistency == EtcdReadConsistency.Linearizable ? _agreed : _own;
+        var (turn, index) = await queue.EnterAsync(request, alone: false, cancellationToken).ConfigureAwait(false);
         try
         {
-            var listing = await _source.ListAsync(prefix, consistency, cancellationToken).ConfigureAwait(false);
-            isAnswered = true;
+            return await WaitAsync(queue, turn, index, limit, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EtcdException e) when (turn.IsShared && !IsAway(e))
+        {
+            // Refused for the sake of another list maybe, such as one that the user may not read, or as too many at once.
+            (turn, index) = await queue.EnterAsync(request, alone: true, cancellationToken).ConfigureAwait(false);
+            return await WaitAsync(queue, turn, index, limit, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<EtcdListing> WaitAsync(ListQueue queue, ListTurn turn, int index, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await turn.Lists.WaitAsync(limit, _time, cancellationToken).ConfigureAwait(false))[index];
+        }
+        catch (TimeoutException)
+        {
+            turn.GiveUp();
+            var message = $"etcd did not answer within {limit.TotalSeconds:0.###} s.";
+            var cause = Outage.Cause as EtcdException
+                ?? new EtcdException(message, new Status(StatusCode.DeadlineExceeded, message), "Range", [.. _source.Endpoints.Select(static e => e.ToString())]);
+            queue.FailWaiting(turn, cause);
+            throw cause;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            turn.GiveUp();
+            throw;
+        }
+    }
+
+    private static bool IsAway(EtcdException failure) => failure.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded;
+
+    private async Task<IReadOnlyList<EtcdListing>> ListInTurnAsync(ListTurn turn, EtcdReadConsistency consistency)
+    {
+        using var answered = CancellationTokenSource.CreateLinkedTokenSource(turn.CancellationToken);
+        var lists = turn.IsShared
+            ? _source.ListTogetherAsync([.. turn.Requests.Select(static r => r.Prefix)], consistency, turn.CancellationToken)
+            : ListAloneAsync(turn.Requests[0], consistency, turn.CancellationToken);
+        _ = DiagnoseAsync(lists, answered.Token);
+        try
+        {
+            var listings = await lists.ConfigureAwait(false);
             if (consistency == EtcdReadConsistency.Linearizable)
             {
                 Outage.OnListed();
             }
 
-            return listing;
+            return listings;
         }
-        catch (EtcdException e) when (e.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded)
+        catch (EtcdException e) when (IsAway(e))
         {
             Outage.OnFailed(e);
             throw;
         }
         finally
         {
-            queue.Leave(isAnswered);
+#pragma warning disable CA1849 // Little hangs on it, and those who wait for the list would wait for another thread.
+            answered.Cancel();
+#pragma warning restore CA1849
         }
     }
+
+    private async Task<IReadOnlyList<EtcdListing>> ListAloneAsync(ListRequest request, EtcdReadConsistency consistency, CancellationToken cancellationToken)
+        => [await _source.ListAsync(request.Prefix, request.OnPage, consistency, cancellationToken).ConfigureAwait(false)];
 
     /// <summary>
     /// Finds out early why a list is not answered: the client tries on until its own limit and tells the cause only then, which may be after

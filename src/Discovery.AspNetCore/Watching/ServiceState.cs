@@ -19,11 +19,11 @@ internal sealed partial class ServiceState(
 
     private const int MaxProblemLength = 200;
 
-    private readonly InstanceIndex _index = new(serviceName, layout);
     private readonly HeldInstances _held = new(holdDuration, time);
     private readonly LogLimit _holdLines = new(time);
     private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
     private readonly string _prefix = layout.GetPrefix(serviceName);
+    private InstanceIndex _index = new(serviceName, layout);
     private HashSet<string>? _touched;
     private long _revision;
     private int _skipped;
@@ -56,7 +56,10 @@ internal sealed partial class ServiceState(
         => listing.Revision >= revision && (ClusterId == 0 || listing.ClusterId == 0 || ClusterId == listing.ClusterId);
 
     /// <summary>Takes a list as the truth.</summary>
-    public void Apply(EtcdListing listing, ServiceChangeReason reason)
+    /// <param name="listing">The list.</param>
+    /// <param name="reason">Why it was made.</param>
+    /// <param name="ahead">What of it was read before, if any was and nothing else is known yet.</param>
+    public void Apply(EtcdListing listing, ServiceChangeReason reason, ReadAhead? ahead = null)
     {
         if (!Continues(listing, _revision))
         {
@@ -64,15 +67,13 @@ internal sealed partial class ServiceState(
         }
 
         var before = _index.Instances;
-        var listed = listing.Items.Select(static r => r.Key).ToHashSet(StringComparer.Ordinal);
-        foreach (var key in _index.KeysOtherThan(listed))
+        if (_index.IsEmpty)
         {
-            _index.Remove(key);
+            Begin(listing, ahead);
         }
-
-        foreach (var record in listing.Items)
+        else
         {
-            LogIfSkipped(record, _index.PutListed(record));
+            Replace(listing);
         }
 
         ClusterId = listing.ClusterId;
@@ -130,6 +131,39 @@ internal sealed partial class ServiceState(
         if (_held.NextRelease == TimeSpan.Zero)
         {
             Publish(ServiceChangeReason.HoldEnded);
+        }
+    }
+
+    private void Begin(EtcdListing listing, ReadAhead? ahead)
+    {
+        if (ahead is not null)
+        {
+            _index = ahead.Index;
+            foreach (var (record, problem) in ahead.Skipped)
+            {
+                LogIfSkipped(record, problem);
+            }
+        }
+
+        var known = ahead?.Count ?? 0;
+        _index.EnsureRoom(listing.Items.Count - known);
+        foreach (var record in listing.Items.Skip(known))
+        {
+            LogIfSkipped(record, _index.PutListed(record));
+        }
+    }
+
+    private void Replace(EtcdListing listing)
+    {
+        var listed = listing.Items.Select(static r => r.Key).ToHashSet(StringComparer.Ordinal);
+        foreach (var key in _index.KeysOtherThan(listed))
+        {
+            _index.Remove(key);
+        }
+
+        foreach (var record in listing.Items)
+        {
+            LogIfSkipped(record, _index.PutListed(record));
         }
     }
 

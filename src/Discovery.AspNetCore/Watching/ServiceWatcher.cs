@@ -59,7 +59,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _file = new SnapshotFile(Path.Combine(directory, source.Cluster ?? ""), serviceName, _prefix, time, logger);
         }
 
-        _first = new FirstList(serviceName, _prefix, options.ReadyTimeout, lister, _file, _telemetry, logger);
+        _first = new FirstList(serviceName, layout, options.ReadyTimeout, lister, _file, _telemetry, logger);
         _loop = Detached.Run(() => RunAsync(_stop.Token));
     }
 
@@ -160,7 +160,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
     /// <returns>Whether it came from the cluster, so that a watch can follow it.</returns>
     private async Task<bool> StartAsync(CancellationToken stop)
     {
-        if (await _first.GetAsync(_status.OnFailed, stop).ConfigureAwait(false) is not var (listing, reason))
+        if (await _first.GetAsync(_status.OnFailed, stop).ConfigureAwait(false) is not var (listing, reason, ahead))
         {
             return false;
         }
@@ -172,18 +172,20 @@ internal sealed partial class ServiceWatcher : IWatchedService
         }
         else
         {
-            Apply(listing, reason);
+            Apply(listing, reason, ahead);
         }
 
         return reason == ServiceChangeReason.Listed;
     }
 
     /// <summary>Follows the watch.</summary>
-    /// <returns>Whether a new list and another watch are needed; if not, the client was disposed.</returns>
+    /// <returns>Whether a new list and another watch are needed; if not, this or the client was disposed.</returns>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
         var watch = _source.Watch(_prefix, _state.Revision + 1, _state.ClusterId);
-        var updates = watch.ReadAllAsync(stop).GetAsyncEnumerator(stop);
+
+        // Disposing the watch ends the read, without an exception.
+        var updates = watch.ReadAllAsync(CancellationToken.None).GetAsyncEnumerator(CancellationToken.None);
         var next = updates.MoveNextAsync().AsTask();
         try
         {
@@ -193,6 +195,11 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 var wakeIn = Shorter(Shorter(_check.DueIn(_status.IsConnected || _status.ListsInstead), _state.NextRelease), _file?.DueIn);
                 Task either = _check.Running is { } list ? Task.WhenAny(next, list) : next;
                 await TimedWait.UntilAsync(either, wakeIn, _time, stop).ConfigureAwait(false);
+                if (stop.IsCancellationRequested)
+                {
+                    return false;
+                }
+
                 if (next.IsCompleted)
                 {
                     if (!await next.ConfigureAwait(false))
@@ -218,7 +225,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _status.OnEnded();
             _check.Discard();
 
-            // Disposing the watch ends the read that is still under way; only then may its enumerator be disposed.
+            // Ends the read that is still under way; only then may its enumerator be disposed.
             await watch.DisposeAsync().ConfigureAwait(false);
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await updates.DisposeAsync().ConfigureAwait(false);
@@ -325,9 +332,9 @@ internal sealed partial class ServiceWatcher : IWatchedService
         Apply(listing, Feed.Current is null ? ServiceChangeReason.Listed : ServiceChangeReason.Reconciled);
     }
 
-    private void Apply(EtcdListing listing, ServiceChangeReason reason)
+    private void Apply(EtcdListing listing, ServiceChangeReason reason, ReadAhead? ahead = null)
     {
-        _state.Apply(listing, reason);
+        _state.Apply(listing, reason, ahead);
         Confirm();
     }
 

@@ -12,19 +12,83 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
 {
     private const int FirstPageSize = 2_000;
 
+    // What one transaction may have etcd and us hold, and how many lists may go on at a time after it.
+    private const int MaxInTransaction = 10_000;
+    private const int MaxContinued = 4;
+
     // A list starts over when its revision was compacted before the last page, or a member does not have it yet.
     private const int MaxStarts = 5;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
-    public async Task<EtcdListing> ReadAsync(KeyRange range, bool serializable, CancellationToken cancellationToken)
+    public Task<EtcdListing> ReadAsync(
+        KeyRange range, bool serializable, Action<IReadOnlyList<EtcdKeyValue>>? onPage, CancellationToken cancellationToken)
+        => ReadAsync(range, serializable, begun: null, onPage, cancellationToken);
+
+    /// <summary>Lists several ranges by one transaction. Those with more keys than their share in it go on in pages of their own.</summary>
+    public async Task<IReadOnlyList<EtcdListing>> ReadTogetherAsync(
+        IReadOnlyList<KeyRange> ranges, bool serializable, CancellationToken cancellationToken)
     {
-        for (var start = 1; ; start++)
+        if (ranges.Count == 0)
+        {
+            return [];
+        }
+
+        var request = new TxnRequest();
+        var share = Math.Max(1, Math.Min(MaxInTransaction / ranges.Count, FirstPageSize));
+        request.Success.AddRange(ranges.Select(r => new RequestOp
+        {
+            RequestRange = new RangeRequest { Key = r.Start, RangeEnd = r.End, Limit = share, Serializable = serializable },
+        }));
+        var response = await stub.TxnAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+        response.Header ??= new ResponseHeader();
+        if (response.Responses.Count != ranges.Count || response.Responses.Any(static r => r.ResponseRange is null))
+        {
+            const string What = "a transaction of reads was not answered with what they read";
+            throw new EtcdException($"The lists failed: {What}.", new Status(StatusCode.Internal, What), nameof(KV.KVClient.Txn), []);
+        }
+
+        if (!serializable)
+        {
+            latest.Observe(response.Header);
+        }
+
+        var listings = new EtcdListing[ranges.Count];
+        List<int> continued = [];
+        for (var i = 0; i < ranges.Count; i++)
+        {
+            var page = response.Responses[i].ResponseRange;
+            page.Header = response.Header;
+            if (page.More)
+            {
+                continued.Add(i);
+            }
+            else
+            {
+                listings[i] = new EtcdListing
+                {
+                    Items = [.. page.Kvs.Select(Records.From)], Revision = response.Header.Revision, ClusterId = response.Header.ClusterId,
+                };
+            }
+        }
+
+        await Parallel.ForEachAsync(
+            continued,
+            new ParallelOptions { MaxDegreeOfParallelism = MaxContinued, CancellationToken = cancellationToken },
+            async (i, token) => listings[i] = await ReadAsync(ranges[i], serializable, response.Responses[i].ResponseRange, onPage: null, token).ConfigureAwait(false))
+            .ConfigureAwait(false);
+        return listings;
+    }
+
+    private async Task<EtcdListing> ReadAsync(
+        KeyRange range, bool serializable, RangeResponse? begun, Action<IReadOnlyList<EtcdKeyValue>>? onPage, CancellationToken cancellationToken)
+    {
+        for (var start = 1; ; start++, begun = null)
         {
             try
             {
-                if (await TryReadAsync(range, serializable, cancellationToken).ConfigureAwait(false) is { } listing)
+                if (await TryReadAsync(range, serializable, begun, onPage, cancellationToken).ConfigureAwait(false) is { } listing)
                 {
                     return listing;
                 }
@@ -49,33 +113,16 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
         }
     }
 
-    private async Task<EtcdListing?> TryReadAsync(KeyRange range, bool serializable, CancellationToken cancellationToken)
+    private async Task<EtcdListing?> TryReadAsync(
+        KeyRange range, bool serializable, RangeResponse? begun, Action<IReadOnlyList<EtcdKeyValue>>? onPage, CancellationToken cancellationToken)
     {
         var items = new List<EtcdKeyValue>();
         var limit = FirstPageSize;
         ResponseHeader? first = null;
+        var next = begun is null ? ReadPageAsync() : Task.FromResult(begun);
         while (true)
         {
-            RangeResponse page;
-            try
-            {
-                page = await stub.RangeAsync(
-                    new RangeRequest
-                    {
-                        Key = range.Start,
-                        RangeEnd = range.End,
-                        Limit = limit,
-                        Revision = first?.Revision ?? 0,
-                        Serializable = serializable,
-                    },
-                    cancellationToken: cancellationToken).ConfigureAwait(false);
-            }
-            catch (EtcdException e) when (e.StatusCode == StatusCode.ResourceExhausted && limit > 1)
-            {
-                limit = Math.Max(1, limit / 16);
-                continue;
-            }
-
+            var page = await next.ConfigureAwait(false);
             page.Header ??= new ResponseHeader();
             first ??= page.Header;
             if (!serializable)
@@ -89,13 +136,46 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
                 return null;
             }
 
-            items.AddRange(page.Kvs.Select(Records.From));
-            if (!page.More || page.Kvs.Count == 0)
+            var isLast = !page.More || page.Kvs.Count == 0;
+            if (!isLast)
+            {
+                // Under way while this one is looked at.
+                range = range.After(page.Kvs[^1].Key);
+                next = ReadPageAsync();
+            }
+
+            EtcdKeyValue[] records = [.. page.Kvs.Select(Records.From)];
+            items.AddRange(records);
+            if (isLast)
             {
                 return new EtcdListing { Items = items, Revision = first.Revision, ClusterId = first.ClusterId };
             }
 
-            range = range.After(page.Kvs[^1].Key);
+            onPage?.Invoke(records);
+        }
+
+        async Task<RangeResponse> ReadPageAsync()
+        {
+            while (true)
+            {
+                try
+                {
+                    return await stub.RangeAsync(
+                        new RangeRequest
+                        {
+                            Key = range.Start,
+                            RangeEnd = range.End,
+                            Limit = limit,
+                            Revision = first?.Revision ?? 0,
+                            Serializable = serializable,
+                        },
+                        cancellationToken: cancellationToken).ConfigureAwait(false);
+                }
+                catch (EtcdException e) when (e.StatusCode == StatusCode.ResourceExhausted && limit > 1)
+                {
+                    limit = Math.Max(1, limit / 16);
+                }
+            }
         }
     }
 }

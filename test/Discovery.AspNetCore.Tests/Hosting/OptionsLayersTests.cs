@@ -44,6 +44,47 @@ public sealed class OptionsLayersTests
     }
 
     [Fact]
+    public void Services_share_what_they_have_in_common_but_nothing_that_can_be_changed()
+    {
+        var settings = new Dictionary<string, string?>
+        {
+            ["Policy"] = "Random", ["Zone"] = "z", ["ZoneSpillOver:MinInstances"] = "7", ["Ejection:ConsecutiveFailures"] = "9", ["SlowStart"] = "00:00:33",
+            ["SubsetSize"] = "5", ["ClientId"] = "c-1", ["HashBound"] = "2.5", ["Layout"] = "Kitex", ["Cluster"] = "", ["Select:Version"] = "v", ["Select:Tags"] = "t",
+            ["Select:Metadata:m"] = "n", ["Split:v2"] = "5", ["Scheme"] = "https", ["ReadyTimeout"] = "00:00:06", ["ConnectTimeout"] = "00:00:03",
+            ["MaxConnectAttempts"] = "4", ["RetryBudgetPercent"] = "6", ["AllowOtherHosts"] = "true", ["RelistInterval"] = "00:06:00", ["HoldDuration"] = "00:07:00",
+            ["SnapshotDirectory"] = "/tmp/x", ["AllowedNetworks"] = "10.0.0.0/8", ["AllowLoopback"] = "true", ["AllowedPorts"] = "5000", ["TlsTargetHost"] = "endpoint",
+            ["Instances"] = "10.0.0.1:1",
+        };
+        var bound = new EtcdDiscoveryOptions();
+        new ConfigurationBuilder().AddInMemoryCollection(settings).Build().Bind(bound);
+        (bound.AllowedNetworks, bound.AllowedPorts, bound.Instances, bound.Select.Tags) = (["10.0.0.0/8"], ["5000"], ["10.0.0.1:1"], ["t"]);
+        bound.Cluster = "dc2";
+        var copy = new EtcdDiscoveryOptions();
+
+        copy.CopyFrom(bound);
+
+        AssertCopied(bound, copy, new EtcdDiscoveryOptions());
+    }
+
+    [Fact]
+    public async Task A_service_without_settings_of_its_own_follows_a_reload_of_the_general_ones()
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Zone", "before")]).Build();
+        _services.AddSingleton<IConfiguration>(configuration);
+        _services.AddEtcdDiscovery();
+        await using var provider = _services.BuildServiceProvider();
+        var options = provider.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        Assert.Equal("before", options.Get("first").Zone);
+        options.Get("first").AllowedPorts.Add("1");
+
+        (configuration["Etcd:Discovery:Zone"], configuration["Etcd:Discovery:Services:third:Zone"]) = ("after", "own");
+        configuration.Reload();
+
+        Assert.Equal(("after", "own"), (options.Get("second").Zone, options.Get("third").Zone));
+        Assert.Empty(options.Get("second").AllowedPorts);
+    }
+
+    [Fact]
     public async Task Options_of_a_service_hold_for_a_client_whose_transport_is_its_own()
     {
         _services.Configure<EtcdDiscoveryOptions>("orders", o => o.Policy = "Random");
@@ -186,5 +227,25 @@ public sealed class OptionsLayersTests
     {
         var options = provider.GetRequiredService<PoolCache>().OfClient(client).Options;
         return (options.Policy, options.Zone, options.SubsetSize);
+    }
+
+    /// <summary>Each property has another value than by default, and what it holds is another object.</summary>
+    private static void AssertCopied(object original, object copy, object defaults)
+    {
+        foreach (var property in original.GetType().GetProperties().Where(static p => p.CanWrite))
+        {
+            var (value, copied, standard) = (property.GetValue(original)!, property.GetValue(copy)!, property.GetValue(defaults));
+            if (property.PropertyType.Namespace == typeof(EtcdDiscoveryOptions).Namespace)
+            {
+                Assert.NotSame(value, copied);
+                Assert.Equivalent(value, copied, strict: true);
+                Assert.ThrowsAny<Exception>(() => Assert.Equivalent(value, standard, strict: true));
+                continue;
+            }
+
+            Assert.True(!Equals(value, standard), property.Name);
+            Assert.Equal(value, copied);
+            Assert.True(value is string or ValueType || property.Name == nameof(EtcdDiscoveryOptions.Layouts) || !ReferenceEquals(value, copied), property.Name);
+        }
     }
 }

@@ -97,6 +97,45 @@ public sealed class LayoutTests
     }
 
     [Theory]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"\\ud800\"}"}""", null)]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"a\"} x"}""", null)]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"a\"}"}""", "a")]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"\\u0049D\":\"a\"}"}""", "a")]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":{"x":{"id":"c"},"id":"a"},"metadata":{"y":["id",{"id":"c"}],"ID":"b"}}""", "b")]
+    [InlineData("""{"Addr":"10.9.9.9:80","\u0061ddr":"10.0.0.1:80","x":{"Addr":"10.8.8.8:80"},"Metadata":{"id":"a"}}""", "a")]
+    public void Metadata_says_something_only_where_all_of_it_can_be_read(string value, string? id)
+    {
+        Assert.True(new EtcdNamingLayout(null).TryRead("svc", Record("k", Encoding.UTF8.GetBytes(value)), out var read, out _));
+        Assert.Equal(("10.0.0.1:80", id), (read.Address, read.InstanceId));
+    }
+
+    [Theory]
+    [InlineData("""{"Addr":"10.0.0.1:80"} x""", "the value is no valid JSON")]
+    [InlineData("""{"Addr":"10.0.0.1:80","\ud800":1}""", "the value is no valid JSON")]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"\ud800"}""", "the value is no valid JSON")]
+    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":{"id":"\ud800"}}""", "the value is no valid JSON")]
+    [InlineData("""["Addr"] ]""", "the value is no valid JSON")]
+    [InlineData("""["Addr"]""", "the value is no JSON object")]
+    [InlineData("", "the value is no valid JSON")]
+    public void EtcdNaming_refuses_what_is_no_JSON_object_as_a_whole(string value, string expected)
+    {
+        Assert.False(new EtcdNamingLayout(null).TryRead("svc", Record("k", Encoding.UTF8.GetBytes(value)), out _, out var problem));
+        Assert.Equal(expected, problem);
+    }
+
+    [Theory]
+    [InlineData("1.2.3.4", "1.2.3.4")]
+    [InlineData("255.255.255.255", "255.255.255.255")]
+    [InlineData("0.0.0.1", "0.0.0.1")]
+    [InlineData("1.2.3.010", "1.2.3.8")]
+    [InlineData("1.2.772", "1.2.3.4")]
+    public void An_IPv4_address_is_what_it_is_dialled_as(string host, string canonical)
+    {
+        Assert.True(ServiceAddress.TryParse(host + ":80", out var read, out _));
+        Assert.Equal(canonical, read.Host);
+    }
+
+    [Theory]
     [InlineData("5", 5)]
     [InlineData("\"5\"", 5)]
     [InlineData("\" 5 \"", 5)]

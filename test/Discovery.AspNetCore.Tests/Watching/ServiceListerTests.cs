@@ -57,7 +57,7 @@ public sealed class ServiceListerTests
         var lister = new ServiceLister(new NoQuorum(), clock);
         var began = clock.GetTimestamp();
         var first = Enumerable.Range(0, 1000)
-            .Select(_ => lister.ListFirstAsync("p/", EtcdReadConsistency.Linearizable, TimeSpan.FromSeconds(2), CancellationToken.None)).ToList();
+            .Select(_ => lister.ListFirstAsync("p/", onPage: null, EtcdReadConsistency.Linearizable, TimeSpan.FromSeconds(2), CancellationToken.None)).ToList();
 
         await Eventually.IsTrue(() =>
         {
@@ -78,7 +78,7 @@ public sealed class ServiceListerTests
         var lister = new ServiceLister(new Hanging(etcd), clock, log);
         using var stop = new CancellationTokenSource();
         var lists = Enumerable.Range(0, 3)
-            .Select(_ => lister.ListFirstAsync("p/", EtcdReadConsistency.Linearizable, TimeSpan.FromHours(1), stop.Token)).ToList();
+            .Select(_ => lister.ListFirstAsync("p/", onPage: null, EtcdReadConsistency.Linearizable, TimeSpan.FromHours(1), stop.Token)).ToList();
 
         await Eventually.IsTrue(() =>
         {

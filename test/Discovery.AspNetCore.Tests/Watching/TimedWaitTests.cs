@@ -50,6 +50,7 @@ public sealed class TimedWaitTests
 
         await stop.CancelAsync();
 
-        await Assert.ThrowsAsync<OperationCanceledException>(() => pause);
+        await pause.WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(0, _clock.ArmedTimers);
     }
 }

@@ -33,6 +33,17 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     }
 
     [Fact]
+    public async Task Many_prefixes_are_refused_where_one_is_and_can_be_had_one_by_one()
+    {
+        await using var client = node.Connect();
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListManyAsync(["app/a/", "other/", "app/b/"]));
+
+        Assert.Equal(StatusCode.PermissionDenied, error.StatusCode);
+        Assert.Equal(2, (await client.ListManyAsync(["app/a/", "app/b/"])).Count);
+    }
+
+    [Fact]
     public async Task Tokens_that_expire_are_renewed_and_the_watch_goes_on()
     {
         await using var client = node.Connect();

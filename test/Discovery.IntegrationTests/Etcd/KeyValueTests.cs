@@ -93,4 +93,47 @@ public sealed class KeyValueTests(OneNode node) : IClassFixture<OneNode>
         Assert.NotEmpty(status.Version);
         Assert.Equal(status.MemberId, status.LeaderId);
     }
+
+    [Fact]
+    public async Task Many_prefixes_are_listed_at_one_revision_with_and_without_a_proxy()
+    {
+        await using var proxy = await GrpcProxy.StartAsync(node.Etcd.Endpoint);
+        foreach (var endpoint in (string[])[node.Etcd.Endpoint, proxy.Endpoint])
+        {
+            await using var client = Connect(endpoint);
+            var prefix = NewPrefix();
+            var prefixes = Enumerable.Range(0, 100).Select(i => $"{prefix}{i}/").ToList();
+            await Task.WhenAll(prefixes.Select((p, i) => client.PutAsync(p + "key", Bytes($"{i}"))));
+
+            // More than its share of the transaction, and more than a page.
+            for (var part = 0; part < 21; part++)
+            {
+                await client.ExecuteAsync(new EtcdTransaction
+                {
+                    Then = [.. Enumerable.Range(part * 100, 100).Select(n => EtcdOperation.Put($"{prefixes[50]}{n:0000}", Bytes("x")))],
+                });
+            }
+
+            foreach (var consistency in Enum.GetValues<EtcdReadConsistency>())
+            {
+                var lists = await client.ListManyAsync([.. prefixes, prefix + "none/"], consistency);
+
+                Assert.Equal(101, lists.Count);
+                Assert.All(lists, l => Assert.Equal((lists[0].Revision, lists[0].ClusterId), (l.Revision, l.ClusterId)));
+                Assert.Empty(lists[100].Items);
+                Assert.Equal([.. Enumerable.Range(0, 2_100).Select(n => $"{prefixes[50]}{n:0000}"), prefixes[50] + "key"], lists[50].Items.Select(static i => i.Key));
+                Assert.All(prefixes.Index().Where(static p => p.Index != 50), p => Assert.Equal($"{p.Index}", Text(Assert.Single(lists[p.Index].Items).Value)));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task More_prefixes_than_etcd_takes_in_a_transaction_are_refused_by_a_known_code()
+    {
+        await using var client = node.Connect();
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListManyAsync([.. Enumerable.Range(0, 129).Select(static i => $"p{i}/")]));
+
+        Assert.Equal(Grpc.Core.StatusCode.InvalidArgument, error.StatusCode);
+    }
 }
