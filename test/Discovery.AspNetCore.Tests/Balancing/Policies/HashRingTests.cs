@@ -19,7 +19,7 @@ public sealed class HashRingTests
     {
         var random = new Random(count + largestWeight);
         var instances = Enumerable.Range(0, count).Select(i => Create(i, 10)).ToList();
-        var ring = new HashRing(instances);
+        var ring = new HashRingBuilder(instances);
         for (var i = 0; i < 40; i++)
         {
             var at = random.Next(instances.Count);
@@ -42,9 +42,9 @@ public sealed class HashRingTests
                     break;
             }
 
-            ring = ring.With(instances, out _);
+            ring = ring.With(instances) ?? new HashRingBuilder(instances);
 
-            AssertSame(new HashRing(instances), ring);
+            AssertSame(new HashRingBuilder(instances).Ring, ring.Ring);
         }
     }
 
@@ -52,9 +52,9 @@ public sealed class HashRingTests
     public void Nothing_is_built_where_nothing_changed()
     {
         List<InstanceState> instances = [Create(0, 10), Create(1, 10), Create(2, 10)];
-        var ring = new HashRing(instances);
+        var ring = new HashRingBuilder(instances);
 
-        Assert.Same(ring, ring.With([.. instances.AsEnumerable().Reverse()], out _));
+        Assert.Same(ring, ring.With([.. instances.AsEnumerable().Reverse()]));
     }
 
     private static void AssertSame(HashRing expected, HashRing actual)
