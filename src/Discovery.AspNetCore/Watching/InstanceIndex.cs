@@ -29,6 +29,9 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>The addresses that appeared since this was last emptied.</summary>
     public List<string> Appeared { get; } = [];
 
+    /// <summary>The addresses at which anything changed since this was last emptied; some may come more than once.</summary>
+    public List<string> Changed { get; } = [];
+
     /// <summary>How many records are no instances.</summary>
     public int Skipped { get; private set; }
 
@@ -143,6 +146,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
         }
 
+        Changed.Add(address);
         _instances[address] = instance;
     }
 
@@ -176,10 +180,12 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             // The address stays.
+            Changed.Add(address);
             _instances[address] = keys.Select(k => _byKey[k].At(address)!).MaxBy(RecordPrecedence.Of)!;
         }
         else if (replacedBy?.At(address) is null)
         {
+            Changed.Add(address);
             _instances.Remove(address);
             Vanished.Add(instance);
         }
