@@ -121,7 +121,7 @@ internal sealed class BalancerSet
             (kind, null),
             key => new Entry(Build([.. Fitting(_instances, key.Kind).Where(i => !_split.Exists(s => s.Version == i.Record.Version))]))).Balancer;
 
-    private static IReadOnlyList<InstanceState> Fitting(IReadOnlyList<InstanceState> instances, int kind)
+    private static IReadOnlyList<InstanceState> Fitting(InstanceList instances, int kind)
     {
         if (instances.All(i => Fits(i, kind)))
         {
