@@ -23,8 +23,8 @@ internal sealed partial class PoolInstances(
     /// <summary>A service of fewer is gone through as a whole: that takes microseconds, and nothing needs to be kept for the next time.</summary>
     private const int LeastToUpdate = 128;
 
-    /// <summary>Of so many changes, as a part of the whole, each on its own costs more than to go through everything.</summary>
-    private const int LeastPerChange = 4;
+    /// <summary>How many instances there must be for each change. Where more has changed, it takes less to go through everything.</summary>
+    private const int InstancesPerChange = 4;
 
     private readonly Dictionary<string, InstanceState> _byAddress = new(StringComparer.Ordinal);
     private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
@@ -77,7 +77,7 @@ internal sealed partial class PoolInstances(
         _generation++;
         var isUpdate = since.Addresses is not null
             && _byAddress.Count >= LeastToUpdate
-            && (since.Addresses.Count + since.Instances.Count) * LeastPerChange <= _byAddress.Count;
+            && (since.Addresses.Count + since.Instances.Count) * InstancesPerChange <= _byAddress.Count;
         _changed = isUpdate ? [] : null;
         if (isUpdate)
         {
