@@ -22,12 +22,12 @@ public sealed class UpdateTests
     ];
 
     [Theory]
-    [InlineData("LeastLoad", 600)]
-    [InlineData("RoundRobin", 600)]
-    [InlineData("WeightedRoundRobin", 600)]
-    [InlineData("Random", 600)]
-    [InlineData("PickFirst", 600)]
-    [InlineData("ConsistentHash", 300)]
+    [InlineData("LeastLoad", 400)]
+    [InlineData("RoundRobin", 400)]
+    [InlineData("WeightedRoundRobin", 400)]
+    [InlineData("Random", 400)]
+    [InlineData("PickFirst", 400)]
+    [InlineData("ConsistentHash", 200)]
     [InlineData("RoundRobin", 300, "select")]
     [InlineData("RoundRobin", 100, "zone")]
     [InlineData("RoundRobin", 100, "subset")]
