@@ -22,7 +22,7 @@ internal sealed class InstanceList : IReadOnlyList<InstanceState>
     private InstanceList(IReadOnlyCollection<InstanceState> instances)
     {
         Count = instances.Count;
-        _chunks = [.. instances.Chunk(ChunkSize)];
+        _chunks = Count <= ChunkSize ? [[.. instances]] : [.. instances.Chunk(ChunkSize)];
         var firstWeight = 0.0;
         foreach (var instance in instances)
         {
@@ -56,6 +56,9 @@ internal sealed class InstanceList : IReadOnlyList<InstanceState>
     /// <summary>In how many chunks the list lies.</summary>
     public int Chunks => _chunks.Length;
 
+    /// <summary>The same elements for a loop that must be quick: a copy of it needs no look at the list.</summary>
+    public Reader Items => new(_chunks);
+
     public InstanceState this[int index] => _chunks[(uint)index / ChunkSize][(uint)index % ChunkSize];
 
     /// <summary>These instances, copied unless they are such a list.</summary>
@@ -80,6 +83,12 @@ internal sealed class InstanceList : IReadOnlyList<InstanceState>
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>Reads the elements of a list.</summary>
+    internal readonly struct Reader(InstanceState[][] chunks)
+    {
+        public InstanceState this[int index] => chunks[(uint)index / ChunkSize][(uint)index % ChunkSize];
+    }
 
     /// <summary>Where an instance is, and what it weighed when it was put there.</summary>
     [StructLayout(LayoutKind.Auto)]

@@ -42,6 +42,7 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         private const long Digits = ~((1L << 50) - 1);
 
         private readonly InstanceList _instances = instances;
+        private readonly InstanceList.Reader _items = instances.Items;
         private readonly InstanceContext _context = instances[0].Context;
         private readonly double _meanWeight = instances.TotalWeight / instances.Count;
         private readonly int _count = instances.Count;
@@ -63,9 +64,12 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             var choice = Draw();
             var candidates = default(Candidates);
             var quickest = double.MaxValue;
-            for (var i = 0; i < _choices; i++)
+            var (items, choices, stride, count) = (_items, _choices, _stride, _count);
+            for (var i = 0; i < choices; i++)
             {
-                var candidate = At(i, choice);
+                var index = choice.Start + (i * stride) + (int)((((choice.Random >> (8 * i)) & 0xFF) * (uint)stride) >> 8);
+                var past = index - count;
+                var candidate = items[_chances.Resolve(past + (count & (past >> 31)), i, choice.Coins)];
                 candidates[i] = candidate;
                 quickest = double.MinNative(quickest, candidate.LearntLatency);
             }
@@ -73,7 +77,7 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             var equalBelow = _context.EqualBelow(quickest);
             var least = long.MaxValue;
             var isStale = 0L;
-            for (var i = 0; i < _choices; i++)
+            for (var i = 0; i < choices; i++)
             {
                 var load = candidates[i].RecentLoad(now, recentFrom, equalBelow, _meanWeight, ref isStale);
                 Lower(ref least, load, i);
@@ -123,13 +127,6 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         {
             var difference = ((BitConverter.DoubleToInt64Bits(load) & Digits) | (uint)range) - least;
             least += difference & (difference >> 63);
-        }
-
-        private InstanceState At(int range, in Choice choice)
-        {
-            var index = choice.Start + (range * _stride) + (int)((((choice.Random >> (8 * range)) & 0xFF) * (uint)_stride) >> 8);
-            var past = index - _count;
-            return _instances[_chances.Resolve(past + (_count & (past >> 31)), range, choice.Coins)];
         }
     }
 
