@@ -134,7 +134,7 @@ public sealed class InstanceState
     /// <summary>Whether the instance joined a running client and was not called yet.</summary>
     internal bool IsUntried => JoinedAt is not null && _latency.IsUntried;
 
-    /// <summary>The number of the snapshot that the instance was in last. The pool's own.</summary>
+    /// <summary>The number of the build in which the pool has found the instance last; negative once it has left. The pool's own.</summary>
     internal int Generation { get; set; }
 
     /// <summary>What the instance said that it does not speak; counts only where the record says nothing.</summary>
@@ -340,7 +340,7 @@ public sealed class InstanceState
         var before = (InstanceProtocols)Interlocked.Or(ref _refusedProtocols, (int)protocol);
         if (!before.HasFlag(protocol))
         {
-            _context.OnChanged(isUrgent: true);
+            _context.OnChanged(this, isUrgent: true);
         }
     }
 
@@ -349,7 +349,7 @@ public sealed class InstanceState
         if (!_isGivenUp)
         {
             _isGivenUp = true;
-            _context.OnChanged(isUrgent: true);
+            _context.OnChanged(this, isUrgent: true);
         }
     }
 }

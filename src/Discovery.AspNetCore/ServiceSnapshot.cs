@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using Discovery.AspNetCore.Watching;
 
 namespace Discovery.AspNetCore;
 
@@ -60,6 +61,12 @@ public sealed class ServiceSnapshot
     internal IEnumerable<KeyValuePair<string, ServiceInstance>> ByAddress => Held.IsEmpty ? _present : _present.Concat(Held);
 
     internal int Count => _present.Count + Held.Count;
+
+    /// <summary>What tells the snapshot from all others of this process; 0 if it may not be told.</summary>
+    internal long Id { get; init; }
+
+    /// <summary>What this snapshot has changed; null if that is not known, and all may be different.</summary>
+    internal SnapshotChange? Change { get; init; }
 
     /// <summary>Finds the instance at an address, e.g. <c>10.0.0.1:5000</c>.</summary>
     /// <param name="address">Host and port.</param>

@@ -65,9 +65,17 @@ internal static class RebuildsCommand
         var seen = pool.Current;
         for (var i = 0; i < count; i++)
         {
-            service.Publish(records = records.SetItem(Record(i, 0).Address, Record(i, version: 0) with { IsDraining = true }));
-            service.Publish(records = i < 1 ? records : records.Remove(Record(i - 1, 0).Address));
-            service.Publish(records = i < 2 ? records : records.SetItem(Record(i - 2, 0).Address, Record(i - 2, version: 1)));
+            service.Publish(records = records.SetItem(Record(i, 0).Address, Record(i, version: 0) with { IsDraining = true }), Record(i, 0).Address);
+            if (i >= 1)
+            {
+                service.Publish(records = records.Remove(Record(i - 1, 0).Address), Record(i - 1, 0).Address);
+            }
+
+            if (i >= 2)
+            {
+                service.Publish(records = records.SetItem(Record(i - 2, 0).Address, Record(i - 2, version: 1)), Record(i - 2, 0).Address);
+            }
+
             clock.Advance(TimeSpan.FromMilliseconds(100));
             _ = pool.Current!.For(needs, hashKey: null)!.Pick(new PickArguments { HashKey = "key" });
             if (pool.Current != seen)
@@ -132,16 +140,19 @@ internal static class RebuildsCommand
 
     private sealed class Service : IWatchedService
     {
+        private long _id;
+
         public SnapshotFeed Feed { get; } = new();
 
         public ServiceStatus Status { get; } = new() { ServiceName = "bench", Prefix = "bench/", IsReady = true, IsConnected = true, Revision = 1 };
 
-        public ServiceSnapshot Publish(ImmutableDictionary<string, ServiceInstance> records)
-        {
-            var snapshot = new ServiceSnapshot("bench", records, ImmutableDictionary<string, ServiceInstance>.Empty);
-            Feed.Publish(snapshot);
-            return snapshot;
-        }
+        /// <summary>Publishes a snapshot, and what it has changed, as the directory does.</summary>
+        public void Publish(ImmutableDictionary<string, ServiceInstance> records, params string[] changed)
+            => Feed.Publish(new ServiceSnapshot("bench", records, ImmutableDictionary<string, ServiceInstance>.Empty)
+            {
+                Id = ++_id,
+                Change = _id == 1 ? null : new SnapshotChange(_id - 1, changed),
+            });
 
         public ValueTask<ServiceSnapshot> WaitForReadyAsync(TimeSpan limit, CancellationToken cancellationToken) => new(Feed.Current!);
 

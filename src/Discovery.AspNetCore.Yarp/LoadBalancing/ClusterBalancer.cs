@@ -28,7 +28,7 @@ internal sealed class ClusterBalancer
         ServiceName = serviceName;
         _options = options;
         _policy = policy;
-        _context = new InstanceContext(time, options, logger) { Changed = _ => _isOutdated = true };
+        _context = new InstanceContext(time, options, logger) { Changed = (_, _) => _isOutdated = true };
     }
 
     public string ServiceName { get; }

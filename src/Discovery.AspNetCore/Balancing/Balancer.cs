@@ -15,36 +15,41 @@ internal sealed class Balancer
     private readonly InstancePicker? _otherZones;
     private readonly ZoneSplit? _zones;
     private readonly SlowStart? _slowStart;
-    private readonly InstanceState[][] _tiers;
 
     /// <summary>Puts the parts together.</summary>
     /// <param name="picker">Chooses among the instances in use, or those of the own zone; <see langword="null"/> if there are none.</param>
     /// <param name="otherZones">Chooses among those of the other zones, if some calls go there.</param>
     /// <param name="zones">What part of the calls goes there.</param>
     /// <param name="slowStart">What spares instances that start; <see langword="null"/> if none does.</param>
-    /// <param name="tiers">All instances, those to be preferred first: where a failover looks for one that was not tried.</param>
+    /// <param name="tiers">See <see cref="Tiers"/>.</param>
     /// <param name="rebuildAfter">See <see cref="RebuildAfter"/>.</param>
     public Balancer(
         InstancePicker? picker,
         InstancePicker? otherZones,
         ZoneSplit? zones,
         SlowStart? slowStart,
-        InstanceState[][] tiers,
+        IReadOnlyList<InstanceState>[] tiers,
         TimeSpan? rebuildAfter)
     {
         _picker = picker;
         _otherZones = otherZones;
         _zones = zones;
         _slowStart = slowStart;
-        _tiers = tiers;
+        Tiers = tiers;
         RebuildAfter = rebuildAfter;
     }
 
     /// <summary>After this long the balancer is out of date and must be built again, though nothing was reported. Null: never.</summary>
     public TimeSpan? RebuildAfter { get; }
 
+    /// <summary>All instances, those to be preferred first: where a failover looks for one that was not tried.</summary>
+    public IReadOnlyList<IReadOnlyList<InstanceState>> Tiers { get; }
+
     /// <summary>The instances that get calls when nothing fails.</summary>
-    public IReadOnlyList<InstanceState> InUse => _tiers.Length == 0 ? [] : _tiers[0];
+    public IReadOnlyList<InstanceState> InUse => Tiers[0];
+
+    /// <summary>The instances that start slowly.</summary>
+    public IReadOnlyList<InstanceState> Starting => _slowStart?.Starting ?? [];
 
     /// <summary>Chooses an instance, or null if there is none at all.</summary>
     public InstanceState? Pick(in PickArguments arguments) => _slowStart is null ? PickByPolicy(arguments) : _slowStart.Pick(this, arguments);
@@ -74,12 +79,12 @@ internal sealed class Balancer
             }
         }
 
-        foreach (var tier in _tiers)
+        foreach (var tier in Tiers)
         {
-            var start = tier.Length == 0 ? 0 : FastRandom.Below(tier.Length);
-            for (var i = 0; i < tier.Length; i++)
+            var start = tier.Count == 0 ? 0 : FastRandom.Below(tier.Count);
+            for (var i = 0; i < tier.Count; i++)
             {
-                var instance = tier[(start + i) % tier.Length];
+                var instance = tier[(start + i) % tier.Count];
                 if (!Contains(tried, instance))
                 {
                     return instance;

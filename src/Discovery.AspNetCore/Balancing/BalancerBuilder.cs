@@ -17,7 +17,7 @@ internal static class BalancerBuilder
     {
         var options = context.Options;
         var now = context.ReadClock();
-        var (serving, withdrawn) = SplitByNewCalls(all);
+        var (serving, withdrawn) = SplitByNewCalls(InstanceList.Of(all));
         var (subset, outside) = Subset.Choose(serving, options.SubsetSize, options.ClientId ?? Environment.MachineName);
         var health = HealthFilter.Split(subset, options.Ejection, now);
         context.Ejections.Report(health.Ejected, health.Spared, health.Limit, context);
@@ -25,7 +25,7 @@ internal static class BalancerBuilder
         var zones = ZoneSplit.Of(health.Healthy, context);
 
         // A call that cannot connect stays within the subset, or a fault of the network would have each client dial everybody.
-        InstanceState[][] tiers = [[.. zones.SameZone], [.. zones.OtherZones], [.. health.Ejected], .. outside.Count == 0 ? [[.. withdrawn]] : Array.Empty<InstanceState[]>()];
+        IReadOnlyList<InstanceState>[] tiers = [zones.SameZone, zones.OtherZones, health.Ejected, .. outside.Count == 0 ? [withdrawn] : Array.Empty<IReadOnlyList<InstanceState>>()];
         return new Balancer(
             PickerOf(zones.SameZone, policy),
             PickerOf(zones.OtherZones, policy),
@@ -35,7 +35,7 @@ internal static class BalancerBuilder
             HealthFilter.NextChange(subset, context, now));
     }
 
-    private static (IReadOnlyList<InstanceState> Serving, IReadOnlyList<InstanceState> Withdrawn) SplitByNewCalls(IReadOnlyList<InstanceState> all)
+    private static (IReadOnlyList<InstanceState> Serving, IReadOnlyList<InstanceState> Withdrawn) SplitByNewCalls(InstanceList all)
     {
         List<InstanceState> withdrawn = [];
         foreach (var instance in all)

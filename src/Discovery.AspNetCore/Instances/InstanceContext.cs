@@ -48,10 +48,10 @@ internal sealed class InstanceContext
     }
 
     /// <summary>
-    /// Set by the pool: an instance is to be ejected, so the balancer must be built again; urgently (true) if calls to it go wrong until then.
+    /// Set by the pool: this instance is to be ejected, so the balancer must be built again; urgently (true) if calls to it go wrong until then.
     /// Called on the thread of the call that failed; must return at once and may be called by several threads.
     /// </summary>
-    public Action<bool>? Changed { get; set; }
+    public Action<InstanceState, bool>? Changed { get; set; }
 
     /// <summary>Set by the pool: all instances that may be called.</summary>
     public IReadOnlyList<InstanceState> Instances { get; set; } = [];
@@ -178,5 +178,5 @@ internal sealed class InstanceContext
         return (highest, answers);
     }
 
-    public void OnChanged(bool isUrgent) => Changed?.Invoke(isUrgent);
+    public void OnChanged(InstanceState instance, bool isUrgent) => Changed?.Invoke(instance, isUrgent);
 }

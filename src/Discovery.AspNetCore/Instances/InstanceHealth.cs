@@ -336,6 +336,6 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         ResetRows();
         _refusedKeys = 0;
         _onProbation = true;
-        context.OnChanged(isUrgent: true);
+        context.OnChanged(instance, isUrgent: true);
     }
 }

@@ -14,45 +14,29 @@ internal sealed class BalancerSet
     private const ulong SplitSalt = 0xD6E8FEB86659FD93;
 
     private readonly Func<IReadOnlyList<InstanceState>, Balancer> _build;
-    private readonly IReadOnlyList<InstanceState> _instances;
+    private readonly InstanceList _instances;
     private readonly List<(string Version, double UpTo)> _split = [];
-    private readonly Entry?[] _byKind = new Entry?[2 * 4];
+    private readonly Entry?[] _byKind = new Entry?[Kinds];
     private readonly ConcurrentDictionary<(int Kind, string? Version), Entry> _byVersion = new();
     private Balancer? _all;
 
     /// <summary>Prepares the balancers.</summary>
-    /// <param name="callable">The instances that may be called.</param>
-    /// <param name="options">Which of them are selected, and how calls are split.</param>
+    /// <param name="selected">The instances that may be called and are selected.</param>
+    /// <param name="options">How calls are split.</param>
     /// <param name="build">Builds a balancer.</param>
-    /// <param name="before">The set before this, whose kinds of calls are likely to come again.</param>
-    public BalancerSet(
-        IReadOnlyList<InstanceState> callable,
-        EtcdDiscoveryOptions options,
-        Func<IReadOnlyList<InstanceState>, Balancer> build,
-        BalancerSet? before)
+    public BalancerSet(InstanceList selected, EtcdDiscoveryOptions options, Func<IReadOnlyList<InstanceState>, Balancer> build)
     {
         _build = build;
-        _instances = options.Select.IsEmpty ? callable : [.. callable.Where(i => options.Select.Fits(i.Record))];
+        _instances = selected;
         var upTo = 0.0;
         foreach (var (version, percent) in options.Split.OrderBy(static s => s.Key, StringComparer.Ordinal))
         {
             _split.Add((version, upTo += percent / 100));
         }
-
-        for (var kind = 0; kind < _byKind.Length; kind++)
-        {
-            if (before?._byKind[kind] is not null)
-            {
-                _ = Of(kind);
-            }
-        }
-
-        if (before is null)
-        {
-            // Where the application's own policy throws, that shows before the first call.
-            _ = Of(KindOf(Uri.UriSchemeHttp, InstanceProtocols.Unspecified)).Balancer ?? Of(KindOf(Uri.UriSchemeHttps, InstanceProtocols.Unspecified)).Balancer;
-        }
     }
+
+    /// <summary>How many kinds of calls there are: by scheme and protocol.</summary>
+    public static int Kinds => 2 * 4;
 
     /// <summary>How many instances are selected, whatever calls they support.</summary>
     public int Count => _instances.Count;
@@ -74,9 +58,25 @@ internal sealed class BalancerSet
         return needs.Version is { } version ? OfVersion(kind, version) : OfSplit(kind, hashKey);
     }
 
+    /// <summary>Whether calls of a kind have a balancer.</summary>
+    public bool Has(int kind) => Volatile.Read(ref _byKind[kind]) is not null;
+
+    /// <summary>Sets the balancer of a kind of calls, before the first call; null if no instance meets their needs.</summary>
+    public void Set(int kind, Balancer? balancer) => _byKind[kind] = new Entry(balancer);
+
+    /// <summary>Builds the balancer of a kind of calls from all instances.</summary>
+    public void Build(int kind) => _ = Of(kind);
+
+    /// <summary>Builds the balancer of whatever calls there are: where the application's own policy throws, that shows before the first call.</summary>
+    public void BuildAny()
+        => _ = Of(KindOf(Uri.UriSchemeHttp, InstanceProtocols.Unspecified)).Balancer ?? Of(KindOf(Uri.UriSchemeHttps, InstanceProtocols.Unspecified)).Balancer;
+
+    /// <summary>Whether an instance meets the needs of calls of a kind.</summary>
+    public static bool Fits(InstanceState instance, int kind) => instance.Record.Supports(SchemeOf(kind)) && Speaks(instance, ProtocolOf(kind));
+
     private static int KindOf(string scheme, InstanceProtocols protocol) => (scheme == Uri.UriSchemeHttps ? 4 : 0) + (int)protocol;
 
-    private static bool IsHttps(int kind) => kind >= 4;
+    private static string SchemeOf(int kind) => kind >= 4 ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
 
     private static InstanceProtocols ProtocolOf(int kind) => (InstanceProtocols)(kind & 3);
 
@@ -121,11 +121,9 @@ internal sealed class BalancerSet
             (kind, null),
             key => new Entry(Build([.. Fitting(_instances, key.Kind).Where(i => !_split.Exists(s => s.Version == i.Record.Version))]))).Balancer;
 
-    private static IReadOnlyList<InstanceState> Fitting(IReadOnlyList<InstanceState> instances, int kind)
+    private static IReadOnlyList<InstanceState> Fitting(InstanceList instances, int kind)
     {
-        var scheme = IsHttps(kind) ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
-        var protocol = ProtocolOf(kind);
-        if (instances.All(i => i.Record.Supports(scheme) && Speaks(i, protocol)))
+        if (instances.All(i => Fits(i, kind)))
         {
             return instances;
         }
@@ -134,16 +132,11 @@ internal sealed class BalancerSet
         List<InstanceState>? refusing = null;
         foreach (var instance in instances)
         {
-            if (!instance.Record.Supports(scheme))
-            {
-                continue;
-            }
-
-            if (Speaks(instance, protocol))
+            if (Fits(instance, kind))
             {
                 fitting.Add(instance);
             }
-            else if (instance.Record.Protocols == InstanceProtocols.Unspecified)
+            else if (instance.Record.Supports(SchemeOf(kind)) && instance.Record.Protocols == InstanceProtocols.Unspecified)
             {
                 (refusing ??= []).Add(instance);
             }

@@ -24,6 +24,8 @@ internal sealed partial class ServicePool : IDisposable
     private readonly ITimer _rebuildTimer;
     private readonly RebuildSchedule _schedule;
     private readonly PoolInstances _instances;
+    private readonly PendingChanges _pending;
+    private readonly BalancerUpdates _balancers;
     private readonly RetiredInstances _retired;
 
     private volatile PoolSnapshot? _current;
@@ -52,9 +54,11 @@ internal sealed partial class ServicePool : IDisposable
         Failures = new RecentFailures(time);
         Retries = RetryBudget.Of(options);
         _logger = logger;
-        _context = new InstanceContext(time, options, logger) { Changed = RequestRebuild, Metrics = metrics };
+        _context = new InstanceContext(time, options, logger) { Changed = OnChanged, Metrics = metrics };
         _retired = new RetiredInstances(time, logger);
         _instances = new PoolInstances(this, _context, filter, transports, _retired, logger);
+        _pending = new PendingChanges(service.Feed);
+        _balancers = new BalancerUpdates(_context);
         _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _schedule = new RebuildSchedule(TryRebuild, debounceClock ?? TimeProvider.System);
         _service.Feed.Published += OnPublished;
@@ -148,9 +152,10 @@ internal sealed partial class ServicePool : IDisposable
             _instances.ApplyFilter(changed);
             Options.Adopt(changed);
             _policy = policy;
+            _pending.AddEverything();
         }
 
-        RequestRebuild(isUrgent: true);
+        _schedule.Request(isUrgent: true);
     }
 
     public void Dispose()
@@ -190,9 +195,17 @@ internal sealed partial class ServicePool : IDisposable
         }
     }
 
-    private void OnPublished(ServiceSnapshot snapshot) => RequestRebuild(isUrgent: false);
+    private void OnPublished(ServiceSnapshot snapshot)
+    {
+        _pending.Add(snapshot);
+        _schedule.Request(isUrgent: false);
+    }
 
-    private void RequestRebuild(bool isUrgent) => _schedule.Request(isUrgent);
+    private void OnChanged(InstanceState instance, bool isUrgent)
+    {
+        _pending.Add(instance);
+        _schedule.Request(isUrgent);
+    }
 
     private void TryRebuild()
     {
@@ -212,14 +225,20 @@ internal sealed partial class ServicePool : IDisposable
         lock (_gate)
         {
             _schedule.OnBegun();
-            if (_disposed || _service.Feed.Current is not { } snapshot)
+            if (_disposed || _pending.Take(out var changes) is not { } snapshot)
             {
                 return;
             }
 
             try
             {
-                Rebuild(snapshot);
+                Rebuild(snapshot, changes);
+            }
+            catch
+            {
+                // Who keeps what is known of the last build may have missed something.
+                _pending.AddEverything();
+                throw;
             }
             finally
             {
@@ -228,14 +247,16 @@ internal sealed partial class ServicePool : IDisposable
         }
     }
 
-    private void Rebuild(ServiceSnapshot snapshot)
+    private void Rebuild(ServiceSnapshot snapshot, ChangesSince since)
     {
-        _instances.Follow(snapshot, areJoining: _current is not null);
-        var callable = _instances.SelectCallable();
+        var now = _context.ReadClock();
+        var changes = _instances.Follow(snapshot, since, areJoining: _current is not null, now);
+        var callable = _instances.Callable;
         _context.Instances = callable;
         var isChanged = snapshot != _current?.Snapshot;
         var isEvent = isChanged && _current is not null && snapshot.Reason == ServiceChangeReason.Watched;
-        _current = new PoolSnapshot(snapshot, callable, _instances.Refused, new BalancerSet(callable, Options, Build, _current?.Balancers));
+        var balancers = _balancers.Next(callable, changes, _instances.Unsettled, Options, _policy, Build, _current?.Balancers, now);
+        _current = new PoolSnapshot(snapshot, callable, _instances.Refused, balancers);
         if (isEvent)
         {
             Metrics?.OnApplied(Time.GetUtcNow() - snapshot.PublishedAt);
@@ -249,7 +270,7 @@ internal sealed partial class ServicePool : IDisposable
         }
 
         // Many ejections that end one soon after another count together.
-        var next = HealthFilter.NextChange(_instances.All, _context, _context.ReadClock());
+        var next = HealthFilter.NextChange(_instances.Unsettled, _context, _context.ReadClock());
         _rebuildTimer.Change(next < RebuildSchedule.Interval ? RebuildSchedule.Interval : next ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 

@@ -24,6 +24,9 @@ internal sealed class HeldInstances(TimeSpan duration, TimeProvider time)
     public ImmutableDictionary<string, ServiceInstance> ByAddress { get; private set; } =
         ImmutableDictionary.Create<string, ServiceInstance>(StringComparer.Ordinal);
 
+    /// <summary>The addresses that came to be held, or are no longer, since this was last emptied.</summary>
+    public List<string> Changed { get; } = [];
+
     /// <summary>How long until held instances are released next; null when none are held.</summary>
     public TimeSpan? NextRelease
     {
@@ -78,6 +81,7 @@ internal sealed class HeldInstances(TimeSpan duration, TimeProvider time)
                 {
                     _held.Enqueue(missing);
                     ByAddress = ByAddress.SetItem(missing.Address, missing.Instance);
+                    Changed.Add(missing.Address);
                 }
             }
         }
@@ -108,6 +112,7 @@ internal sealed class HeldInstances(TimeSpan duration, TimeProvider time)
         if (_since.Remove(address))
         {
             ByAddress = ByAddress.Remove(address);
+            Changed.Add(address);
         }
     }
 

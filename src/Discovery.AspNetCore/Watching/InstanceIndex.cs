@@ -32,6 +32,9 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>Whether there are no records.</summary>
     public bool IsEmpty => _byKey.Count == 0;
 
+    /// <summary>The addresses at which anything changed since this was last emptied; some may come more than once.</summary>
+    public List<string> Changed { get; } = [];
+
     /// <summary>How many records are no instances.</summary>
     public int Skipped { get; private set; }
 
@@ -149,6 +152,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
         }
 
+        Changed.Add(address);
         _instances[address] = instance;
     }
 
@@ -182,10 +186,12 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             }
 
             // The address stays.
+            Changed.Add(address);
             _instances[address] = keys.Select(k => _byKey[k].At(address)!).MaxBy(RecordPrecedence.Of)!;
         }
         else if (replacedBy?.At(address) is null)
         {
+            Changed.Add(address);
             _instances.Remove(address);
             Vanished.Add(instance);
         }

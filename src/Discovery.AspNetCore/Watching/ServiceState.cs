@@ -19,6 +19,8 @@ internal sealed partial class ServiceState(
 
     private const int MaxProblemLength = 200;
 
+    private static long _lastId;
+
     private readonly HeldInstances _held = new(holdDuration, time);
     private readonly LogLimit _holdLines = new(time);
     private readonly HashSet<string> _loggedKeys = new(StringComparer.Ordinal);
@@ -26,6 +28,7 @@ internal sealed partial class ServiceState(
     private InstanceIndex _index = new(serviceName, layout);
     private HashSet<string>? _touched;
     private long _revision;
+    private long _publishedId;
     private int _skipped;
 
     /// <summary>The revision up to which everything was seen; 0 before the first list. May be read by any thread.</summary>
@@ -194,6 +197,15 @@ internal sealed partial class ServiceState(
         _held.Update(_index.Vanished, _index.Appeared, _index.Instances);
         _index.Vanished.Clear();
         _index.Appeared.Clear();
+        var change = _publishedId == 0 ? null : new SnapshotChange(_publishedId, [.. _index.Changed, .. _held.Changed]);
+        _index.Changed.Clear();
+        _held.Changed.Clear();
+        if (change is null)
+        {
+            // The first list had all of them.
+            _index.Changed.TrimExcess();
+        }
+
         LogHold(heldBefore, _held.ByAddress.Count);
         var snapshot = new ServiceSnapshot(serviceName, _index.Instances, _held.ByAddress)
         {
@@ -201,6 +213,8 @@ internal sealed partial class ServiceState(
             Revision = _revision,
             Reason = reason,
             PublishedAt = time.GetUtcNow(),
+            Id = _publishedId = Interlocked.Increment(ref _lastId),
+            Change = change,
         };
         Log.Published(logger, serviceName, snapshot.Count, _revision, reason);
         metrics?.OnPublished(reason);

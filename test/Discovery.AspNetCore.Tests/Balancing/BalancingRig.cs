@@ -15,7 +15,7 @@ internal sealed class BalancingRig
         FastRandom.Seed(1);
         var options = new BalancingOptions { ClientId = "client-0" };
         configure?.Invoke(options);
-        _context = new InstanceContext(Clock, options, log ?? NullLogger.Instance) { Changed = _ => Changes++, Instances = Instances };
+        _context = new InstanceContext(Clock, options, log ?? NullLogger.Instance) { Changed = (_, _) => Changes++, Instances = Instances };
         Instances.AddRange(Enumerable.Range(0, count).Select(i => Create(i, isJoining: false, shape)));
     }
 

@@ -22,7 +22,7 @@ internal sealed class SimulatedClient
         options.Ejection.Enabled = contender.WithEjection;
         _clock = clock;
         _policy = contender.CreatePolicy();
-        _context = new InstanceContext(clock, options, NullLogger.Instance) { Changed = _ => _balancer = null, Instances = _instances };
+        _context = new InstanceContext(clock, options, NullLogger.Instance) { Changed = (_, _) => _balancer = null, Instances = _instances };
     }
 
     public void Add(SimulatedServer server, bool isJoining)

@@ -6,7 +6,6 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 /// </summary>
 internal sealed class AliasTable
 {
-    /// <summary>Twice as long as there are weights, so that an index into an array that holds everything twice needs no modulo.</summary>
     private readonly (uint Below, int Other)[] _places;
 
     /// <param name="weights">All more than 0.</param>
@@ -26,11 +25,11 @@ internal sealed class AliasTable
             (left[large] < 1 ? light : heavy).Push(large);
         }
 
-        _places = [.. places, .. places];
+        _places = places;
     }
 
     /// <summary>The index, or that of a heavier one.</summary>
-    /// <param name="index">An index below twice the number of weights.</param>
+    /// <param name="index">An index below the number of weights.</param>
     /// <param name="coin">Any number with the same chance.</param>
     public int Resolve(int index, uint coin)
     {

@@ -6,7 +6,7 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 /// Walks a cycle in which each instance comes as often as its weight says, its turns evenly spaced. Starts at a random turn, so that
 /// clients that start together do not all begin with the same instance.
 /// </summary>
-internal sealed class CyclePicker(IReadOnlyList<InstanceState> instances, Func<InstanceState, double> weightOf) : InstancePicker
+internal sealed class CyclePicker(InstanceList instances) : InstancePicker
 {
     /// <summary>
     /// How many turns an average instance may have: fine enough for weights that differ a hundredfold, and small in memory.
@@ -18,14 +18,14 @@ internal sealed class CyclePicker(IReadOnlyList<InstanceState> instances, Func<I
     /// <summary>Very large services get fewer, or each step of a slow start would take long.</summary>
     private const int MostTurns = 1 << 18;
 
-    private readonly InstanceState[] _cycle = LayOut(instances, weightOf);
+    private readonly InstanceState[] _cycle = LayOut(instances);
     private uint _next = (uint)FastRandom.Next();
 
     public override InstanceState Pick(in PickArguments arguments) => _cycle[Interlocked.Increment(ref _next) % (uint)_cycle.Length];
 
-    private static InstanceState[] LayOut(IReadOnlyList<InstanceState> instances, Func<InstanceState, double> weightOf)
+    private static InstanceState[] LayOut(InstanceList instances)
     {
-        var turns = Turns([.. instances.Select(weightOf)]);
+        var turns = Turns([.. instances.Select(static i => i.Weight)]);
         var total = turns.Sum();
         var at = new double[total];
         var cycle = new InstanceState[total];
@@ -58,10 +58,7 @@ internal sealed class CyclePicker(IReadOnlyList<InstanceState> instances, Func<I
         }
 
         var scale = perInstance / weights.Average();
-        var most = weights.Max();
-        return weights.All(w => w == most)
-            ? [.. weights.Select(_ => 1)]
-            : [.. weights.Select(w => Math.Max(1, (int)Math.Round(w * scale)))];
+        return [.. weights.Select(w => Math.Max(1, (int)Math.Round(w * scale)))];
     }
 
     private static long Gcd(long a, long b) => b == 0 ? a : Gcd(b, a % b);

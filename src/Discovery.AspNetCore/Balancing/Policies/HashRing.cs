@@ -6,39 +6,26 @@ namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
 /// A consistent-hash ring. Each instance has many virtual nodes, in proportion to its weight; when it leaves, only its own keys move.
-/// Immutable. The ring lies in buckets of a few dozen nodes, by the first bits of their hashes; a ring of nearly the same instances shares
-/// with the one before all buckets in which nothing changed.
+/// Immutable. The ring lies in buckets of a few dozen nodes, by the first bits of their hashes, and the buckets in groups; a ring of nearly the same
+/// instances shares with the one before all buckets and groups in which nothing changed. Made by <see cref="HashRingBuilder"/>.
 /// </summary>
 internal sealed class HashRing
 {
-    /// <summary>128 for an instance of the usual weight of 10: with this many, shares of keys differ by about a tenth.</summary>
-    private const double NodesPerWeight = 12.8;
-
-    /// <summary>How many virtual nodes an instance has on average at least, where weights are small.</summary>
-    private const double LeastNodes = 100;
-
-    /// <summary>The same at most, where weights are large: more cost time and memory and even out nothing.</summary>
-    private const double EnoughNodes = 2500;
-
-    /// <summary>Very large services get fewer, or the ring would outgrow the cache and take long to build.</summary>
-    private const int MostNodes = 1 << 18;
-
     /// <summary>A bucket of this size is copied quickly, and there are few enough of them.</summary>
     private const int NodesPerBucket = 32;
 
-    private readonly Dictionary<InstanceState, Share> _shares;
-    private readonly Node[][] _buckets;
+    /// <summary>A group is copied with each of its buckets that changes, and the array of groups with each change.</summary>
+    private const int BucketsPerGroup = 64;
+
+    private readonly Node[][][] _groups;
     private readonly int _shift;
 
-    public HashRing(IReadOnlyList<InstanceState> instances)
-        : this(SharesOf(instances))
+    /// <summary>Makes a ring of these nodes.</summary>
+    /// <param name="shares">The instances with their nodes.</param>
+    public HashRing(Dictionary<InstanceState, Share> shares)
+        : this(shares.Values.Sum(static s => s.Nodes))
     {
-    }
-
-    private HashRing(Dictionary<InstanceState, Share> shares)
-        : this(shares, new Node[BucketsFor(CountOf(shares))][])
-    {
-        var sizes = new int[_buckets.Length];
+        var sizes = new int[Buckets];
         foreach (var share in shares.Values)
         {
             for (var i = 0; i < share.Nodes; i++)
@@ -49,7 +36,7 @@ internal sealed class HashRing
 
         for (var i = 0; i < sizes.Length; i++)
         {
-            _buckets[i] = sizes[i] == 0 ? [] : new Node[sizes[i]];
+            _groups[i / BucketsPerGroup][i % BucketsPerGroup] = sizes[i] == 0 ? [] : new Node[sizes[i]];
         }
 
         foreach (var (instance, share) in shares)
@@ -58,115 +45,97 @@ internal sealed class HashRing
             {
                 var hash = share.HashOf(i);
                 var bucket = BucketOf(hash);
-                _buckets[bucket][--sizes[bucket]] = new Node(hash, instance);
+                BucketAt(bucket)[--sizes[bucket]] = new Node(hash, instance);
             }
         }
 
-        foreach (var bucket in _buckets)
+        for (var i = 0; i < sizes.Length; i++)
         {
-            Array.Sort(bucket, Node.Compare);
+            Array.Sort(BucketAt(i), Node.Compare);
         }
     }
 
-    private HashRing(Dictionary<InstanceState, Share> shares, Node[][] buckets)
+    private HashRing(int count)
+        : this(NewGroups(BucketsFor(count)), count)
     {
-        _shares = shares;
-        _buckets = buckets;
-        _shift = 64 - BitOperations.Log2((uint)buckets.Length);
-        Count = CountOf(shares);
+    }
+
+    private HashRing(Node[][][] groups, int count)
+    {
+        _groups = groups;
+        Buckets = groups.Length * groups[0].Length;
+        _shift = 64 - BitOperations.Log2((uint)Buckets);
+        Count = count;
     }
 
     /// <summary>How many virtual nodes there are; at least one.</summary>
     public int Count { get; }
+
+    private int Buckets { get; }
 
     /// <summary>Begins a walk at the first virtual node at or after the key's hash.</summary>
     public Walk From(string key)
     {
         var hash = StableHash.Of(key);
         var bucket = BucketOf(hash);
-        var nodes = _buckets[bucket];
+        var nodes = BucketAt(bucket);
         var node = 0;
         while (node < nodes.Length && nodes[node].Hash < hash)
         {
             node++;
         }
 
-        return new Walk(_buckets, bucket, node);
+        return new Walk(this, bucket, node);
     }
 
-    /// <summary>The ring of these instances: this one if nothing changed, else made from it if little did.</summary>
-    /// <param name="instances">The instances.</param>
-    /// <param name="isUnrelated">Whether the result has little in common with this one.</param>
-    public HashRing With(IReadOnlyList<InstanceState> instances, out bool isUnrelated)
+    /// <summary>Makes a ring that differs in some instances, at a cost that depends on these alone.</summary>
+    /// <param name="gone">Those that are no longer there, or have other nodes now, with the nodes that this ring has of them.</param>
+    /// <param name="come">Those that are there, with nodes that this ring does not have.</param>
+    public HashRing With(Dictionary<InstanceState, Share> gone, Dictionary<InstanceState, Share> come)
     {
-        isUnrelated = false;
-        var shares = SharesOf(instances);
-        var gone = NotIn(_shares, shares);
-        var come = NotIn(shares, _shares);
-        if (gone.Count == 0 && come.Count == 0)
+        ReadOnlySpan<Node> leaving = NodesOf(gone);
+        ReadOnlySpan<Node> joining = NodesOf(come);
+        var groups = (Node[][][])_groups.Clone();
+        var count = Count - leaving.Length + joining.Length;
+        var merged = new List<Node>();
+        while (!leaving.IsEmpty || !joining.IsEmpty)
         {
-            return this;
+            var bucket = Math.Min(
+                leaving.IsEmpty ? int.MaxValue : BucketOf(leaving[0].Hash),
+                joining.IsEmpty ? int.MaxValue : BucketOf(joining[0].Hash));
+            Merge(BucketAt(bucket), gone, TakeBucket(ref leaving, bucket), TakeBucket(ref joining, bucket), merged);
+            ref var group = ref groups[bucket / BucketsPerGroup];
+            if (ReferenceEquals(group, _groups[bucket / BucketsPerGroup]))
+            {
+                group = [.. group];
+            }
+
+            group[bucket % BucketsPerGroup] = [.. merged];
+            merged.Clear();
         }
 
-        isUnrelated = (gone.Count + come.Count) * 4 > instances.Count;
-        var wantedBuckets = BucketsFor(CountOf(shares));
-        return isUnrelated || wantedBuckets > 2 * _buckets.Length || wantedBuckets < _buckets.Length / 2
-            ? new HashRing(shares)
-            : new HashRing(shares, Merge(gone, come));
+        return new HashRing(groups, count);
     }
+
+    /// <summary>Whether the buckets of this ring suit another number of nodes.</summary>
+    public bool HasRoomFor(int nodes) => BucketsFor(nodes) is var wanted && wanted <= 2 * Buckets && wanted >= Buckets / 2;
 
     private static int BucketsFor(int nodes) => (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(2, nodes / NodesPerBucket));
 
-    private static int CountOf(Dictionary<InstanceState, Share> shares)
+    private static Node[][][] NewGroups(int buckets)
     {
-        var count = 0;
-        foreach (var share in shares.Values)
+        var groups = new Node[Math.Max(1, buckets / BucketsPerGroup)][][];
+        for (var i = 0; i < groups.Length; i++)
         {
-            count += share.Nodes;
+            groups[i] = new Node[Math.Min(buckets, BucketsPerGroup)][];
         }
 
-        return count;
-    }
-
-    /// <summary>How many nodes each instance has. It depends on its own weight only, so that removing one moves only its keys.</summary>
-    private static Dictionary<InstanceState, Share> SharesOf(IReadOnlyList<InstanceState> instances)
-    {
-        // Extreme weights are scaled by the mean weight; then up to one instance's share of other keys may move too.
-        var sum = 0.0;
-        foreach (var instance in instances)
-        {
-            sum += instance.Weight;
-        }
-
-        var mean = sum / instances.Count;
-        var perWeight = Math.Clamp(NodesPerWeight, LeastNodes / mean, EnoughNodes / mean);
-        perWeight *= Math.Min(1, MostNodes / (sum * perWeight));
-        var shares = new Dictionary<InstanceState, Share>(instances.Count);
-        foreach (var instance in instances)
-        {
-            shares[instance] = new Share(instance.KeyHash, Math.Max(1, (int)Math.Round(instance.Weight * perWeight)));
-        }
-
-        return shares;
-    }
-
-    private static Dictionary<InstanceState, Share> NotIn(Dictionary<InstanceState, Share> shares, Dictionary<InstanceState, Share> others)
-    {
-        var different = new Dictionary<InstanceState, Share>();
-        foreach (var (instance, share) in shares)
-        {
-            if (!others.TryGetValue(instance, out var other) || other != share)
-            {
-                different.Add(instance, share);
-            }
-        }
-
-        return different;
+        return groups;
     }
 
     private static Node[] NodesOf(Dictionary<InstanceState, Share> shares)
     {
-        var nodes = new Node[CountOf(shares)];
+        var nodes = new Node[shares.Values.Sum(static s => s.Nodes)];
         var at = 0;
         foreach (var (instance, share) in shares)
         {
@@ -182,24 +151,7 @@ internal sealed class HashRing
 
     private int BucketOf(ulong hash) => (int)(hash >> _shift);
 
-    private Node[][] Merge(Dictionary<InstanceState, Share> gone, Dictionary<InstanceState, Share> come)
-    {
-        var buckets = (Node[][])_buckets.Clone();
-        ReadOnlySpan<Node> leaving = NodesOf(gone);
-        ReadOnlySpan<Node> joining = NodesOf(come);
-        var merged = new List<Node>();
-        while (!leaving.IsEmpty || !joining.IsEmpty)
-        {
-            var bucket = Math.Min(
-                leaving.IsEmpty ? int.MaxValue : BucketOf(leaving[0].Hash),
-                joining.IsEmpty ? int.MaxValue : BucketOf(joining[0].Hash));
-            Merge(_buckets[bucket], gone, TakeBucket(ref leaving, bucket), TakeBucket(ref joining, bucket), merged);
-            buckets[bucket] = [.. merged];
-            merged.Clear();
-        }
-
-        return buckets;
-    }
+    private Node[] BucketAt(int bucket) => _groups[(uint)bucket / BucketsPerGroup][(uint)bucket % BucketsPerGroup];
 
     /// <summary>Cuts off the front of sorted nodes what lies in a bucket.</summary>
     private ReadOnlySpan<Node> TakeBucket(ref ReadOnlySpan<Node> nodes, int bucket)
@@ -246,15 +198,15 @@ internal sealed class HashRing
     /// <summary>Goes from one virtual node to the next, round and round.</summary>
     public struct Walk
     {
-        private readonly Node[][] _buckets;
+        private readonly HashRing _ring;
         private Node[] _nodes;
         private int _bucket;
         private int _node;
 
-        internal Walk(Node[][] buckets, int bucket, int node)
+        internal Walk(HashRing ring, int bucket, int node)
         {
-            _buckets = buckets;
-            _nodes = buckets[bucket];
+            _ring = ring;
+            _nodes = ring.BucketAt(bucket);
             _bucket = bucket;
             _node = node;
         }
@@ -264,8 +216,8 @@ internal sealed class HashRing
         {
             while (_node >= _nodes.Length)
             {
-                _bucket = (_bucket + 1) & (_buckets.Length - 1);
-                _nodes = _buckets[_bucket];
+                _bucket = (_bucket + 1) & (_ring.Buckets - 1);
+                _nodes = _ring.BucketAt(_bucket);
                 _node = 0;
             }
 
@@ -273,8 +225,9 @@ internal sealed class HashRing
         }
     }
 
+    /// <summary>The virtual nodes of an instance: a number of hashes that follow from a seed.</summary>
     [StructLayout(LayoutKind.Auto)]
-    private readonly record struct Share(ulong Seed, int Nodes)
+    internal readonly record struct Share(ulong Seed, int Nodes)
     {
         public ulong HashOf(int node) => StableHash.Mix(Seed + (ulong)node);
     }

@@ -1,10 +1,12 @@
+using Discovery.AspNetCore.Instances;
+
 namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
 /// How many calls an instance may have in flight, given what all have. The sum is taken anew every few picks of each thread rather than kept
 /// by each call, which would make all calls write to one place.
 /// </summary>
-internal sealed class InFlightBound(InstanceState[] instances)
+internal sealed class InFlightBound(InstanceList instances)
 {
     /// <summary>
     /// A sum over n instances serves n/8 picks: about eight reads a pick, and an error of an eighth of a call per instance.
@@ -18,7 +20,7 @@ internal sealed class InFlightBound(InstanceState[] instances)
     private static int _picksLeft;
 
     private readonly double _bound = instances[0].Context.Options.HashBound;
-    private readonly double _weight = instances.Sum(i => i.Weight);
+    private readonly double _weight = instances.TotalWeight;
     private double _perWeight;
 
     /// <summary>The most calls in flight for each unit of weight, counting the one to come.</summary>
@@ -29,13 +31,16 @@ internal sealed class InFlightBound(InstanceState[] instances)
         {
             _current = this;
             long sum = 0;
-            foreach (var instance in instances)
+            for (var i = 0; i < instances.Chunks; i++)
             {
-                sum += instance.InFlight;
+                foreach (var instance in instances.Chunk(i))
+                {
+                    sum += instance.InFlight;
+                }
             }
 
             Volatile.Write(ref _perWeight, _bound * (sum + 1) / _weight);
-            _picksLeft = instances.Length / ReadsPerPick;
+            _picksLeft = instances.Count / ReadsPerPick;
         }
 
         return Volatile.Read(ref _perWeight);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Instances;
 
@@ -23,60 +24,66 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             return new SinglePicker(instances[0]);
         }
 
-        var first = instances[0].Weight;
-        return instances.All(i => i.Weight == first)
-            ? new Picker<EqualChances>([.. instances], default)
-            : new Picker<WeightedChances>([.. instances], new WeightedChances(instances));
+        var list = InstanceList.Of(instances);
+        return list.HasEqualWeights
+            ? new Picker<EqualChances>(list, default)
+            : new Picker<WeightedChances>(list, new WeightedChances(list));
     }
 
     /// <summary>
     /// Splits the instances into five ranges, starting at a random index, and looks at one random instance in each: five different ones
-    /// without a search. Branches would be mispredicted, so there are none. The array holds the instances twice, so an index never runs
-    /// past the end. Positive doubles compare like their bits, so the least load is found by subtraction. Only the exponent and two bits
-    /// of the mantissa count: loads within a quarter of each other are equal, and chance decides. The lowest bits hold the range's number.
+    /// without a search. Branches would be mispredicted, so there are none. Positive doubles compare like their bits, so the least load is found by
+    /// subtraction. Only the exponent and two bits of the mantissa count: loads within a quarter of each other are equal, and chance decides. The
+    /// lowest bits hold the range's number.
     /// </summary>
-    private sealed class Picker<TChances>(InstanceState[] instances, TChances chances) : InstancePicker
+    private sealed class Picker<TChances>(InstanceList instances, TChances chances) : InstancePicker
         where TChances : struct, IChances
     {
         private const long Digits = ~((1L << 50) - 1);
 
-        private readonly InstanceState[] _twice = [.. instances, .. instances];
+        private readonly InstanceList _instances = instances;
+        private readonly InstanceList.Reader _items = instances.Items;
         private readonly InstanceContext _context = instances[0].Context;
-        private readonly double _meanWeight = instances.Average(static i => i.Weight);
-        private readonly int _choices = Math.Min(Choices, instances.Length);
-        private readonly int _stride = instances.Length / Math.Min(Choices, instances.Length);
+        private readonly double _meanWeight = instances.TotalWeight / instances.Count;
+        private readonly int _count = instances.Count;
+        private readonly int _choices = Math.Min(Choices, instances.Count);
+        private readonly int _stride = instances.Count / Math.Min(Choices, instances.Count);
         private readonly TChances _chances = chances;
-        private HashSet<InstanceState>? _members;
 
         internal override bool GoesByLoad(in PickArguments arguments) => true;
 
         public override InstanceState Pick(in PickArguments arguments)
         {
-            if (_context.ReportedLoad.TryTake() is { } idle && Has(idle))
+            if (_context.ReportedLoad.TryTake() is { } idle && _instances.Contains(idle))
             {
                 return idle;
             }
 
-            var twice = _twice;
             var now = _context.CoarseNow;
             var recentFrom = now - _context.RecentTicks;
             var choice = Draw();
+            var candidates = default(Candidates);
             var quickest = double.MaxValue;
-            for (var i = 0; i < _choices; i++)
+            var (items, choices, stride, count) = (_items, _choices, _stride, _count);
+            for (var i = 0; i < choices; i++)
             {
-                quickest = double.MinNative(quickest, twice[IndexOf(i, choice)].LearntLatency);
+                var index = choice.Start + (i * stride) + (int)((((choice.Random >> (8 * i)) & 0xFF) * (uint)stride) >> 8);
+                var past = index - count;
+                var candidate = items[_chances.Resolve(past + (count & (past >> 31)), i, choice.Coins)];
+                candidates[i] = candidate;
+                quickest = double.MinNative(quickest, candidate.LearntLatency);
             }
 
             var equalBelow = _context.EqualBelow(quickest);
             var least = long.MaxValue;
             var isStale = 0L;
-            for (var i = 0; i < _choices; i++)
+            for (var i = 0; i < choices; i++)
             {
-                var load = twice[IndexOf(i, choice)].RecentLoad(now, recentFrom, equalBelow, _meanWeight, ref isStale);
+                var load = candidates[i].RecentLoad(now, recentFrom, equalBelow, _meanWeight, ref isStale);
                 Lower(ref least, load, i);
             }
 
-            return isStale < 0 ? PickAmongStale(now, choice) : twice[IndexOf((int)least & 7, choice)];
+            return isStale < 0 ? PickAmongStale(now, candidates) : candidates[(int)least & 7];
         }
 
         /// <summary>
@@ -84,13 +91,13 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         /// instance that joined and was never called is picked at once: under low load the others never have enough in flight for its
         /// small slow-start weight to win.
         /// </summary>
-        private InstanceState PickAmongStale(long now, Choice choice)
+        private InstanceState PickAmongStale(long now, in Candidates candidates)
         {
             Span<double> latencies = stackalloc double[Choices];
             var quickest = double.MaxValue;
             for (var i = 0; i < _choices; i++)
             {
-                var instance = _twice[IndexOf(i, choice)];
+                var instance = candidates[i];
                 if (instance.IsUntried)
                 {
                     return instance;
@@ -104,19 +111,16 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             var least = long.MaxValue;
             for (var i = 0; i < _choices; i++)
             {
-                Lower(ref least, _twice[IndexOf(i, choice)].Load(latencies[i], equalBelow, _meanWeight), i);
+                Lower(ref least, candidates[i].Load(latencies[i], equalBelow, _meanWeight), i);
             }
 
-            return _twice[IndexOf((int)least & 7, choice)];
+            return candidates[(int)least & 7];
         }
-
-        // Made at the first use: where nothing is reported, nobody asks.
-        private bool Has(InstanceState instance) => (_members ??= [.. instances]).Contains(instance);
 
         private Choice Draw()
         {
             var random = FastRandom.Next();
-            return new Choice((int)(((random >> 40) * ((ulong)_twice.Length >> 1)) >> 24), random, _chances.DrawCoins());
+            return new Choice((int)(((random >> 40) * (ulong)_count) >> 24), random, _chances.DrawCoins());
         }
 
         private static void Lower(ref long least, double load, int range)
@@ -124,10 +128,13 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             var difference = ((BitConverter.DoubleToInt64Bits(load) & Digits) | (uint)range) - least;
             least += difference & (difference >> 63);
         }
+    }
 
-        private int IndexOf(int range, in Choice choice)
-            => _chances.Resolve(
-                choice.Start + (range * _stride) + (int)((((choice.Random >> (8 * range)) & 0xFF) * (uint)_stride) >> 8), range, choice.Coins);
+    /// <summary>What one pick chooses from.</summary>
+    [InlineArray(Choices)]
+    private struct Candidates
+    {
+        private InstanceState _first;
     }
 
     /// <summary>What one pick decides by.</summary>
@@ -143,7 +150,7 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         /// <summary>Draws what <see cref="Resolve"/> decides by.</summary>
         ulong DrawCoins();
 
-        /// <summary>Replaces an index, below twice the number of instances, by another where the weights call for it.</summary>
+        /// <summary>Replaces an index by another where the weights call for it.</summary>
         int Resolve(int index, int range, ulong coins);
     }
 
@@ -159,7 +166,7 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
     {
         private readonly AliasTable _table;
 
-        public WeightedChances(IReadOnlyList<InstanceState> instances) => _table = new AliasTable([.. instances.Select(static i => i.Weight)]);
+        public WeightedChances(InstanceList instances) => _table = new AliasTable([.. instances.Select(static i => i.Weight)]);
 
         public ulong DrawCoins() => FastRandom.Next();
 

@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Instances;
+
 namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>
@@ -9,36 +11,45 @@ internal sealed class RingCache
     private const int MaxRings = 4;
 
     private readonly Lock _gate = new();
-    private readonly List<(int Count, HashRing Ring)> _rings = [];
+    private readonly List<HashRingBuilder> _rings = [];
 
-    public HashRing Get(IReadOnlyList<InstanceState> instances)
+    /// <summary>The builder of a ring of these instances.</summary>
+    public HashRingBuilder Get(IReadOnlyCollection<InstanceState> instances)
     {
         lock (_gate)
         {
             // The one that is nearest in size, of several the latest.
-            var nearest = -1;
-            for (var i = 0; i < _rings.Count; i++)
+            var nearest = _rings.MinBy(r => Math.Abs(r.Count - instances.Count));
+            var builder = nearest?.With(instances);
+            if (builder is not null && !nearest!.IsFollowed)
             {
-                if (nearest < 0 || Math.Abs(_rings[i].Count - instances.Count) < Math.Abs(_rings[nearest].Count - instances.Count))
-                {
-                    nearest = i;
-                }
+                _rings.Remove(nearest);
             }
 
-            var isUnrelated = true;
-            var ring = nearest < 0 ? new HashRing(instances) : _rings[nearest].Ring.With(instances, out isUnrelated);
-            if (!isUnrelated)
-            {
-                _rings.RemoveAt(nearest);
-            }
-
-            _rings.Insert(0, (instances.Count, ring));
+            builder ??= new HashRingBuilder(instances);
+            _rings.Remove(builder);
+            _rings.Insert(0, builder);
             if (_rings.Count > MaxRings)
             {
                 _rings.RemoveAt(MaxRings);
             }
 
-            return ring;
+            return builder;
         }
+    }
+
+    /// <summary>The builder of a ring that a few changes have made from another, if that is its builder's latest.</summary>
+    public HashRingBuilder Update(HashRingBuilder before, HashRing ring, InstanceList instances, IReadOnlyCollection<InstanceChange> changes)
+    {
+        lock (_gate)
+        {
+            if (before.Ring == ring)
+            {
+                before.Update(instances, changes);
+                return before;
+            }
+        }
+
+        return Get(instances);
     }
 }

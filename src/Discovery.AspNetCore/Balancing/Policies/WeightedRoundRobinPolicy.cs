@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Instances;
+
 namespace Discovery.AspNetCore.Balancing.Policies;
 
 /// <summary>In a fixed order in which each instance comes as often as its weight says, its turns spread evenly.</summary>
@@ -6,5 +8,8 @@ internal sealed class WeightedRoundRobinPolicy : IBalancingPolicy
     public string Name => BalancingPolicies.WeightedRoundRobin;
 
     public InstancePicker CreatePicker(IReadOnlyList<InstanceState> instances)
-        => new CyclePicker(instances, static i => i.Weight);
+    {
+        var list = InstanceList.Of(instances);
+        return list.HasEqualWeights ? new TurnPicker(list) : new CyclePicker(list);
+    }
 }

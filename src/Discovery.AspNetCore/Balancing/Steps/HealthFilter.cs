@@ -30,19 +30,14 @@ internal sealed record HealthFilter(
             return new HealthFilter(instances, [], [], "");
         }
 
-        if ((instances.Count - failing.Count) * 100 < options.PanicThresholdPercent * instances.Count)
+        var (ejected, spared, limit) = Choose(failing, instances.Count, options);
+        if (ejected.Count == 0)
         {
-            return new HealthFilter(instances, [], failing, string.Create(
-                CultureInfo.InvariantCulture,
-                $"fewer than {options.PanicThresholdPercent} % of the instances are healthy (Ejection:PanicThresholdPercent)"));
+            return new HealthFilter(instances, ejected, spared, limit);
         }
 
-        // The longest ejections stand for the most failures: if the cap spares some, it spares the others.
-        failing.Sort(static (a, b) => b.Health.EjectedUntil.CompareTo(a.Health.EjectedUntil));
-        var cap = Math.Min(Cap(instances.Count, options), failing.Count);
-        var ejected = failing[..cap];
         var isEjected = ejected.ToHashSet();
-        var healthy = new List<InstanceState>(instances.Count - cap);
+        var healthy = new List<InstanceState>(instances.Count - ejected.Count);
         foreach (var instance in instances)
         {
             if (!isEjected.Contains(instance))
@@ -51,7 +46,28 @@ internal sealed record HealthFilter(
             }
         }
 
-        return new HealthFilter(healthy, ejected, failing[cap..], instances.Count == 1
+        return new HealthFilter(healthy, ejected, spared, limit);
+    }
+
+    /// <summary>Decides which of those that fail are ejected.</summary>
+    /// <param name="failing">All that fail; they are sorted.</param>
+    /// <param name="count">How many instances there are with these.</param>
+    /// <param name="options">The cap and the panic threshold.</param>
+    /// <returns>The ejected and the spared, and why these are spared.</returns>
+    public static (IReadOnlyList<InstanceState> Ejected, IReadOnlyList<InstanceState> Spared, string Limit) Choose(
+        List<InstanceState> failing, int count, EjectionOptions options)
+    {
+        if ((count - failing.Count) * 100 < options.PanicThresholdPercent * count)
+        {
+            return ([], failing, string.Create(
+                CultureInfo.InvariantCulture,
+                $"fewer than {options.PanicThresholdPercent} % of the instances are healthy (Ejection:PanicThresholdPercent)"));
+        }
+
+        // The longest ejections stand for the most failures: if the cap spares some, it spares the others.
+        failing.Sort(static (a, b) => b.Health.EjectedUntil.CompareTo(a.Health.EjectedUntil));
+        var cap = Math.Min(Cap(count, options), failing.Count);
+        return (failing[..cap], failing[cap..], count == 1
             ? "there is no other"
             : string.Create(CultureInfo.InvariantCulture, $"no more than {options.MaxEjectedPercent} % may be ejected (Ejection:MaxEjectedPercent)"));
     }

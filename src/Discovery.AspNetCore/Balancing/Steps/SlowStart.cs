@@ -31,18 +31,24 @@ internal sealed class SlowStart
         _starting = starting;
     }
 
+    /// <summary>The instances that start slowly.</summary>
+    public IReadOnlyList<InstanceState> Starting => _starting;
+
+    /// <summary>Makes what spares those of the instances that start slowly.</summary>
+    /// <param name="instances">The instances in use; of those that have not been starting, some may be left out.</param>
+    /// <param name="context">What the instances share.</param>
+    /// <param name="now">The time.</param>
     /// <returns>Null if no instance starts slowly.</returns>
-    public static SlowStart? Of(IReadOnlyList<InstanceState> instances, InstanceContext context, long now)
+    public static SlowStart? Of(IReadOnlyCollection<InstanceState> instances, InstanceContext context, long now)
     {
         var duration = context.ToTicks(context.Options.SlowStart);
         var endsAt = long.MinValue;
         List<InstanceState>? starting = null;
         foreach (var instance in instances)
         {
-            // Compared like this, since what never started or never ends would overflow.
-            var startedAt = StartOf(instance);
-            if (duration > 0 && startedAt > now - duration)
+            if (IsStarting(instance, now, duration))
             {
+                var startedAt = StartOf(instance);
                 (starting ??= []).Add(instance);
                 endsAt = Math.Max(endsAt, startedAt > now ? long.MaxValue : startedAt + duration);
             }
@@ -54,6 +60,14 @@ internal sealed class SlowStart
 
         return starting is null ? null : new SlowStart(context, duration, endsAt, [.. starting]);
     }
+
+    /// <summary>Whether an instance starts slowly, or will when its ejection is over.</summary>
+    /// <param name="instance">The instance.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="duration">How long a start takes, in ticks.</param>
+    public static bool IsStarting(InstanceState instance, long now, long duration)
+        // Compared like this, since what never started or never ends would overflow.
+        => duration > 0 && StartOf(instance) > now - duration;
 
     public InstanceState? Pick(Balancer balancer, in PickArguments arguments)
     {

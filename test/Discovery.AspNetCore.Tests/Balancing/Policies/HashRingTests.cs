@@ -19,10 +19,14 @@ public sealed class HashRingTests
     {
         var random = new Random(count + largestWeight);
         var instances = Enumerable.Range(0, count).Select(i => Create(i, 10)).ToList();
-        var ring = new HashRing(instances);
+        var ring = new HashRingBuilder(instances);
+        var list = new InstanceList.Builder(instances);
+        var told = new HashRingBuilder(instances);
         for (var i = 0; i < 40; i++)
         {
             var at = random.Next(instances.Count);
+            var before = instances[at];
+            var recordBefore = before.Record;
             var weight = random.Next(3) == 0 ? random.Next(1, largestWeight + 1) : 10;
             switch (random.Next(4))
             {
@@ -42,9 +46,26 @@ public sealed class HashRingTests
                     break;
             }
 
-            ring = ring.With(instances, out _);
+            ring = ring.With(instances) ?? new HashRingBuilder(instances);
 
-            AssertSame(new HashRing(instances), ring);
+            var expected = new HashRingBuilder(instances).Ring;
+            AssertSame(expected, ring.Ring);
+
+            InstanceState[] changed = [before, .. instances.Contains(before) ? [] : instances.Except(list.ToList()), instances[^1]];
+            foreach (var instance in changed)
+            {
+                if (instances.Contains(instance))
+                {
+                    list.Set(instance);
+                }
+                else
+                {
+                    list.Remove(instance);
+                }
+            }
+
+            told.Update(list.ToList(), [.. changed.Distinct().Select(c => new InstanceChange(c, c == before ? recordBefore : c.Record))]);
+            AssertSame(expected, told.Ring);
         }
     }
 
@@ -52,9 +73,9 @@ public sealed class HashRingTests
     public void Nothing_is_built_where_nothing_changed()
     {
         List<InstanceState> instances = [Create(0, 10), Create(1, 10), Create(2, 10)];
-        var ring = new HashRing(instances);
+        var ring = new HashRingBuilder(instances);
 
-        Assert.Same(ring, ring.With([.. instances.AsEnumerable().Reverse()], out _));
+        Assert.Same(ring, ring.With([.. instances.AsEnumerable().Reverse()]));
     }
 
     private static void AssertSame(HashRing expected, HashRing actual)

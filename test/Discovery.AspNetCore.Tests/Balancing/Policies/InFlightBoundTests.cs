@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Balancing.Policies;
+using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Tests.Balancing.Policies;
 
@@ -9,7 +10,7 @@ public sealed class InFlightBoundTests
     public void Each_thread_has_its_own_count_of_picks_until_the_next_sum()
     {
         var instances = new BalancingRig(80).Instances.ToArray();
-        var bound = new InFlightBound(instances);
+        var bound = new InFlightBound(InstanceList.Of(instances));
         var idle = bound.PerWeight();
         Array.ForEach(instances, static i => i.OnCallStarted());
 
@@ -26,7 +27,7 @@ public sealed class InFlightBoundTests
     public void The_sum_is_taken_again_every_few_picks_of_a_thread()
     {
         var instances = new BalancingRig(80).Instances.ToArray();
-        var bound = new InFlightBound(instances);
+        var bound = new InFlightBound(InstanceList.Of(instances));
         var idle = bound.PerWeight();
         Array.ForEach(instances, static i => i.OnCallStarted());
 
