@@ -20,7 +20,7 @@ internal sealed class RebuildSchedule : IDisposable
     private readonly TimeProvider _clock;
     private readonly ITimer _timer;
     private int _isRequested;
-    private int _urgentLeft;
+    private int _urgentLeft = UrgentInRow;
     private long _rebuiltAt;
 
     public RebuildSchedule(Action rebuild, TimeProvider clock)

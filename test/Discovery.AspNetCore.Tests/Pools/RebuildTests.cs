@@ -35,6 +35,18 @@ public sealed class RebuildTests
     }
 
     [Fact]
+    public async Task An_urgent_change_right_after_the_first_build_counts_at_once()
+    {
+        using var rig = new PoolRig(PoolRig.Records(2));
+        var first = rig.Pool.Current!;
+
+        first.Instances[0].OnRefused(InstanceProtocols.Http1);
+
+        await Eventually.IsTrue(() => rig.Pool.Current != first);
+        Assert.Equal(first.Instances[1].Record, Assert.Single(rig.Count(10)).Key);
+    }
+
+    [Fact]
     public async Task Idle_clients_of_many_services_in_a_zone_do_nothing()
     {
         var clock = new TimerCounter();
