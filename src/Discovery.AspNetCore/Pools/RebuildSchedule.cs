@@ -11,7 +11,7 @@ internal sealed class RebuildSchedule : IDisposable
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Until an urgent change counts, calls go wrong. So a few in a row count at once.</summary>
-    private const int UrgentInRow = 10;
+    public const int UrgentInRow = 10;
 
     /// <summary>All instances of a large service may have an urgent change within a second; those beyond a few are collected this long.</summary>
     private static readonly TimeSpan UrgentInterval = TimeSpan.FromMilliseconds(50);

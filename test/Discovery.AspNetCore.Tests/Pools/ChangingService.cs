@@ -42,6 +42,7 @@ internal sealed class ChangingService : IDisposable
             Clock,
             NullLogger.Instance,
             _pace);
+        UseUpUrgentBuilds();
     }
 
     public FakeTimeProvider Clock { get; } = new();
@@ -106,6 +107,17 @@ internal sealed class ChangingService : IDisposable
     }
 
     public void Dispose() => Pool.Dispose();
+
+    /// <summary>The first urgent changes are built at once, on another thread.</summary>
+    private void UseUpUrgentBuilds()
+    {
+        for (var i = 0; i < RebuildSchedule.UrgentInRow; i++)
+        {
+            var before = Current;
+            before.Instances[0].Context.OnChanged(before.Instances[0], isUrgent: true);
+            Assert.True(SpinWait.SpinUntil(() => Current != before, TimeSpan.FromSeconds(30)));
+        }
+    }
 
     private void Apply(IReadOnlyList<EtcdWatchEvent> events)
         => _state.Apply(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = _revision, Events = events, ClusterId = 1 });
