@@ -117,8 +117,10 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
         : KeeperErrors.IsRefusal(error) ? Kind.Refused
         : Kind.Unavailable;
 
-    private static (Kind Kind, StatusCode? Code) NatureOf(FailureCause cause, Exception error) =>
-        KindOf(cause, error) is var kind && kind == Kind.Refused ? (kind, (error as EtcdException)?.StatusCode) : (kind, null);
+    private static (Kind Kind, StatusCode? Code, bool IsOfTls) NatureOf(FailureCause cause, Exception error) =>
+        KindOf(cause, error) is var kind && kind == Kind.Refused
+            ? (kind, (error as EtcdException)?.StatusCode, false)
+            : (kind, null, error is EtcdException { Reason: EtcdErrorReason.TlsFailed });
 
     private Exception? Last(params ReadOnlySpan<Kind> kinds)
     {

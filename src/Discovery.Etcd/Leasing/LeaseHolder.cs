@@ -119,13 +119,16 @@ internal sealed partial class LeaseHolder(
     {
         var sentAt = time.GetTimestamp();
         var grant = leases.GrantAsync(timeToLive, cancellationToken);
-        while (!grant.IsCompleted && !cancellationToken.IsCancellationRequested)
+        EtcdException? told = null;
+        while (!grant.IsCompleted && !cancellationToken.IsCancellationRequested && told?.Reason != EtcdErrorReason.TlsFailed)
         {
             await ((Task)grant).WaitAsync(Patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!grant.IsCompleted && leases.FindGrantFailure(time.GetElapsedTime(sentAt)) is { } failure)
+
+            // A server that refuses a certificate may break off before its words come through, and looks as if it were away. A later attempt tells.
+            if (!grant.IsCompleted && leases.FindGrantFailure(time.GetElapsedTime(sentAt)) is { } failure && (told is null || failure.Reason == EtcdErrorReason.TlsFailed))
             {
                 failures.Failed(Cause, failure);
-                break;
+                told = failure;
             }
         }
 

@@ -1,5 +1,6 @@
 using Discovery.IntegrationTests.Etcd;
 using Discovery.TestKit;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.IntegrationTests.Registration;
 
@@ -20,6 +21,22 @@ public sealed class FailFastTlsTests(TlsNode node) : IClassFixture<TlsNode>, IDi
     [Fact]
     public Task A_certificate_that_etcd_wants_and_does_not_get_fails_the_start_at_once()
         => FailsAtOnceAsync(node.Certificates.CaFile, "", "", "Etcd:Tls:CertificateFile");
+
+    [Fact]
+    public async Task It_does_so_also_where_the_first_connections_broke_off()
+    {
+        await using var proxy = TcpProxy.Start(new Uri(node.Etcd.Endpoint).Port);
+        proxy.Refuses = true;
+        await using var app = TestApp.Build(
+            $"https://127.0.0.1:{proxy.Port}", "tls", $"FailFast=true;/Etcd:RequestTimeout=00:10:00;/Etcd:Tls:CaFile={node.Certificates.CaFile}");
+        var start = app.StartAsync();
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "etcd is not available for keeping the keys"));
+
+        proxy.Refuses = false;
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => start.WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Contains("Etcd:Tls:CertificateFile", error.Message, StringComparison.Ordinal);
+    }
 
     private async Task FailsAtOnceAsync(string ca, string certificate, string key, string cause)
     {
