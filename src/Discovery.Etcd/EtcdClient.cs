@@ -236,8 +236,9 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
         return PrefixFollower.FollowAsync(this, prefix, options, _time, cancellationToken);
     }
 
-    /// <summary>Why a list has had no answer so far; <see langword="null"/> where an endpoint has not failed, and the answer may be under way.</summary>
-    internal EtcdException? FindListFailure(TimeSpan elapsed) => _failover.FindCause(nameof(KV.KVClient.Range), elapsed);
+    /// <inheritdoc cref="Failover.TellEarlyAsync"/>
+    internal Task TellEarlyAsync(Task list, EtcdException? told, Action<EtcdException> tell, CancellationToken cancellationToken) =>
+        _failover.TellEarlyAsync(list, nameof(KV.KVClient.Range), told, tell, cancellationToken);
 
     /// <summary>Asks one endpoint, the first that answers, for its state.</summary>
     public async Task<EtcdMemberStatus> GetStatusAsync(CancellationToken cancellationToken = default)

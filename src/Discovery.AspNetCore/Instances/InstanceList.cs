@@ -59,7 +59,7 @@ internal sealed class InstanceList : IReadOnlyList<InstanceState>
     /// <summary>The same elements for a loop that must be quick: a copy of it needs no look at the list.</summary>
     public Reader Items => new(_chunks);
 
-    public InstanceState this[int index] => _chunks[(uint)index / ChunkSize][(uint)index % ChunkSize];
+    public InstanceState this[int index] => Items[index];
 
     /// <summary>These instances, copied unless they are such a list.</summary>
     public static InstanceList Of(IReadOnlyCollection<InstanceState> instances)

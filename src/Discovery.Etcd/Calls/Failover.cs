@@ -24,6 +24,8 @@ internal sealed class Failover(
     CancellationToken shutdown,
     EtcdMetrics? metrics = null)
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
+
     public EtcdClientOptions Options => options;
 
     public EndpointPool Pool => pool;
@@ -136,11 +138,34 @@ internal sealed class Failover(
         }
     }
 
-    /// <summary>Why an operation has no answer yet, which itself tells only at its end.</summary>
+    /// <summary>
+    /// Tells early why an operation is not answered. It tries on until its own limit, which is long for somebody who watches a start.
+    /// </summary>
     /// <param name="operation">The operation, which goes by calls.</param>
-    /// <param name="elapsed">For how long it has been under way.</param>
-    /// <returns>The failures of all endpoints; <see langword="null"/> when one has none, and the answer may be under way.</returns>
-    public EtcdException? FindCause(string operation, TimeSpan elapsed)
+    /// <param name="name">What it is called.</param>
+    /// <param name="told">What was told of an operation before it, if that is to be told once.</param>
+    /// <param name="tell">Learns the cause, and once more a refusal by TLS, which no waiting mends, where the cause seemed to be another one.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async Task TellEarlyAsync(Task operation, string name, EtcdException? told, Action<EtcdException> tell, CancellationToken cancellationToken)
+    {
+        var startedAt = time.GetTimestamp();
+        while (!operation.IsCompleted && !cancellationToken.IsCancellationRequested && told?.Reason != EtcdErrorReason.TlsFailed)
+        {
+            await operation.WaitAsync(Patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+            // A server that refuses a certificate may break off before its words come through, and looks as if it were away. A later attempt tells.
+            if (!operation.IsCompleted
+                && FindCause(name, time.GetElapsedTime(startedAt)) is { } cause
+                && (told is null || cause.Reason == EtcdErrorReason.TlsFailed))
+            {
+                tell(cause);
+                told = cause;
+            }
+        }
+    }
+
+    /// <summary>The failures of all endpoints; null when one has none, and the answer may be under way.</summary>
+    private EtcdException? FindCause(string operation, TimeSpan elapsed)
     {
         var failures = pool.All.Select(static e => (Endpoint: e, Failure: e.CallHealth.Cause as CallFailedException)).ToList();
         return failures.TrueForAll(static f => f.Failure is not null)

@@ -11,7 +11,6 @@ internal sealed class PrefixFollower(EtcdClient client, string prefix, EtcdFollo
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan MaxSpread = TimeSpan.FromMilliseconds(500);
 
     private readonly PrefixRecords _records = new(prefix);
@@ -105,7 +104,8 @@ internal sealed class PrefixFollower(EtcdClient client, string prefix, EtcdFollo
             {
                 _records.BeginList();
                 var list = client.ListAsync(prefix, EtcdReadConsistency.Linearizable, stop);
-                await DiagnoseAsync(list, stop).ConfigureAwait(false);
+                var told = _status is { Kind: EtcdFollowStatusKind.Unavailable } away ? away.Error : null;
+                await client.TellEarlyAsync(list, told, cause => Report(EtcdFollowStatusKind.Unavailable, cause), stop).ConfigureAwait(false);
                 Take(await list.ConfigureAwait(false));
                 return;
             }
@@ -113,23 +113,6 @@ internal sealed class PrefixFollower(EtcdClient client, string prefix, EtcdFollo
             {
                 Report(EtcdFollowStatusKind.Unavailable, e);
                 await Task.Delay(PauseAfter(failures), time, stop).ConfigureAwait(false);
-            }
-        }
-    }
-
-    /// <summary>
-    /// Tells early why a list is not answered. The client tries on until its own limit, and whoever starts an application waits for no longer than it takes
-    /// to know that etcd is away.
-    /// </summary>
-    private async Task DiagnoseAsync(Task list, CancellationToken stop)
-    {
-        var since = Now;
-        while (!list.IsCompleted && _status?.Kind != EtcdFollowStatusKind.Unavailable)
-        {
-            await Task.WhenAny(list, Task.Delay(Patience, time, stop)).ConfigureAwait(false);
-            if (!list.IsCompleted && client.FindListFailure(Now - since) is { } cause)
-            {
-                Report(EtcdFollowStatusKind.Unavailable, cause);
             }
         }
     }

@@ -8,9 +8,6 @@ internal sealed partial class LeaseHolder(
 {
     private static readonly TimeSpan UnexpectedPause = TimeSpan.FromSeconds(1);
 
-    // An operation tells why it failed only when its whole time is up, which is long for somebody who watches a start.
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
-
     private static readonly FailureCause Cause = new(FailureArea.Lease);
 
     private readonly LeaseRenewal _renewal = new(leases, keys, failures, time, logger);
@@ -117,21 +114,8 @@ internal sealed partial class LeaseHolder(
 
     private async Task<EtcdLease> GrantOnceAsync(CancellationToken cancellationToken)
     {
-        var sentAt = time.GetTimestamp();
         var grant = leases.GrantAsync(timeToLive, cancellationToken);
-        EtcdException? told = null;
-        while (!grant.IsCompleted && !cancellationToken.IsCancellationRequested && told?.Reason != EtcdErrorReason.TlsFailed)
-        {
-            await ((Task)grant).WaitAsync(Patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-            // A server that refuses a certificate may break off before its words come through, and looks as if it were away. A later attempt tells.
-            if (!grant.IsCompleted && leases.FindGrantFailure(time.GetElapsedTime(sentAt)) is { } failure && (told is null || failure.Reason == EtcdErrorReason.TlsFailed))
-            {
-                failures.Failed(Cause, failure);
-                told = failure;
-            }
-        }
-
+        await leases.TellEarlyAsync(grant, cause => failures.Failed(Cause, cause), cancellationToken).ConfigureAwait(false);
         return await grant.ConfigureAwait(false);
     }
 

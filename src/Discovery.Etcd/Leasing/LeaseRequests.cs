@@ -44,9 +44,9 @@ internal sealed class LeaseRequests : IDisposable
         }
     }
 
-    /// <summary>Why a grant has no answer yet; <see langword="null"/> when it may be under way.</summary>
-    /// <param name="elapsed">For how long it has been waited for.</param>
-    public EtcdException? FindGrantFailure(TimeSpan elapsed) => _failover.FindCause(OperationNames.LeaseGrant, elapsed);
+    /// <summary>Tells early why a grant is not answered.</summary>
+    public Task TellEarlyAsync(Task grant, Action<EtcdException> tell, CancellationToken cancellationToken) =>
+        _failover.TellEarlyAsync(grant, OperationNames.LeaseGrant, told: null, tell, cancellationToken);
 
     /// <summary>Renews a lease.</summary>
     /// <returns>The lease, or <see langword="null"/> when it is gone.</returns>

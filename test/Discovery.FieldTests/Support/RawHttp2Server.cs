@@ -1,11 +1,11 @@
 using System.Buffers.Binary;
-using System.Net;
 using System.Net.Sockets;
 
 namespace Discovery.FieldTests.Support;
 
 /// <summary>Speaks as much of HTTP/2 as it takes to treat a client badly.</summary>
-internal sealed class RawHttp2Server : IAsyncDisposable
+/// <param name="onRequest">Called with the number of the stream of each request.</param>
+internal sealed class RawHttp2Server(Func<RawHttp2Server.Connection, int, Task> onRequest) : TcpServer
 {
     private const int PrefaceLength = 24;
     private const byte Headers = 1;
@@ -14,77 +14,29 @@ internal sealed class RawHttp2Server : IAsyncDisposable
     private const byte GoAway = 7;
     private const byte Acknowledged = 1;
 
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Func<Connection, int, Task> _onRequest;
-    private readonly Task _accepting;
     private int _requests;
-
-    /// <param name="onRequest">Called with the number of the stream of each request.</param>
-    public RawHttp2Server(Func<Connection, int, Task> onRequest)
-    {
-        _onRequest = onRequest;
-        _listener.Start();
-        _accepting = AcceptAsync();
-    }
-
-    public string Address => _listener.LocalEndpoint.ToString()!;
 
     public int Requests => Volatile.Read(ref _requests);
 
-    public async ValueTask DisposeAsync()
+    protected override async Task ServeAsync(TcpClient client, CancellationToken stop)
     {
-        await _stop.CancelAsync();
-        _listener.Dispose();
-        await _accepting;
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        var serving = new List<Task>();
-        try
+        var connection = new Connection(client.GetStream());
+        await connection.Stream.ReadExactlyAsync(new byte[PrefaceLength], stop);
+        await connection.WriteAsync(Settings, flags: 0, stream: 0, []);
+        var header = new byte[9];
+        while (true)
         {
-            while (true)
+            await connection.Stream.ReadExactlyAsync(header, stop);
+            await connection.Stream.ReadExactlyAsync(new byte[(header[0] << 16) | (header[1] << 8) | header[2]], stop);
+            switch (header[3])
             {
-                serving.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            await Task.WhenAll(serving);
-        }
-    }
-
-    private async Task ServeAsync(TcpClient client)
-    {
-        using (client)
-        {
-            var connection = new Connection(client.GetStream());
-            try
-            {
-                await connection.Stream.ReadExactlyAsync(new byte[PrefaceLength], _stop.Token);
-                await connection.WriteAsync(Settings, flags: 0, stream: 0, []);
-                var header = new byte[9];
-                while (true)
-                {
-                    await connection.Stream.ReadExactlyAsync(header, _stop.Token);
-                    await connection.Stream.ReadExactlyAsync(new byte[(header[0] << 16) | (header[1] << 8) | header[2]], _stop.Token);
-                    switch (header[3])
-                    {
-                        case Settings when header[4] != Acknowledged:
-                            await connection.WriteAsync(Settings, Acknowledged, stream: 0, []);
-                            break;
-                        case Headers:
-                            Interlocked.Increment(ref _requests);
-                            await _onRequest(connection, BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(5)));
-                            break;
-                    }
-                }
-            }
-            catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
-            {
-                // One of the two had enough.
+                case Settings when header[4] != Acknowledged:
+                    await connection.WriteAsync(Settings, Acknowledged, stream: 0, []);
+                    break;
+                case Headers:
+                    Interlocked.Increment(ref _requests);
+                    await onRequest(connection, BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(5)));
+                    break;
             }
         }
     }

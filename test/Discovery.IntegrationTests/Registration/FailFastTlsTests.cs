@@ -1,5 +1,6 @@
 using Discovery.IntegrationTests.Etcd;
 using Discovery.TestKit;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.IntegrationTests.Registration;
@@ -35,6 +36,26 @@ public sealed class FailFastTlsTests(TlsNode node) : IClassFixture<TlsNode>, IDi
         proxy.Refuses = false;
 
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => start.WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Contains("Etcd:Tls:CertificateFile", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task So_does_a_required_configuration()
+    {
+        await using var proxy = TcpProxy.Start(new Uri(node.Etcd.Endpoint).Port);
+        proxy.Refuses = true;
+        using var configuration = new ConfigurationManager();
+        configuration["Etcd:Endpoints"] = $"https://127.0.0.1:{proxy.Port}";
+        configuration["Etcd:RequestTimeout"] = "00:10:00";
+        configuration["Etcd:Tls:CaFile"] = node.Certificates.CaFile;
+        var load = Task.Run(() => configuration.AddEtcd("app/", static o => o.ReadyTimeout = TimeSpan.FromMinutes(10)));
+
+        // Attempts with pauses between them, of more than the time after which the first cause is told.
+        await Eventually.IsTrue(() => proxy.Accepted > 4);
+
+        proxy.Refuses = false;
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => load.WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.Contains("Etcd:Tls:CertificateFile", error.Message, StringComparison.Ordinal);
     }
 
