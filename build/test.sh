@@ -132,6 +132,15 @@ find "$results" -name '*.trx' | sort | while read -r trx; do
         grep -E "[0-9] m?s\b|[0-9] (calls|operations|event streams|requests|takeovers)|streams of|log lines" | grep -v "is not available" || true
 done
 
+# Which tests failed, and how, once more: what the console said of them is far above.
+find "$results" -name '*.trx' | sort | while read -r trx; do
+    awk '/<UnitTestResult / { failed = /outcome="Failed"/; name = $0; sub(/.* testName="/, "", name); sub(/" .*/, "", name) }
+        failed && /<ErrorInfo>/ { on = 1; lines = 0; print "Failed: " name }
+        on && ++lines <= 20 { gsub(/<[^>]*>/, ""); sub(/^ */, "  "); if (/[^ ]/) print }
+        /<\/ErrorInfo>/ { on = 0 }' "$trx" |
+        sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&#x[DA];//g; s/&amp;/\&/g'
+done
+
 total=$(counters total)
 passed=$(counters passed)
 skipped=$((total - $(counters executed)))
