@@ -48,4 +48,62 @@ public sealed class EventLoopTests
         Assert.False(await ran.Task.WaitAsync(TimeSpan.FromSeconds(30)));
         loop.Complete();
     }
+
+    [Fact]
+    public async Task Work_of_who_may_do_it_is_done_by_the_caller_before_it_returns()
+    {
+        var loop = new EventLoop(e => throw e);
+        var doneBy = 0;
+
+        Assert.True(loop.Run(() => doneBy = Environment.CurrentManagedThreadId));
+
+        Assert.Equal(Environment.CurrentManagedThreadId, doneBy);
+        loop.Complete();
+        await loop.Completion.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.False(loop.Run(() => doneBy = 0));
+        Assert.NotEqual(0, doneBy);
+    }
+
+    [Fact]
+    public async Task Work_of_who_may_do_it_waits_for_what_is_being_done_and_keeps_nobody_meanwhile()
+    {
+        var loop = new EventLoop(e => throw e);
+        var done = new List<int>();
+        var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var gate = new ManualResetEventSlim();
+        loop.Post(() =>
+        {
+            began.SetResult();
+            gate.Wait(TimeSpan.FromSeconds(30));
+            done.Add(1);
+
+            // What work gives comes after it too.
+            loop.Run(() =>
+            {
+                done.Add(4);
+                ended.SetResult();
+            });
+            done.Add(2);
+        });
+        await began.Task.WaitAsync(TimeSpan.FromSeconds(30));
+
+        loop.Run(() => done.Add(3));
+        Assert.Empty(done);
+        gate.Set();
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal([1, 2, 3, 4], done);
+    }
+
+    [Fact]
+    public async Task A_failure_that_cannot_be_handled_ends_the_loop_alone()
+    {
+        var loop = new EventLoop(e => throw e);
+
+        loop.Post(() => throw new InvalidOperationException("not handled"));
+
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => loop.Completion.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal("not handled", failure.Message);
+    }
 }

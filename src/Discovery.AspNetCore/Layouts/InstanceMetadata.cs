@@ -24,6 +24,12 @@ internal static class InstanceMetadata
     private static readonly string[] Own = [Id, Scheme, Protocols, Weight, Zone, Version, Tags, Draining];
 
     [ThreadStatic]
+    private static string? _lastProtocols;
+
+    [ThreadStatic]
+    private static string? _lastScheme;
+
+    [ThreadStatic]
     private static string? _lastZone;
 
     [ThreadStatic]
@@ -128,13 +134,13 @@ internal static class InstanceMetadata
                 case Id when FieldValue.AsText(ref reader) is { Length: > 0 } text:
                     id = text;
                     break;
-                case Scheme when AsScheme(FieldValue.AsText(ref reader)) is { } spoken:
+                case Scheme when AsScheme(Shared(ref reader, ref _lastScheme)) is { } spoken:
                     scheme = spoken;
                     break;
                 case Weight:
                     weight = AsWeight(FieldValue.AsText(ref reader));
                     break;
-                case Protocols when AsProtocols(FieldValue.AsText(ref reader)) is var spoken and not InstanceProtocols.Unspecified:
+                case Protocols when AsProtocols(Shared(ref reader, ref _lastProtocols)) is var spoken and not InstanceProtocols.Unspecified:
                     protocols = spoken;
                     break;
                 case Zone when Shared(ref reader, ref _lastZone) is { Length: > 0 } text:
@@ -194,7 +200,16 @@ internal static class InstanceMetadata
             : null;
 
     /// <summary>The protocols as somebody wrote them, e.g. <c>h1,h2</c>; names that are not known here say nothing.</summary>
-    private static InstanceProtocols AsProtocols(string? text)
+    private static InstanceProtocols AsProtocols(string? text) => text switch
+    {
+        // As we write them.
+        "h1" => InstanceProtocols.Http1,
+        "h2" => InstanceProtocols.Http2,
+        "h1,h2" => InstanceProtocols.Http1 | InstanceProtocols.Http2,
+        _ => ReadProtocols(text),
+    };
+
+    private static InstanceProtocols ReadProtocols(string? text)
     {
         var protocols = InstanceProtocols.Unspecified;
         foreach (var name in (text ?? "").Split(',', StringSplitOptions.TrimEntries))

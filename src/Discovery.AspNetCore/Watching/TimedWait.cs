@@ -17,9 +17,7 @@ internal static class TimedWait
         {
             // A delay counts whole milliseconds and drops the rest: without rounding up, the last part of one would be a busy loop.
             var delay = limit is { } l ? TimeSpan.FromMilliseconds(Math.Ceiling(l.TotalMilliseconds)) : Timeout.InfiniteTimeSpan;
-            using var awake = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            await Task.WhenAny(task, Task.Delay(delay, time, awake.Token)).ConfigureAwait(false);
-            await awake.CancelAsync().ConfigureAwait(false);
+            await task.WaitAsync(delay, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

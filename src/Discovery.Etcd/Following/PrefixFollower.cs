@@ -171,10 +171,9 @@ internal sealed class PrefixFollower(EtcdClient client, string prefix, EtcdFollo
         }
 
         // A delay drops what is less than a millisecond, which would make the last one a busy loop.
-        using var awake = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var delay = Task.Delay(MayList ? wait + TimeSpan.FromMilliseconds(1) : wait, time, awake.Token);
-        await Task.WhenAny(next, delay, _list ?? delay).ConfigureAwait(false);
-        await awake.CancelAsync().ConfigureAwait(false);
+        var delay = MayList ? wait + TimeSpan.FromMilliseconds(1) : wait;
+        var either = _list is { } list ? Task.WhenAny(next, list) : next;
+        await either.WaitAsync(delay, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         stop.ThrowIfCancellationRequested();
     }
 

@@ -201,7 +201,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
             while (await stream.Call.ReadAsync().ConfigureAwait(false) is { } response)
             {
                 await room.WaitAsync().ConfigureAwait(false);
-                if (!_loop.Post(() => Handle(stream, response, room)))
+                if (!_loop.Run(() => Handle(stream, response, room)))
                 {
                     return;
                 }

@@ -39,7 +39,20 @@ public sealed class TimedWaitTests
         _news.SetResult();
 
         await pause;
-        Assert.Equal(0, _clock.ArmedTimers);
+        await Eventually.IsTrue(() => _clock.ArmedTimers == 0);
+    }
+
+    [Fact]
+    public async Task Who_waits_goes_on_before_the_task_is_left()
+    {
+        var news = new TaskCompletionSource();
+        var pause = TimedWait.UntilAsync(news.Task, TimeSpan.FromMinutes(5), _clock, CancellationToken.None);
+
+        Assert.True(await Task.Run(() =>
+        {
+            news.SetResult();
+            return pause.IsCompleted;
+        }));
     }
 
     [Fact]
@@ -51,6 +64,6 @@ public sealed class TimedWaitTests
         await stop.CancelAsync();
 
         await pause.WaitAsync(TimeSpan.FromSeconds(10));
-        Assert.Equal(0, _clock.ArmedTimers);
+        await Eventually.IsTrue(() => _clock.ArmedTimers == 0);
     }
 }

@@ -9,25 +9,28 @@ namespace Discovery.Benchmarks.Changes;
 
 /// <summary>
 /// From the word of an application that it is in service to the first call that reaches it, and from its word that it drains to the last new
-/// one, while a client calls without a pause.
+/// one, while a client calls without a pause. Beside it somebody who goes by a bare watch connects and calls as soon as the instance is there.
 /// </summary>
 internal sealed class RegistrationLatency(string etcd)
 {
     private const string Service = "registration-latency";
     private const int Callers = 4;
+    private const string BarePath = "/bare";
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    private TaskCompletionSource<long> _firstCall = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource<long> _firstCall = NewSighting();
+    private TaskCompletionSource<long> _bareCall = NewSighting();
     private long _lastCallAt;
 
     public async Task RunAsync(Report report, int rounds)
     {
-        await using var other = await StartServerAsync(static () => { });
+        await using var other = await StartServerAsync(static _ => { });
         await using var server = await StartServerAsync(OnCall);
         var registration = server.Services.GetRequiredService<IServiceRegistration>();
         await Eventually.IsTrue(() => registration.Status.Keys.Count > 0);
         var key = registration.Status.Keys[0];
+        var bareUri = new Uri(new Uri(server.Urls.First()), BarePath);
         var services = BenchServices.Create(("Etcd:Endpoints", etcd), ("Etcd:Discovery:Policy", BalancingPolicies.RoundRobin));
         services.AddHttpClient("client").AddEtcdDiscovery(Service);
         await using var provider = services.BuildServiceProvider();
@@ -36,17 +39,21 @@ internal sealed class RegistrationLatency(string etcd)
         var callers = Task.WhenAll(Enumerable.Range(0, Callers).Select(_ => Task.Run(() => CallAsync(client, stop.Token))));
         await registration.WithdrawAsync();
 
-        var (firstCalls, lastCalls, puts, drains) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
+        var (firstCalls, bareCalls, lastCalls) = (new List<double>(), new List<double>(), new List<double>());
+        var (puts, drains) = (new List<double>(), new List<double>());
         const int WarmUps = 2;
         for (var round = 0; round < rounds + WarmUps; round++)
         {
             await ChangesBenchmark.PauseAsync();
             await using var watch = await RawWatch.StartAsync(etcd, Records.PrefixOf(Service));
-            _firstCall = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+            (_firstCall, _bareCall) = (NewSighting(), NewSighting());
             var since = Stopwatch.GetTimestamp();
+            var calling = CallOnceKnownAsync(watch, key, bareUri);
             await registration.RestoreAsync();
-            var called = await _firstCall.Task.WaitAsync(Limit);
-            var (first, put) = (Stopwatch.GetElapsedTime(since, called).TotalMilliseconds, await watch.Sightings.WaitAsync("put " + key, since));
+            var first = Stopwatch.GetElapsedTime(since, await _firstCall.Task.WaitAsync(Limit)).TotalMilliseconds;
+            var bare = Stopwatch.GetElapsedTime(since, await _bareCall.Task.WaitAsync(Limit)).TotalMilliseconds;
+            var put = await watch.Sightings.WaitAsync("put " + key, since);
+            await calling;
 
             await ChangesBenchmark.PauseAsync();
             since = Stopwatch.GetTimestamp();
@@ -57,6 +64,7 @@ internal sealed class RegistrationLatency(string etcd)
             if (round >= WarmUps)
             {
                 firstCalls.Add(first);
+                bareCalls.Add(bare);
                 puts.Add(put);
                 lastCalls.Add(last);
                 drains.Add(drained);
@@ -66,6 +74,7 @@ internal sealed class RegistrationLatency(string etcd)
         await stop.CancelAsync();
         await callers;
         ChangesBenchmark.Add(report, "register to first call", firstCalls, puts);
+        ChangesBenchmark.Add(report, "  beside connecting after a bare watch", firstCalls, bareCalls);
         ChangesBenchmark.Add(report, "drain to last new call", lastCalls, drains);
     }
 
@@ -77,14 +86,30 @@ internal sealed class RegistrationLatency(string etcd)
         }
     }
 
-    private void OnCall()
+    /// <summary>What is left to do for whoever goes by a bare watch.</summary>
+    private static async Task CallOnceKnownAsync(RawWatch watch, string key, Uri uri)
+    {
+        await watch.Sightings.WaitAsync("put " + key, since: 0);
+        using var client = new HttpClient();
+        await client.GetStringAsync(uri);
+    }
+
+    private static TaskCompletionSource<long> NewSighting() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void OnCall(HttpRequest request)
     {
         var now = Stopwatch.GetTimestamp();
+        if (request.Path == BarePath)
+        {
+            _bareCall.TrySetResult(now);
+            return;
+        }
+
         Volatile.Write(ref _lastCallAt, now);
         _firstCall.TrySetResult(now);
     }
 
-    private async Task<WebApplication> StartServerAsync(Action onCall)
+    private async Task<WebApplication> StartServerAsync(Action<HttpRequest> onCall)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -97,7 +122,7 @@ internal sealed class RegistrationLatency(string etcd)
         var app = builder.Build();
         app.Run(context =>
         {
-            onCall();
+            onCall(context.Request);
             return context.Response.WriteAsync("ok");
         });
         await app.StartAsync();
