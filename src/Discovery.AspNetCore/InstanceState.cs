@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Pools;
@@ -11,23 +12,18 @@ namespace Discovery.AspNetCore;
 /// </summary>
 public sealed class InstanceState
 {
-    // High half: calls without response headers yet. Low half: calls whose response has not ended. One word, one atomic operation.
     private const long OneCall = 1;
     private const long OneAwaitingHeaders = 1L << 32;
 
     private readonly InstanceContext _context;
     private readonly InstanceHealth _health;
     private volatile ServiceInstance _record;
-    private long _calls;
-    private long _started;
-    private LatencyEstimate _latency = new();
+    private Hot _hot = new();
     private int _refusedProtocols;
     private bool _isHeld;
     private volatile bool _isGivenUp;
     private double _weight;
-    private double _perWeight;
     private double _startPart = 1;
-    private double _perStartPart = 1;
     private long _reportedAt = long.MinValue;
     private int _inFlightAtReport;
 
@@ -61,12 +57,12 @@ public sealed class InstanceState
     /// <summary>The calls under way, until their response bodies end.</summary>
     public int InFlight
     {
-        get => (int)Volatile.Read(ref _calls);
-        init => _calls = value * OneCall;
+        get => (int)Volatile.Read(ref _hot.Calls);
+        init => _hot.Calls = value * OneCall;
     }
 
     /// <summary>The calls sent to the instance since it joined.</summary>
-    public long Calls => Volatile.Read(ref _started);
+    public long Calls => Volatile.Read(ref _hot.Started);
 
     /// <summary>
     /// The record's weight. More than 0. That an instance starts slowly is no matter of policies: some of the calls that they would give it go
@@ -81,8 +77,8 @@ public sealed class InstanceState
     /// <summary>The time to response headers that is expected now; zero as long as nothing is known.</summary>
     public TimeSpan Latency
     {
-        get => _context.ToTime(_latency.At(_context.CoarseNow, AwaitingHeaders, _context));
-        init => _latency.Set(_context.ToTicks(value), _context.ReadClock());
+        get => _context.ToTime(_hot.Latency.At(_context.CoarseNow, AwaitingHeaders, _context));
+        init => _hot.Latency.Set(_context.ToTicks(value), _context.ReadClock());
     }
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
@@ -127,12 +123,12 @@ public sealed class InstanceState
         set
         {
             _startPart = value;
-            Volatile.Write(ref _perStartPart, 1 / value);
+            Volatile.Write(ref _hot.PerStartPart, 1 / value);
         }
     }
 
     /// <summary>Whether the instance joined a running client and was not called yet.</summary>
-    internal bool IsUntried => JoinedAt is not null && _latency.IsUntried;
+    internal bool IsUntried => JoinedAt is not null && _hot.Latency.IsUntried;
 
     /// <summary>The number of the build in which the pool has found the instance last; negative once it has left. The pool's own.</summary>
     internal int Generation { get; set; }
@@ -157,7 +153,7 @@ public sealed class InstanceState
     /// <summary>Whether somebody else answers at the address of an instance that is held.</summary>
     internal bool IsGivenUp => _isHeld && _isGivenUp;
 
-    private int AwaitingHeaders => (int)(Volatile.Read(ref _calls) >> 32);
+    private int AwaitingHeaders => (int)(Volatile.Read(ref _hot.Calls) >> 32);
 
     /// <inheritdoc />
     public override string ToString() => _record.ToString();
@@ -183,17 +179,17 @@ public sealed class InstanceState
     private void SetWeight(double weight)
     {
         Volatile.Write(ref _weight, weight);
-        Volatile.Write(ref _perWeight, 1 / weight);
+        Volatile.Write(ref _hot.PerWeight, 1 / weight);
     }
 
     /// <summary>A call is about to be sent. The result goes to <see cref="OnHeaders"/> or <see cref="OnCallEnded"/>.</summary>
     internal CallProgress OnCallStarted()
     {
         var now = _context.ReadClock();
-        Interlocked.Increment(ref _started);
-        if (Interlocked.Add(ref _calls, OneAwaitingHeaders + OneCall) >> 32 == 1)
+        Interlocked.Increment(ref _hot.Started);
+        if (Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) >> 32 == 1)
         {
-            _latency.OnWaitBegins(now);
+            _hot.Latency.OnWaitBegins(now);
         }
 
         return new CallProgress(now, HasHeaders: false);
@@ -206,8 +202,8 @@ public sealed class InstanceState
     /// <returns>What to give to <see cref="OnCallEnded"/>.</returns>
     internal CallProgress OnHeaders(CallProgress call)
     {
-        _latency.OnAnswer(call.StartedAt, _context.ReadClock(), _context);
-        Interlocked.Add(ref _calls, -OneAwaitingHeaders);
+        _hot.Latency.OnAnswer(call.StartedAt, _context.ReadClock(), _context);
+        Interlocked.Add(ref _hot.Calls, -OneAwaitingHeaders);
         return call with { HasHeaders = true };
     }
 
@@ -230,46 +226,46 @@ public sealed class InstanceState
             case CallOutcome.Success:
                 if (!hasHeaders)
                 {
-                    _latency.OnAnswer(startedAt, _context.ReadClock(), _context);
+                    _hot.Latency.OnAnswer(startedAt, _context.ReadClock(), _context);
                 }
 
                 _health.OnSuccess(startedAt);
                 break;
             case CallOutcome.Refused:
-                _latency.OnRefusal(_context.ReadClock());
+                _hot.Latency.OnRefusal(_context.ReadClock());
                 _health.OnRefusal(startedAt);
                 break;
             case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError when _health.OnRefused(startedAt, outcome):
-                _latency.OnFailure(startedAt, _context.ReadClock(), _context);
+                _hot.Latency.OnFailure(startedAt, _context.ReadClock(), _context);
                 break;
             case CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError:
-                _latency.OnRefusal(_context.ReadClock());
+                _hot.Latency.OnRefusal(_context.ReadClock());
                 break;
             case CallOutcome.Unimplemented:
                 // Load from the first: a stranger answers at once, while those who serve still connect.
-                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
+                _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnimplemented(startedAt);
                 break;
             case CallOutcome.Overloaded:
-                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
+                _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 break;
             case CallOutcome.UnknownError:
-                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
+                _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnknownError(startedAt);
                 break;
             case CallOutcome.Failure when hasHeaders && !_health.IsNewBreak(startedAt):
                 break;
             case CallOutcome.Failure or CallOutcome.ConnectFailure or CallOutcome.WrongServer:
-                _latency.OnFailure(failedSince, _context.ReadClock(), _context);
+                _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnFailure(startedAt, outcome);
                 break;
             case CallOutcome.Stalled:
             case CallOutcome.TimedOut when !hasHeaders:
-                _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
                 _health.OnTimeout(startedAt);
                 break;
             case CallOutcome.Cancelled when !hasHeaders:
-                _latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
                 break;
         }
 
@@ -279,7 +275,7 @@ public sealed class InstanceState
             GiveUp();
         }
 
-        Interlocked.Add(ref _calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
+        Interlocked.Add(ref _hot.Calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
     }
 
     /// <summary>
@@ -303,13 +299,16 @@ public sealed class InstanceState
     internal TimeSpan WaitOf(CallProgress call) => _context.ToTime(_context.ReadClock() - call.StartedAt);
 
     /// <summary>Whether a call was answered, or failed, since a time.</summary>
-    internal bool AnsweredSince(long time) => _latency.IsUpdatedSince(time);
+    internal bool AnsweredSince(long time) => _hot.Latency.IsUpdatedSince(time);
+
+    /// <summary>One by the weight.</summary>
+    internal double PerWeight => Volatile.Read(ref _hot.PerWeight);
 
     /// <summary>The latency that was learnt last, in ticks, however long ago.</summary>
-    internal double LearntLatency => _latency.Learnt;
+    internal double LearntLatency => _hot.Latency.Learnt;
 
     /// <summary>The latency that a call sent now is expected to have, in ticks.</summary>
-    internal double LatencyAt(long now) => _latency.At(now, AwaitingHeaders, _context);
+    internal double LatencyAt(long now) => _hot.Latency.At(now, AwaitingHeaders, _context);
 
     /// <summary>
     /// What a further call is expected to cost here: the wait of one call, and of one more for each that is already there, as the weight has
@@ -317,21 +316,21 @@ public sealed class InstanceState
     /// </summary>
     /// <param name="latency">The result of <see cref="LatencyAt"/>.</param>
     /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
-    /// <param name="meanWeight">The weight at which a call that is there counts as one.</param>
-    internal double Load(double latency, double equalBelow, double meanWeight)
-        => ((InFlight * meanWeight * _perWeight) + 1) * Math.Max(latency, equalBelow) * _perStartPart;
+    /// <param name="weightOfCall">What a call that is there counts: the mean weight by the weight of the instance.</param>
+    internal double Load(double latency, double equalBelow, double weightOfCall)
+        => ((InFlight * weightOfCall) + 1) * Math.Max(latency, equalBelow) * _hot.PerStartPart;
 
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
     /// <param name="now">The time.</param>
     /// <param name="recentFrom">What recently means.</param>
     /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
-    /// <param name="meanWeight">The weight at which a call that is there counts as one.</param>
+    /// <param name="weightOfCall">What a call that is there counts: the mean weight by the weight of the instance.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
-    internal double RecentLoad(long now, long recentFrom, double equalBelow, double meanWeight, ref long isStale)
+    internal double RecentLoad(long now, long recentFrom, double equalBelow, double weightOfCall, ref long isStale)
     {
-        var calls = Volatile.Read(ref _calls);
-        return (((int)calls * meanWeight * _perWeight) + 1)
-            * double.MaxNative(_latency.RecentAt(now, (int)(calls >> 32), recentFrom, ref isStale), equalBelow) * _perStartPart;
+        var calls = Volatile.Read(ref _hot.Calls);
+        return (((int)calls * weightOfCall) + 1)
+            * double.MaxNative(_hot.Latency.RecentAt(now, calls >> 32, recentFrom, ref isStale), equalBelow) * _hot.PerStartPart;
     }
 
     /// <summary>The instance refused a call for its protocol: it gets no more of them while another instance is there.</summary>
@@ -351,5 +350,22 @@ public sealed class InstanceState
             _isGivenUp = true;
             _context.OnChanged(this, isUrgent: true);
         }
+    }
+
+    /// <summary>
+    /// What picks read and calls write. A struct, since its fields lie together: a pick waits for one or two cache lines of each instance that it
+    /// looks at, where fields of the instance would be in three. What a pick reads of equal instances is last, up to the first fields of the latency.
+    /// </summary>
+    [StructLayout(LayoutKind.Auto)]
+    private struct Hot()
+    {
+        public long Started;
+        public double PerWeight;
+
+        /// <summary>High half: calls without response headers yet. Low half: calls whose response has not ended. One word, one atomic operation.</summary>
+        public long Calls;
+
+        public double PerStartPart = 1;
+        public LatencyEstimate Latency = new();
     }
 }

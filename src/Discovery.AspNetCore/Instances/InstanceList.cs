@@ -59,6 +59,9 @@ internal sealed class InstanceList : IReadOnlyList<InstanceState>
     /// <summary>The same elements for a loop that must be quick: a copy of it needs no look at the list.</summary>
     public Reader Items => new(_chunks);
 
+    /// <summary>The same for a list of one chunk, where an element is one read.</summary>
+    public OneChunkReader ItemsOfOneChunk => new(_chunks[0]);
+
     public InstanceState this[int index] => Items[index];
 
     /// <summary>These instances, copied unless they are such a list.</summary>
@@ -84,8 +87,20 @@ internal sealed class InstanceList : IReadOnlyList<InstanceState>
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>Reads the elements of a list.</summary>
-    internal readonly struct Reader(InstanceState[][] chunks)
+    /// <summary>Reads the elements of a list. Implemented by structs, so that what is generic over it has no calls in it.</summary>
+    internal interface IReader
+    {
+        InstanceState this[int index] { get; }
+    }
+
+    /// <summary>Reads the elements of a list of one chunk.</summary>
+    internal readonly struct OneChunkReader(InstanceState[] chunk) : IReader
+    {
+        public InstanceState this[int index] => chunk[index];
+    }
+
+    /// <summary>Reads the elements of any list.</summary>
+    internal readonly struct Reader(InstanceState[][] chunks) : IReader
     {
         public InstanceState this[int index] => chunks[(uint)index / ChunkSize][(uint)index % ChunkSize];
     }

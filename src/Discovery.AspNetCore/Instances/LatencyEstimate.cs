@@ -107,21 +107,21 @@ internal struct LatencyEstimate
     /// <param name="now">The time.</param>
     /// <param name="waiting">How many calls wait for headers. If any does, it has waited since the last answer at least.</param>
     /// <param name="context">What the instances share.</param>
-    public readonly double At(long now, int waiting, InstanceContext context)
-        => AtLeast(now, waiting, Forgotten(now - _updatedAt, context));
+    public readonly double At(long now, long waiting, InstanceContext context)
+        => AtLeast(now, waiting, Forgotten(now - _updatedAt, context)) + 1;
 
     /// <summary>
     /// <see cref="At"/> for an estimate that is hardly older than <paramref name="recentFrom"/>: it is taken as it stands.
     /// </summary>
-    public readonly double RecentAt(long now, int waiting, long recentFrom, ref long isStale)
+    public readonly double RecentAt(long now, long waiting, long recentFrom, ref long isStale)
     {
         isStale |= _updatedAt - recentFrom;
         return AtLeast(now, waiting, _ticks);
     }
 
     // Whether calls wait is as good as random: no branch.
-    private readonly double AtLeast(long now, int waiting, double estimate)
-        => double.MaxNative(estimate, (now - _progressAt) & (-waiting >> 31)) + 1;
+    private readonly double AtLeast(long now, long waiting, double estimate)
+        => double.MaxNative(estimate, (now - _progressAt) & (-waiting >> 63));
 
     private void Sample(double ticks, long now, InstanceContext context)
     {

@@ -25,24 +25,33 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         }
 
         var list = InstanceList.Of(instances);
-        return list.HasEqualWeights
-            ? new Picker<EqualChances>(list, default)
-            : new Picker<WeightedChances>(list, new WeightedChances(list));
+        return list.HasEqualWeights ? CreatePicker(list, default(EqualChances)) : CreatePicker(list, new WeightedChances(list));
     }
+
+    private static InstancePicker CreatePicker<TChances>(InstanceList list, TChances chances)
+        where TChances : struct, IChances
+        => list.Chunks == 1
+            ? new Picker<TChances, InstanceList.OneChunkReader>(list, list.ItemsOfOneChunk, chances)
+            : new Picker<TChances, InstanceList.Reader>(list, list.Items, chances);
 
     /// <summary>
     /// Splits the instances into five ranges, starting at a random index, and looks at one random instance in each: five different ones
-    /// without a search. Branches would be mispredicted, so there are none. Positive doubles compare like their bits, so the least load is found by
-    /// subtraction. Only the exponent and two bits of the mantissa count: loads within a quarter of each other are equal, and chance decides. The
-    /// lowest bits hold the range's number.
+    /// without a search. Positive doubles compare like their bits. Only the exponent and two bits of the mantissa count: loads within a quarter of
+    /// each other are equal, and chance decides. The lowest bits hold the range's number.
     /// </summary>
-    private sealed class Picker<TChances>(InstanceList instances, TChances chances) : InstancePicker
+    /// <remarks>
+    /// Who wins is as good as random to the processor, so there is no branch, and no loop: the five waits for memory overlap, and so do
+    /// those of the next pick where it follows at once. The winner is looked up again by its range. To write the five to the stack and read one of
+    /// them takes longer: the processor guesses which write the read is of, and mostly guesses wrong.
+    /// </remarks>
+    private sealed class Picker<TChances, TItems>(InstanceList instances, TItems items, TChances chances) : InstancePicker
         where TChances : struct, IChances
+        where TItems : struct, InstanceList.IReader
     {
         private const long Digits = ~((1L << 50) - 1);
 
         private readonly InstanceList _instances = instances;
-        private readonly InstanceList.Reader _items = instances.Items;
+        private readonly TItems _items = items;
         private readonly InstanceContext _context = instances[0].Context;
         private readonly double _meanWeight = instances.TotalWeight / instances.Count;
         private readonly int _count = instances.Count;
@@ -60,30 +69,51 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             }
 
             var now = _context.CoarseNow;
-            var recentFrom = now - _context.RecentTicks;
             var choice = Draw();
-            var candidates = default(Candidates);
-            var quickest = double.MaxValue;
-            var (items, choices, stride, count) = (_items, _choices, _stride, _count);
-            for (var i = 0; i < choices; i++)
+            if (_choices < Choices)
             {
-                var index = choice.Start + (i * stride) + (int)((((choice.Random >> (8 * i)) & 0xFF) * (uint)stride) >> 8);
-                var past = index - count;
-                var candidate = items[_chances.Resolve(past + (count & (past >> 31)), i, choice.Coins)];
-                candidates[i] = candidate;
-                quickest = double.MinNative(quickest, candidate.LearntLatency);
+                return PickAmongFew(now, choice);
             }
 
+            var (a, b, c, d, e) = (Candidate(choice, 0), Candidate(choice, 1), Candidate(choice, 2), Candidate(choice, 3), Candidate(choice, 4));
+            var quickest = double.MinNative(
+                double.MinNative(double.MinNative(a.LearntLatency, b.LearntLatency), double.MinNative(c.LearntLatency, d.LearntLatency)),
+                e.LearntLatency);
+            var recentFrom = now - _context.RecentTicks;
+            var equalBelow = _context.EqualBelow(quickest);
+            var isStale = 0L;
+            var least = Math.Min(
+                Math.Min(
+                    Math.Min(
+                        Rank(a.RecentLoad(now, recentFrom, equalBelow, WeightOfCall(a), ref isStale), 0),
+                        Rank(b.RecentLoad(now, recentFrom, equalBelow, WeightOfCall(b), ref isStale), 1)),
+                    Math.Min(
+                        Rank(c.RecentLoad(now, recentFrom, equalBelow, WeightOfCall(c), ref isStale), 2),
+                        Rank(d.RecentLoad(now, recentFrom, equalBelow, WeightOfCall(d), ref isStale), 3))),
+                Rank(e.RecentLoad(now, recentFrom, equalBelow, WeightOfCall(e), ref isStale), 4));
+            return isStale < 0 ? PickAmongStale(now, choice) : Candidate(choice, (int)least & 7);
+        }
+
+        /// <summary>The same pick among fewer than five, by as many ranges of one instance.</summary>
+        private InstanceState PickAmongFew(long now, Choice choice)
+        {
+            var quickest = double.MaxValue;
+            for (var i = 0; i < _choices; i++)
+            {
+                quickest = double.MinNative(quickest, Candidate(choice, i).LearntLatency);
+            }
+
+            var recentFrom = now - _context.RecentTicks;
             var equalBelow = _context.EqualBelow(quickest);
             var least = long.MaxValue;
             var isStale = 0L;
-            for (var i = 0; i < choices; i++)
+            for (var i = 0; i < _choices; i++)
             {
-                var load = candidates[i].RecentLoad(now, recentFrom, equalBelow, _meanWeight, ref isStale);
-                Lower(ref least, load, i);
+                var instance = Candidate(choice, i);
+                least = Math.Min(least, Rank(instance.RecentLoad(now, recentFrom, equalBelow, WeightOfCall(instance), ref isStale), i));
             }
 
-            return isStale < 0 ? PickAmongStale(now, candidates) : candidates[(int)least & 7];
+            return isStale < 0 ? PickAmongStale(now, choice) : Candidate(choice, (int)least & 7);
         }
 
         /// <summary>
@@ -91,13 +121,13 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         /// instance that joined and was never called is picked at once: under low load the others never have enough in flight for its
         /// small slow-start weight to win.
         /// </summary>
-        private InstanceState PickAmongStale(long now, in Candidates candidates)
+        private InstanceState PickAmongStale(long now, Choice choice)
         {
             Span<double> latencies = stackalloc double[Choices];
             var quickest = double.MaxValue;
             for (var i = 0; i < _choices; i++)
             {
-                var instance = candidates[i];
+                var instance = Candidate(choice, i);
                 if (instance.IsUntried)
                 {
                     return instance;
@@ -111,10 +141,11 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             var least = long.MaxValue;
             for (var i = 0; i < _choices; i++)
             {
-                Lower(ref least, candidates[i].Load(latencies[i], equalBelow, _meanWeight), i);
+                var instance = Candidate(choice, i);
+                least = Math.Min(least, Rank(instance.Load(latencies[i], equalBelow, WeightOfCall(instance)), i));
             }
 
-            return candidates[(int)least & 7];
+            return Candidate(choice, (int)least & 7);
         }
 
         private Choice Draw()
@@ -123,18 +154,19 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
             return new Choice((int)(((random >> 40) * (ulong)_count) >> 24), random, _chances.DrawCoins());
         }
 
-        private static void Lower(ref long least, double load, int range)
+        /// <summary>The instance that a pick looks at in a range.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private InstanceState Candidate(Choice choice, int range)
         {
-            var difference = ((BitConverter.DoubleToInt64Bits(load) & Digits) | (uint)range) - least;
-            least += difference & (difference >> 63);
+            var index = choice.Start + (range * _stride) + (int)((((choice.Random >> (8 * range)) & 0xFF) * (uint)_stride) >> 8);
+            var past = index - _count;
+            return _items[_chances.Resolve(past + (_count & (past >> 31)), range, choice.Coins)];
         }
-    }
 
-    /// <summary>What one pick chooses from.</summary>
-    [InlineArray(Choices)]
-    private struct Candidates
-    {
-        private InstanceState _first;
+        /// <summary>What a call counts that an instance has in flight.</summary>
+        private double WeightOfCall(InstanceState instance) => TChances.AreEqual ? 1 : _meanWeight * instance.PerWeight;
+
+        private static long Rank(double load, int range) => (BitConverter.DoubleToInt64Bits(load) & Digits) | (uint)range;
     }
 
     /// <summary>What one pick decides by.</summary>
@@ -147,6 +179,9 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
     /// <summary>How likely it is that an instance is looked at. Structs, so that each has a picker of its own without calls in it.</summary>
     private interface IChances
     {
+        /// <summary>Whether all instances have the same weight.</summary>
+        static abstract bool AreEqual { get; }
+
         /// <summary>Draws what <see cref="Resolve"/> decides by.</summary>
         ulong DrawCoins();
 
@@ -156,6 +191,8 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
 
     private readonly struct EqualChances : IChances
     {
+        public static bool AreEqual => true;
+
         public ulong DrawCoins() => 0;
 
         public int Resolve(int index, int range, ulong coins) => index;
@@ -167,6 +204,8 @@ internal sealed class LeastLoadPolicy : IBalancingPolicy
         private readonly AliasTable _table;
 
         public WeightedChances(InstanceList instances) => _table = new AliasTable([.. instances.Select(static i => i.Weight)]);
+
+        public static bool AreEqual => false;
 
         public ulong DrawCoins() => FastRandom.Next();
 

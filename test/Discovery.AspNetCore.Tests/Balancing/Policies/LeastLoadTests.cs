@@ -12,6 +12,55 @@ public class LeastLoadTests
         Assert.All(rig.Count(rig.Build("LeastLoad"), 20_000), c => Assert.InRange(c, 850, 1150));
     }
 
+    /// <summary>Below and above what a pick looks at, with and without a remainder, and in one chunk of a list and in several.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    [InlineData(9)]
+    [InlineData(10)]
+    [InlineData(128)]
+    [InlineData(129)]
+    [InlineData(259)]
+    public void However_many_they_are_idle_instances_share_by_weight(int instances)
+    {
+        foreach (var heaviest in new[] { 1, 3 })
+        {
+            var rig = new BalancingRig(instances, shape: (i, s) => s with { Weight = 10 * (1 + (i % heaviest)) });
+            var totalWeight = rig.Instances.Sum(static i => i.Weight);
+            Learn(rig);
+
+            var counts = rig.Count(rig.Build("LeastLoad"), 1000 * instances);
+
+            Assert.All(rig.Instances.Zip(counts), p => Assert.InRange(p.Second * totalWeight / (1000.0 * instances * p.First.Weight), 0.8, 1.2));
+        }
+    }
+
+    [Theory]
+    [InlineData(2, 1)]
+    [InlineData(3, 1)]
+    [InlineData(4, 1)]
+    [InlineData(5, 1)]
+    [InlineData(9, 5)]
+    public void The_least_loaded_of_those_looked_at_wins_wherever_it_is(int instances, int idle)
+    {
+        for (var first = 0; first < instances; first++)
+        {
+            var rig = new BalancingRig(instances);
+            Learn(rig);
+            bool IsIdle(int index) => (index - first + instances) % instances < idle;
+            foreach (var busy in rig.Instances.Where((_, i) => !IsIdle(i)))
+            {
+                busy.OnCallStarted();
+            }
+
+            // Of nine, five in a row are looked at, and any five have at least one of five idle ones that lie in a row.
+            Assert.All(rig.Count(rig.Build("LeastLoad"), 500).Index(), c => Assert.Equal(IsIdle(c.Index), c.Item > 0));
+        }
+    }
+
     [Fact]
     public void Fewer_calls_in_flight_win()
     {
@@ -280,5 +329,15 @@ public class LeastLoadTests
         }
 
         Assert.InRange(lost, 1, 3);
+    }
+
+    /// <summary>Calls all so that what is known of each is recent: what is old, or nothing, is compared in another way.</summary>
+    private static void Learn(BalancingRig rig)
+    {
+        // The first answer of each does not count.
+        for (var i = 0; i < 2; i++)
+        {
+            rig.Instances.ForEach(instance => rig.Call(instance, 0.01));
+        }
     }
 }
