@@ -42,14 +42,13 @@ internal static class OutcomeRules
         => status switch
         {
             "0" => CallOutcome.Success,
-            "1" => CallOutcome.Cancelled, // CANCELLED
             "2" => CallOutcome.UnknownError, // UNKNOWN is what servers make of an unhandled exception.
             "4" => CallOutcome.TimedOut, // DEADLINE_EXCEEDED
             "8" => CallOutcome.Overloaded, // RESOURCE_EXHAUSTED, also for a message that is too large
             "7" or "16" => CallOutcome.Denied, // PERMISSION_DENIED, UNAUTHENTICATED
             "12" => CallOutcome.Unimplemented, // UNIMPLEMENTED
             "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
-            _ => CallOutcome.CallersError, // INVALID_ARGUMENT, NOT_FOUND and the like.
+            _ => CallOutcome.CallersError, // INVALID_ARGUMENT, NOT_FOUND and the like; and CANCELLED, which a caller that gave up does not live to see.
         };
 
     /// <summary>
@@ -89,12 +88,14 @@ internal static class OutcomeRules
     /// </summary>
     public static CallOutcome Compare(CallOutcome outcome, HttpRequestMessage request, InstanceState instance, CallSteering? steering)
     {
-        if (instance.IsHeld && outcome == CallOutcome.NotFound)
+        if (instance.IsHeld && outcome is (CallOutcome.NotFound or CallOutcome.Unimplemented))
         {
             return outcome;
         }
 
-        if (steering is { Instance: not null } || (steering?.HashKey is { } key && !instance.Health.IsNewlyRefused(key)))
+        // Of a method that is not served the requests are compared, whatever their keys.
+        if (steering is { Instance: not null }
+            || (outcome != CallOutcome.Unimplemented && steering?.HashKey is { } key && !instance.Health.IsNewlyRefused(key)))
         {
             return outcome == CallOutcome.Redirected ? CallOutcome.Success : CallOutcome.Refused;
         }
