@@ -171,6 +171,41 @@ public sealed class BadServersTests
         Assert.Equal((5, 5), (server.Requests - before, other.Requests - beforeOther));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Metadata_of_grpc_that_are_too_large_eject_nobody(bool areInHeaders)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                async c =>
+                {
+                    if (areInHeaders)
+                    {
+                        c.Response.Headers["x-large"] = new string('x', 80 * 1024);
+                    }
+
+                    await GrpcAnswer.SendAsync(c, "hello");
+                    if (!areInHeaders)
+                    {
+                        c.Response.AppendTrailer("x-large", new string('x', 80 * 1024));
+                    }
+                },
+                HttpProtocols.Http2);
+        }
+
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service), static o => o.Policy = "RoundRobin");
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+        for (var i = 0; i < 20; i++)
+        {
+            await Assert.ThrowsAsync<RpcException>(async () => await client.SayHelloAsync(new HelloRequest()));
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Calls_under_way_when_the_application_ends_are_ended_or_finished_and_later_ones_are_refused()
     {

@@ -55,12 +55,8 @@ internal static class OutcomeRules
     /// The outcome of a call that failed with an exception. What the connection did is the instance's doing; the rest is the caller's, such
     /// as a request body that is disposed, or a response that is larger than the caller takes.
     /// </summary>
-    public static CallOutcome Of(Exception exception) => exception switch
-    {
-        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => CallOutcome.Cancelled,
-        HttpRequestException or IOException => CallOutcome.Failure,
-        _ => CallOutcome.Cancelled,
-    };
+    public static CallOutcome Of(Exception exception)
+        => exception is HttpRequestException or IOException && !AreHeadersTooLarge(exception) ? CallOutcome.Failure : CallOutcome.Cancelled;
 
     /// <summary>The same before response headers came, where a passed deadline is told from a caller that gave up.</summary>
     /// <param name="exception">How the call failed.</param>
@@ -106,6 +102,23 @@ internal static class OutcomeRules
         }
 
         return outcome;
+    }
+
+    /// <summary>
+    /// Whether headers or trailers are larger than the caller takes. HTTP/2 has no error of its own for that: its decoder fails, and the connection
+    /// with it. The decoder's exception is not public.
+    /// </summary>
+    private static bool AreHeadersTooLarge(Exception exception)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } || e.GetType().Name == "HPackDecodingException")
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>The outcome that a status says, of HTTP that is not gRPC.</summary>

@@ -88,7 +88,7 @@ internal class TrackedContent : HttpContent
         }
         else
         {
-            _call.End(this, OutcomeRules.Of(exception));
+            _call.End(this, RequestBodies.HasFailed(exception, _response) ? CallOutcome.Cancelled : OutcomeRules.Of(exception));
         }
     }
 
