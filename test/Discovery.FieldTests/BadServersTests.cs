@@ -240,11 +240,15 @@ public sealed class BadServersTests
     [InlineData("a:b")]
     [InlineData("100%")]
     [InlineData("..x")]
+    [InlineData("12345")]
+    [InlineData("1.2.3")]
     public async Task A_service_may_have_an_odd_name(string name)
     {
         await using var field = await Field.StartAsync();
-        await using var server = await BackendServer.StartAsync(static c => c.Response.WriteAsync(c.Request.Host.Value ?? ""));
-        await field.RegisterAsync(server.Address, service: name);
+        await using var rest = await BackendServer.StartAsync(static c => c.Response.WriteAsync("rest"));
+        await using var grpc = await BackendServer.StartAsync(static c => GrpcAnswer.SendAsync(c, "grpc"), HttpProtocols.Http2);
+        await field.RegisterAsync(rest.Address, "\"protocols\":\"h1\"", name);
+        await field.RegisterAsync(grpc.Address, "\"protocols\":\"h2\"", name);
         var services = field.Application(s =>
         {
             s.AddHttpClient("client").AddEtcdDiscovery(name);
@@ -252,8 +256,12 @@ public sealed class BadServersTests
         });
         using var client = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
 
-        Assert.NotNull(await client.GetStringAsync("x"));
-        Assert.NotNull(services.GetRequiredService<Greeter.GreeterClient>());
+        Assert.Equal("rest", await client.GetStringAsync("x"));
+        Assert.Equal("grpc", (await services.GetRequiredService<Greeter.GreeterClient>().SayHelloAsync(new HelloRequest())).Message);
+        if (Uri.CheckHostName(name) != UriHostNameType.Unknown)
+        {
+            Assert.Equal("rest", await client.GetStringAsync(new Uri($"http://{name}/x")));
+        }
     }
 
     [Fact]
