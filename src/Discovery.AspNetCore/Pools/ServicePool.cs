@@ -166,7 +166,14 @@ internal sealed partial class ServicePool : IDisposable
     {
         if (_current is null && _service.Feed.Current is not null)
         {
-            Rebuild();
+            lock (_gate)
+            {
+                // All that waited come at once, and one of them builds for all.
+                if (_current is null)
+                {
+                    Rebuild();
+                }
+            }
         }
     }
 
