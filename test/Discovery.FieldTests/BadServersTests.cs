@@ -171,6 +171,41 @@ public sealed class BadServersTests
         Assert.Equal((5, 5), (server.Requests - before, other.Requests - beforeOther));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Metadata_of_grpc_that_are_too_large_eject_nobody(bool areInHeaders)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                async c =>
+                {
+                    if (areInHeaders)
+                    {
+                        c.Response.Headers["x-large"] = new string('x', 80 * 1024);
+                    }
+
+                    await GrpcAnswer.SendAsync(c, "hello");
+                    if (!areInHeaders)
+                    {
+                        c.Response.AppendTrailer("x-large", new string('x', 80 * 1024));
+                    }
+                },
+                HttpProtocols.Http2);
+        }
+
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service), static o => o.Policy = "RoundRobin");
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+        for (var i = 0; i < 20; i++)
+        {
+            await Assert.ThrowsAsync<RpcException>(async () => await client.SayHelloAsync(new HelloRequest()));
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Calls_under_way_when_the_application_ends_are_ended_or_finished_and_later_ones_are_refused()
     {
@@ -205,11 +240,15 @@ public sealed class BadServersTests
     [InlineData("a:b")]
     [InlineData("100%")]
     [InlineData("..x")]
+    [InlineData("12345")]
+    [InlineData("1.2.3")]
     public async Task A_service_may_have_an_odd_name(string name)
     {
         await using var field = await Field.StartAsync();
-        await using var server = await BackendServer.StartAsync(static c => c.Response.WriteAsync(c.Request.Host.Value ?? ""));
-        await field.RegisterAsync(server.Address, service: name);
+        await using var rest = await BackendServer.StartAsync(static c => c.Response.WriteAsync("rest"));
+        await using var grpc = await BackendServer.StartAsync(static c => GrpcAnswer.SendAsync(c, "grpc"), HttpProtocols.Http2);
+        await field.RegisterAsync(rest.Address, "\"protocols\":\"h1\"", name);
+        await field.RegisterAsync(grpc.Address, "\"protocols\":\"h2\"", name);
         var services = field.Application(s =>
         {
             s.AddHttpClient("client").AddEtcdDiscovery(name);
@@ -217,8 +256,12 @@ public sealed class BadServersTests
         });
         using var client = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
 
-        Assert.NotNull(await client.GetStringAsync("x"));
-        Assert.NotNull(services.GetRequiredService<Greeter.GreeterClient>());
+        Assert.Equal("rest", await client.GetStringAsync("x"));
+        Assert.Equal("grpc", (await services.GetRequiredService<Greeter.GreeterClient>().SayHelloAsync(new HelloRequest())).Message);
+        if (Uri.CheckHostName(name) != UriHostNameType.Unknown)
+        {
+            Assert.Equal("rest", await client.GetStringAsync(new Uri($"http://{name}/x")));
+        }
     }
 
     [Fact]

@@ -130,4 +130,24 @@ public sealed class FirstInstanceTests
 
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Calls_with_less_time_than_the_wait_are_told_what_is_missing_once_it_was_in_vain(bool isEtcdThere)
+    {
+        await using var field = await Field.StartAsync();
+        var services = new ServiceCollection();
+        services.AddEtcdClient(o => o.Endpoints = [isEtcdThere ? field.Etcd : $"http://127.0.0.1:{Field.FreePort()}"]);
+        services.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service, static o => o.ReadyTimeout = TimeSpan.FromSeconds(2));
+        await using var provider = services.BuildServiceProvider();
+        var client = provider.GetRequiredService<Greeter.GreeterClient>();
+
+        await Eventually.IsTrue(async () =>
+        {
+            var e = await Assert.ThrowsAsync<RpcException>(async () =>
+                await client.SayHelloAsync(new HelloRequest(), deadline: DateTime.UtcNow.AddMilliseconds(500)));
+            return e.StatusCode == StatusCode.Unavailable && e.Status.Detail.Contains(isEtcdThere ? "no instance" : "Etcd:Endpoints", StringComparison.Ordinal);
+        });
+    }
 }

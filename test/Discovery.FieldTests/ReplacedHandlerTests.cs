@@ -54,5 +54,16 @@ public sealed class ReplacedHandlerTests
         Assert.Equal(server.Address, await other.GetStringAsync(new Uri($"http://{server.Address}/")));
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData(Field.Service)]
+    public void Discovery_among_the_defaults_of_all_clients_is_an_error_that_names_where_it_belongs(string? service)
+    {
+        var e = Assert.Throws<InvalidOperationException>(
+            () => new ServiceCollection().ConfigureHttpClientDefaults(b => b.AddEtcdDiscovery(service)));
+
+        Assert.Contains("AddHttpClient(\"orders\").AddEtcdDiscovery()", e.Message, StringComparison.Ordinal);
+    }
+
     private sealed class Around : DelegatingHandler;
 }

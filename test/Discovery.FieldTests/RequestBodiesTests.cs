@@ -52,6 +52,38 @@ public sealed class RequestBodiesTests
         Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
     }
 
+    /// <summary>Over HTTP/2 a server may answer while it still reads: an echo, a proxy, a stream in both directions.</summary>
+    [Theory]
+    [InlineData(Source.Breaks)]
+    [InlineData(Source.IsDisposed)]
+    [InlineData(Source.CannotBeConnectedTo)]
+    public async Task A_body_that_cannot_be_read_at_its_source_ejects_nobody_when_the_answer_has_begun(Source source)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                static async c =>
+                {
+                    await c.Response.Body.FlushAsync();
+                    await c.Request.Body.CopyToAsync(c.Response.Body, c.RequestAborted);
+                },
+                HttpProtocols.Http2);
+        }
+
+        using var client = field.Client(static o => o.Policy = "RoundRobin");
+        for (var i = 0; i < 20; i++)
+        {
+            var hasBegun = new TaskCompletionSource();
+            using var request = Post(version: 2, new FailingContent(source, hasBegun.Task));
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            hasBegun.SetResult();
+            await Assert.ThrowsAnyAsync<Exception>(() => response.Content.ReadAsByteArrayAsync());
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -102,12 +134,13 @@ public sealed class RequestBodiesTests
     };
 
     /// <summary>Sends a part, and has no more.</summary>
-    private sealed class FailingContent(Source source) : HttpContent
+    private sealed class FailingContent(Source source, Task? until = null) : HttpContent
     {
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
         {
             await stream.WriteAsync(new byte[50]);
             await stream.FlushAsync();
+            await (until ?? Task.CompletedTask);
             throw source switch
             {
                 Source.Breaks => new IOException("The disk is gone."),

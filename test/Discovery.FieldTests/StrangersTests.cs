@@ -151,6 +151,112 @@ public sealed class StrangersTests
         Assert.InRange(stranger.Requests, 1, 60);
     }
 
+    /// <summary>After a node has gone, whose addresses others got.</summary>
+    [Theory]
+    [InlineData("RoundRobin", 404, 2)]
+    [InlineData("RoundRobin", 302, 2)]
+    [InlineData("LeastLoad", 401, 2)]
+    [InlineData("LeastLoad", 302, 3)]
+    public async Task Several_web_servers_of_something_else_get_few_calls(string policy, int status, int strangers)
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<BackendServer>();
+        while (servers.Count < 3)
+        {
+            servers.Add(await field.StartServerAsync(static async c =>
+            {
+                await Task.Delay(10);
+                await c.Response.WriteAsync("hello");
+            }));
+        }
+
+        for (var i = 0; i < strangers; i++)
+        {
+            await field.StartServerAsync(c =>
+            {
+                c.Response.StatusCode = status;
+                return Task.CompletedTask;
+            });
+        }
+
+        using var client = field.Client(o => o.Policy = policy);
+
+        // Before the others have answered for the first time, nothing says that the strangers are wrong.
+        while (servers.Exists(static s => s.Requests == 0))
+        {
+            using var response = await client.GetAsync("orders/0");
+        }
+
+        var failed = 0;
+        await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, cancellationToken) =>
+        {
+            using var response = await client.GetAsync($"orders/{i % 100}", cancellationToken);
+            if (!response.IsSuccessStatusCode)
+            {
+                Interlocked.Increment(ref failed);
+            }
+        });
+
+        Assert.InRange(failed, 1, 150);
+    }
+
+    /// <summary>A method that is newer than the servers, or an optional one: no other instance serves it either.</summary>
+    [Theory]
+    [InlineData("in headers")]
+    [InlineData("in trailers")]
+    [InlineData("501")]
+    public async Task A_method_that_nobody_serves_ejects_nobody_while_others_are_served(string answer)
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<BackendServer>();
+        while (servers.Count < 3)
+        {
+            servers.Add(await field.StartServerAsync(
+                async c =>
+                {
+                    if (c.Request.Path == "/greeter/old")
+                    {
+                        await GrpcAnswer.SendAsync(c, "hello");
+                    }
+                    else if (answer == "501")
+                    {
+                        c.Response.StatusCode = StatusCodes.Status501NotImplemented;
+                    }
+                    else if (answer == "in headers")
+                    {
+                        await GrpcAnswer.FailAsync(c, (int)StatusCode.Unimplemented);
+                    }
+                    else
+                    {
+                        c.Response.ContentType = "application/grpc";
+                        await c.Response.Body.FlushAsync();
+                        c.Response.AppendTrailer("grpc-status", "12");
+                    }
+                },
+                HttpProtocols.Http2));
+        }
+
+        using var client = field.Client(static o => o.Policy = "RoundRobin");
+        for (var i = 0; i < 600; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, i % 20 == 0 ? "greeter/old" : "greeter/new")
+            {
+                Version = HttpVersion.Version20,
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Content = new ByteArrayContent(new byte[5]),
+            };
+            if (answer != "501")
+            {
+                request.Content.Headers.TryAddWithoutValidation("Content-Type", "application/grpc");
+            }
+
+            using var response = await client.SendAsync(request);
+        }
+
+        Assert.All(servers, static s => Assert.Equal(200, s.Requests));
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("LeastLoad", 302)]
     [InlineData("LeastLoad", 401)]
@@ -180,11 +286,13 @@ public sealed class StrangersTests
         Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
     }
 
-    /// <summary>One that is not ready for any call, for example. It answers quickest.</summary>
+    /// <summary>One that is not ready for any call, for example, or whose own calls are cancelled. It answers quickest.</summary>
     [Theory]
-    [InlineData("LeastLoad", 1, 60)]
-    [InlineData("RoundRobin", 200, 200)]
-    public async Task A_server_that_blames_the_caller_for_every_grpc_call_attracts_none_and_is_not_ejected(string policy, int least, int most)
+    [InlineData("LeastLoad", StatusCode.FailedPrecondition, 1, 60)]
+    [InlineData("LeastLoad", StatusCode.Cancelled, 1, 60)]
+    [InlineData("RoundRobin", StatusCode.FailedPrecondition, 200, 200)]
+    public async Task A_server_that_blames_the_caller_for_every_grpc_call_attracts_none_and_is_not_ejected(
+        string policy, StatusCode status, int least, int most)
     {
         await using var field = await Field.StartAsync();
         for (var i = 0; i < 2; i++)
@@ -198,7 +306,7 @@ public sealed class StrangersTests
                 HttpProtocols.Http2);
         }
 
-        var other = await field.StartServerAsync(static c => GrpcAnswer.FailAsync(c, (int)StatusCode.FailedPrecondition), HttpProtocols.Http2);
+        var other = await field.StartServerAsync(c => GrpcAnswer.FailAsync(c, (int)status), HttpProtocols.Http2);
         var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service), o => o.Policy = policy);
         var client = services.GetRequiredService<Greeter.GreeterClient>();
 

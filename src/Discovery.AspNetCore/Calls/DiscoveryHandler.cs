@@ -266,15 +266,12 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         var (isGrpc, length) = BodyHeaders.Of(response.Content);
         var outcome = OutcomeRules.Of(response, isGrpc);
-        if (outcome == CallOutcome.Success)
+        if (outcome == CallOutcome.Success && !isGrpc)
         {
             instance.Context.Refused.OnServed(request, instance);
-            if (!isGrpc)
-            {
-                ReceivedReports.Learn(response.Headers, instance);
-            }
+            ReceivedReports.Learn(response.Headers, instance);
         }
-        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError)
+        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError or CallOutcome.Unimplemented)
         {
             outcome = OutcomeRules.Compare(outcome, request, instance, steering);
         }

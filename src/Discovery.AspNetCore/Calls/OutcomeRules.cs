@@ -42,26 +42,21 @@ internal static class OutcomeRules
         => status switch
         {
             "0" => CallOutcome.Success,
-            "1" => CallOutcome.Cancelled, // CANCELLED
             "2" => CallOutcome.UnknownError, // UNKNOWN is what servers make of an unhandled exception.
             "4" => CallOutcome.TimedOut, // DEADLINE_EXCEEDED
             "8" => CallOutcome.Overloaded, // RESOURCE_EXHAUSTED, also for a message that is too large
             "7" or "16" => CallOutcome.Denied, // PERMISSION_DENIED, UNAUTHENTICATED
             "12" => CallOutcome.Unimplemented, // UNIMPLEMENTED
             "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
-            _ => CallOutcome.CallersError, // INVALID_ARGUMENT, NOT_FOUND and the like.
+            _ => CallOutcome.CallersError, // INVALID_ARGUMENT, NOT_FOUND and the like; and CANCELLED, which a caller that gave up does not live to see.
         };
 
     /// <summary>
     /// The outcome of a call that failed with an exception. What the connection did is the instance's doing; the rest is the caller's, such
     /// as a request body that is disposed, or a response that is larger than the caller takes.
     /// </summary>
-    public static CallOutcome Of(Exception exception) => exception switch
-    {
-        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => CallOutcome.Cancelled,
-        HttpRequestException or IOException => CallOutcome.Failure,
-        _ => CallOutcome.Cancelled,
-    };
+    public static CallOutcome Of(Exception exception)
+        => exception is HttpRequestException or IOException && !AreHeadersTooLarge(exception) ? CallOutcome.Failure : CallOutcome.Cancelled;
 
     /// <summary>The same before response headers came, where a passed deadline is told from a caller that gave up.</summary>
     /// <param name="exception">How the call failed.</param>
@@ -89,12 +84,14 @@ internal static class OutcomeRules
     /// </summary>
     public static CallOutcome Compare(CallOutcome outcome, HttpRequestMessage request, InstanceState instance, CallSteering? steering)
     {
-        if (instance.IsHeld && outcome == CallOutcome.NotFound)
+        if (instance.IsHeld && outcome is (CallOutcome.NotFound or CallOutcome.Unimplemented))
         {
             return outcome;
         }
 
-        if (steering is { Instance: not null } || (steering?.HashKey is { } key && !instance.Health.IsNewlyRefused(key)))
+        // Of a method that is not served the requests are compared, whatever their keys.
+        if (steering is { Instance: not null }
+            || (outcome != CallOutcome.Unimplemented && steering?.HashKey is { } key && !instance.Health.IsNewlyRefused(key)))
         {
             return outcome == CallOutcome.Redirected ? CallOutcome.Success : CallOutcome.Refused;
         }
@@ -105,6 +102,23 @@ internal static class OutcomeRules
         }
 
         return outcome;
+    }
+
+    /// <summary>
+    /// Whether headers or trailers are larger than the caller takes. HTTP/2 has no error of its own for that: its decoder fails, and the connection
+    /// with it. The decoder's exception is not public.
+    /// </summary>
+    private static bool AreHeadersTooLarge(Exception exception)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } || e.GetType().Name == "HPackDecodingException")
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>The outcome that a status says, of HTTP that is not gRPC.</summary>

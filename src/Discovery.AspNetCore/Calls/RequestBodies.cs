@@ -38,4 +38,13 @@ internal static class RequestBodies
 
         return false;
     }
+
+    /// <summary>
+    /// The same while the answer is read, which may have begun before the body ended. Whatever the connection or the server does to a stream of HTTP/2
+    /// is told as the cause; one that ends without was ended because of its own request.
+    /// </summary>
+    public static bool HasFailed(Exception exception, HttpResponseMessage response)
+        => response is { Version.Major: 2, RequestMessage.Content: not null }
+            && exception is IOException { InnerException: null }
+            && exception.GetType() == typeof(IOException);
 }

@@ -42,6 +42,9 @@ internal sealed class TrackedCall
     /// <summary>The outcome of the call as long as its body says nothing else.</summary>
     public CallOutcome Outcome => _outcome;
 
+    /// <summary>The instance that was called; null once the call is over.</summary>
+    public InstanceState? InstanceOf(TrackedContent content) => Volatile.Read(ref _content) == content ? _instance : null;
+
     /// <summary>Begins to track the call of a response.</summary>
     public static TrackedCall Begin(TrackedContent content, InstanceState instance, CallProgress progress, CallOutcome outcome)
     {

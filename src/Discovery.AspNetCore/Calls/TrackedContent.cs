@@ -42,7 +42,18 @@ internal class TrackedContent : HttpContent
     public void OnCopied() => _isCopied = true;
 
     /// <summary>A part of the body was read.</summary>
-    public void OnData() => _hasData = true;
+    public void OnData()
+    {
+        if (!_hasData)
+        {
+            _hasData = true;
+            if (_isGrpc && _response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
+            {
+                // Headers of gRPC say nothing: a method that is not served may have them too.
+                instance.Context.Refused.OnServed(request, instance);
+            }
+        }
+    }
 
     /// <summary>The body was read to its end.</summary>
     public void OnCompleted()
@@ -52,7 +63,13 @@ internal class TrackedContent : HttpContent
         if (_isGrpc && outcome == CallOutcome.Success)
         {
             var trailers = _response.TrailingHeaders;
-            _call.End(this, OutcomeRules.OfTrailers(trailers), trailers);
+            outcome = OutcomeRules.OfTrailers(trailers);
+            if (outcome == CallOutcome.Unimplemented && _response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
+            {
+                instance.Context.Refused.OnRefused(request, instance);
+            }
+
+            _call.End(this, outcome, trailers);
         }
         else
         {
@@ -71,7 +88,7 @@ internal class TrackedContent : HttpContent
         }
         else
         {
-            _call.End(this, OutcomeRules.Of(exception));
+            _call.End(this, RequestBodies.HasFailed(exception, _response) ? CallOutcome.Cancelled : OutcomeRules.Of(exception));
         }
     }
 

@@ -23,6 +23,9 @@ public static class EtcdHttpClientBuilderExtensions
     /// <param name="configure">Sets options for this client alone, which then has connections of its own.</param>
     /// <returns>The builder.</returns>
     /// <exception cref="ArgumentException">There is no service name: the client has no name either, or it cannot be a service's.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The builder is that of <c>ConfigureHttpClientDefaults</c>, or the client discovers another service already.
+    /// </exception>
     public static IHttpClientBuilder AddEtcdDiscovery(
         this IHttpClientBuilder builder, string? serviceName = null, Action<EtcdDiscoveryOptions>? configure = null)
     {
@@ -57,6 +60,13 @@ public static class EtcdHttpClientBuilderExtensions
     /// <summary>Registers the client and its handler, and leaves its base address alone.</summary>
     internal static RegisteredClient AddClient(IHttpClientBuilder builder, string? serviceName, Action<EtcdDiscoveryOptions>? configure)
     {
+        if (builder.Name is null)
+        {
+            throw new InvalidOperationException(
+                "Discovery is for a client of one service, and ConfigureHttpClientDefaults is for all clients. Call AddEtcdDiscovery on the clients that "
+                + "call services: AddHttpClient(\"orders\").AddEtcdDiscovery().");
+        }
+
         var isDefault = serviceName is null;
         serviceName ??= builder.Name;
         if (ServiceNames.GetProblem(serviceName) is { } problem)

@@ -162,20 +162,29 @@ internal sealed class InstanceContext
         return false;
     }
 
-    /// <summary>The largest share of refusals of any other instance that gets calls, and how many calls they all answered.</summary>
+    /// <summary>
+    /// The largest share of refusals of any other instance that gets calls, and how many calls they all answered. Those that refuse everything of late
+    /// may be strangers too, which would pass for instances by each other; they are left out where they are fewer than the rest.
+    /// </summary>
     public (double Highest, long Answers) RefusalsOfOthers(InstanceState instance)
     {
-        var (highest, answers) = (0.0, 0L);
+        var (all, serving, lead) = ((Highest: 0.0, Answers: 0L), (Highest: 0.0, Answers: 0L), 0);
         foreach (var other in Instances)
         {
             if (!ReferenceEquals(other, instance) && other.Calls - other.InFlight is > 0 and var calls && !other.Health.WantsEjection(CoarseNow))
             {
-                highest = Math.Max(highest, other.Health.RefusalRateOf(calls));
-                answers += calls;
+                var rate = other.Health.RefusalRateOf(calls);
+                all = (Math.Max(all.Highest, rate), all.Answers + calls);
+                if (other.Health.ServedOfLate)
+                {
+                    serving = (Math.Max(serving.Highest, rate), serving.Answers + calls);
+                }
+
+                lead += other.Health.ServedOfLate ? 1 : -1;
             }
         }
 
-        return (highest, answers);
+        return lead > 0 ? serving : all;
     }
 
     public void OnChanged(InstanceState instance, bool isUrgent) => Changed?.Invoke(instance, isUrgent);

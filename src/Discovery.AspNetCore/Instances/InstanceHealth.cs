@@ -79,6 +79,9 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>The end of the latest ejection that was written to the log; set by whoever writes it, one at a time.</summary>
     public long ReportedUntil { get; set; } = long.MinValue;
 
+    /// <summary>Whether one of the latest answers was none of those that strangers give.</summary>
+    public bool ServedOfLate => _refusedInRow < LeastRefusedInRow && _unimplementedInRow < LeastRefusedInRow;
+
     /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
     public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusedInRow == 0;
 
@@ -236,10 +239,14 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
     }
 
-    /// <summary>The instance does not serve a method. If others serve, it is the wrong server; else it is the caller who is wrong.</summary>
+    /// <summary>
+    /// The instance does not serve a method. If others serve it, it is the wrong server; else it is the caller who is wrong, though others may serve
+    /// other methods at the time. Where none of the latest requests was another's too, it takes a long row, and that others hardly ever answer so.
+    /// </summary>
     public void OnUnimplemented(long startedAt)
     {
         _hasProblems = true;
+        _refusalRate += Smoothing * (1 - _refusalRate);
         if (!MayEject(startedAt))
         {
             return;
@@ -251,7 +258,11 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
             Volatile.Write(ref _firstUnimplementedAt, startedAt);
         }
 
-        if ((_onProbation || inRow >= _options.ConsecutiveFailures) && context.OthersServe(instance, Volatile.Read(ref _firstUnimplementedAt)))
+        var first = Volatile.Read(ref _firstUnimplementedAt);
+        if (((_onProbation || inRow >= _options.ConsecutiveFailures) && context.Refused.AreServedElsewhere(instance, first))
+            || (inRow >= UncomparedPerFailure * _options.ConsecutiveFailures
+                && context.OthersServe(instance, first)
+                && Improbability(inRow, context.RefusalsOfOthers(instance).Highest) >= Certainty))
         {
             Eject($"it does not serve what the last {(inRow == 1 ? "call" : $"{inRow} calls")} asked for, and others serve");
         }

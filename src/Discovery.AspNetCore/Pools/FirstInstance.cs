@@ -14,6 +14,7 @@ internal sealed class FirstInstance(TimeProvider time)
     private readonly TaskCompletionSource _seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isAwaited = true;
     private bool _wasMissing;
+    private int _isBegun;
     private long _seenAt;
     private TaskCompletionSource? _others;
 
@@ -34,10 +35,14 @@ internal sealed class FirstInstance(TimeProvider time)
         }
         else if (!_seen.Task.IsCompleted)
         {
+            Volatile.Write(ref _isBegun, 0);
             _wasMissing = true;
             _isAwaited = true;
         }
     }
+
+    /// <summary>Whether no call has waited since the last change; asked once by each.</summary>
+    public bool TryBegin() => Interlocked.Exchange(ref _isBegun, 1) == 0;
 
     /// <summary>Waits for a further change while the first instance is new.</summary>
     /// <param name="limit">For how long it is new.</param>

@@ -61,6 +61,11 @@ internal sealed class RegisteredClient(string name, string serviceName, bool isS
 
     /// <summary>The service's name, and what stands for it in a base address.</summary>
     private static ImmutableHashSet<string> HostsOf(string serviceName)
-        => ImmutableHashSet.Create(
+    {
+        var hosts = ImmutableHashSet.Create(
             StringComparer.OrdinalIgnoreCase, serviceName, ServiceAuthority.BaseAddress(Uri.UriSchemeHttp, serviceName).IdnHost);
+
+        // A URI has its host in another form where it is not ASCII, or may be a number: http://Grüße, http://12345.
+        return Uri.CheckHostName(serviceName) is UriHostNameType.Dns or UriHostNameType.IPv4 ? hosts.Add(new Uri($"http://{serviceName}/").IdnHost) : hosts;
+    }
 }

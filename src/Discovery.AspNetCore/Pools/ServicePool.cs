@@ -99,25 +99,14 @@ internal sealed partial class ServicePool : IDisposable
 
     /// <summary>Waits for the first instance, at most for this client's own <see cref="EtcdDiscoveryOptions.ReadyTimeout"/>.</summary>
     /// <exception cref="ServiceDiscoveryException">The service could not be listed in time.</exception>
-    public async ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
+    public ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
     {
-        RebuildIfListed();
-        var startedAt = Time.GetTimestamp();
-        if (_current is null && (FirstInstance.IsAwaited || _service.HasOwnLimit))
+        if (FirstInstance.TryBegin())
         {
-            await WaitForListAsync(cancellationToken).ConfigureAwait(false);
+            _ = WaitForAllAsync();
         }
 
-        if (FirstInstance.IsAwaited)
-        {
-            var left = Options.ReadyTimeout - Time.GetElapsedTime(startedAt);
-            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
-        }
-
-        if (_current is null)
-        {
-            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(typeof(IServiceDirectory).FullName);
-        }
+        return WaitAsync(cancellationToken);
     }
 
     /// <summary>Waits for a further change where the service has had its first instance just now.</summary>
@@ -177,7 +166,42 @@ internal sealed partial class ServicePool : IDisposable
     {
         if (_current is null && _service.Feed.Current is not null)
         {
-            Rebuild();
+            lock (_gate)
+            {
+                // All that waited come at once, and one of them builds for all.
+                if (_current is null)
+                {
+                    Rebuild();
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Waits along with the first call, and on when its own time has passed: else calls with less time than the wait takes would wait one after the
+    /// other for ever, and none would be told what is missing.
+    /// </summary>
+    private async Task WaitForAllAsync()
+        => await WaitAsync(CancellationToken.None).AsTask().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    private async ValueTask WaitAsync(CancellationToken cancellationToken)
+    {
+        RebuildIfListed();
+        var startedAt = Time.GetTimestamp();
+        if (_current is null && (FirstInstance.IsAwaited || _service.HasOwnLimit))
+        {
+            await WaitForListAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (FirstInstance.IsAwaited)
+        {
+            var left = Options.ReadyTimeout - Time.GetElapsedTime(startedAt);
+            await FirstInstance.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_current is null)
+        {
+            throw FirstInstance.Failure as Exception ?? new ObjectDisposedException(typeof(IServiceDirectory).FullName);
         }
     }
 

@@ -270,17 +270,67 @@ public class EjectionTests
     public void One_that_does_not_serve_what_others_serve_is_ejected()
     {
         var rig = new BalancingRig(3);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://svc/greeter/hello");
         for (var i = 0; i < 5; i++)
         {
             Assert.False(rig[1].IsEjected);
+            rig[1].Context.Refused.OnRefused(request, rig[1]);
             rig.Fail(rig[1], 1, CallOutcome.Unimplemented);
             rig.Call(rig[0]);
-            rig.Call(rig[0]);
+            rig[0].Context.Refused.OnServed(request, rig[0]);
         }
 
         rig.Fail(rig[1], 1, CallOutcome.Unimplemented);
 
         Assert.True(rig[1].IsEjected);
+    }
+
+    [Fact]
+    public void One_that_serves_nothing_is_ejected_after_a_while_though_no_two_requests_are_alike()
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.False(rig[1].IsEjected);
+            rig.Call(rig[0]);
+            rig.Call(rig[2]);
+            rig.Fail(rig[1], 1, CallOutcome.Unimplemented);
+        }
+
+        Assert.True(rig[1].IsEjected);
+    }
+
+    [Fact]
+    public void A_method_that_nobody_serves_ejects_nobody_while_others_are_served()
+    {
+        var rig = new BalancingRig(3);
+        for (var i = 0; i < 300; i++)
+        {
+            rig.Call(rig[i % 3], 10, i % 20 == 0 ? CallOutcome.Success : CallOutcome.Unimplemented);
+        }
+
+        Assert.All(rig.Instances, static i => Assert.False(i.IsEjected));
+    }
+
+    [Theory]
+    [InlineData((int)CallOutcome.NotFound)]
+    [InlineData((int)CallOutcome.Denied)]
+    [InlineData((int)CallOutcome.Redirected)]
+    [InlineData((int)CallOutcome.Unimplemented)]
+    public void Several_that_refuse_everything_do_not_pass_for_instances_by_each_other(int outcome)
+    {
+        var rig = new BalancingRig(4);
+        for (var i = 0; i < 40; i++)
+        {
+            rig.Call(rig[0]);
+            rig.Call(rig[1]);
+            rig.Fail(rig[2], 1, (CallOutcome)outcome);
+            rig.Fail(rig[3], 1, (CallOutcome)outcome);
+        }
+
+        Assert.True(rig[2].IsEjected);
+        Assert.True(rig[3].IsEjected);
+        Assert.False(rig[0].IsEjected || rig[1].IsEjected);
     }
 
     [Fact]
