@@ -24,6 +24,9 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Discovery:Services:orders:Ejection:Enable", "Etcd:Discovery:Services:orders:Ejection:Enable ", "Enabled" },
         { "Etcd:Discovery:Services:oders:AllowLoopback", "Etcd:Discovery:Services:oders ", "orders" },
         { "Etcd:Registration:Endpoints:Wbe:Enabled", "Etcd:Registration:Endpoints:Wbe ", "Web" },
+        { "Etcd:Registration:Ttl", "Etcd:Registration:Ttl ", "TimeToLive" },
+        { "Etcd:Registration:Port", "Etcd:Registration:Port ", "AdvertisedPort" },
+        { "Etcd:User", "Etcd:User ", "Username" },
     };
 
     public static TheoryData<string, string, string> WrongShapes => new()
@@ -34,6 +37,12 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Registration:Services:0", "a", "Etcd:Registration:Services is a list, e.g. Etcd:Registration:Services:0 'a'; its settings stand under names" },
         { "Etcd:Registration:TimeToLive:Seconds", "10", "Etcd:Registration:TimeToLive has settings of its own" },
         { "Etcd:RequestTimeout", "5", "Etcd:RequestTimeout is '5', which would be days: write 00:00:05 for 5 s, or 5.00:00:00 where days are meant." },
+        { "Etcd:Discovery:RelistInterval", "24:00:00", "Etcd:Discovery:RelistInterval is '24:00:00', which would be 24 days: write 1.00:00:00 for 24 hours." },
+        { "Etcd:Registration:AdvertisedPort", "", "Etcd:Registration:AdvertisedPort is ''; it must be a value, e.g. 10 for a number" },
+        { "Etcd:Registration:AllowLoopback", "", "Etcd:Registration:AllowLoopback is ''; it must be a value" },
+        { "Etcd:Registration:TimeToLive", "", "Etcd:Registration:TimeToLive is ''; it must be a time, e.g. 00:00:05, or be left out." },
+        { "Etcd:Discovery:Services:orders:SubsetSize", "", "Etcd:Discovery:Services:orders:SubsetSize is ''" },
+        { "Etcd:Discovery:Split:v2", "", "Etcd:Discovery:Split:v2 is ''" },
         { "Etcd:Discovery:Services:orders:ReadyTimeout", "1", "Etcd:Discovery:Services:orders:ReadyTimeout is '1', which would be days: write 00:00:01 for 1 s" },
         { "Etcd:Discovery:Ejection:BaseDuration", "-5", "Etcd:Discovery:Ejection:BaseDuration is '-5', which would be days: write a time as 00:00:05" },
         { "Etcd:Discovery:Ejection", "off", "Etcd:Discovery:Ejection is 'off'; it is a section with settings of its own, e.g. Etcd:Discovery:Ejection:Enabled" },

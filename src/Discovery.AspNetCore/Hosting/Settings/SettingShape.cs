@@ -11,6 +11,9 @@ internal sealed class SettingShape
     /// <summary>A single value.</summary>
     public static SettingShape Value { get; } = new(SettingKind.Value);
 
+    /// <summary>A number, a switch or one of given names, none of which is ever empty.</summary>
+    public static SettingShape Number { get; } = new(SettingKind.Number);
+
     /// <summary>A time, which is not written as a number alone.</summary>
     public static SettingShape Time { get; } = new(SettingKind.Time);
 
@@ -62,7 +65,8 @@ internal sealed class SettingShape
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
-            _ when type.IsPrimitive || type.IsEnum || type == typeof(string) => Value,
+            _ when type == typeof(string) => Value,
+            _ when type.IsPrimitive || type.IsEnum => Number,
             _ when type == typeof(TimeSpan) => Time,
             _ when type == typeof(IList<string>) || type == typeof(IReadOnlyList<string>) => List,
             _ when type == typeof(IDictionary<string, string>) => Named(Value),
