@@ -79,6 +79,64 @@ public sealed class SettingsTests : IDisposable
         Assert.DoesNotContain(_log.At(LogLevel.Warning), l => l.Contains("The setting", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_mistyped_name_that_comes_with_a_change_is_warned_of_once()
+    {
+        using var host = await StartAsync();
+        var configuration = (IConfigurationRoot)host.Services.GetRequiredService<IConfiguration>();
+
+        configuration["Etcd:Registration:Wieght"] = "20";
+        configuration.Reload();
+        configuration.Reload();
+
+        Assert.Single(_log.At(LogLevel.Warning), static l => l.Contains("Etcd:Registration:Wieght is not known", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Etcd:Password", "secret")]
+    [InlineData("Etcd:Endpoints:0", "http://127.0.0.1:10")]
+    [InlineData("Etcd:Endpoints:1", "http://127.0.0.1:10")]
+    [InlineData("Etcd:Tls:CaFile", "/ca.crt")]
+    [InlineData("Etcd:RequestTimeout", "00:00:06")]
+    [InlineData("Etcd:Registration:FailFast", "true")]
+    public async Task A_changed_setting_that_needs_a_restart_is_told_without_its_value(string setting, string value)
+    {
+        using var host = await StartAsync();
+        var configuration = (IConfigurationRoot)host.Services.GetRequiredService<IConfiguration>();
+
+        configuration["Etcd:Registration:Weight"] = "20";
+        configuration.Reload();
+        Assert.DoesNotContain(_log.At(LogLevel.Warning), static l => l.Contains("next start", StringComparison.Ordinal));
+
+        configuration[setting] = value;
+        configuration.Reload();
+
+        var name = setting.Split(":0")[0].Split(":1")[0];
+        await Eventually.IsTrue(() => _log.At(LogLevel.Warning).Any(l => l.Contains($"{name} was changed; that has no effect before the next start", StringComparison.Ordinal)));
+        Assert.DoesNotContain(_log.At(LogLevel.Warning), l => l.Contains(value, StringComparison.Ordinal) && l.Contains("next start", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Settings_of_a_registration_that_was_never_added_are_told(bool isAdded)
+    {
+        using var host = Host.CreateEmptyApplicationBuilder(null).Use(b =>
+        {
+            b.Configuration.AddInMemoryCollection([new("Etcd:Endpoints:0", "http://127.0.0.1:9"), new("Etcd:Registration:ServiceName", "greeter")]);
+            b.Logging.AddProvider(_log);
+            b.Services.AddHttpClient("orders").AddEtcdDiscovery();
+            if (isAdded)
+            {
+                b.Services.AddEtcdRegistration();
+            }
+        });
+
+        await host.StartAsync();
+
+        Assert.Equal(isAdded ? 0 : 1, _log.At(LogLevel.Information).Count(static l => l.Contains("AddEtcdRegistration()", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [MemberData(nameof(WrongShapes))]
     public async Task A_setting_of_another_shape_stops_the_start_with_its_value_and_a_valid_one(string setting, string value, string expected)
