@@ -70,6 +70,8 @@ public sealed class SettingsTests : IDisposable
             ("Etcd:Discovery:Services:orders:Policy", "Random"),
             ("etcd:discovery:ZONE", "a"),
             ("Etcd:Registration:Metadata:Etcd", "a"),
+            ("Etcd:Registration:Services:shard:0:Metadata:anything", "a"),
+            ("Etcd:Discovery:Services:shard:0:Policy", "Random"),
             ("Etcd:Registration:Services:greeter:Metadata:anything", "a"),
             ("Etcd:Registration:Endpoints:Web:Metadata:anything", "a"),
             ("Etcd:Tls:CaFile", ""),

@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Hosting.Settings;
 internal static class KnownSettings
 {
     /// <summary>The section of one service in <c>Etcd:Registration:Services</c>.</summary>
-    public static SettingShape RegisteredService { get; } = SettingShape.Section<RegisteredServiceOptions>();
+    public static SettingShape RegisteredService { get; } = SettingShape.Section<RegisteredServiceOptions>().WithLongNames();
 
     /// <summary>The section <c>Etcd:Registration</c>.</summary>
     public static SettingShape Registration { get; } = SettingShape.Section<EtcdRegistrationOptions>(
@@ -16,7 +16,7 @@ internal static class KnownSettings
         (nameof(EtcdRegistrationOptions.Health), SettingShape.Section<RegistrationHealthOptions>()));
 
     /// <summary>The section of one service in <c>Etcd:Discovery:Services</c>.</summary>
-    public static SettingShape DiscoveredService { get; } = Discovery();
+    public static SettingShape DiscoveredService { get; } = Discovery().WithLongNames();
 
     /// <summary>The section <c>Etcd:Discovery</c>.</summary>
     public static SettingShape DiscoverySection { get; } = Discovery(

@@ -31,6 +31,9 @@ internal sealed class SettingShape
     /// <summary>What stands under each of the names that the application chooses.</summary>
     public SettingShape? Each { get; private init; }
 
+    /// <summary>Whether unknown children may be the rest of a name with colons, which may be a number.</summary>
+    public bool HasLongNames { get; private init; }
+
     /// <summary>Names that the application chooses, each with a setting of one shape.</summary>
     public static SettingShape Named(SettingShape each) => new(SettingKind.Named) { Each = each };
 
@@ -51,6 +54,9 @@ internal sealed class SettingShape
 
         return new SettingShape(SettingKind.Section) { Children = children };
     }
+
+    /// <summary>This section, for names that may have colons.</summary>
+    public SettingShape WithLongNames() => new(Kind) { Children = Children, HasLongNames = true };
 
     /// <summary>The child of this name, or null when there cannot be one.</summary>
     public SettingShape? Find(string name) => Kind switch

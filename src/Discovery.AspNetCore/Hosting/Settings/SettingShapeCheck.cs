@@ -59,15 +59,12 @@ internal static class SettingShapeCheck
         }
 
         var children = section.GetChildren().ToList();
-        return IsList(children) && !IsService(shape)
+        return IsList(children) && !shape.HasLongNames
             ? [$"{section.Path} is a list; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."]
             : children.SelectMany(c => shape.Find(c.Key) is { } known ? Find(c, known) : []);
     }
 
     private static string Example(SettingShape section) => section.Children.Keys.FirstOrDefault(static k => k == "Enabled") ?? section.Children.Keys.First();
-
-    // Below the beginning of a service's name stands the rest of it, where that has a colon: this may be a number.
-    private static bool IsService(SettingShape shape) => shape == KnownSettings.RegisteredService || shape == KnownSettings.DiscoveredService;
 
     private static IEnumerable<string> CheckNamed(IConfigurationSection section, SettingShape shape)
     {
