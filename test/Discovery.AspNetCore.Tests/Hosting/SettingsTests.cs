@@ -118,6 +118,22 @@ public sealed class SettingsTests : IDisposable
         Assert.DoesNotContain(_log.At(LogLevel.Warning), l => l.Contains(value, StringComparison.Ordinal) && l.Contains("next start", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_setting_that_is_changed_back_is_not_told_again()
+    {
+        using var host = await StartAsync();
+        var configuration = (IConfigurationRoot)host.Services.GetRequiredService<IConfiguration>();
+
+        foreach (var password in new[] { "secret", null })
+        {
+            configuration["Etcd:Password"] = password;
+            configuration.Reload();
+            configuration.Reload();
+        }
+
+        Assert.Single(_log.At(LogLevel.Warning), static l => l.Contains("Etcd:Password was changed", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -15,12 +15,13 @@ internal sealed partial class ClientSettingChanges(IConfiguration configuration,
     : IHostedService, IDisposable
 {
     private readonly Lock _gate = new();
+    private Dictionary<string, string> _used = [];
     private Dictionary<string, string> _last = [];
     private IDisposable? _subscription;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _last = Read();
+        _used = _last = Read();
         _subscription = ChangeToken.OnChange(configuration.GetReloadToken, Compare);
         return Task.CompletedTask;
     }
@@ -34,14 +35,20 @@ internal sealed partial class ClientSettingChanges(IConfiguration configuration,
         lock (_gate)
         {
             var now = Read();
-            foreach (var setting in now.Keys.Union(_last.Keys).Where(s => now.GetValueOrDefault(s) != _last.GetValueOrDefault(s)).Order(StringComparer.Ordinal))
+            foreach (var setting in now.Keys.Union(_last.Keys).Order(StringComparer.Ordinal))
             {
-                Log.NeedsRestart(logger, setting);
+                if (Differs(setting, now, _last) && Differs(setting, now, _used))
+                {
+                    Log.NeedsRestart(logger, setting);
+                }
             }
 
             _last = now;
         }
     }
+
+    private static bool Differs(string setting, Dictionary<string, string> one, Dictionary<string, string> other)
+        => one.GetValueOrDefault(setting) != other.GetValueOrDefault(setting);
 
     private Dictionary<string, string> Read()
     {
