@@ -68,7 +68,7 @@ public sealed class BadAnswersTests
             {
                 using var connection = await listener.AcceptTcpClientAsync();
                 var stream = connection.GetStream();
-                await stream.ReadAtLeastAsync(new byte[24], 24);
+                await stream.ReadExactlyAsync(new byte[24]);
                 await stream.WriteAsync("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray());
                 Interlocked.Increment(ref answers);
             }
