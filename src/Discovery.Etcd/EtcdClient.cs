@@ -256,6 +256,7 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
             MemberId = header.MemberId,
             LeaderId = status.Leader,
             Revision = header.Revision,
+            Errors = [.. status.Errors],
         };
     }
 

@@ -20,4 +20,7 @@ public sealed record EtcdMemberStatus
 
     /// <summary>The member's revision of the key space.</summary>
     public required long Revision { get; init; }
+
+    /// <summary>What is wrong in the cluster, in etcd's words: raised alarms, such as <c>memberID:1 alarm:NOSPACE</c>, and a missing leader.</summary>
+    public IReadOnlyList<string> Errors { get; init; } = [];
 }

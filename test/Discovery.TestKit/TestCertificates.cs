@@ -29,8 +29,11 @@ public sealed class TestCertificates : IDisposable
     public string PathOf(string file) => Path.Combine(_directory.FullName, file);
 
     /// <summary>Signs a certificate for a host and for loopback addresses, usable by servers and clients.</summary>
+    /// <param name="name">The host.</param>
+    /// <param name="withLoopback">Whether loopback addresses are among the names.</param>
+    /// <param name="until">When it expires; in ten days unless it is set.</param>
     /// <returns>The certificate with its key.</returns>
-    public X509Certificate2 Issue(string name, bool withLoopback = true)
+    public X509Certificate2 Issue(string name, bool withLoopback = true, DateTimeOffset? until = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
@@ -45,7 +48,7 @@ public sealed class TestCertificates : IDisposable
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));
         using var certificate = request.Create(
-            _authority, DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(10), RandomNumberGenerator.GetBytes(12));
+            _authority, DateTimeOffset.UtcNow.AddDays(-1), until ?? DateTimeOffset.UtcNow.AddDays(10), RandomNumberGenerator.GetBytes(12));
         return certificate.CopyWithPrivateKey(key);
     }
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Discovery.AspNetCore.Diagnostics;
 
-/// <summary>Tells whether etcd answers and has a leader.</summary>
+/// <summary>Tells whether etcd answers, has a leader, and has raised no alarm.</summary>
 internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealthCheck
 {
     private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static (byte[] b) => b, static b => b);
@@ -37,9 +37,12 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
             data["version"] = member.Version;
             data["revision"] = member.Revision;
             data["leader"] = member.LeaderId.ToString("x", CultureInfo.InvariantCulture);
-            return member.LeaderId != 0
-                ? HealthCheckResult.Healthy(data: data)
-                : Failure($"{name} has no leader, so it takes no writes: {member.Endpoint} says so.", null);
+            return member switch
+            {
+                { LeaderId: 0 } => Failure($"{name} has no leader, so it takes no writes: {member.Endpoint} says so.", null),
+                { Errors.Count: > 0 } => Failure($"{name} has raised an alarm, so it takes no writes: {string.Join(", ", member.Errors)}.", null),
+                _ => HealthCheckResult.Healthy(data: data),
+            };
         }
         catch (EtcdException e) when (e.Reason == EtcdErrorReason.PermissionDenied)
         {

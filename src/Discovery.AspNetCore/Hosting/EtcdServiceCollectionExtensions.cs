@@ -188,6 +188,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(static s => ClusterServices.Defer(s, Cluster.Default));
         services.TryAddSingleton<LayoutCatalog>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, UnknownSettings>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ClientSettingChanges>());
     }
 
     /// <summary>Has options read from the configuration before code sets any, also code that ran before this: what code sets wins.</summary>

@@ -39,9 +39,11 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     }
 
     /// <summary>A key of this application is owned by another process.</summary>
-    public void OnConflict(EtcdKeyValue record) => _conflict = Report(
-        $"The key {record.Key} of this application is owned by another process (lease {record.LeaseId:x}), which advertises the same "
-        + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both.");
+    public void OnConflict(EtcdKeyValue record) => _conflict = Report(record.LeaseId == 0
+        ? $"The key {record.Key} of this application was overwritten without a lease, as by hand, so nothing takes it away again. It is left alone; "
+            + $"delete it, as by 'etcdctl del {record.Key}', and this application puts its own at once."
+        : $"The key {record.Key} of this application is owned by another process (lease {record.LeaseId:x}), which advertises the same "
+            + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both.");
 
     /// <summary>Another process has this one's id. Nobody looks again, so this holds until the next start.</summary>
     public void OnDuplicateId(string instanceId, IEnumerable<string> keys) => _duplicate = Report(

@@ -18,6 +18,7 @@ internal sealed partial class RegistrationSettings(
     IConfiguration configuration,
     [FromKeyedServices] ILogger<IServiceRegistration> logger)
 {
+    private readonly IChangeToken _sinceStart = configuration.GetReloadToken();
     private volatile EtcdRegistrationOptions? _changed;
 
     /// <summary>The last valid settings.</summary>
@@ -28,13 +29,23 @@ internal sealed partial class RegistrationSettings(
     {
         // Read before the first change, for it is what goes on if that one is not valid.
         _changed = Current;
-        return ChangeToken.OnChange(configuration.GetReloadToken, () =>
+        var subscription = ChangeToken.OnChange(configuration.GetReloadToken, Reload);
+
+        // The first health check may have taken long, and nobody listened meanwhile.
+        if (_sinceStart.HasChanged)
+        {
+            Reload();
+        }
+
+        return subscription;
+
+        void Reload()
         {
             if (TryRead())
             {
                 callback();
             }
-        });
+        }
     }
 
     private bool TryRead()
@@ -43,6 +54,11 @@ internal sealed partial class RegistrationSettings(
         {
             var changed = factory.Create(cluster.OptionsName);
             WarnOfFixed(changed);
+            if (Current.Enabled && !changed.Enabled)
+            {
+                Log.SwitchedOff(logger);
+            }
+
             _changed = changed;
             return true;
         }
@@ -61,6 +77,7 @@ internal sealed partial class RegistrationSettings(
         {
             (nameof(now.InstanceId), changed.InstanceId != now.InstanceId),
             (nameof(now.TimeToLive), changed.TimeToLive != now.TimeToLive),
+            (nameof(now.FailFast), changed.FailFast != now.FailFast),
         })
         {
             if (differs)
@@ -72,6 +89,9 @@ internal sealed partial class RegistrationSettings(
 
     private static partial class Log
     {
+        [LoggerMessage(2733, LogLevel.Information, "Etcd:Registration:Enabled was changed to false: this application leaves etcd.")]
+        public static partial void SwitchedOff(ILogger logger);
+
         [LoggerMessage(2731, LogLevel.Error, "The changed registration settings are not used: {Problem}")]
         public static partial void NotUsed(ILogger logger, string problem);
 

@@ -135,7 +135,8 @@ internal sealed class CallFailedException(StatusCode code, string detail, CallFa
                 case HttpProtocolException { ErrorCode: HttpOneRequired }:
                     return "the peer speaks HTTP/1.1 only: a web server or a proxy listens there, not etcd";
                 case HttpProtocolException protocol:
-                    return $"HTTP/2 error {protocol.ErrorCode}";
+                    // One code has several causes: who speaks no HTTP/2 and who answers no ping have PROTOCOL_ERROR both.
+                    return protocol.Message.Replace($" ({nameof(HttpRequestError.HttpProtocolError)})", "", StringComparison.Ordinal).TrimEnd('.');
             }
         }
 

@@ -1,3 +1,5 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using Discovery.Etcd.Connections;
 using Grpc.Core;
 
@@ -15,6 +17,11 @@ internal static class EtcdErrors
     private const string Tls =
         " Check also that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or "
         + "Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile.";
+
+    private const string Expired = "The certificate there has expired, or is not valid yet: renew it, or set this machine's clock right.";
+
+    private const string OtherName =
+        "The certificate there bears another name: put one that it bears into Etcd:Endpoints, or set Etcd:Tls:ServerName to it.";
 
     /// <summary>etcd answered, and said no.</summary>
     public static EtcdException Refused(string operation, string endpoint, CallFailedException failure, EtcdClientOptions options) => new(
@@ -76,10 +83,22 @@ internal static class EtcdErrors
 
     private static string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts)
     {
+        if (attempts.All(static a => a.Failure.IsOfTls || a.Failure.Kind == CallFailureKind.Silence)
+            && attempts.Select(static a => OfCertificate(a.Failure.Detail)).LastOrDefault(static a => a is not null) is { } advice)
+        {
+            return advice;
+        }
+
         var isThere = attempts.Any(a => a.Failure.Kind is CallFailureKind.Status or CallFailureKind.Silence);
         var isSecure = attempts.Any(a => a.Endpoint.Address.Scheme == Uri.UriSchemeHttps);
         return (isThere ? NoLeader : Reach) + (isSecure ? Tls : "");
     }
+
+    // The detail has the framework's names of what is wrong, and all of them.
+    private static string? OfCertificate(string detail)
+        => detail.EndsWith($": {nameof(X509ChainStatusFlags.NotTimeValid)}", StringComparison.Ordinal) ? Expired
+            : detail.EndsWith($": {nameof(SslPolicyErrors.RemoteCertificateNameMismatch)}", StringComparison.Ordinal) ? OtherName
+            : null;
 
     /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
     private static string Advice(string operation, string detail, EtcdClientOptions options) => EtcdMessages.ReasonOf(detail) switch

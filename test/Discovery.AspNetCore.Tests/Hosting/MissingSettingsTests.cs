@@ -25,7 +25,8 @@ public sealed class MissingSettingsTests
     {
         { "Etcd:Registation:ServiceName", "The setting Etcd:Registation is not known. Did you mean 'Registration'?" },
         { "Etcd:Registration:ServcieName", "The setting Etcd:Registration:ServcieName is not known. Did you mean 'ServiceName'?" },
-        { "Etcd:Registration:Service", "The setting Etcd:Registration:Service is not known. Did you mean 'Services'?" },
+        { "Etcd:Registration:Service", "The setting Etcd:Registration:Service is not known. Did you mean 'ServiceName'?" },
+        { "Etcd:Registration:Name", "The setting Etcd:Registration:Name is not known. Did you mean 'ServiceName'?" },
         { "Etcd_Registration_ServiceName", "The variable Etcd_Registration_ServiceName is not read. Did you mean 'Etcd__Registration__ServiceName'?" },
         { "Etcd:ServiceName", "The setting Etcd:ServiceName is not known. Did you mean 'Registration:ServiceName'?" },
     };
@@ -50,6 +51,16 @@ public sealed class MissingSettingsTests
         Assert.Contains("Etcd:Registration:ServiceName is missing", message, StringComparison.Ordinal);
         Assert.Contains(hint, message, StringComparison.Ordinal);
         Assert.Single(message.Split(hint)[1..]);
+    }
+
+    [Theory]
+    [InlineData("Etcd:Registration:0:ServiceName", "Etcd:Registration is a list; it is a section with settings of its own, e.g. Etcd:Registration:Enabled.")]
+    [InlineData("Etcd:0:Username", "Etcd is a list; it is a section with settings of its own, e.g. Etcd:Endpoints.")]
+    public async Task A_section_that_is_written_as_a_list_is_named(string setting, string expected)
+    {
+        var message = await FailAsync(setting.StartsWith("Etcd:0", StringComparison.Ordinal) ? [(setting, "greeter")] : [Endpoints, (setting, "greeter")]);
+
+        Assert.Contains(expected, message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -24,6 +24,9 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Discovery:Services:orders:Ejection:Enable", "Etcd:Discovery:Services:orders:Ejection:Enable ", "Enabled" },
         { "Etcd:Discovery:Services:oders:AllowLoopback", "Etcd:Discovery:Services:oders ", "orders" },
         { "Etcd:Registration:Endpoints:Wbe:Enabled", "Etcd:Registration:Endpoints:Wbe ", "Web" },
+        { "Etcd:Registration:Ttl", "Etcd:Registration:Ttl ", "TimeToLive" },
+        { "Etcd:Registration:Port", "Etcd:Registration:Port ", "AdvertisedPort" },
+        { "Etcd:User", "Etcd:User ", "Username" },
     };
 
     public static TheoryData<string, string, string> WrongShapes => new()
@@ -34,6 +37,12 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Registration:Services:0", "a", "Etcd:Registration:Services is a list, e.g. Etcd:Registration:Services:0 'a'; its settings stand under names" },
         { "Etcd:Registration:TimeToLive:Seconds", "10", "Etcd:Registration:TimeToLive has settings of its own" },
         { "Etcd:RequestTimeout", "5", "Etcd:RequestTimeout is '5', which would be days: write 00:00:05 for 5 s, or 5.00:00:00 where days are meant." },
+        { "Etcd:Discovery:RelistInterval", "24:00:00", "Etcd:Discovery:RelistInterval is '24:00:00', which would be 24 days: write 1.00:00:00 for 24 hours." },
+        { "Etcd:Registration:AdvertisedPort", "", "Etcd:Registration:AdvertisedPort is ''; it must be a value, e.g. 10 for a number" },
+        { "Etcd:Registration:AllowLoopback", "", "Etcd:Registration:AllowLoopback is ''; it must be a value" },
+        { "Etcd:Registration:TimeToLive", "", "Etcd:Registration:TimeToLive is ''; it must be a time, e.g. 00:00:05, or be left out." },
+        { "Etcd:Discovery:Services:orders:SubsetSize", "", "Etcd:Discovery:Services:orders:SubsetSize is ''" },
+        { "Etcd:Discovery:Split:v2", "", "Etcd:Discovery:Split:v2 is ''" },
         { "Etcd:Discovery:Services:orders:ReadyTimeout", "1", "Etcd:Discovery:Services:orders:ReadyTimeout is '1', which would be days: write 00:00:01 for 1 s" },
         { "Etcd:Discovery:Ejection:BaseDuration", "-5", "Etcd:Discovery:Ejection:BaseDuration is '-5', which would be days: write a time as 00:00:05" },
         { "Etcd:Discovery:Ejection", "off", "Etcd:Discovery:Ejection is 'off'; it is a section with settings of its own, e.g. Etcd:Discovery:Ejection:Enabled" },
@@ -61,6 +70,8 @@ public sealed class SettingsTests : IDisposable
             ("Etcd:Discovery:Services:orders:Policy", "Random"),
             ("etcd:discovery:ZONE", "a"),
             ("Etcd:Registration:Metadata:Etcd", "a"),
+            ("Etcd:Registration:Services:shard:0:Metadata:anything", "a"),
+            ("Etcd:Discovery:Services:shard:0:Policy", "Random"),
             ("Etcd:Registration:Services:greeter:Metadata:anything", "a"),
             ("Etcd:Registration:Endpoints:Web:Metadata:anything", "a"),
             ("Etcd:Tls:CaFile", ""),
@@ -68,6 +79,80 @@ public sealed class SettingsTests : IDisposable
             ("Kestrel:Endpoints:Web:Url", "http://127.0.0.1:0"));
 
         Assert.DoesNotContain(_log.At(LogLevel.Warning), l => l.Contains("The setting", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_mistyped_name_that_comes_with_a_change_is_warned_of_once()
+    {
+        using var host = await StartAsync();
+        var configuration = (IConfigurationRoot)host.Services.GetRequiredService<IConfiguration>();
+
+        configuration["Etcd:Registration:Wieght"] = "20";
+        configuration.Reload();
+        configuration.Reload();
+
+        Assert.Single(_log.At(LogLevel.Warning), static l => l.Contains("Etcd:Registration:Wieght is not known", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Etcd:Password", "secret")]
+    [InlineData("Etcd:Endpoints:0", "http://127.0.0.1:10")]
+    [InlineData("Etcd:Endpoints:1", "http://127.0.0.1:10")]
+    [InlineData("Etcd:Tls:CaFile", "/ca.crt")]
+    [InlineData("Etcd:RequestTimeout", "00:00:06")]
+    [InlineData("Etcd:Registration:FailFast", "true")]
+    public async Task A_changed_setting_that_needs_a_restart_is_told_without_its_value(string setting, string value)
+    {
+        using var host = await StartAsync();
+        var configuration = (IConfigurationRoot)host.Services.GetRequiredService<IConfiguration>();
+
+        configuration["Etcd:Registration:Weight"] = "20";
+        configuration.Reload();
+        Assert.DoesNotContain(_log.At(LogLevel.Warning), static l => l.Contains("next start", StringComparison.Ordinal));
+
+        configuration[setting] = value;
+        configuration.Reload();
+
+        var name = setting.Split(":0")[0].Split(":1")[0];
+        await Eventually.IsTrue(() => _log.At(LogLevel.Warning).Any(l => l.Contains($"{name} was changed; that has no effect before the next start", StringComparison.Ordinal)));
+        Assert.DoesNotContain(_log.At(LogLevel.Warning), l => l.Contains(value, StringComparison.Ordinal) && l.Contains("next start", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_setting_that_is_changed_back_is_not_told_again()
+    {
+        using var host = await StartAsync();
+        var configuration = (IConfigurationRoot)host.Services.GetRequiredService<IConfiguration>();
+
+        foreach (var password in new[] { "secret", null })
+        {
+            configuration["Etcd:Password"] = password;
+            configuration.Reload();
+            configuration.Reload();
+        }
+
+        Assert.Single(_log.At(LogLevel.Warning), static l => l.Contains("Etcd:Password was changed", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Settings_of_a_registration_that_was_never_added_are_told(bool isAdded)
+    {
+        using var host = Host.CreateEmptyApplicationBuilder(null).Use(b =>
+        {
+            b.Configuration.AddInMemoryCollection([new("Etcd:Endpoints:0", "http://127.0.0.1:9"), new("Etcd:Registration:ServiceName", "greeter")]);
+            b.Logging.AddProvider(_log);
+            b.Services.AddHttpClient("orders").AddEtcdDiscovery();
+            if (isAdded)
+            {
+                b.Services.AddEtcdRegistration();
+            }
+        });
+
+        await host.StartAsync();
+
+        Assert.Equal(isAdded ? 0 : 1, _log.At(LogLevel.Information).Count(static l => l.Contains("AddEtcdRegistration()", StringComparison.Ordinal)));
     }
 
     [Theory]

@@ -18,11 +18,7 @@ public sealed class RegistrationSettingsTests : IDisposable
 
     public RegistrationSettingsTests()
     {
-        var services = new ServiceCollection();
-        services.AddLogging(logging => logging.AddProvider(_log));
-        services.AddSingleton<IConfiguration>(_configuration);
-        services.AddEtcdRegistration(options => options.Zone = "eu-1");
-        _provider = services.BuildServiceProvider();
+        _provider = Build();
         _settings = _provider.GetRequiredService<RegistrationSettings>();
         _settings.OnChange(() => _changes++);
     }
@@ -55,6 +51,7 @@ public sealed class RegistrationSettingsTests : IDisposable
     [Theory]
     [InlineData("InstanceId", "other")]
     [InlineData("TimeToLive", "00:00:20")]
+    [InlineData("FailFast", "true")]
     public void A_setting_that_holds_until_the_next_start_says_so(string setting, string value)
     {
         Reload(setting, value);
@@ -62,7 +59,39 @@ public sealed class RegistrationSettingsTests : IDisposable
         Assert.True(_log.Has(LogLevel.Warning, $"Etcd:Registration:{setting}", "next start"));
     }
 
+    [Fact]
+    public void A_change_before_anybody_listens_is_not_lost()
+    {
+        using var provider = Build();
+        var settings = provider.GetRequiredService<RegistrationSettings>();
+        Assert.Equal(5, settings.Current.Weight);
+        Reload("Weight", "7");
+        var changes = 0;
+
+        using var subscription = settings.OnChange(() => changes++);
+
+        Assert.Equal((7, 1), (settings.Current.Weight, changes));
+    }
+
+    [Fact]
+    public void What_is_switched_off_while_it_runs_is_told_once()
+    {
+        Reload("Enabled", "false");
+        Reload("Enabled", "false");
+
+        Assert.Single(_log.At(LogLevel.Information), static l => l.Contains("Etcd:Registration:Enabled was changed to false", StringComparison.Ordinal));
+    }
+
     public void Dispose() => _provider.Dispose();
+
+    private ServiceProvider Build()
+    {
+        var services = new ServiceCollection();
+        services.AddLogging(logging => logging.AddProvider(_log));
+        services.AddSingleton<IConfiguration>(_configuration);
+        services.AddEtcdRegistration(options => options.Zone = "eu-1");
+        return services.BuildServiceProvider();
+    }
 
     private void Reload(string setting, string value)
     {

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Discovery.Etcd.Protocol;
 using Google.Protobuf;
 using Grpc.Core;
@@ -52,6 +54,46 @@ public sealed class BadAnswersTests
 
         Assert.Contains(Bad[kind].Message, error.Message, StringComparison.Ordinal);
         Assert.Equal([server.Endpoint], error.Endpoints);
+    }
+
+    [Fact]
+    public async Task A_web_server_that_knows_no_http2_is_described_in_words()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var answers = 0;
+        var serving = Task.Run(async () =>
+        {
+            while (true)
+            {
+                using var connection = await listener.AcceptTcpClientAsync();
+                var stream = connection.GetStream();
+                await stream.ReadExactlyAsync(new byte[24]);
+                await stream.WriteAsync("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray());
+                Interlocked.Increment(ref answers);
+            }
+        });
+        var clock = new FakeTimeProvider();
+        await using var client = new EtcdClient(
+            new EtcdClientOptions
+            {
+                Endpoints = [$"http://{listener.LocalEndpoint}"], AttemptTimeout = TimeSpan.FromHours(1), RequestTimeout = TimeSpan.FromHours(1),
+            },
+            timeProvider: clock);
+
+        var call = client.GetAsync("a");
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            return Volatile.Read(ref answers) >= 3;
+        });
+        clock.Advance(TimeSpan.FromHours(1));
+        var error = await Assert.ThrowsAsync<EtcdException>(() => call);
+
+        Assert.Contains("server sent invalid data on the connection", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("HttpProtocolError", error.Message, StringComparison.Ordinal);
+        listener.Stop();
+        await Assert.ThrowsAnyAsync<Exception>(() => serving);
     }
 
     [Theory]

@@ -4,6 +4,7 @@ using Discovery.Etcd;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using Xunit.Abstractions;
 using static Discovery.IntegrationTests.Registration.RecordReading;
@@ -23,9 +24,14 @@ public sealed class FullEtcdTests(ITestOutputHelper output)
             FastElections = true,
             ExtraArguments = ["--quota-backend-bytes", "200000"],
         });
-        await using var first = await TestApp.StartAsync(etcd.Endpoint, _service, "TimeToLive=00:00:02;StopTimeout=00:00:01");
+        await using var first = await TestApp.StartAsync(
+            etcd.Endpoint, _service, "TimeToLive=00:00:02;StopTimeout=00:00:01", static b => b.Services.AddHealthChecks().AddEtcd());
         await using var client = Clients.Connect(etcd.Endpoint);
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(first)).Status);
         await FillAsync(client);
+        var health = await CheckAsync(first);
+        Assert.Equal(HealthStatus.Degraded, health.Status);
+        Assert.Contains("NOSPACE", health.Description, StringComparison.Ordinal);
 
         await using var second = TestApp.Build(etcd.Endpoint, _service, "StopTimeout=00:00:01");
         await second.StartAsync();
@@ -43,6 +49,7 @@ public sealed class FullEtcdTests(ITestOutputHelper output)
         Assert.Empty(await client.RecordsAsync(_service));
 
         await RoomAsync(etcd, client);
+        Assert.Empty((await client.GetStatusAsync()).Errors);
         await second.Registration.SetWeightAsync(3, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(40));
         await second.ReachAsync(ServiceRegistrationState.Registered);
         Assert.Null(second.Registration.Status.LastError);
@@ -68,6 +75,9 @@ public sealed class FullEtcdTests(ITestOutputHelper output)
         await Eventually.IsTrue(() => larger.Registration.Status.LastError?.Contains("1.5 MiB", StringComparison.Ordinal) == true);
         Assert.True(larger.Log.Lines.Sum(static l => l.Length) < 100_000, "The log does not repeat the value.");
     }
+
+    private static async Task<HealthReportEntry> CheckAsync(TestApp app)
+        => (await app.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries["etcd"];
 
     private static async Task FillAsync(EtcdClient client)
     {

@@ -116,6 +116,26 @@ public sealed class LifecycleTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task A_key_that_somebody_overwrites_by_hand_is_left_alone_with_advice_and_comes_back_when_it_is_deleted()
+    {
+        await using var client = node.Connect();
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service);
+        var before = Assert.Single(await client.RecordsAsync(_service));
+
+        await client.PutAsync(before.Key, Clients.Bytes("by hand"));
+
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Error, "overwritten without a lease", $"'etcdctl del {before.Key}'"));
+        Assert.DoesNotContain("another process", app.Registration.Status.LastError!, StringComparison.Ordinal);
+        await app.ReachAsync(ServiceRegistrationState.Registering);
+
+        await client.DeleteAsync(before.Key);
+
+        await Eventually.IsTrue(async () => await client.GetAsync(before.Key) is { } after && after.Text() == before.Text());
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        Assert.Null(app.Registration.Status.LastError);
+    }
+
+    [Fact]
     public async Task A_lease_that_somebody_revokes_is_replaced()
     {
         await using var client = node.Connect();

@@ -7,7 +7,7 @@ namespace Discovery.AspNetCore.Hosting.Settings;
 internal static class KnownSettings
 {
     /// <summary>The section of one service in <c>Etcd:Registration:Services</c>.</summary>
-    public static SettingShape RegisteredService { get; } = SettingShape.Section<RegisteredServiceOptions>();
+    public static SettingShape RegisteredService { get; } = SettingShape.Section<RegisteredServiceOptions>().WithLongNames();
 
     /// <summary>The section <c>Etcd:Registration</c>.</summary>
     public static SettingShape Registration { get; } = SettingShape.Section<EtcdRegistrationOptions>(
@@ -16,7 +16,7 @@ internal static class KnownSettings
         (nameof(EtcdRegistrationOptions.Health), SettingShape.Section<RegistrationHealthOptions>()));
 
     /// <summary>The section of one service in <c>Etcd:Discovery:Services</c>.</summary>
-    public static SettingShape DiscoveredService { get; } = Discovery();
+    public static SettingShape DiscoveredService { get; } = Discovery().WithLongNames();
 
     /// <summary>The section <c>Etcd:Discovery</c>.</summary>
     public static SettingShape DiscoverySection { get; } = Discovery(
@@ -41,7 +41,7 @@ internal static class KnownSettings
             (nameof(EtcdDiscoveryOptions.Ejection), SettingShape.Section<EjectionOptions>()),
             (nameof(EtcdDiscoveryOptions.ZoneSpillOver), SettingShape.Section<ZoneSpillOverOptions>()),
             (nameof(EtcdDiscoveryOptions.Select), SettingShape.Section<SelectOptions>()),
-            (nameof(EtcdDiscoveryOptions.Split), SettingShape.Named(SettingShape.Value)),
+            (nameof(EtcdDiscoveryOptions.Split), SettingShape.Named(SettingShape.Number)),
             .. sections,
         ]);
 }

@@ -5,6 +5,7 @@ internal enum SettingKind
 {
     Any,
     Value,
+    Number,
     Time,
     List,
     Section,

@@ -11,6 +11,9 @@ internal sealed class SettingShape
     /// <summary>A single value.</summary>
     public static SettingShape Value { get; } = new(SettingKind.Value);
 
+    /// <summary>A number, a switch or one of given names, none of which is ever empty.</summary>
+    public static SettingShape Number { get; } = new(SettingKind.Number);
+
     /// <summary>A time, which is not written as a number alone.</summary>
     public static SettingShape Time { get; } = new(SettingKind.Time);
 
@@ -27,6 +30,9 @@ internal sealed class SettingShape
 
     /// <summary>What stands under each of the names that the application chooses.</summary>
     public SettingShape? Each { get; private init; }
+
+    /// <summary>Whether unknown children may be the rest of a name with colons, which may be a number.</summary>
+    public bool HasLongNames { get; private init; }
 
     /// <summary>Names that the application chooses, each with a setting of one shape.</summary>
     public static SettingShape Named(SettingShape each) => new(SettingKind.Named) { Each = each };
@@ -49,6 +55,9 @@ internal sealed class SettingShape
         return new SettingShape(SettingKind.Section) { Children = children };
     }
 
+    /// <summary>This section, for names that may have colons.</summary>
+    public SettingShape WithLongNames() => new(Kind) { Children = Children, HasLongNames = true };
+
     /// <summary>The child of this name, or null when there cannot be one.</summary>
     public SettingShape? Find(string name) => Kind switch
     {
@@ -62,7 +71,8 @@ internal sealed class SettingShape
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
-            _ when type.IsPrimitive || type.IsEnum || type == typeof(string) => Value,
+            _ when type == typeof(string) => Value,
+            _ when type.IsPrimitive || type.IsEnum => Number,
             _ when type == typeof(TimeSpan) => Time,
             _ when type == typeof(IList<string>) || type == typeof(IReadOnlyList<string>) => List,
             _ when type == typeof(IDictionary<string, string>) => Named(Value),

@@ -10,7 +10,8 @@ internal static class SettingShapeCheck
     public static IEnumerable<string> Find(IConfigurationSection section, SettingShape shape) => shape.Kind switch
     {
         SettingKind.Value => CheckValue(section),
-        SettingKind.Time => [.. CheckValue(section), .. CheckTime(section)],
+        SettingKind.Number => [.. CheckValue(section), .. CheckEmpty(section, "a value, e.g. 10 for a number, true or false for a switch")],
+        SettingKind.Time => [.. CheckValue(section), .. CheckEmpty(section, "a time, e.g. 00:00:05"), .. CheckTime(section)],
         SettingKind.List => CheckList(section),
         SettingKind.Section => CheckSection(section, shape),
         SettingKind.Named => CheckNamed(section, shape),
@@ -22,11 +23,23 @@ internal static class SettingShapeCheck
             ? [$"{setting.Path} has settings of its own, e.g. {Shown(child)}; it must be one value, e.g. {setting.Path} to 'a'."]
             : [];
 
-    // The binder takes it for days, which few mean: "ReadyTimeout": 1 would be a valid day.
+    // The binder takes the default then, though somebody meant to set something, as by a variable of the environment that is not set. A null of JSON stays one.
+    private static IEnumerable<string> CheckEmpty(IConfigurationSection setting, string valid)
+        => setting.Value is "" && !setting.GetChildren().Any() ? [$"{setting.Path} is ''; it must be {valid}, or be left out."] : [];
+
+    // The binder takes it for days, which few mean: "ReadyTimeout": 1 would be a valid day, and 24:00:00 would be 24 of them.
     private static IEnumerable<string> CheckTime(IConfigurationSection setting)
-        => long.TryParse(setting.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) && number != 0
-            ? [$"{setting.Path} is '{setting.Value}', which would be days: write {Example(number)}, or {setting.Value.Trim()}.00:00:00 where days are meant."]
+    {
+        if (long.TryParse(setting.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) && number != 0)
+        {
+            return [$"{setting.Path} is '{setting.Value}', which would be days: write {Example(number)}, or {setting.Value.Trim()}.00:00:00 where days are meant."];
+        }
+
+        return setting.Value?.Split(':') is [var first, _, _] && int.TryParse(first, NumberStyles.Integer, CultureInfo.InvariantCulture, out var hours)
+            && TimeSpan.TryParse(setting.Value, CultureInfo.InvariantCulture, out var time) && time.Days != 0
+            ? [string.Create(CultureInfo.InvariantCulture, $"{setting.Path} is '{setting.Value}', which would be {hours} days: write {TimeSpan.FromHours(hours):c} for {hours} hours.")]
             : [];
+    }
 
     private static string Example(long seconds)
         => seconds is > 0 and < 86_400 ? $"{TimeSpan.FromSeconds(seconds):c} for {seconds} s" : "a time as 00:00:05";
@@ -42,12 +55,16 @@ internal static class SettingShapeCheck
     {
         if (!string.IsNullOrEmpty(section.Value))
         {
-            var example = shape.Children.Keys.FirstOrDefault(static k => k == "Enabled") ?? shape.Children.Keys.First();
-            return [$"{section.Path} is '{section.Value}'; it is a section with settings of its own, e.g. {section.Path}:{example}."];
+            return [$"{section.Path} is '{section.Value}'; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."];
         }
 
-        return section.GetChildren().SelectMany(c => shape.Find(c.Key) is { } known ? Find(c, known) : []);
+        var children = section.GetChildren().ToList();
+        return IsList(children) && !shape.HasLongNames
+            ? [$"{section.Path} is a list; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."]
+            : children.SelectMany(c => shape.Find(c.Key) is { } known ? Find(c, known) : []);
     }
+
+    private static string Example(SettingShape section) => section.Children.Keys.FirstOrDefault(static k => k == "Enabled") ?? section.Children.Keys.First();
 
     private static IEnumerable<string> CheckNamed(IConfigurationSection section, SettingShape shape)
     {
@@ -59,10 +76,13 @@ internal static class SettingShapeCheck
         }
 
         var children = section.GetChildren().ToList();
-        return children.Count > 0 && children[0].Key == "0" && children.TrueForAll(static c => IsIndex(c.Key))
+        return IsList(children)
             ? [$"{section.Path} is a list, e.g. {Shown(children[0])}; its settings stand under names, e.g. {example}."]
             : children.SelectMany(c => Find(c, shape.Each));
     }
+
+    private static bool IsList(List<IConfigurationSection> children)
+        => children.Count > 0 && children[0].Key == "0" && children.TrueForAll(static c => IsIndex(c.Key));
 
     private static bool IsIndex(string key) => int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out _);
 

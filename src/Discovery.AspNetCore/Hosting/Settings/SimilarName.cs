@@ -11,6 +11,18 @@ internal static class SimilarName
             .Select(static c => c.Name)
             .FirstOrDefault();
 
+    /// <summary>The only one of the names that has this one as a part (Host: AdvertisedHost) or as its initials (Ttl: TimeToLive), or null.</summary>
+    public static string? FindLonger(string name, IEnumerable<string> names)
+    {
+        var longer = names.Where(n => HasPart(n, name) || string.Concat(n.Where(char.IsUpper)).Equals(name, StringComparison.OrdinalIgnoreCase)).Take(2).ToList();
+        return longer.Count == 1 ? longer[0] : null;
+    }
+
+    // Where a word of it begins, as name is no part of Username.
+    private static bool HasPart(string name, string part)
+        => part.Length > 2 && Enumerable.Range(0, name.Length).Any(
+            i => char.IsUpper(name[i]) && name.AsSpan(i).StartsWith(part, StringComparison.OrdinalIgnoreCase));
+
     /// <summary>How many letters must be inserted, removed, replaced or swapped with their neighbour; case does not count.</summary>
     private static int Distance(string one, string other)
     {

@@ -26,9 +26,19 @@ internal static class UnknownNames
             }
             else if (shape.Kind == SettingKind.Section)
             {
-                yield return new UnknownName(child.Path, SimilarName.Find(child.Key, shape.Children.Keys) ?? FindBelow(child.Key, shape), shape);
+                yield return new UnknownName(child.Path, FindSimilar(child, shape), shape);
             }
         }
+    }
+
+    private static string? FindSimilar(IConfigurationSection setting, SettingShape shape)
+    {
+        // Who writes a value does not mean a section.
+        var names = shape.Children
+            .Where(c => string.IsNullOrEmpty(setting.Value) || c.Value.Kind is not (SettingKind.Section or SettingKind.Named or SettingKind.Any))
+            .Select(static c => c.Key)
+            .ToList();
+        return SimilarName.Find(setting.Key, names) ?? FindBelow(setting.Key, shape) ?? SimilarName.FindLonger(setting.Key, names);
     }
 
     /// <summary>The one section of those below that has a setting of this name: it was left out of the path.</summary>

@@ -6,23 +6,28 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Hosting.Settings;
 
 /// <summary>
-/// Warns once, at the start, of settings under <c>Etcd</c> that nothing reads, which are mistyped as a rule. Values are not shown, for one may
-/// be a password.
+/// Warns once, at the start, of settings under <c>Etcd</c> that nothing reads, which are mistyped as a rule, and of names that come with a later
+/// change. Values are not shown, for one may be a password.
 /// </summary>
 internal sealed partial class UnknownSettings(
-    IConfiguration configuration, ClusterCatalog clusters, IServiceProvider services, ILogger<EtcdDiscoveryOptions> logger) : IHostedService
+    IConfiguration configuration, ClusterCatalog clusters, IServiceProvider services, ILogger<EtcdDiscoveryOptions> logger)
+    : IHostedService, IDisposable
 {
+    private readonly SettingShape _known = KnownSettings.Etcd(services.GetServices<PackageSettings>());
+    private readonly Lock _gate = new();
+    private HashSet<string> _unknown = [];
+    private IDisposable? _subscription;
+
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        foreach (var unknown in UnknownNames.Find(configuration.GetSection(Sections.Etcd), KnownSettings.Etcd(services.GetServices<PackageSettings>())))
-        {
-            Log.UnknownSetting(logger, unknown.Path, unknown.Hint);
-        }
-
+        WarnOfNames();
+        _subscription = ChangeToken.OnChange(configuration.GetReloadToken, WarnOfNames);
+        WarnOfRegistration();
         WarnOfClusters();
         WarnOfServices();
         WarnOfClients();
@@ -34,8 +39,34 @@ internal sealed partial class UnknownSettings(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    public void Dispose() => _subscription?.Dispose();
+
     private static string Hint(string name, List<string> names)
         => names.Count == 0 ? "" : SimilarName.Find(name, names) is { } similar ? $"Did you mean '{similar}'?" : $"There are: {string.Join(", ", names)}.";
+
+    private void WarnOfNames()
+    {
+        lock (_gate)
+        {
+            var unknown = UnknownNames.Find(configuration.GetSection(Sections.Etcd), _known).ToList();
+            foreach (var name in unknown.Where(u => !_unknown.Contains(u.Path)))
+            {
+                Log.UnknownSetting(logger, name.Path, name.Hint);
+            }
+
+            _unknown = [.. unknown.Select(static u => u.Path)];
+        }
+    }
+
+    /// <summary>A section alone registers nothing. No warning, for applications may share a file.</summary>
+    private void WarnOfRegistration()
+    {
+        var section = configuration.GetSection(Sections.Registration);
+        if (clusters.Registering.Count == 0 && section.GetChildren().Any())
+        {
+            Log.DoesNotRegister(logger, section.Path);
+        }
+    }
 
     /// <summary>A section alone adds no cluster.</summary>
     private void WarnOfClusters()
@@ -159,6 +190,9 @@ internal sealed partial class UnknownSettings(
     {
         [LoggerMessage(2001, LogLevel.Warning, "The setting {Setting} is not known and has no effect. {Hint}")]
         public static partial void UnknownSetting(ILogger logger, string setting, string hint);
+
+        [LoggerMessage(2009, LogLevel.Information, "The settings {Setting} have no effect: this application does not register itself, which AddEtcdRegistration() does.")]
+        public static partial void DoesNotRegister(ILogger logger, string setting);
 
         [LoggerMessage(2002, LogLevel.Warning, "The setting {Setting} is for service '{Service}', which no client discovers. Did you mean '{Similar}'?")]
         public static partial void UnusedService(ILogger logger, string setting, string service, string similar);
