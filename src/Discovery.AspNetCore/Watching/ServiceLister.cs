@@ -19,7 +19,7 @@ internal sealed class ServiceLister
 
     private static readonly TimeSpan MaxSpread = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>After which time without an answer the cause is looked for, and how long; together less than a second.</summary>
+    /// <summary>After which time without an answer the cause is looked for, and how long; together less than a second. Twice as much each further time.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
     private readonly IServiceSource _source;
@@ -178,26 +178,29 @@ internal sealed class ServiceLister
 
     /// <summary>
     /// Finds out early why a list is not answered: the client tries on until its own limit and tells the cause only then, which may be after
-    /// the deadlines of those who wait.
+    /// the deadlines of those who wait. A first look may come too early, as when the process has only just started.
     /// </summary>
     private async Task DiagnoseAsync(Task list, CancellationToken cancellationToken)
     {
-        await Task.WhenAny(list, Task.Delay(Patience, _time, cancellationToken)).ConfigureAwait(false);
-        if (list.IsCompleted || Interlocked.Exchange(ref _diagnosing, 1) != 0)
+        for (var patience = Patience; !list.IsCompleted && !cancellationToken.IsCancellationRequested; patience = patience < MaxPause ? patience * 2 : patience)
         {
-            return;
-        }
-
-        try
-        {
-            if (await _source.FindFailureAsync(Patience, cancellationToken).ConfigureAwait(false) is { } failure && !list.IsCompletedSuccessfully)
+            await list.WaitAsync(patience, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (list.IsCompleted || Interlocked.Exchange(ref _diagnosing, 1) != 0)
             {
-                Outage.OnFailed(failure);
+                continue;
             }
-        }
-        finally
-        {
-            Volatile.Write(ref _diagnosing, 0);
+
+            try
+            {
+                if (await _source.FindFailureAsync(patience, cancellationToken).ConfigureAwait(false) is { } failure && !list.IsCompletedSuccessfully)
+                {
+                    Outage.OnFailed(failure);
+                }
+            }
+            finally
+            {
+                Volatile.Write(ref _diagnosing, 0);
+            }
         }
     }
 }

@@ -29,17 +29,29 @@ public sealed class ServiceListerTests
     [Fact]
     public async Task A_thousand_services_on_an_etcd_that_takes_a_while_for_each_start_from_the_clusters_state()
     {
-        var source = new Slow();
+        var clock = new FakeTimeProvider();
+        var source = new Slow(clock);
         using var log = new LogRecorder();
-        var lister = new ServiceLister(source, TimeProvider.System);
-        var options = new EtcdDiscoveryOptions { ReadyTimeout = TimeSpan.FromMilliseconds(1500) };
-        var started = System.Diagnostics.Stopwatch.GetTimestamp();
+        var lister = new ServiceLister(source, clock);
+
+        // All lists together take more than 1.26 s, and each 20 ms of it.
+        var options = new EtcdDiscoveryOptions { ReadyTimeout = TimeSpan.FromMilliseconds(500) };
         var watchers = Enumerable.Range(0, 1000)
-            .Select(i => new ServiceWatcher($"svc{i}", new EtcdNamingLayout(null), options, source, lister, TimeProvider.System, log))
+            .Select(i => new ServiceWatcher($"svc{i}", new EtcdNamingLayout(null), options, source, lister, clock, log))
             .ToList();
 
-        await Eventually.IsTrue(() => watchers.TrueForAll(static w => w.Feed.Current is not null));
-        Console.WriteLine($"first snapshots of 1,000 services at 20 ms a list: {System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+        var running = 0;
+        await Eventually.IsTrue(() =>
+        {
+            // When no list more begins, those under way are as many as there may be.
+            if (source.Running == running)
+            {
+                clock.Advance(TimeSpan.FromMilliseconds(20));
+            }
+
+            running = source.Running;
+            return watchers.TrueForAll(static w => w.Feed.Current is not null);
+        });
 
         Assert.All(watchers, static w => Assert.Equal(ServiceChangeReason.Listed, w.Feed.Current!.Reason));
         Assert.Equal((1000, 16), (source.Lists, source.MaxAtOnce));
@@ -100,6 +112,36 @@ public sealed class ServiceListerTests
     }
 
     [Fact]
+    public async Task Why_nothing_is_listed_is_looked_for_again_when_a_first_look_came_too_early_but_ever_less_often()
+    {
+        var etcd = new ModelEtcd();
+        var source = new Hanging(etcd);
+        var clock = new FakeTimeProvider();
+        using var log = new LogRecorder();
+        var lister = new ServiceLister(source, clock, log);
+        using var stop = new CancellationTokenSource();
+        var list = lister.ListOnceAsync("p/", EtcdReadConsistency.Linearizable, stop.Token);
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(500));
+            return clock.GetUtcNow() - clock.Start > TimeSpan.FromMinutes(1);
+        });
+        Assert.InRange(source.Looks, 2, 20);
+        Assert.Null(lister.Outage.Cause);
+
+        etcd.IsDown = true;
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            return lister.Outage.Cause is not null;
+        });
+
+        Assert.Contains("the model is down", Assert.Single(log.At(LogLevel.Warning)), StringComparison.Ordinal);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => list);
+    }
+
+    [Fact]
     public void An_outage_that_others_have_met_is_theirs_to_warn_of_and_the_last_to_recover_says_that_it_is_over()
     {
         var clock = new FakeTimeProvider();
@@ -136,14 +178,19 @@ public sealed class ServiceListerTests
             throw ModelEtcd.Unavailable;
         }
 
+        public int Looks { get; private set; }
+
         public Task<EtcdException?> FindFailureAsync(TimeSpan limit, CancellationToken cancellationToken)
-            => etcd.FindFailureAsync(limit, cancellationToken);
+        {
+            Looks++;
+            return etcd.FindFailureAsync(limit, cancellationToken);
+        }
 
         public IServiceWatch Watch(string prefix, long startRevision, ulong clusterId) => throw new NotSupportedException();
     }
 
     /// <summary>An etcd that takes 20 ms for each list, whose watches are quiet.</summary>
-    private sealed class Slow : IServiceSource
+    private sealed class Slow(TimeProvider time) : IServiceSource
     {
         private readonly ModelEtcd _etcd = new();
         private readonly Lock _gate = new();
@@ -152,6 +199,18 @@ public sealed class ServiceListerTests
         public int Lists { get; private set; }
 
         public int MaxAtOnce { get; private set; }
+
+        /// <summary>How many lists are under way.</summary>
+        public int Running
+        {
+            get
+            {
+                lock (_gate)
+                {
+                    return _running;
+                }
+            }
+        }
 
         public IReadOnlyList<Uri> Endpoints => _etcd.Endpoints;
 
@@ -163,7 +222,7 @@ public sealed class ServiceListerTests
                 MaxAtOnce = Math.Max(MaxAtOnce, _running);
             }
 
-            await Task.Delay(20, cancellationToken);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
             lock (_gate)
             {
                 _running--;
