@@ -37,7 +37,13 @@ internal sealed class GreeterServer : IAsyncDisposable
             }));
         builder.Services.AddRoutingCore();
         builder.Services.AddGrpc();
-        builder.Services.AddEtcdClient(o => o.Endpoints = [etcd]);
+        builder.Services.AddEtcdClient(o =>
+        {
+            o.Endpoints = [etcd];
+
+            // The start fails with it, and these tests are not about how fast a machine is.
+            o.RequestTimeout = TimeSpan.FromSeconds(30);
+        });
         builder.Services.AddEtcdRegistration(o =>
         {
             o.ServiceName = serviceName;

@@ -31,7 +31,13 @@ internal sealed class InteropServer : IAsyncDisposable
         builder.Services.AddSingleton(observer);
         if (etcd is not null)
         {
-            builder.Services.AddEtcdClient(o => o.Endpoints = [etcd]);
+            builder.Services.AddEtcdClient(o =>
+            {
+                o.Endpoints = [etcd];
+
+                // The start fails with it, and these tests are not about how fast a machine is.
+                o.RequestTimeout = TimeSpan.FromSeconds(30);
+            });
             builder.Services.AddEtcdRegistration(o =>
             {
                 o.ServiceName = ServiceName;

@@ -21,7 +21,7 @@ public sealed class ResolverTests : IAsyncLifetime
     public async Task A_channel_balances_over_the_service_as_it_is_now()
     {
         await using var first = await GreeterServer.StartAsync(_etcd.Endpoint);
-        var second = await GreeterServer.StartAsync(_etcd.Endpoint);
+        var second = await GreeterServer.StartAsync(_etcd.Endpoint, configure: static o => o.LeaveDelay = TimeSpan.FromSeconds(3));
         await using var services = Services();
         using var channel = Channel(services, "etcd:///greeter");
         var client = new Greeter.GreeterClient(channel);
@@ -29,10 +29,12 @@ public sealed class ResolverTests : IAsyncLifetime
         await EventuallyAnswered(client, first.Port, second.Port);
         await using var third = await GreeterServer.StartAsync(_etcd.Endpoint);
         await EventuallyAnswered(client, first.Port, second.Port, third.Port);
-        await second.DisposeAsync();
 
-        // It drained, and left: no call fails, and none goes to it any longer.
+        // It leaves, and then stops: no call fails, and soon none goes to it any longer.
+        var leaving = second.DisposeAsync();
         await EventuallyAnswered(client, first.Port, third.Port);
+        await leaving;
+        Assert.Equal(new SortedSet<int> { first.Port, third.Port }, await PortsAsync(client));
     }
 
     [Fact]
@@ -63,12 +65,13 @@ public sealed class ResolverTests : IAsyncLifetime
     public async Task Names_keep_their_case(string name)
     {
         await using var server = await GreeterServer.StartAsync(_etcd.Endpoint, name);
-        await using var services = Services(static o => o.ReadyTimeout = TimeSpan.FromMilliseconds(200));
+        await using var services = Services();
         using var channel = Channel(services, $"etcd:///{name}");
 
         Assert.Equal([server.Port], await PortsAsync(new Greeter.GreeterClient(channel)));
 
-        using var other = Channel(services, $"etcd:///{name.ToLowerInvariant()}");
+        await using var impatient = Services(static o => o.ReadyTimeout = TimeSpan.FromMilliseconds(200));
+        using var other = Channel(impatient, $"etcd:///{name.ToLowerInvariant()}");
         var failure = await Assert.ThrowsAsync<RpcException>(async () => await new Greeter.GreeterClient(other).SayHelloAsync(new HelloRequest()));
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.Contains($"'{name.ToLowerInvariant()}'", failure.Status.Detail, StringComparison.Ordinal);

@@ -129,10 +129,13 @@ public sealed class ConnectTests
         await using var harness = new Harness(o => o.ConnectTimeout = TimeSpan.FromSeconds(20));
         harness.Register(hole.Address);
         using var client = harness.Client();
-        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        using var stop = new CancellationTokenSource();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.GetAsync("x", limit.Token));
+        var call = client.GetAsync("x", stop.Token);
+        await Eventually.IsTrue(() => harness.Pool.Current is { } current && current.Instances[0].InFlight == 1);
+        await stop.CancelAsync();
 
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         Assert.Equal(0, harness.Pool.Current!.Instances[0].InFlight);
         Assert.Equal(0, harness.Pool.Current!.Instances[0].FailureRate);
     }
