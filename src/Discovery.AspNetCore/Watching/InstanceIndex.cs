@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 
@@ -10,6 +12,9 @@ namespace Discovery.AspNetCore.Watching;
 /// </summary>
 internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 {
+    /// <summary>So many records are read by one processor at a time; fewer are not worth the distribution.</summary>
+    private const int RecordsOfPart = 250;
+
     /// <summary>What stands under each key; there are no instances where the record is none.</summary>
     private readonly Dictionary<string, Entry> _byKey = new(StringComparer.Ordinal);
 
@@ -47,15 +52,42 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>Applies a record that an event brought, unless a newer one is known.</summary>
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
     public string? Put(EtcdKeyValue record)
-        => _byKey.TryGetValue(record.Key, out var known) && known.Record.ModRevision >= record.ModRevision ? null : Set(record, known);
+        => _byKey.TryGetValue(record.Key, out var known) && known.Record.ModRevision >= record.ModRevision ? null : Set(record, known, Read(record));
 
     /// <summary>
-    /// Applies a record of a list. The list is the truth: after a restore, an older record stands where a newer one stood, or
-    /// another one of the same revision.
+    /// Applies records of a list, which all processors read together if they are many. The list is the truth: after a restore, an older record
+    /// stands where a newer one stood, or another one of the same revision.
     /// </summary>
-    /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
-    public string? PutListed(EtcdKeyValue record)
-        => _byKey.TryGetValue(record.Key, out var known) && AreSame(known.Record, record) ? null : Set(record, known);
+    /// <param name="records">The records, none of them of the same key as another.</param>
+    /// <param name="onSkipped">Learns of each record that is no instance, and why.</param>
+    public void PutListed(IReadOnlyList<EtcdKeyValue> records, Action<EtcdKeyValue, string> onSkipped)
+    {
+        var readings = new Reading?[records.Count];
+        void ReadPart(int from, int to)
+        {
+            for (var i = from; i < to; i++)
+            {
+                readings[i] = _byKey.TryGetValue(records[i].Key, out var known) && AreSame(known.Record, records[i]) ? null : Read(records[i]);
+            }
+        }
+
+        if (records.Count <= RecordsOfPart)
+        {
+            ReadPart(0, records.Count);
+        }
+        else
+        {
+            Parallel.ForEach(Partitioner.Create(0, records.Count, RecordsOfPart), part => ReadPart(part.Item1, part.Item2));
+        }
+
+        for (var i = 0; i < readings.Length; i++)
+        {
+            if (readings[i] is { } reading && Set(records[i], _byKey.GetValueOrDefault(records[i].Key), reading) is { } problem)
+            {
+                onSkipped(records[i], problem);
+            }
+        }
+    }
 
     /// <summary>Whether exactly these records are known, apart from some keys.</summary>
     public bool Has(IReadOnlyCollection<EtcdKeyValue> records, IReadOnlySet<string> except)
@@ -94,19 +126,19 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     private static bool AreSame(EtcdKeyValue one, EtcdKeyValue other)
         => one.ModRevision == other.ModRevision && one.Value.Span.SequenceEqual(other.Value.Span);
 
-    private string? Set(EtcdKeyValue record, Entry? known)
+    /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
+    private string? Set(EtcdKeyValue record, Entry? known, Reading reading)
     {
-        var read = TryRead(record, out var instances, out var problem);
-        var entry = new Entry(record, instances);
+        var entry = new Entry(record, reading.Instances);
         Forget(record.Key, known, replacedBy: entry);
         _byKey[record.Key] = entry;
-        if (!read)
+        if (reading.Instances.Count == 0)
         {
             Skipped++;
-            return problem;
+            return reading.Problem;
         }
 
-        foreach (var instance in instances)
+        foreach (var instance in reading.Instances)
         {
             Add(record.Key, instance);
         }
@@ -114,20 +146,18 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         return null;
     }
 
-    private bool TryRead(EtcdKeyValue record, out IReadOnlyList<ServiceInstance> instances, out string? problem)
+    private Reading Read(EtcdKeyValue record)
     {
         try
         {
-            var read = layout.TryReadAll(serviceName, record, out var found, out problem) && found.Count > 0;
-            instances = !read ? [] : found!.Count == 1 ? found : [.. found.DistinctBy(static i => i.Address)];
-            return read;
+            return layout.TryReadAll(serviceName, record, out var found, out var problem) && found.Count > 0
+                ? new Reading(found.Count == 1 ? found : [.. found.DistinctBy(static i => i.Address)], null)
+                : new Reading([], problem);
         }
         catch (Exception e)
         {
             // The layout may be the application's own. Its fault costs this record only.
-            instances = [];
-            problem = $"the layout {layout.Name} failed: {ForeignText.Show(e.Message)}";
-            return false;
+            return new Reading([], $"the layout {layout.Name} failed: {ForeignText.Show(e.Message)}");
         }
     }
 
@@ -196,6 +226,12 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
             Vanished.Add(instance);
         }
     }
+
+    /// <summary>What a record says.</summary>
+    /// <param name="Instances">The instances, none if the record is no instance.</param>
+    /// <param name="Problem">Why it is none, if the layout says so.</param>
+    [StructLayout(LayoutKind.Auto)]
+    private readonly record struct Reading(IReadOnlyList<ServiceInstance> Instances, string? Problem);
 
     private sealed record Entry(EtcdKeyValue Record, IReadOnlyList<ServiceInstance> Instances)
     {

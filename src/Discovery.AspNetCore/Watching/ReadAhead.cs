@@ -43,14 +43,7 @@ internal sealed class ReadAhead(string serviceName, IServiceLayout layout)
     private void Read(IReadOnlyList<EtcdKeyValue> page)
     {
         Index.EnsureRoom(page.Count);
-        foreach (var record in page)
-        {
-            if (Index.PutListed(record) is { } problem)
-            {
-                Skipped.Add((record, problem));
-            }
-        }
-
+        Index.PutListed(page, (record, problem) => Skipped.Add((record, problem)));
         _records.AddRange(page);
     }
 }

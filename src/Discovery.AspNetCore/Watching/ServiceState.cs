@@ -150,10 +150,7 @@ internal sealed partial class ServiceState(
 
         var known = ahead?.Count ?? 0;
         _index.EnsureRoom(listing.Items.Count - known);
-        foreach (var record in listing.Items.Skip(known))
-        {
-            LogIfSkipped(record, _index.PutListed(record));
-        }
+        _index.PutListed(known == 0 ? listing.Items : [.. listing.Items.Skip(known)], LogIfSkipped);
     }
 
     private void Replace(EtcdListing listing)
@@ -164,10 +161,7 @@ internal sealed partial class ServiceState(
             _index.Remove(key);
         }
 
-        foreach (var record in listing.Items)
-        {
-            LogIfSkipped(record, _index.PutListed(record));
-        }
+        _index.PutListed(listing.Items, LogIfSkipped);
     }
 
     /// <summary>Whether what was published did not come from the cluster, which a list of the same content makes it do.</summary>

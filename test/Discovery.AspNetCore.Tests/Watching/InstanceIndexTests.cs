@@ -64,15 +64,15 @@ public sealed class InstanceIndexTests
         _table.Put(Record("a", 4, "10.0.0.1:80", "4"));
         Assert.Equal("5", Assert.Single(_table.Instances).Value.Version);
 
-        _table.PutListed(Record("a", 4, "10.0.0.1:80", "4"));
+        _table.PutListed([Record("a", 4, "10.0.0.1:80", "4")], static (_, problem) => Assert.Fail(problem));
         Assert.Equal("4", Assert.Single(_table.Instances).Value.Version);
 
         // A wiped etcd counts from the start again: the same revision may bear another value.
-        _table.PutListed(Record("a", 4, "10.0.0.1:80", "6"));
+        _table.PutListed([Record("a", 4, "10.0.0.1:80", "6")], static (_, problem) => Assert.Fail(problem));
         Assert.Equal("6", Assert.Single(_table.Instances).Value.Version);
 
         var before = _table.Instances;
-        _table.PutListed(Record("a", 4, "10.0.0.1:80", "6"));
+        _table.PutListed([Record("a", 4, "10.0.0.1:80", "6")], static (_, problem) => Assert.Fail(problem));
         Assert.Same(before, _table.Instances);
     }
 

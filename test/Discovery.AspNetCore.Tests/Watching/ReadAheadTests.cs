@@ -27,6 +27,21 @@ public sealed class ReadAheadTests
     }
 
     [Fact]
+    public async Task Of_thousands_of_records_none_is_lost_or_read_twice()
+    {
+        var (first, second, last) = (Page(0, 2_000, garbage: 1_999), Page(2_000, 1_001, garbage: 2_250), Page(3_001, 1_500, garbage: 3_001));
+        using var log = new LogRecorder();
+        await using var watcher = Watch(new Paged(onPage => (onPage(first), onPage(second)), [.. first, .. second, .. last]), log);
+
+        var snapshot = await watcher.WaitForReadyAsync(TimeSpan.FromSeconds(10), CancellationToken.None);
+
+        Assert.Equal(
+            Enumerable.Range(0, 4_501).Except([1_999, 2_250, 3_001]).Select(AddressOf).Order(), snapshot.Instances.Select(static i => i.Address).Order());
+        Assert.Equal(3, watcher.Status.SkippedRecords);
+        Assert.Equal(3, log.At(LogLevel.Warning).Count(static l => l.Contains("is no instance and is skipped", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task Pages_of_a_list_that_started_over_do_not_count()
     {
         var (old, first, last) = (Page(100, 10), Page(0, 10), Page(10, 5));
@@ -52,7 +67,9 @@ public sealed class ReadAheadTests
         Assert.Empty(log.At(LogLevel.Warning));
     }
 
-    private static string AddressOf(int number) => $"10.0.0.{number + 1}:80";
+    private static string AddressOf(int number) => $"{HostOf(number)}:80";
+
+    private static string HostOf(int number) => $"10.0.{number / 250}.{(number % 250) + 1}";
 
     private ServiceWatcher Watch(IServiceSource source, LogRecorder log)
         => new("svc", _layout, new EtcdDiscoveryOptions(), source, new ServiceLister(source, TimeProvider.System), TimeProvider.System, log);
@@ -63,7 +80,7 @@ public sealed class ReadAheadTests
         {
             KeyBytes = Encoding.UTF8.GetBytes(_layout.GetKey("svc", AddressOf(i))),
             Value = i == garbage
-                ? "{"u8.ToArray() : _layout.Write(new ServiceInstance { Key = "", ServiceName = "svc", Host = $"10.0.0.{i + 1}", Port = 80 }),
+                ? "{"u8.ToArray() : _layout.Write(new ServiceInstance { Key = "", ServiceName = "svc", Host = HostOf(i), Port = 80 }),
             CreateRevision = 1,
             ModRevision = 1,
             Version = 1,

@@ -11,7 +11,7 @@ namespace Discovery.Benchmarks.Calls;
 
 /// <summary>
 /// <c>handler</c>: what a call through <see cref="DiscoveryHandler"/> costs beyond one that is not handled at all, beside an asynchronous handler
-/// that only passes calls on, and beside the handler of Microsoft.Extensions.ServiceDiscovery. They take turns, call by call, so what the median
+/// that only passes calls on, one that only counts them, and the handler of Microsoft.Extensions.ServiceDiscovery. They take turns, call by call, so what the median
 /// call of one takes longer than that of another is its handler's. Once with answers that are at hand, on one thread: nothing but the handlers is
 /// measured. And once on the instance's own <see cref="SocketsHttpHandler"/>, whose connections end in memory. Nobody listens to metrics.
 /// </summary>
@@ -65,7 +65,8 @@ internal static class HandlerBenchmark
         var (handler, services) = CallsClient.CreateServiceDiscovery(Harness.Service, [server.Address], new Forwarding(bare));
         await using var microsofts = services;
         using var microsoft = new HttpMessageInvoker(handler);
-        HttpMessageInvoker[] all = [bare, passingOn, ours, microsoft];
+        using var counting = new HttpMessageInvoker(new CountingCalls(bare));
+        HttpMessageInvoker[] all = [bare, passingOn, ours, microsoft, counting];
 
         // The first call of each may wait for more than the answer.
         foreach (var invoker in all)
@@ -102,6 +103,7 @@ internal static class HandlerBenchmark
         report.AddDifference("handler", name + ": allocated", "B", bytes[2], bytes[0], kind.MostBytes, tolerance: 1);
         report.AddDifference("handler", name + ": time, by passing on", "ns", times[2], times[1], MostNanoseconds);
         report.AddDifference("handler", "  by no handler", "ns", times[2], times[0], null);
+        report.AddDifference("handler", "  by counting calls only", "ns", times[2], times[4], null);
         report.AddRatioAtMost("handler", "  added, by ServiceDiscovery's", "ns", times[2] - times[0], times[3] - times[0], MostOfServiceDiscovery);
     }
 
@@ -124,7 +126,8 @@ internal static class HandlerBenchmark
         var (handler, services) = CallsClient.CreateServiceDiscovery(Harness.Service, [server.Address], new Forwarding(bare));
         await using var microsofts = services;
         using var microsoft = new HttpMessageInvoker(handler);
-        HttpMessageInvoker[] all = [bare, passingOn, ours, microsoft];
+        using var counting = new HttpMessageInvoker(new CountingCalls(bare));
+        HttpMessageInvoker[] all = [bare, passingOn, ours, microsoft, counting];
 
         // Calls and pauses have the compiler optimise all of them.
         for (var i = 0; i < 3; i++)
@@ -142,14 +145,15 @@ internal static class HandlerBenchmark
     /// <param name="report">Where to.</param>
     /// <param name="what">What was measured.</param>
     /// <param name="unit">Its unit.</param>
-    /// <param name="measured">Of the bare call, of passing on only, of ours and of Microsoft's.</param>
+    /// <param name="measured">Of the bare call, of passing on only, of ours, of Microsoft's, and of counting only.</param>
     /// <param name="most">The goal of what ours adds to the bare call.</param>
     /// <param name="tolerance">What the measurement may be off by.</param>
     private static void AddRows(Report report, string what, string unit, double[] measured, double? most, double tolerance)
     {
-        var (bare, passingOn, ours, microsoft) = (measured[0], measured[1], measured[2], measured[3]);
+        var (bare, passingOn, ours, microsoft, counting) = (measured[0], measured[1], measured[2], measured[3], measured[4]);
         report.AddDifference("handler", what, unit, ours, bare, most, tolerance);
         report.AddDifference("handler", "  beside passing on only", unit, ours, passingOn, null);
+        report.AddDifference("handler", "  beside counting calls only", unit, ours, counting, null);
         report.AddRatioAtMost("handler", "  added, by ServiceDiscovery's", unit, ours - bare, microsoft - bare, MostOfServiceDiscovery);
     }
 
