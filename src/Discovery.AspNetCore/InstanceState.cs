@@ -187,11 +187,7 @@ public sealed class InstanceState
     {
         var now = _context.ReadClock();
         Interlocked.Increment(ref _hot.Started);
-        if (Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) >> 32 == 1)
-        {
-            _hot.Latency.OnWaitBegins(now);
-        }
-
+        _hot.Latency.OnWaitBegins(now, isAlone: Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) >> 32 == 1);
         return new CallProgress(now, HasHeaders: false);
     }
 
@@ -261,11 +257,11 @@ public sealed class InstanceState
                 break;
             case CallOutcome.Stalled:
             case CallOutcome.TimedOut when !hasHeaders:
-                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), isLimit: true, _context);
                 _health.OnTimeout(startedAt);
                 break;
             case CallOutcome.Cancelled when !hasHeaders:
-                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), isLimit: false, _context);
                 break;
         }
 

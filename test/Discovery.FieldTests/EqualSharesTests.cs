@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Http;
 
@@ -61,6 +62,45 @@ public sealed class EqualSharesTests
         servers.Add(await field.StartServerAsync(static c => AnswerAsync(c, 1)));
 
         await ExpectEqualSharesAsync(servers, client, 50, 2, TimeSpan.FromSeconds(5));
+    }
+
+    /// <summary>Subscriptions whose servers have nothing to say yet, and so send no headers either.</summary>
+    [Fact]
+    public async Task Quiet_streams_leave_each_its_share()
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<BackendServer>();
+        var subscribed = new CountdownEvent(3);
+        for (var i = 0; i < 3; i++)
+        {
+            servers.Add(await field.StartServerAsync(async c =>
+            {
+                if (c.Request.Path == "/events")
+                {
+                    subscribed.Signal();
+                    await Task.Delay(Timeout.Infinite, c.RequestAborted);
+                }
+
+                await AnswerAsync(c, 1);
+            }));
+        }
+
+        using var client = field.Client();
+        using var end = new CancellationTokenSource();
+        var subscriptions = new List<Task>();
+        foreach (var server in servers)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "events");
+            request.Options.Set(EtcdRequestOptions.Instance, server.Address);
+            subscriptions.Add(client.SendAsync(request, end.Token));
+        }
+
+        Assert.True(await Task.Run(() => subscribed.Wait(TimeSpan.FromSeconds(30))));
+
+        await ExpectEqualSharesAsync(servers, client, 100, 2, TimeSpan.FromSeconds(3));
+
+        await end.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.WhenAll(subscriptions));
     }
 
     private static async Task AnswerAsync(HttpContext context, int afterMilliseconds)

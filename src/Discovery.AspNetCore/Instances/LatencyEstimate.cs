@@ -32,32 +32,59 @@ internal struct LatencyEstimate
     /// </summary>
     private const int WarmUpAnswers = 8;
 
+    /// <summary>
+    /// How long a wait counts where nothing was ever answered, for each call that waits, up to so many. A hung instance is asked again ever less
+    /// often, for the calls that it got wait too; one that only has a quiet stream gets its share, as that call is answered.
+    /// </summary>
+    private const double WaitSeconds = 4;
+
+    private const int MostWaiting = 8;
+
+    private const double LimitSeconds = 10;
+
     private const long Never = -(1L << 60);
 
     private double _ticks;
     private long _updatedAt;
-    private long _progressAt;
+    private long _waitingSince;
+    private long _answeredAt;
     private long _connectedAt;
     private int _warmUpAnswers;
 
     public LatencyEstimate()
     {
         _updatedAt = Never;
-        _progressAt = Never;
+        _waitingSince = Never;
+        _answeredAt = Never;
         _connectedAt = long.MaxValue;
     }
 
     /// <summary>Whether no call was ever made.</summary>
-    public readonly bool IsUntried => _progressAt == Never;
+    public readonly bool IsUntried => _waitingSince == Never;
 
     /// <summary>What was learnt last, however long ago; 0 if nothing was.</summary>
     public readonly double Learnt => _ticks;
 
     /// <summary>Takes a latency as learnt just now.</summary>
-    public void Set(long ticks, long now) => (_ticks, _updatedAt, _progressAt) = (ticks, now, now);
+    public void Set(long ticks, long now)
+    {
+        (_ticks, _updatedAt) = (ticks, now);
+        OnAnswered(now);
+    }
 
-    /// <summary>The first of possibly many waiting calls begins to wait.</summary>
-    public void OnWaitBegins(long now) => _progressAt = now;
+    /// <summary>
+    /// A call begins to wait. What counts is how long the first has waited that began since the last answer: one that was overtaken by that is no
+    /// sign that nothing is answered, such as a stream, whose headers come with its first message.
+    /// </summary>
+    /// <param name="now">The time.</param>
+    /// <param name="isAlone">Whether no other call waits.</param>
+    public void OnWaitBegins(long now, bool isAlone)
+    {
+        if (isAlone || _waitingSince == long.MaxValue)
+        {
+            _waitingSince = now;
+        }
+    }
 
     public void OnAnswer(long startedAt, long now, InstanceContext context)
     {
@@ -66,7 +93,7 @@ internal struct LatencyEstimate
             // Calls that began before an instance's first answer waited for its connection, and in a new process for the compiler too. Taken
             // for its latency, the first of several equal instances would be shunned until that is forgotten.
             _connectedAt = Math.Min(_connectedAt, now);
-            _progressAt = now;
+            OnAnswered(now);
             return;
         }
 
@@ -82,7 +109,7 @@ internal struct LatencyEstimate
     }
 
     /// <summary>An answer that is no measure of speed.</summary>
-    public void OnRefusal(long now) => _progressAt = now;
+    public void OnRefusal(long now) => OnAnswered(now);
 
     /// <summary>Whether anything was learnt since a time, or the very first answer came.</summary>
     public readonly bool IsUpdatedSince(long time) => _updatedAt >= time || (_connectedAt >= time && _connectedAt != long.MaxValue);
@@ -91,10 +118,21 @@ internal struct LatencyEstimate
         => Sample(Math.Max(now - startedAt, context.FailureTicks), now, context);
 
     /// <summary>
-    /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once.
+    /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once. Where later calls were
+    /// answered meanwhile it says nothing: it was a stream that had no message for as long as somebody listened. But a limit of few seconds is one
+    /// for a single answer.
     /// </summary>
-    public void OnNoAnswer(long startedAt, long now, InstanceContext context)
+    /// <param name="startedAt">When the call began.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="isLimit">Whether a limit of time passed; else somebody no longer wanted the answer.</param>
+    /// <param name="context">What the instances share.</param>
+    public void OnNoAnswer(long startedAt, long now, bool isLimit, InstanceContext context)
     {
+        if (_answeredAt > startedAt && !(isLimit && now - startedAt < LimitSeconds * context.TicksPerSecond))
+        {
+            return;
+        }
+
         var waited = now - startedAt;
         if (waited > Forgotten(now - _updatedAt, context))
         {
@@ -108,7 +146,10 @@ internal struct LatencyEstimate
     /// <param name="waiting">How many calls wait for headers. If any does, it has waited since the last answer at least.</param>
     /// <param name="context">What the instances share.</param>
     public readonly double At(long now, long waiting, InstanceContext context)
-        => AtLeast(now, waiting, Forgotten(now - _updatedAt, context)) + 1;
+    {
+        var estimate = Forgotten(now - _updatedAt, context);
+        return (now - _waitingSince < WaitSeconds * context.TicksPerSecond * Math.Min(waiting, MostWaiting) ? AtLeast(now, waiting, estimate) : estimate) + 1;
+    }
 
     /// <summary>
     /// <see cref="At"/> for an estimate that is hardly older than <paramref name="recentFrom"/>: it is taken as it stands.
@@ -119,13 +160,19 @@ internal struct LatencyEstimate
         return AtLeast(now, waiting, _ticks);
     }
 
-    // Whether calls wait is as good as random: no branch.
+    // Whether calls wait is as good as random: no branch. Where no call began since the last answer, the difference is negative.
     private readonly double AtLeast(long now, long waiting, double estimate)
-        => double.MaxNative(estimate, (now - _progressAt) & (-waiting >> 63));
+        => double.MaxNative(estimate, (now - _waitingSince) & (-waiting >> 63));
+
+    private void OnAnswered(long now)
+    {
+        _answeredAt = now;
+        _waitingSince = long.MaxValue;
+    }
 
     private void Sample(double ticks, long now, InstanceContext context)
     {
-        _progressAt = now;
+        OnAnswered(now);
         var age = now - _updatedAt;
         var before = Forgotten(age, context);
         var gain = Math.Clamp(age / (LookBackSeconds * context.TicksPerSecond), LeastGain, MostGain);

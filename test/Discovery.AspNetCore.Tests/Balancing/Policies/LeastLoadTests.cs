@@ -272,6 +272,61 @@ public class LeastLoadTests
         Assert.Equal(0, rig[0].InFlight);
     }
 
+    /// <summary>Servers send a stream's headers with its first message.</summary>
+    [Fact]
+    public void Quiet_streams_leave_everybody_his_share()
+    {
+        var rig = new BalancingRig(3);
+        rig.Instances.ForEach(static instance => instance.OnCallStarted());
+        rig.Clock.Advance(TimeSpan.FromMinutes(1));
+        var balancer = rig.Build("LeastLoad");
+        var counts = new int[3];
+        for (var i = 0; i < 900; i++)
+        {
+            var instance = balancer.Pick(default)!;
+            rig.Call(instance, 1);
+            rig.Clock.Advance(TimeSpan.FromMilliseconds(9));
+            counts[rig.Instances.IndexOf(instance)]++;
+        }
+
+        Assert.All(counts, static c => Assert.InRange(c, 200, 400));
+    }
+
+    [Fact]
+    public void Where_a_wait_is_all_that_is_known_it_counts_for_some_seconds()
+    {
+        var rig = new BalancingRig(2);
+        rig.Call(rig[0], 10);
+        rig.Call(rig[0], 10);
+        rig[1].OnCallStarted();
+
+        rig.Clock.Advance(TimeSpan.FromSeconds(3));
+        rig.Call(rig[0], 10);
+        Assert.InRange(rig[1].Latency.TotalSeconds, 3, 3.1);
+
+        rig.Clock.Advance(TimeSpan.FromSeconds(3));
+        rig.Call(rig[0], 10);
+        Assert.InRange(rig[1].Latency.TotalSeconds, 0, 0.1);
+    }
+
+    [Theory]
+    [InlineData(CallOutcome.Cancelled, 60, false)]
+    [InlineData(CallOutcome.TimedOut, 60, false)]
+    [InlineData(CallOutcome.Cancelled, 2, false)]
+    [InlineData(CallOutcome.TimedOut, 2, true)]
+    internal void The_end_of_a_quiet_stream_is_no_latency_but_a_limit_of_few_seconds_is(CallOutcome outcome, int seconds, bool counts)
+    {
+        var rig = new BalancingRig(1);
+        var stream = rig[0].OnCallStarted();
+        rig.Clock.Advance(TimeSpan.FromSeconds(seconds) - TimeSpan.FromMilliseconds(20));
+        rig.Call(rig[0], 10);
+        rig.Call(rig[0], 10);
+
+        rig[0].OnCallEnded(stream, outcome);
+
+        Assert.Equal(counts, rig[0].Latency > TimeSpan.FromMilliseconds(11));
+    }
+
     [Fact]
     public void What_was_slow_long_ago_is_tried_again()
     {

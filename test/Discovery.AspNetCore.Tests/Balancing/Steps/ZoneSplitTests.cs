@@ -47,6 +47,22 @@ public class ZoneSplitTests
     }
 
     [Fact]
+    public void A_quiet_stream_in_the_own_zone_sends_no_calls_away()
+    {
+        var rig = InZones("aabb", o => o.Zone = "a");
+        rig[0].OnCallStarted();
+        rig.Clock.Advance(TimeSpan.FromMinutes(1));
+        for (var i = 0; i < 400; i++)
+        {
+            rig.Call(rig[i % 4], 2);
+        }
+
+        var counts = rig.Count(rig.Build(), 10_000);
+
+        Assert.InRange(counts[2..].Sum(), 50, 200);
+    }
+
+    [Fact]
     public void A_slow_zone_sends_calls_away_in_proportion_and_calls_review_the_share()
     {
         var rig = InZones("aabb", o => o.Zone = "a");
