@@ -270,8 +270,8 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     /// with a short limit, until <see cref="EtcdClientOptions.RequestTimeout"/> or the call's own deadline passes: <c>Range</c>,
     /// <c>LeaseTimeToLive</c>, <c>LeaseLeases</c>, <c>MemberList</c>, <c>Status</c>, <c>Hash</c>, <c>HashKV</c>, <c>AuthStatus</c>,
     /// <c>UserGet</c>, <c>UserList</c>, <c>RoleGet</c>, <c>RoleList</c>, and <c>Leader</c> of an election. All others are sent once: they are
-    /// tried elsewhere only where no connection could be made, or with a new token where etcd refused the token, so that they surely were not
-    /// carried out. They have no limit but the call's deadline, for some wait (<c>Lock</c>, <c>Campaign</c>).
+    /// tried elsewhere only where they surely were not carried out: where no connection could be made, where a learner or a leader that hands
+    /// over refused them, or with a new token where etcd refused the token. They have no limit but the call's deadline, for some wait (<c>Lock</c>, <c>Campaign</c>).
     /// </para>
     /// <para>
     /// Streams are opened once, at one endpoint; whoever uses them opens another when one breaks, which then goes to a member that works. Read

@@ -1,6 +1,5 @@
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Diagnostics;
-using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Calls;
@@ -249,11 +248,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     {
         health.Failed(failure);
         Log.AttemptFailed(failover.Logger, operation.Name, endpoint.Name, failure.Detail);
-        if (failure is { Kind: CallFailureKind.Status, Code: StatusCode.Unavailable } && failover.Pool.All.Count == 1)
-        {
-            DialAnew(endpoint, health.Refused(), failure);
-        }
-
+        failover.DialAnewIfOnlyAddress(endpoint, operation.Kind, failure);
         _history.Add(endpoint, failure);
         if (failover.Pool.AreAllAmong([.. _history.Tried, .. InFlight]))
         {
@@ -262,27 +257,10 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
     }
 
-    // The member at the other end of the connection cannot serve, being a learner or cut off, and will not soon; another one may stand
-    // behind the same address. With every doubling of the refusals, so that an outage does not become a storm of connections.
-    private void DialAnew(EtcdEndpoint endpoint, int refusals, CallFailedException failure)
-    {
-        if (refusals < 2 || !(int.IsPow2(refusals) || refusals % 32 == 0))
-        {
-            return;
-        }
-
-        endpoint.ConnectionOf(operation.Kind).Replace();
-        if (refusals == 2)
-        {
-            Log.OneAddress(failover.Logger, endpoint.Name, failure.Detail);
-        }
-    }
-
     // What is not safe to be sent twice is tried again only while it was surely not carried out, and not for ever.
     private bool MayRepeat(CallFailedException failure) =>
         operation.IsRepeatable
-        || (failure.Kind is (CallFailureKind.NotConnected or CallFailureKind.OtherCluster)
-            && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
+        || (failure.IsNotCarriedOut && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
 
     private static CallFailedException Silence(Attempt attempt) => CallFailedException.Silent($"no answer within {attempt.Elapsed.TotalSeconds:0.###} s");
 
@@ -293,9 +271,5 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
         [LoggerMessage(1032, LogLevel.Debug, "{Operation} at {Endpoint} has not been answered for {Seconds} s.")]
         public static partial void Unanswered(ILogger logger, string operation, string endpoint, double seconds);
-
-        [LoggerMessage(1033, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
-            + "an address in front of several members, it hides them from the client: name the members' own URLs in Etcd:Endpoints.")]
-        public static partial void OneAddress(ILogger logger, string endpoint, string reason);
     }
 }

@@ -16,12 +16,13 @@ public sealed class OneAddressTests : IAsyncLifetime
     public async Task DisposeAsync() => await _server.DisposeAsync();
 
     [Theory]
-    [InlineData("etcdserver: rpc not supported for learner")]
-    [InlineData("etcdserver: no leader")]
-    public async Task A_connection_on_which_calls_are_refused_again_and_again_is_replaced(string refusal)
+    [InlineData("Unavailable", "etcdserver: rpc not supported for learner")]
+    [InlineData("FailedPrecondition", "etcdserver: rpc not supported for learner")]
+    [InlineData("Unavailable", "etcdserver: no leader")]
+    public async Task A_connection_on_which_calls_are_refused_again_and_again_is_replaced(string code, string refusal)
     {
         _server.On(EtcdMethods.Put, http => IsFirstConnection(http)
-            ? ScriptedServer.RefuseAsync(http, StatusCode.Unavailable, refusal)
+            ? ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code), refusal)
             : ScriptedServer.AnswerAsync(http, new PutResponse { Header = new ResponseHeader { Revision = 3 } }));
         using var log = new LogRecorder();
         await using var client = Connect(log);
@@ -32,14 +33,16 @@ public sealed class OneAddressTests : IAsyncLifetime
         Assert.Contains("name the members' own URLs in Etcd:Endpoints", Assert.Single(log.At(LogLevel.Warning)), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_connection_on_which_renewals_are_refused_again_and_again_is_replaced()
+    [Theory]
+    [InlineData("Unavailable", "etcdserver: no leader")]
+    [InlineData("Unknown", "not a primary lessor")]
+    public async Task A_connection_on_which_renewals_are_refused_again_and_again_is_replaced(string code, string refusal)
     {
         _server.On(EtcdMethods.LeaseKeepAlive, async http =>
         {
             if (IsFirstConnection(http))
             {
-                await ScriptedServer.RefuseAsync(http, StatusCode.Unavailable, "etcdserver: no leader");
+                await ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code), refusal);
                 return;
             }
 
@@ -50,6 +53,27 @@ public sealed class OneAddressTests : IAsyncLifetime
         await using var client = Connect(log);
 
         Assert.Equal(TimeSpan.FromSeconds(17), (await client.RenewLeaseAsync(5))?.TimeToLive);
+        Assert.Single(log.At(LogLevel.Warning));
+    }
+
+    [Fact]
+    public async Task A_connection_on_which_an_applications_own_streams_are_refused_again_and_again_is_replaced()
+    {
+        _server.On(EtcdMethods.Watch, http => IsFirstConnection(http)
+            ? ScriptedServer.RefuseAsync(http, StatusCode.FailedPrecondition, "etcdserver: rpc not supported for learner")
+            : ScriptedServer.AnswerAsync(http, new WatchResponse { Created = true }));
+        using var log = new LogRecorder();
+        await using var client = Connect(log);
+        var stub = new Watch.WatchClient(client.CreateCallInvoker());
+
+        for (var i = 0; i < 2; i++)
+        {
+            using var refused = stub.Watch();
+            await Assert.ThrowsAsync<RpcException>(() => refused.ResponseStream.MoveNext(default));
+        }
+
+        using var call = stub.Watch();
+        Assert.True(await call.ResponseStream.MoveNext(default));
         Assert.Single(log.At(LogLevel.Warning));
     }
 

@@ -50,6 +50,24 @@ public sealed class RenewalStreamTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData("Unknown", "not a primary lessor")]
+    [InlineData("FailedPrecondition", "etcdserver: rpc not supported for learner")]
+    public async Task A_member_that_cannot_renew_leases_is_left_alone(string code, string refusal)
+    {
+        _servers[0].On(EtcdMethods.LeaseKeepAlive, http => ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code), refusal));
+        for (var round = 0; round < 8; round++)
+        {
+            // Each client starts at a random endpoint.
+            await using var client = Connect();
+            Assert.NotNull(await client.RenewLeaseAsync(5).WaitAsync(TimeSpan.FromSeconds(20)));
+            var refused = _servers[0].Calls.Count;
+
+            Assert.NotNull(await client.RenewLeaseAsync(5).WaitAsync(TimeSpan.FromSeconds(20)));
+            Assert.Equal(refused, _servers[0].Calls.Count);
+        }
+    }
+
     [Fact]
     public async Task A_slow_renewal_is_waited_for()
     {
