@@ -75,7 +75,7 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
         _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
             options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
-        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
+        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, kind => connections.Connect(e, kind), _time)), _time);
         var cluster = new ClusterIdentity(_pool, _time, logger);
         _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token, _metrics);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));

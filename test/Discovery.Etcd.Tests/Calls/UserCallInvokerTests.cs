@@ -259,7 +259,7 @@ public sealed class UserCallInvokerTests : IAsyncLifetime
                 await HangAsync(http);
             }
         });
-        using var endpoint = new EtcdEndpoint(new Uri(_one.Endpoint), () => GrpcChannel.ForAddress(_one.Endpoint), TimeProvider.System);
+        using var endpoint = new EtcdEndpoint(new Uri(_one.Endpoint), _ => GrpcChannel.ForAddress(_one.Endpoint), TimeProvider.System);
         using var pool = new EndpointPool([endpoint], TimeProvider.System);
         var options = new EtcdClientOptions();
         var tokens = new TokenSource(options, (_, _) => throw new InvalidOperationException(), TimeProvider.System);
