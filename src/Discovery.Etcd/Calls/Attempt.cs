@@ -23,6 +23,9 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     /// <summary>Whether it takes another connection, for one attempt on the first is unanswered.</summary>
     public bool UsesSecondConnection { get; init; }
 
+    /// <summary>When it was made, as a timestamp.</summary>
+    public long StartedAt => _startedAt;
+
     public TimeSpan Elapsed => time.GetElapsedTime(_startedAt);
 
     /// <summary>Whether the endpoint has begun to answer. The rest may take what is left of the operation's total: it may be large.</summary>

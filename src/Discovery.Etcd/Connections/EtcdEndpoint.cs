@@ -51,6 +51,15 @@ internal sealed class EtcdEndpoint : IDisposable
         }
     }
 
+    /// <summary>Another cluster stands there now: calls and streams dial anew.</summary>
+    public void Replaced()
+    {
+        Calls.Replace();
+        Streams.Replace();
+        Cluster.Forget();
+        Interlocked.Exchange(ref _term, 0);
+    }
+
     public EndpointHealth HealthOf(CallKind kind) => kind == CallKind.Stream ? StreamHealth : CallHealth;
 
     public ReplaceableConnection ConnectionOf(CallKind kind) => kind == CallKind.Stream ? Streams : Calls;

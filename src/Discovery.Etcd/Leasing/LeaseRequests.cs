@@ -22,6 +22,7 @@ internal sealed class LeaseRequests : IDisposable
         _failover = failover;
         _tokens = tokens;
         tokens.Invalidated += DropStream;
+        failover.Cluster.Replaced += OnClusterReplaced;
     }
 
     public async Task<EtcdLease> GrantAsync(TimeSpan timeToLive, CancellationToken cancellationToken)
@@ -81,6 +82,7 @@ internal sealed class LeaseRequests : IDisposable
     public void Dispose()
     {
         _tokens.Invalidated -= DropStream;
+        _failover.Cluster.Replaced -= OnClusterReplaced;
         DropStream();
     }
 
@@ -167,6 +169,8 @@ internal sealed class LeaseRequests : IDisposable
             return stream != _stream;
         }
     }
+
+    private void OnClusterReplaced(ulong clusterId) => DropStream();
 
     private void DropStream()
     {
