@@ -23,6 +23,9 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     /// <summary>Whether it takes another connection, for one attempt on the first is unanswered.</summary>
     public bool UsesSecondConnection { get; init; }
 
+    /// <summary>Whether another attempt at the endpoint is unanswered: a stream on which one waits holds up what follows.</summary>
+    public bool IsBesideAnother { get; init; }
+
     /// <summary>When it was made, as a timestamp.</summary>
     public long StartedAt => _startedAt;
 

@@ -73,9 +73,11 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         var token = operation.Tokens is null ? null : await operation.Tokens.GetAsync(total).ConfigureAwait(false);
         var endpoint = _afterElection ?? Choose();
         var limit = operation.IsRepeatable ? failover.Options.AttemptTimeout : TimeSpan.MaxValue;
+        var isBesideAnother = InFlight.Contains(endpoint);
         var attempt = new Attempt(endpoint, token, limit, failover.Time, total)
         {
-            UsesSecondConnection = _afterElection is null && InFlight.Contains(endpoint),
+            IsBesideAnother = isBesideAnother,
+            UsesSecondConnection = isBesideAnother && _afterElection is null,
         };
         _afterElection = null;
         Add(attempt, AttemptAsync(attempt), failover.Pool.Term);

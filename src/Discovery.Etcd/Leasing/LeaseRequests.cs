@@ -128,13 +128,14 @@ internal sealed class LeaseRequests : IDisposable
         }
     }
 
-    // While a renewal is unanswered, a second one goes over a stream of its own.
+    // While a renewal is unanswered, a second one goes over a stream of its own: etcd handles those of one stream one after the other, and a
+    // member that passed one on to a leader which hangs waits for seconds.
     private KeepAliveStream OpenStream(Attempt attempt)
     {
         lock (_gate)
         {
             var isOpen = _stream is { IsOpen: true };
-            if (isOpen && _stream!.Endpoint == attempt.Endpoint && !attempt.UsesSecondConnection)
+            if (isOpen && _stream!.Endpoint == attempt.Endpoint && !attempt.IsBesideAnother)
             {
                 return _stream;
             }

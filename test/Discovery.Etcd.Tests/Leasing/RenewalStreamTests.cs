@@ -50,6 +50,39 @@ public sealed class RenewalStreamTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task What_is_sent_again_after_an_election_goes_over_a_stream_of_its_own()
+    {
+        // As a follower that passed a renewal on to the leader before: it waits, and what comes after on the stream waits too.
+        var (first, isElected) = (-1, false);
+        for (var i = 0; i < 2; i++)
+        {
+            var (server, index, streams) = (_servers[i], i, 0);
+            server.On(EtcdMethods.LeaseKeepAlive, http => Interlocked.Increment(ref streams) == 1 ? ScriptedServer.HangAsync(http) : RenewAllAsync(http));
+            server.On(EtcdMethods.Status, () => new StatusResponse { Header = new ResponseHeader(), Leader = 1, RaftTerm = isElected && index == first ? 8ul : 7ul });
+        }
+
+        await using var client = Connect();
+        var renewal = client.RenewLeaseAsync(5);
+        await Eventually.IsTrue(() => Streams == 1);
+        first = _servers[0].Calls.Count > 0 ? 0 : 1;
+        await Eventually.IsTrue(() =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(50));
+            return _servers.Sum(s => s.Calls.Count(c => c == EtcdMethods.Status)) >= 4;
+        });
+        Assert.Equal(2, Streams);
+
+        isElected = true;
+        await Eventually.IsTrue(() =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(50));
+            return renewal.IsCompleted;
+        });
+
+        Assert.NotNull(await renewal);
+    }
+
     [Theory]
     [InlineData("Unknown", "not a primary lessor")]
     [InlineData("FailedPrecondition", "etcdserver: rpc not supported for learner")]
