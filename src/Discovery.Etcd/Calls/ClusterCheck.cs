@@ -31,9 +31,9 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
         {
             throw new CallFailedException(e.Code, e.Detail, CallFailureKind.NotConnected, e);
         }
-        catch (CallFailedException e) when (!e.IsTransient && !e.WantsNewToken)
+        catch (CallFailedException e) when (!e.IsTransient && !(e.WantsNewToken && attempt.Token is not null))
         {
-            // It does not tell; then its answers will.
+            // It does not tell, as etcd 3.5.30 does without a token, and whoever fetches one has none; then its answers will.
         }
     }
 
