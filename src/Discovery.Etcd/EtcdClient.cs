@@ -146,6 +146,10 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Puts one key.</summary>
+    /// <remarks>
+    /// A put that is not answered in time is sent again elsewhere, and a member that hung may carry out the first one late: after a later put of
+    /// the same key, also one of this client. Where the last value must stand, use <see cref="ExecuteAsync"/> with a comparison of the revision.
+    /// </remarks>
     /// <returns>The cluster's revision after it.</returns>
     public Task<long> PutAsync(string key, ReadOnlyMemory<byte> value, long leaseId = 0, CancellationToken cancellationToken = default) =>
         _keyValues.PutAsync(key, value, leaseId, cancellationToken);

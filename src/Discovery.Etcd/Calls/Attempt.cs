@@ -26,6 +26,9 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     /// <summary>Whether another attempt at the endpoint is unanswered: a stream on which one waits holds up what follows.</summary>
     public bool IsBesideAnother { get; init; }
 
+    /// <summary>What it was made on; <see langword="null"/> before.</summary>
+    public EtcdConnection? Connection { get; set; }
+
     /// <summary>When it was made, as a timestamp.</summary>
     public long StartedAt => _startedAt;
 

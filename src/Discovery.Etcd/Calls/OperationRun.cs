@@ -197,6 +197,14 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
 
         _afterElection = _hedging.Look(_running)?.Attempt.Endpoint;
+        if (_afterElection is not null && failover.Pool.All.Count == 1)
+        {
+            // Which of the members behind the address had it is not known, and one of them may hang.
+            foreach (var connection in _running.Where(r => r.Attempt.IsSilent).Select(r => r.Attempt.Connection).OfType<EtcdConnection>())
+            {
+                _afterElection.ConnectionOf(operation.Kind).Replace(connection);
+            }
+        }
     }
 
     private async ValueTask<(bool, T)> TryEndAsync(RunningAttempt ended)

@@ -96,6 +96,7 @@ internal sealed class LeaseRequests : IDisposable
     private async Task<LeaseKeepAliveResponse> RenewOnceAsync(long leaseId, Attempt attempt)
     {
         var stream = OpenStream(attempt);
+        attempt.Connection = stream.Connection;
         try
         {
             var response = await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
