@@ -75,7 +75,7 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
         _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
             options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
-        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, () => connections.Connect(e), _time)), _time);
+        _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, kind => connections.Connect(e, kind), _time)), _time);
         var cluster = new ClusterIdentity(_pool, _time, logger);
         _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token, _metrics);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
@@ -146,6 +146,10 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Puts one key.</summary>
+    /// <remarks>
+    /// A put that is not answered in time is sent again elsewhere, and a member that hung may carry out the first one late: after a later put of
+    /// the same key, also one of this client. Where the last value must stand, use <see cref="ExecuteAsync"/> with a comparison of the revision.
+    /// </remarks>
     /// <returns>The cluster's revision after it.</returns>
     public Task<long> PutAsync(string key, ReadOnlyMemory<byte> value, long leaseId = 0, CancellationToken cancellationToken = default) =>
         _keyValues.PutAsync(key, value, leaseId, cancellationToken);
@@ -270,8 +274,8 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     /// with a short limit, until <see cref="EtcdClientOptions.RequestTimeout"/> or the call's own deadline passes: <c>Range</c>,
     /// <c>LeaseTimeToLive</c>, <c>LeaseLeases</c>, <c>MemberList</c>, <c>Status</c>, <c>Hash</c>, <c>HashKV</c>, <c>AuthStatus</c>,
     /// <c>UserGet</c>, <c>UserList</c>, <c>RoleGet</c>, <c>RoleList</c>, and <c>Leader</c> of an election. All others are sent once: they are
-    /// tried elsewhere only where no connection could be made, or with a new token where etcd refused the token, so that they surely were not
-    /// carried out. They have no limit but the call's deadline, for some wait (<c>Lock</c>, <c>Campaign</c>).
+    /// tried elsewhere only where they surely were not carried out: where no connection could be made, where a learner or a leader that hands
+    /// over refused them, or with a new token where etcd refused the token. They have no limit but the call's deadline, for some wait (<c>Lock</c>, <c>Campaign</c>).
     /// </para>
     /// <para>
     /// Streams are opened once, at one endpoint; whoever uses them opens another when one breaks, which then goes to a member that works. Read

@@ -44,4 +44,7 @@ public enum EtcdErrorReason
 
     /// <summary>No endpoint was reached, for TLS failed at each: a certificate or its authority does not fit, or etcd speaks no TLS there.</summary>
     TlsFailed,
+
+    /// <summary>The members' data differ: etcd raised its alarm CORRUPT, and takes no writes.</summary>
+    Corrupt,
 }

@@ -62,19 +62,6 @@ internal sealed class Report
     public void AddRatioAtMost(string line, string what, string unit, double ours, double reference, double? most)
         => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtMost, most), most, ours / reference <= most));
 
-    /// <summary>Ours by a reference, measured in turns, where more is better: the middle one of all ratios of two neighbouring turns.</summary>
-    /// <param name="line">The name of the line.</param>
-    /// <param name="what">What was measured.</param>
-    /// <param name="unit">Its unit.</param>
-    /// <param name="pairs">Ours and the reference's, of each round.</param>
-    /// <param name="least">The goal: the least ratio.</param>
-    public void AddPairsAtLeast(string line, string what, string unit, IReadOnlyCollection<(double Ours, double Reference)> pairs, double least)
-        => AddPairs(line, what, unit, pairs, Goal.AtLeast, least, ratio => ratio >= least);
-
-    /// <summary>The same without a goal.</summary>
-    public void AddPairs(string line, string what, string unit, IReadOnlyCollection<(double Ours, double Reference)> pairs)
-        => AddPairs(line, what, unit, pairs, Goal.None, null, static _ => true);
-
     /// <summary>A value that is compared to nothing but its goal.</summary>
     public void AddValue(string line, string what, string unit, double ours, double? most)
         => Add(new Row(line, what, unit, ours, null, Comparison.None, null, GoalOf(Goal.AtMost, most), most, ours <= most));
@@ -86,14 +73,6 @@ internal sealed class Report
     public void WriteJson(string path) => File.WriteAllText(path, JsonSerializer.Serialize(_rows, Json));
 
     private static Goal GoalOf(Goal kind, double? limit) => limit is null ? Goal.None : kind;
-
-    private void AddPairs(
-        string line, string what, string unit, IReadOnlyCollection<(double Ours, double Reference)> pairs, Goal goal, double? limit, Func<double, bool> isMet)
-    {
-        var ratio = pairs.Select(static p => p.Ours / p.Reference).Median();
-        var (ours, reference) = (pairs.Select(static p => p.Ours).Median(), pairs.Select(static p => p.Reference).Median());
-        Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ratio, goal, limit, isMet(ratio)));
-    }
 
     private void Add(Row row)
     {

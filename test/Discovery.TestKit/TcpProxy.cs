@@ -7,22 +7,24 @@ namespace Discovery.TestKit;
 public sealed class TcpProxy : IAsyncDisposable
 {
     private readonly Lock _gate = new();
-    private readonly HashSet<TcpProxyConnection> _connections = [];
+    private readonly List<TcpProxyConnection> _connections = [];
     private readonly CancellationTokenSource _ended = new();
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly List<byte> _recorded = [];
-    private readonly int _target;
     private readonly Task _accepting;
 
     private TcpProxy(int target)
     {
-        _target = target;
+        Target = target;
         _listener.Start();
         _accepting = AcceptAsync();
     }
 
     /// <summary>The port to connect to.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>The local port that new connections go to; those that are open stay where they are.</summary>
+    public int Target { get; set; }
 
     /// <summary>The URL to connect to.</summary>
     public string Endpoint => $"http://127.0.0.1:{Port}";
@@ -80,6 +82,10 @@ public sealed class TcpProxy : IAsyncDisposable
             connection.Cut();
         }
     }
+
+    /// <summary>Resets one of the open connections.</summary>
+    /// <param name="index">Which, in the order in which they were made.</param>
+    public void Cut(Index index) => Snapshot()[index].Cut();
 
     /// <summary>Lets so many more bytes go from the server to the client on each open connection, then resets it.</summary>
     public void CutAfter(int bytes)
@@ -159,7 +165,7 @@ public sealed class TcpProxy : IAsyncDisposable
             _connections.Add(connection);
         }
 
-        await connection.RunAsync(_target, _ended.Token);
+        await connection.RunAsync(Target, _ended.Token);
         lock (_gate)
         {
             _connections.Remove(connection);

@@ -102,15 +102,15 @@ internal static class InstanceMetadata
     public static InstanceProtocols ProtocolsOf(ServiceInstance instance)
         => instance.Protocols != InstanceProtocols.Unspecified ? instance.Protocols : AsProtocols(instance.Metadata.GetValueOrDefault(Protocols));
 
-    /// <summary>Adds what metadata says to an instance. Metadata may be any JSON, or absent; what is not understood is left alone.</summary>
+    /// <summary>Adds what metadata says to an instance, by weights of which so many are one of ours. Metadata may be any JSON, or absent; what is not understood is left alone.</summary>
     /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
-    public static ServiceInstance Read(FieldValue metadata, ServiceInstance instance)
-        => metadata.Kind == JsonTokenType.StartObject ? Read(metadata.Json.Span, instance) : instance;
+    public static ServiceInstance Read(FieldValue metadata, ServiceInstance instance, int weightUnit = 1)
+        => metadata.Kind == JsonTokenType.StartObject ? Read(metadata.Json.Span, instance, weightUnit) : instance;
 
-    /// <summary>Adds what a JSON object of metadata says to an instance.</summary>
+    /// <summary>Adds what a JSON object of metadata says to an instance, by weights of which so many are one of ours.</summary>
     /// <exception cref="JsonException">It is no JSON object.</exception>
     /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
-    public static ServiceInstance Read(ReadOnlySpan<byte> metadata, ServiceInstance instance)
+    public static ServiceInstance Read(ReadOnlySpan<byte> metadata, ServiceInstance instance, int weightUnit = 1)
     {
         // All at the end: each change of an instance is a copy of it, and what is no valid JSON at its end says nothing.
         var (id, scheme, protocols) = (instance.InstanceId, instance.Scheme, instance.Protocols);
@@ -138,7 +138,7 @@ internal static class InstanceMetadata
                     scheme = spoken;
                     break;
                 case Weight:
-                    weight = AsWeight(FieldValue.AsText(ref reader));
+                    weight = AsWeight(FieldValue.AsText(ref reader), weightUnit);
                     break;
                 case Protocols when AsProtocols(Shared(ref reader, ref _lastProtocols)) is var spoken and not InstanceProtocols.Unspecified:
                     protocols = spoken;
@@ -188,8 +188,10 @@ internal static class InstanceMetadata
     /// A weight as somebody wrote it, maybe as 5.0. What is no number from 0 to the greatest that we write ourselves reads as the default, so that
     /// nobody gets all calls by mistake, and a fraction of 1 is not nothing.
     /// </summary>
-    public static int AsWeight(string? text)
-        => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var weight) && weight is >= 0 and <= ServiceInstance.MaxWeight
+    /// <param name="text">The weight.</param>
+    /// <param name="unit">How much of it is one of ours.</param>
+    public static int AsWeight(string? text, int unit = 1)
+        => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var given) && given / unit is >= 0 and <= ServiceInstance.MaxWeight and var weight
             ? weight == 0 ? 0 : Math.Max(1, (int)Math.Round(weight))
             : ServiceInstance.DefaultWeight;
 

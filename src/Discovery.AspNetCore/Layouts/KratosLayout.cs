@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Discovery.Etcd;
@@ -14,6 +15,9 @@ namespace Discovery.AspNetCore.Layouts;
 internal sealed class KratosLayout(string? root) : IServiceLayout
 {
     private const string DefaultRoot = "/microservices";
+
+    // Kratos' clients give an instance that says nothing 100, and ours 10.
+    private const int WeightUnit = 100 / ServiceInstance.DefaultWeight;
 
     private static readonly string[] Fields = ["name", "endpoints", "metadata", "id", "version"];
 
@@ -38,6 +42,11 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         var metadata = InstanceMetadata.ToTexts(instance);
         metadata.Remove(InstanceMetadata.Id);
         metadata.Remove(InstanceMetadata.Version);
+
+        if (metadata.ContainsKey(InstanceMetadata.Weight))
+        {
+            metadata[InstanceMetadata.Weight] = ((long)instance.Weight * WeightUnit).ToString(CultureInfo.InvariantCulture);
+        }
 
         // The scheme of an endpoint says both.
         metadata.Remove(InstanceMetadata.Scheme);
@@ -67,9 +76,13 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         [NotNullWhen(false)] out string? problem)
         => ObjectRecord.TryRead(serviceName, record, Fields, [default, default, default, default, default], Read, out instances, out problem);
 
+    // Kratos lets a name have slashes. What is before the last one is part of our root.
+    private static bool IsUnderRoot(string name, string serviceName, string key)
+        => name.EndsWith("/" + serviceName, StringComparison.Ordinal) && key.Contains($"/{name}/", StringComparison.Ordinal);
+
     private static IReadOnlyList<ServiceInstance>? Read(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
     {
-        if (fields[0].Text is { Length: > 0 } name && name != serviceName)
+        if (fields[0].Text is { Length: > 0 } name && name != serviceName && !IsUnderRoot(name, serviceName, record.Key))
         {
             problem = $"it is of the service '{ForeignText.Show(name)}'";
             return null;
@@ -107,7 +120,7 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
 
         problem = null;
         var (metadata, id, version) = (fields[2], fields[3].Text, fields[4].Text);
-        return [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance) with
+        return [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance, WeightUnit) with
         {
             Scheme = instance.Scheme,
             InstanceId = string.IsNullOrEmpty(id) ? null : id,

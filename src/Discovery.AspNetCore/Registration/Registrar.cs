@@ -139,6 +139,7 @@ internal sealed class Registrar : IAsyncDisposable
 
     private static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
         or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
+        or EtcdErrorReason.Corrupt
         or EtcdErrorReason.TlsFailed;
 
     private void OnConflict(EtcdKeyValue record)

@@ -23,6 +23,15 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     /// <summary>Whether it takes another connection, for one attempt on the first is unanswered.</summary>
     public bool UsesSecondConnection { get; init; }
 
+    /// <summary>Whether another attempt at the endpoint is unanswered: a stream on which one waits holds up what follows.</summary>
+    public bool IsBesideAnother { get; init; }
+
+    /// <summary>What it was made on; <see langword="null"/> before.</summary>
+    public EtcdConnection? Connection { get; set; }
+
+    /// <summary>When it was made, as a timestamp.</summary>
+    public long StartedAt => _startedAt;
+
     public TimeSpan Elapsed => time.GetElapsedTime(_startedAt);
 
     /// <summary>Whether the endpoint has begun to answer. The rest may take what is left of the operation's total: it may be large.</summary>

@@ -53,6 +53,7 @@ internal sealed class AttemptInvoker(Attempt attempt) : UnaryCallInvoker
         EtcdConnection connection, AsyncUnaryCall<TResponse> call, Action<AsyncUnaryCall<TResponse>, Metadata>? onAnswered)
         where TResponse : class
     {
+        attempt.Connection = connection;
         try
         {
             using var ended = call;

@@ -55,11 +55,18 @@ internal sealed class CallFailedException(StatusCode code, string detail, CallFa
     public bool IsTransient => Kind switch
     {
         CallFailureKind.Planned => false,
-        CallFailureKind.Status => Code is StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled or StatusCode.Internal
+        CallFailureKind.Status => IsUnableToServe || Code is StatusCode.DeadlineExceeded or StatusCode.Cancelled or StatusCode.Internal
             || (Code == StatusCode.Unknown && EtcdMessages.IsGivenUp(Detail))
-            || (Code == StatusCode.ResourceExhausted && Detail.Contains("too many requests", StringComparison.Ordinal)),
+            || (Code == StatusCode.ResourceExhausted && Detail.Contains(EtcdMessages.TooManyRequests, StringComparison.Ordinal)),
         _ => true,
     };
+
+    /// <summary>Whether the member at the other end answered that it cannot serve: it is a learner, is cut off, or its leader is changing.</summary>
+    public bool IsUnableToServe => Kind == CallFailureKind.Status && (Code == StatusCode.Unavailable || EtcdMessages.IsUnableToServe(Detail));
+
+    /// <summary>Whether the call was surely not carried out, so that even what is not safe to be sent twice can be sent again.</summary>
+    public bool IsNotCarriedOut => Kind is CallFailureKind.NotConnected or CallFailureKind.OtherCluster
+        || (Kind == CallFailureKind.Status && EtcdMessages.IsNotTaken(Detail));
 
     /// <summary>
     /// Whether a new token is the remedy: etcd does not know the one sent, the users and roles changed since it was issued, or none

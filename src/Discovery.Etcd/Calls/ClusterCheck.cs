@@ -20,7 +20,7 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
         try
         {
             var status = await new Maintenance.MaintenanceClient(new AttemptInvoker(check)).StatusAsync(new StatusRequest()).ConfigureAwait(false);
-            if (status.Header is { } header && !cluster.Accept(attempt.Endpoint, header.ClusterId))
+            if (status.Header is { } header && !cluster.Accept(attempt.Endpoint, header.ClusterId, check.StartedAt))
             {
                 throw Other(header);
             }
@@ -31,9 +31,9 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
         {
             throw new CallFailedException(e.Code, e.Detail, CallFailureKind.NotConnected, e);
         }
-        catch (CallFailedException e) when (!e.IsTransient && !e.WantsNewToken)
+        catch (CallFailedException e) when (!e.IsTransient && !(e.WantsNewToken && attempt.Token is not null))
         {
-            // It does not tell; then its answers will.
+            // It does not tell, as etcd 3.5.30 does without a token, and whoever fetches one has none; then its answers will.
         }
     }
 
@@ -41,7 +41,7 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
     /// <exception cref="CallFailedException">From another cluster.</exception>
     public void After(Attempt attempt)
     {
-        if (!Accepts(attempt.Endpoint, attempt.Header))
+        if (!Accepts(attempt.Endpoint, attempt.Header, attempt.StartedAt))
         {
             throw Other(attempt.Header!);
         }
@@ -50,15 +50,16 @@ internal sealed class ClusterCheck(ClusterIdentity cluster, TimeProvider time)
     /// <summary>Looks at where an answer came from.</summary>
     /// <param name="endpoint">Who answered.</param>
     /// <param name="header">The answer's header; behind some proxies there is none.</param>
+    /// <param name="askedAt">When it was asked, as a timestamp.</param>
     /// <returns>Whether it is the client's cluster.</returns>
-    public bool Accepts(EtcdEndpoint endpoint, ResponseHeader? header)
+    public bool Accepts(EtcdEndpoint endpoint, ResponseHeader? header, long askedAt)
     {
         if (header is null)
         {
             return true;
         }
 
-        if (!cluster.Accept(endpoint, header.ClusterId))
+        if (!cluster.Accept(endpoint, header.ClusterId, askedAt))
         {
             return false;
         }

@@ -11,53 +11,54 @@ namespace Discovery.Etcd.Calls;
 /// </summary>
 internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, CancellationToken shutdown)
 {
-    private readonly ConcurrentDictionary<EtcdEndpoint, byte> _asked = new();
+    private readonly ConcurrentDictionary<(EtcdEndpoint Endpoint, bool OnSecondConnection), byte> _asked = new();
 
     /// <summary>Set when a member answered.</summary>
     public Signal Answered { get; } = new();
 
-    /// <summary>Asks a member, unless it has not answered the last question yet.</summary>
-    public void Ask(EtcdEndpoint endpoint, string? token, TokenSource? tokens)
+    /// <summary>Asks the member at the other end of an attempt's connection, unless it has not answered the last question yet.</summary>
+    public void Ask(Attempt unanswered, TokenSource? tokens)
     {
-        if (_asked.TryAdd(endpoint, 0))
+        // Behind one address, each connection may end at another member.
+        if (_asked.TryAdd((unanswered.Endpoint, unanswered.UsesSecondConnection), 0))
         {
-            _ = AskAsync(endpoint, token, tokens);
+            _ = AskAsync(unanswered.Endpoint, unanswered.UsesSecondConnection, unanswered.Token, tokens);
         }
     }
 
-    private async Task AskAsync(EtcdEndpoint endpoint, string? token, TokenSource? tokens)
+    private async Task AskAsync(EtcdEndpoint endpoint, bool onSecondConnection, string? token, TokenSource? tokens)
     {
         try
         {
-            var answer = await StatusAsync(endpoint, token).ConfigureAwait(false);
+            var answer = await StatusAsync(endpoint, onSecondConnection, token).ConfigureAwait(false);
             if (answer is { Status: { Leader: not 0 } status })
             {
                 endpoint.ObserveTerm(status.RaftTerm);
             }
 
-            if (token is not null && SimpleToken.IndexOf(token) is > 0 and var index && await IsAheadAsync(endpoint, index, answer).ConfigureAwait(false))
+            if (token is not null && SimpleToken.IndexOf(token) is > 0 and var index && await IsAheadAsync(endpoint, onSecondConnection, index, answer).ConfigureAwait(false))
             {
                 tokens?.Invalidate(token);
             }
         }
         finally
         {
-            _asked.TryRemove(endpoint, out _);
+            _asked.TryRemove((endpoint, onSecondConnection), out _);
             Answered.Set();
         }
     }
 
     // Newer members check the token of this question too, and then wait with it as well. That they run shows in their refusal without one.
-    private async Task<bool> IsAheadAsync(EtcdEndpoint endpoint, ulong index, Answer answer) =>
+    private async Task<bool> IsAheadAsync(EtcdEndpoint endpoint, bool onSecondConnection, ulong index, Answer answer) =>
         answer.Status is { } status
             ? index > status.RaftIndex
-            : !answer.IsRefused && await StatusAsync(endpoint, token: null).ConfigureAwait(false) is { Status: not null } or { IsRefused: true };
+            : !answer.IsRefused && await StatusAsync(endpoint, onSecondConnection, token: null).ConfigureAwait(false) is { Status: not null } or { IsRefused: true };
 
-    private async Task<Answer> StatusAsync(EtcdEndpoint endpoint, string? token)
+    private async Task<Answer> StatusAsync(EtcdEndpoint endpoint, bool onSecondConnection, string? token)
     {
         using var limit = new CancellationTokenSource(attemptTimeout, time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, shutdown);
-        using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token);
+        using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token) { UsesSecondConnection = onSecondConnection };
         try
         {
             return new(await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false), false);

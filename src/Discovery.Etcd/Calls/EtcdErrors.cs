@@ -14,6 +14,12 @@ internal static class EtcdErrors
     private const string NoLeader =
         "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other.";
 
+    private const string Overloaded =
+        "etcd is overloaded: it takes in more requests than it can apply. Check how long its disk needs (etcd_disk_wal_fsync_duration_seconds), and who sends so many.";
+
+    private const string Learner =
+        "A learner serves no calls: name the voting members in Etcd:Endpoints, or promote it by 'etcdctl member promote'.";
+
     private const string Tls =
         " Check also that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or "
         + "Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile.";
@@ -89,9 +95,17 @@ internal static class EtcdErrors
             return advice;
         }
 
-        var isThere = attempts.Any(a => a.Failure.Kind is CallFailureKind.Status or CallFailureKind.Silence);
         var isSecure = attempts.Any(a => a.Endpoint.Address.Scheme == Uri.UriSchemeHttps);
-        return (isThere ? NoLeader : Reach) + (isSecure ? Tls : "");
+        return Remedy([.. attempts.Select(static a => a.Failure)]) + (isSecure ? Tls : "");
+    }
+
+    private static string Remedy(IReadOnlyList<CallFailedException> failures)
+    {
+        var answers = failures.Where(static f => f.Kind == CallFailureKind.Status).Select(static f => f.Detail).ToList();
+        return answers.Exists(static a => a.Contains(EtcdMessages.TooManyRequests, StringComparison.Ordinal)) ? Overloaded
+            : failures.Any(static f => f.Kind == CallFailureKind.Silence) || answers.Exists(EtcdMessages.IsOfLeader) ? NoLeader
+            : answers.Exists(static a => a.Contains(EtcdMessages.NotForLearner, StringComparison.Ordinal)) ? Learner
+            : Reach;
     }
 
     // The detail has the framework's names of what is wrong, and all of them.
@@ -104,11 +118,15 @@ internal static class EtcdErrors
     private static string Advice(string operation, string detail, EtcdClientOptions options) => EtcdMessages.ReasonOf(detail) switch
     {
         EtcdErrorReason.AuthenticationRequired => " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.",
+        EtcdErrorReason.AuthenticationFailed when detail.Contains(EtcdMessages.NoPasswordUser, StringComparison.Ordinal) =>
+            $" The user '{options.Username}' was added with --no-password: add it with a password, or set neither Etcd:Username nor Etcd:Password and have "
+            + "Etcd:Tls:CertificateFile name a certificate whose common name is the user.",
         EtcdErrorReason.AuthenticationFailed => $" Check Etcd:Username, which is '{options.Username}', and Etcd:Password.",
         EtcdErrorReason.PermissionDenied => string.IsNullOrEmpty(options.Username)
             ? " The cluster has authentication enabled: set Etcd:Username and Etcd:Password."
             : $" No role of the user '{options.Username}' allows it: {Grant(operation, options)}.",
         EtcdErrorReason.NoSpace => " Compact and defragment etcd, then disarm the alarm: 'etcdctl alarm disarm'.",
+        EtcdErrorReason.Corrupt => " The members' data differ: find the member by 'etcdctl alarm list', replace it, then disarm the alarm: 'etcdctl alarm disarm'.",
         EtcdErrorReason.RequestTooLarge => " etcd takes 1.5 MiB in one request unless it runs with --max-request-bytes.",
         _ => "",
     };

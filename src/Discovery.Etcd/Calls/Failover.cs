@@ -15,7 +15,7 @@ namespace Discovery.Etcd.Calls;
 /// <param name="logger">Where to log.</param>
 /// <param name="shutdown">Ends all operations.</param>
 /// <param name="metrics">What is measured; default: nothing.</param>
-internal sealed class Failover(
+internal sealed partial class Failover(
     EtcdClientOptions options,
     EndpointPool pool,
     ClusterIdentity cluster,
@@ -139,6 +139,26 @@ internal sealed class Failover(
     }
 
     /// <summary>
+    /// Has the next call dial anew where there is one address and the member there answers again and again that it cannot serve: it will not soon,
+    /// and another one may stand behind the same address. With every doubling of the refusals, so that an outage does not become a storm of
+    /// connections.
+    /// </summary>
+    public void DialAnewIfOnlyAddress(EtcdEndpoint endpoint, CallKind kind, CallFailedException failure)
+    {
+        if (!failure.IsUnableToServe || pool.All.Count > 1 || endpoint.HealthOf(kind).Refused() is not (>= 2 and var refusals)
+            || !(int.IsPow2(refusals) || refusals % 32 == 0))
+        {
+            return;
+        }
+
+        endpoint.ConnectionOf(kind).Replace();
+        if (refusals == 2)
+        {
+            Log.OneAddress(logger, endpoint.Name, failure.Detail);
+        }
+    }
+
+    /// <summary>
     /// Tells early why an operation is not answered. It tries on until its own limit, which is long for somebody who watches a start.
     /// </summary>
     /// <param name="operation">The operation, which goes by calls.</param>
@@ -171,5 +191,12 @@ internal sealed class Failover(
         return failures.TrueForAll(static f => f.Failure is not null)
             ? EtcdErrors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed, options)
             : null;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1033, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
+            + "an address in front of several members, it hides them from the client: name the members' own URLs in Etcd:Endpoints.")]
+        public static partial void OneAddress(ILogger logger, string endpoint, string reason);
     }
 }

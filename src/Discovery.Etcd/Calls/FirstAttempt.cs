@@ -79,7 +79,7 @@ internal sealed class FirstAttempt<TRequest, TResponse> : UnansweredCall
                 return await _continued!.ConfigureAwait(false);
             }
 
-            if (_call.ResponseAsync is { IsCompletedSuccessfully: true, Result: var response } && _failover.ClusterCheck.Accepts(Endpoint, (response as IHeadedResponse)?.Header))
+            if (_call.ResponseAsync is { IsCompletedSuccessfully: true, Result: var response } && _failover.ClusterCheck.Accepts(Endpoint, (response as IHeadedResponse)?.Header, SentAt))
             {
                 OnAnswered();
                 return response;

@@ -22,3 +22,5 @@ internal sealed partial class LeaseRevokeResponse : IHeadedResponse;
 internal sealed partial class LeaseKeepAliveResponse : IHeadedResponse;
 
 internal sealed partial class StatusResponse : IHeadedResponse;
+
+internal sealed partial class AuthenticateResponse : IHeadedResponse;

@@ -66,7 +66,7 @@ internal sealed class HedgePolicy(Failover failover, TokenSource? tokens)
             _askedAt = failover.Time.GetTimestamp();
             foreach (var other in running)
             {
-                failover.Elections.Ask(other.Attempt.Endpoint, other.Attempt.Token, tokens);
+                failover.Elections.Ask(other.Attempt, tokens);
             }
         }
 

@@ -1,6 +1,5 @@
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.Diagnostics;
-using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Calls;
@@ -74,9 +73,11 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         var token = operation.Tokens is null ? null : await operation.Tokens.GetAsync(total).ConfigureAwait(false);
         var endpoint = _afterElection ?? Choose();
         var limit = operation.IsRepeatable ? failover.Options.AttemptTimeout : TimeSpan.MaxValue;
+        var isBesideAnother = InFlight.Contains(endpoint);
         var attempt = new Attempt(endpoint, token, limit, failover.Time, total)
         {
-            UsesSecondConnection = _afterElection is null && InFlight.Contains(endpoint),
+            IsBesideAnother = isBesideAnother,
+            UsesSecondConnection = isBesideAnother && _afterElection is null,
         };
         _afterElection = null;
         Add(attempt, AttemptAsync(attempt), failover.Pool.Term);
@@ -196,6 +197,14 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
 
         _afterElection = _hedging.Look(_running)?.Attempt.Endpoint;
+        if (_afterElection is not null && failover.Pool.All.Count == 1)
+        {
+            // Which of the members behind the address had it is not known, and one of them may hang.
+            foreach (var connection in _running.Where(r => r.Attempt.IsSilent).Select(r => r.Attempt.Connection).OfType<EtcdConnection>())
+            {
+                _afterElection.ConnectionOf(operation.Kind).Replace(connection);
+            }
+        }
     }
 
     private async ValueTask<(bool, T)> TryEndAsync(RunningAttempt ended)
@@ -249,11 +258,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     {
         health.Failed(failure);
         Log.AttemptFailed(failover.Logger, operation.Name, endpoint.Name, failure.Detail);
-        if (failure is { Kind: CallFailureKind.Status, Code: StatusCode.Unavailable } && failover.Pool.All.Count == 1)
-        {
-            DialAnew(endpoint, health.Refused(), failure);
-        }
-
+        failover.DialAnewIfOnlyAddress(endpoint, operation.Kind, failure);
         _history.Add(endpoint, failure);
         if (failover.Pool.AreAllAmong([.. _history.Tried, .. InFlight]))
         {
@@ -262,27 +267,10 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         }
     }
 
-    // The member at the other end of the connection cannot serve, being a learner or cut off, and will not soon; another one may stand
-    // behind the same address. With every doubling of the refusals, so that an outage does not become a storm of connections.
-    private void DialAnew(EtcdEndpoint endpoint, int refusals, CallFailedException failure)
-    {
-        if (refusals < 2 || !(int.IsPow2(refusals) || refusals % 32 == 0))
-        {
-            return;
-        }
-
-        endpoint.ConnectionOf(operation.Kind).Replace();
-        if (refusals == 2)
-        {
-            Log.OneAddress(failover.Logger, endpoint.Name, failure.Detail);
-        }
-    }
-
     // What is not safe to be sent twice is tried again only while it was surely not carried out, and not for ever.
     private bool MayRepeat(CallFailedException failure) =>
         operation.IsRepeatable
-        || (failure.Kind is (CallFailureKind.NotConnected or CallFailureKind.OtherCluster)
-            && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
+        || (failure.IsNotCarriedOut && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
 
     private static CallFailedException Silence(Attempt attempt) => CallFailedException.Silent($"no answer within {attempt.Elapsed.TotalSeconds:0.###} s");
 
@@ -293,9 +281,5 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
         [LoggerMessage(1032, LogLevel.Debug, "{Operation} at {Endpoint} has not been answered for {Seconds} s.")]
         public static partial void Unanswered(ILogger logger, string operation, string endpoint, double seconds);
-
-        [LoggerMessage(1033, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
-            + "an address in front of several members, it hides them from the client: name the members' own URLs in Etcd:Endpoints.")]
-        public static partial void OneAddress(ILogger logger, string endpoint, string reason);
     }
 }

@@ -33,7 +33,7 @@ internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : C
     public override AsyncServerStreamingCall<TResponse> AsyncServerStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
-        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
+        var stream = new UserStream(failover, tokens, options);
         var call = stream.Invoker.AsyncServerStreamingCall(method, null, stream.Options, request);
         stream.Observe(call.ResponseHeadersAsync);
         return new AsyncServerStreamingCall<TResponse>(
@@ -43,7 +43,7 @@ internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : C
     public override AsyncClientStreamingCall<TRequest, TResponse> AsyncClientStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
-        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
+        var stream = new UserStream(failover, tokens, options);
         var call = stream.Invoker.AsyncClientStreamingCall(method, null, stream.Options);
         stream.Observe(call.ResponseAsync, isEnd: true);
         return new AsyncClientStreamingCall<TRequest, TResponse>(
@@ -53,7 +53,7 @@ internal sealed class UserCallInvoker(Failover failover, TokenSource tokens) : C
     public override AsyncDuplexStreamingCall<TRequest, TResponse> AsyncDuplexStreamingCall<TRequest, TResponse>(
         Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
-        var stream = new UserStream(failover.Pool.Choose([], CallKind.Stream), tokens, options);
+        var stream = new UserStream(failover, tokens, options);
         var call = stream.Invoker.AsyncDuplexStreamingCall(method, null, stream.Options);
         stream.Observe(call.ResponseHeadersAsync);
         return new AsyncDuplexStreamingCall<TRequest, TResponse>(

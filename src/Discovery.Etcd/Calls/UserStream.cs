@@ -10,19 +10,22 @@ namespace Discovery.Etcd.Calls;
 /// </summary>
 internal sealed class UserStream
 {
+    private readonly Failover _failover;
     private readonly EtcdEndpoint _endpoint;
     private readonly TokenSource _tokens;
     private readonly EtcdConnection _connection;
     private readonly CancellationToken _cancellationToken;
     private string? _token;
+    private bool _isAnswered;
     private int _ended;
 
-    public UserStream(EtcdEndpoint endpoint, TokenSource tokens, CallOptions options)
+    public UserStream(Failover failover, TokenSource tokens, CallOptions options)
     {
-        _endpoint = endpoint;
+        _failover = failover;
+        _endpoint = failover.Pool.Choose([], CallKind.Stream);
         _tokens = tokens;
         _cancellationToken = options.CancellationToken;
-        _connection = endpoint.Streams.Rent();
+        _connection = _endpoint.Streams.Rent();
         Options = CallHeaders.HasToken(options.Headers) ? options : options.WithCredentials(WithToken(options.Credentials));
     }
 
@@ -74,6 +77,15 @@ internal sealed class UserStream
         }
     }
 
+    private void Answered()
+    {
+        if (!_isAnswered)
+        {
+            _isAnswered = true;
+            _endpoint.StreamHealth.Succeeded();
+        }
+    }
+
     private void End(RpcException? error)
     {
         if (Interlocked.Exchange(ref _ended, 1) != 0)
@@ -96,6 +108,7 @@ internal sealed class UserStream
         else if (failure.IsTransient)
         {
             _endpoint.StreamHealth.Failed();
+            _failover.DialAnewIfOnlyAddress(_endpoint, CallKind.Stream, failure);
         }
     }
 
@@ -108,7 +121,11 @@ internal sealed class UserStream
             try
             {
                 var isMore = await responses.MoveNext(cancellationToken).ConfigureAwait(false);
-                if (!isMore)
+                if (isMore)
+                {
+                    stream.Answered();
+                }
+                else
                 {
                     stream.End(null);
                 }

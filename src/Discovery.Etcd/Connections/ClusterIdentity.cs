@@ -15,6 +15,13 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
     private readonly HashSet<(EtcdEndpoint, ulong)> _reported = [];
     private EtcdEndpoint? _first;
     private ulong _id;
+    private long _replacedAt = long.MinValue;
+
+    /// <summary>
+    /// Raised with the id of another cluster that stands in the place of the former one, before it becomes the client's: streams are to be
+    /// opened again. Handlers must be quick.
+    /// </summary>
+    public event Action<ulong>? Replaced;
 
     /// <summary>Whether an endpoint is to be asked for its cluster before anything is done there.</summary>
     public bool IsUnknown(EtcdEndpoint endpoint)
@@ -26,8 +33,9 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
     /// <summary>Takes in the cluster id of an endpoint's answer.</summary>
     /// <param name="endpoint">The endpoint.</param>
     /// <param name="id">The id; 0 where a proxy left it out.</param>
+    /// <param name="askedAt">When it was asked, as a timestamp.</param>
     /// <returns>Whether it is the client's cluster.</returns>
-    public bool Accept(EtcdEndpoint endpoint, ulong id)
+    public bool Accept(EtcdEndpoint endpoint, ulong id, long askedAt)
     {
         // What nearly every answer says.
         if (id == 0 || (id == Volatile.Read(ref _id) && id == endpoint.Cluster.Id))
@@ -45,6 +53,12 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
                 return true;
             }
 
+            if (askedAt < _replacedAt)
+            {
+                // By a connection to the cluster before, which may live on.
+                return false;
+            }
+
             if (endpoint.Cluster.Id == _id)
             {
                 // It belonged to our cluster and belongs to another one now: the cluster was replaced. The others have to show where they belong.
@@ -53,12 +67,15 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
                     Log.Replaced(logger, endpoint.Name, _id, id);
                 }
 
+                // Nobody may go on at the former cluster, which may still run: its next answer would be taken for one more replacement.
                 foreach (var other in pool.All)
                 {
-                    other.Cluster.Forget();
+                    other.Replaced();
                 }
 
+                Replaced?.Invoke(id);
                 _first = endpoint;
+                _replacedAt = time.GetTimestamp();
                 Volatile.Write(ref _id, id);
                 endpoint.Cluster.Belongs(id);
                 return true;

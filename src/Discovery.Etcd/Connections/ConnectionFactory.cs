@@ -19,9 +19,9 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls,
 
     // Limits are cancellations on our own clock, so no deadlines; failures are reported by those who call, so no logger; and a cancellation
     // that the server sent must stay distinguishable from ours, so it is not thrown as one.
-    public GrpcChannel Connect(Uri endpoint) => GrpcChannel.ForAddress(endpoint, new GrpcChannelOptions
+    public GrpcChannel Connect(Uri endpoint, CallKind kind) => GrpcChannel.ForAddress(endpoint, new GrpcChannelOptions
     {
-        HttpHandler = CreateHandler(endpoint),
+        HttpHandler = CreateHandler(endpoint, kind),
         DisposeHttpClient = true,
         MaxReceiveMessageSize = MaxReceivedMessage,
         MaxSendMessageSize = null,
@@ -31,7 +31,7 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls,
     });
 
     // With a ConnectCallback the channel leaves connecting to us; its own would pause up to two minutes after failures.
-    private SocketsHttpHandler CreateHandler(Uri endpoint) => new()
+    private SocketsHttpHandler CreateHandler(Uri endpoint, CallKind kind) => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,
@@ -48,14 +48,14 @@ internal sealed class ConnectionFactory(EtcdClientOptions options, TlsFiles tls,
 
         // The server takes pings without streams, or more often than every 5 s, for an attack and closes the connection.
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-        ConnectCallback = (context, cancellationToken) => DialAsync(endpoint, context.DnsEndPoint, cancellationToken),
+        ConnectCallback = (context, cancellationToken) => DialAsync(endpoint, context.DnsEndPoint, kind, cancellationToken),
     };
 
-    private async ValueTask<Stream> DialAsync(Uri endpoint, DnsEndPoint address, CancellationToken cancellationToken)
+    private async ValueTask<Stream> DialAsync(Uri endpoint, DnsEndPoint address, CallKind kind, CancellationToken cancellationToken)
     {
         try
         {
-            var network = new CountedStream(await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false), endpoint, metrics);
+            var network = new CountedStream(await dialer.ConnectAsync(address, kind, cancellationToken).ConfigureAwait(false), endpoint, metrics);
             return endpoint.Scheme == Uri.UriSchemeHttps ? await SecureAsync(network, endpoint, cancellationToken).ConfigureAwait(false) : network;
         }
         catch (Exception e)

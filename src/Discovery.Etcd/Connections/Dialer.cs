@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
@@ -5,7 +6,8 @@ namespace Discovery.Etcd.Connections;
 
 /// <summary>
 /// Connects to a name at whichever of its addresses answers first. Each address gets a short head start before the next one, of the other
-/// family where there is one, is tried beside it (RFC 8305): a dead first address costs a moment and not the connection.
+/// family where there is one, is tried beside it (RFC 8305): a dead first address costs a moment and not the connection. A later connection
+/// of the same kind begins after the address of the last one, which may be that of a member which accepts connections and does not serve.
 /// </summary>
 /// <param name="resolveAsync">Finds the addresses of a name.</param>
 /// <param name="time">The clock.</param>
@@ -13,14 +15,19 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
 {
     private static readonly TimeSpan HeadStart = TimeSpan.FromMilliseconds(200);
 
+    private readonly ConcurrentDictionary<(DnsEndPoint Target, CallKind Kind), IPAddress> _last = new();
+
     /// <summary>Connects.</summary>
+    /// <param name="target">The name, or an address, and the port.</param>
+    /// <param name="kind">What for: calls and streams have connections of their own.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="SocketException">The name has no address, or none that answers.</exception>
-    public async Task<Socket> ConnectAsync(DnsEndPoint target, CancellationToken cancellationToken)
+    public async Task<Socket> ConnectAsync(DnsEndPoint target, CallKind kind, CancellationToken cancellationToken)
     {
         var addresses = IPAddress.TryParse(target.Host, out var literal)
             ? [literal]
             : await resolveAsync(target.Host, cancellationToken).ConfigureAwait(false);
-        var left = new Queue<IPAddress>(Alternate(addresses));
+        var left = new Queue<IPAddress>(After(_last.GetValueOrDefault((target, kind)), [.. Alternate(addresses)]));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = new List<Task<Socket>>();
         Exception failure = new SocketException((int)SocketError.HostNotFound);
@@ -42,7 +49,9 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
                 running.Remove(ended);
                 try
                 {
-                    return await ended.ConfigureAwait(false);
+                    var socket = await ended.ConfigureAwait(false);
+                    _last[(target, kind)] = ((IPEndPoint)socket.RemoteEndPoint!).Address;
+                    return socket;
                 }
                 catch (SocketException e)
                 {
@@ -70,6 +79,13 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
                 yield return family[i];
             }
         }
+    }
+
+    // The same circle of addresses, from the one after the last on.
+    private static IEnumerable<IPAddress> After(IPAddress? last, IPAddress[] addresses)
+    {
+        var start = last is null ? 0 : Array.IndexOf(addresses, last) + 1;
+        return addresses.Skip(start).Concat(addresses.Take(start));
     }
 
     private static async Task<Socket> ConnectAsync(IPAddress address, int port, CancellationToken cancellationToken)

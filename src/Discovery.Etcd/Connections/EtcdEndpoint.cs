@@ -10,12 +10,12 @@ internal sealed class EtcdEndpoint : IDisposable
 {
     private long _term;
 
-    public EtcdEndpoint(Uri address, Func<GrpcChannel> connect, TimeProvider time)
+    public EtcdEndpoint(Uri address, Func<CallKind, GrpcChannel> connect, TimeProvider time)
     {
         Address = address;
         Name = address.GetLeftPart(UriPartial.Authority);
-        Calls = new ReplaceableConnection(connect, time);
-        Streams = new ReplaceableConnection(connect, time);
+        Calls = new ReplaceableConnection(() => connect(CallKind.Unary), time);
+        Streams = new ReplaceableConnection(() => connect(CallKind.Stream), time);
         CallHealth = new EndpointHealth(time);
         StreamHealth = new EndpointHealth(time);
     }
@@ -49,6 +49,15 @@ internal sealed class EtcdEndpoint : IDisposable
         {
             known = Interlocked.CompareExchange(ref _term, (long)term, known);
         }
+    }
+
+    /// <summary>Another cluster stands there now: calls and streams dial anew.</summary>
+    public void Replaced()
+    {
+        Calls.Replace();
+        Streams.Replace();
+        Cluster.Forget();
+        Interlocked.Exchange(ref _term, 0);
     }
 
     public EndpointHealth HealthOf(CallKind kind) => kind == CallKind.Stream ? StreamHealth : CallHealth;

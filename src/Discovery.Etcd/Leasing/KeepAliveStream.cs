@@ -11,7 +11,6 @@ internal sealed class KeepAliveStream : IDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<long, Queue<TaskCompletionSource<LeaseKeepAliveResponse>>> _waiting = [];
     private readonly CancellationTokenSource _disposed = new();
-    private readonly EtcdConnection _connection;
     private readonly DuplexCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse> _call;
     private CallOutcome _outcome;
     private bool _ended;
@@ -24,12 +23,15 @@ internal sealed class KeepAliveStream : IDisposable
     public KeepAliveStream(EtcdEndpoint endpoint, string? token, bool onSecondConnection = false)
     {
         Endpoint = endpoint;
-        _connection = onSecondConnection ? endpoint.Streams.RentSecond() : endpoint.Streams.Rent();
-        _call = new(new Lease.LeaseClient(_connection.Invoker).LeaseKeepAlive(CallHeaders.OfStream(token)));
+        Connection = onSecondConnection ? endpoint.Streams.RentSecond() : endpoint.Streams.Rent();
+        _call = new(new Lease.LeaseClient(Connection.Invoker).LeaseKeepAlive(CallHeaders.OfStream(token)));
         _ = ReadAllAsync();
     }
 
     public EtcdEndpoint Endpoint { get; }
+
+    /// <summary>What it was opened on.</summary>
+    public EtcdConnection Connection { get; }
 
     public bool IsOpen
     {
@@ -143,6 +145,6 @@ internal sealed class KeepAliveStream : IDisposable
         }
 
         _call.Dispose();
-        Endpoint.Streams.Return(_connection, _outcome);
+        Endpoint.Streams.Return(Connection, _outcome);
     }
 }

@@ -14,11 +14,11 @@ internal static class KeeperErrors
 
     /// <summary>
     /// etcd answered, and will answer the same until a person changes something: permissions, the password, a size, the space of the
-    /// database.
+    /// database, a member whose data are corrupt.
     /// </summary>
-    public static bool IsRefusal(Exception e) => e is EtcdException
+    public static bool IsRefusal(Exception e) => e is EtcdException { Reason: EtcdErrorReason.AuthenticationFailed } or EtcdException
     {
-        StatusCode: StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.Unauthenticated
-            or StatusCode.ResourceExhausted or StatusCode.FailedPrecondition or StatusCode.OutOfRange or StatusCode.Unimplemented,
+        StatusCode: StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.Unauthenticated or StatusCode.ResourceExhausted
+            or StatusCode.FailedPrecondition or StatusCode.OutOfRange or StatusCode.Unimplemented or StatusCode.DataLoss,
     };
 }

@@ -22,6 +22,7 @@ internal sealed class LeaseRequests : IDisposable
         _failover = failover;
         _tokens = tokens;
         tokens.Invalidated += DropStream;
+        failover.Cluster.Replaced += OnClusterReplaced;
     }
 
     public async Task<EtcdLease> GrantAsync(TimeSpan timeToLive, CancellationToken cancellationToken)
@@ -81,6 +82,7 @@ internal sealed class LeaseRequests : IDisposable
     public void Dispose()
     {
         _tokens.Invalidated -= DropStream;
+        _failover.Cluster.Replaced -= OnClusterReplaced;
         DropStream();
     }
 
@@ -94,6 +96,7 @@ internal sealed class LeaseRequests : IDisposable
     private async Task<LeaseKeepAliveResponse> RenewOnceAsync(long leaseId, Attempt attempt)
     {
         var stream = OpenStream(attempt);
+        attempt.Connection = stream.Connection;
         try
         {
             var response = await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
@@ -126,13 +129,14 @@ internal sealed class LeaseRequests : IDisposable
         }
     }
 
-    // While a renewal is unanswered, a second one goes over a stream of its own.
+    // While a renewal is unanswered, a second one goes over a stream of its own: etcd handles those of one stream one after the other, and a
+    // member that passed one on to a leader which hangs waits for seconds.
     private KeepAliveStream OpenStream(Attempt attempt)
     {
         lock (_gate)
         {
             var isOpen = _stream is { IsOpen: true };
-            if (isOpen && _stream!.Endpoint == attempt.Endpoint && !attempt.UsesSecondConnection)
+            if (isOpen && _stream!.Endpoint == attempt.Endpoint && !attempt.IsBesideAnother)
             {
                 return _stream;
             }
@@ -167,6 +171,8 @@ internal sealed class LeaseRequests : IDisposable
             return stream != _stream;
         }
     }
+
+    private void OnClusterReplaced(ulong clusterId) => DropStream();
 
     private void DropStream()
     {

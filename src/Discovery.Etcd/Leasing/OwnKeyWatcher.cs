@@ -13,6 +13,9 @@ internal sealed class OwnKeyWatcher(
     // Permissions change rarely, and then the process that gained one is usually started again.
     private static readonly TimeSpan UnreadablePause = TimeSpan.FromMinutes(5);
 
+    // One loss of events is made good at once; where two clusters answer in turn, each new watch has lost them again.
+    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
+
     private readonly Lock _gate = new();
     private readonly Dictionary<DesiredKey, Following> _following = [];
 
@@ -92,6 +95,7 @@ internal sealed class OwnKeyWatcher(
     {
         var watch = watches.Add(key.Name, range, key.KnownAt + 1, clusterId: 0);
         await using var end = watch.ConfigureAwait(false);
+        var (inARow, listedAt) = (0, long.MinValue);
         await foreach (var update in watch.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
             foreach (var change in update.Events)
@@ -101,6 +105,13 @@ internal sealed class OwnKeyWatcher(
 
             if (update.Kind == EtcdWatchUpdateKind.ListAgain)
             {
+                inARow = listedAt != long.MinValue && time.GetElapsedTime(listedAt) < Calm ? inARow + 1 : 0;
+                if (inARow > 0)
+                {
+                    await Task.Delay(RetryDelay.Temporary(inARow), time, cancellationToken).ConfigureAwait(false);
+                }
+
+                listedAt = time.GetTimestamp();
                 if (update.CompactRevision == 0)
                 {
                     keys.DoubtLease();

@@ -95,7 +95,6 @@ internal sealed class WatchCall : IDisposable
         { Kind: not CallFailureKind.Status } => StreamEndKind.Broken,
         { WantsNewToken: true } => StreamEndKind.TokenInvalid,
         { IsTransient: true } => StreamEndKind.Unavailable,
-        _ when e.Detail.Contains(EtcdMessages.NotForLearner, StringComparison.Ordinal) => StreamEndKind.Unavailable,
         _ => StreamEndKind.Rejected,
     };
 }

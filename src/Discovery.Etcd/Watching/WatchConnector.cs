@@ -21,6 +21,13 @@ internal sealed class WatchConnector(
         remove => tokens.Invalidated -= value;
     }
 
+    /// <summary>Raised, on any thread, with the id of another cluster that stands in the place of the former one: what is open there is to be opened again.</summary>
+    public event Action<ulong>? ClusterReplaced
+    {
+        add => cluster.Replaced += value;
+        remove => cluster.Replaced -= value;
+    }
+
     /// <summary>How long the first answer may take at first.</summary>
     public TimeSpan AttemptTimeout => options.AttemptTimeout;
 
@@ -42,7 +49,8 @@ internal sealed class WatchConnector(
     /// <summary>Whether an endpoint belongs to the client's cluster; if not, it is not chosen again for a while.</summary>
     /// <param name="endpoint">The endpoint.</param>
     /// <param name="clusterId">The cluster id of its answer.</param>
-    public bool Accepts(EtcdEndpoint endpoint, ulong clusterId) => cluster.Accept(endpoint, clusterId);
+    /// <param name="askedAt">When it was asked, as a timestamp.</param>
+    public bool Accepts(EtcdEndpoint endpoint, ulong clusterId, long askedAt) => cluster.Accept(endpoint, clusterId, askedAt);
 
     public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, options);
 

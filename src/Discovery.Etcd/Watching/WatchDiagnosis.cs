@@ -29,7 +29,7 @@ internal sealed partial class WatchDiagnosis(
     /// </summary>
     public bool IsSameCluster(WatchStream stream, WatchSubscription watch, ResponseHeader header)
     {
-        if (!connector.Accepts(stream.Call.Endpoint, header.ClusterId))
+        if (!connector.Accepts(stream.Call.Endpoint, header.ClusterId, stream.StartedAt))
         {
             endStream(stream, StreamEnd.OtherCluster(stream.Endpoint, header.ClusterId));
             return false;

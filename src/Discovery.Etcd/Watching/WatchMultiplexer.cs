@@ -45,6 +45,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         _policy = new ReopenPolicy(connector.AttemptTimeout);
         _outage = new StreamOutage(outage, time, logger);
         connector.TokenInvalidated += OnTokenInvalidated;
+        connector.ClusterReplaced += OnClusterReplaced;
     }
 
     private bool NeedsStream => !_isClosed && _watches.Any(w => w.NeedsStream);
@@ -75,6 +76,7 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _connector.TokenInvalidated -= OnTokenInvalidated;
+        _connector.ClusterReplaced -= OnClusterReplaced;
         await _shutdown.CancelAsync().ConfigureAwait(false);
         _loop.Post(Close);
         _loop.Complete();
@@ -362,6 +364,15 @@ internal sealed partial class WatchMultiplexer : IAsyncDisposable
         if (_stream is not null)
         {
             End(_stream, StreamEnd.Planned("the token was renewed"));
+        }
+    });
+
+    // The stream may be the one that found it out.
+    private void OnClusterReplaced(ulong clusterId) => _loop.Post(() =>
+    {
+        if (_stream is { } stream && stream.ClusterId != clusterId)
+        {
+            End(stream, StreamEnd.Planned("another cluster answers"));
         }
     });
 

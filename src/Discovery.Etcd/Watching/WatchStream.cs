@@ -41,12 +41,19 @@ internal sealed class WatchStream
         _diagnosis = diagnosis;
         _watchdog = new StreamWatchdog(openLimit);
         _time = time;
+        StartedAt = time.GetTimestamp();
         _replaceAt = After(Jitter.Spread(WatchTimings.Lifetime));
     }
 
     public WatchCall Call => _call;
 
     public string Endpoint => _call.Endpoint.Name;
+
+    /// <summary>When it was opened, as a timestamp.</summary>
+    public long StartedAt { get; }
+
+    /// <summary>The cluster that answers; 0 before, and behind some proxies.</summary>
+    public ulong ClusterId { get; private set; }
 
     /// <summary>When the server first answered, as a timestamp; <see langword="null"/> before.</summary>
     public long? OpenedAt { get; private set; }
@@ -104,6 +111,7 @@ internal sealed class WatchStream
     {
         response.Header ??= new ResponseHeader();
         OpenedAt ??= _time.GetTimestamp();
+        ClusterId = response.Header.ClusterId;
         if (response.Created)
         {
             _watchdog.Answered();

@@ -53,7 +53,7 @@ public sealed class GoLayoutTests
             """{"id":"10.0.0.1:5000","name":"svc","version":"","metadata":null,"endpoints":["grpc://10.0.0.1:5000?isSecure=false"]}""",
             Encoding.UTF8.GetString(layout.Write(Plain)));
         Assert.Equal(
-            """{"id":"a-1","name":"svc","version":"1.2","metadata":{"draining":"true","protocols":"h1,h2","tags":"x,ü\"\u003c","team":"sea \u0026 \u2028 \u003cshore\u003e\t😀\u0001","weight":"3","zone":"eu-1a"},"endpoints":["grpc://[::1]:5000?isSecure=false","http://[::1]:5000?isSecure=false"]}""",
+            """{"id":"a-1","name":"svc","version":"1.2","metadata":{"draining":"true","protocols":"h1,h2","tags":"x,ü\"\u003c","team":"sea \u0026 \u2028 \u003cshore\u003e\t😀\u0001","weight":"30","zone":"eu-1a"},"endpoints":["grpc://[::1]:5000?isSecure=false","http://[::1]:5000?isSecure=false"]}""",
             Encoding.UTF8.GetString(layout.Write(Full)));
         Assert.Contains("\"grpcs://10.0.0.1:5000\"", Encoding.UTF8.GetString(layout.Write(Plain with { Scheme = "https" })), StringComparison.Ordinal);
     }
@@ -76,6 +76,7 @@ public sealed class GoLayoutTests
 
     [Theory]
     [InlineData("Kratos", 3)]
+    [InlineData("Kratos", 1_000_000)]
     [InlineData("Kratos", 0)]
     [InlineData("Kitex", 3)]
     [InlineData("Kitex", 0)]
@@ -101,7 +102,7 @@ public sealed class GoLayoutTests
             Record(
                 "/microservices/svc/uuid",
                 """
-                {"ID":"uuid","Name":"svc","version":"v2","metadata":{"weight":"7","Zone":"a"},"unknown":1,
+                {"ID":"uuid","Name":"svc","version":"v2","metadata":{"weight":"70","Zone":"a"},"unknown":1,
                  "endpoints":["http://10.0.0.1:8000?isSecure=false","grpc://10.0.0.1:9000","grpc://10.0.0.1:9443?isSecure=true","tcp://10.0.0.1:1",7]}
                 """),
             out var instances,
@@ -114,6 +115,40 @@ public sealed class GoLayoutTests
             ],
             instances.Select(i => (i.ToString(), i.Protocols)));
         Assert.All(instances, i => Assert.Equal(("uuid", "v2", "a", 7), (i.InstanceId, i.Version, i.Zone, i.Weight)));
+    }
+
+    [Theory]
+    [InlineData("\"100\"", 10)]
+    [InlineData("50", 5)]
+    [InlineData("\"26.0\"", 3)]
+    [InlineData("\"1\"", 1)]
+    [InlineData("\"0\"", 0)]
+    [InlineData("\"-1\"", 10)]
+    [InlineData("\"heavy\"", 10)]
+    [InlineData("\"NaN\"", 10)]
+    [InlineData("[70]", 10)]
+    [InlineData("\"10000001\"", 10)]
+    public void A_weight_of_Kratos_is_a_tenth_of_it_here(string weight, int expected)
+    {
+        var record = Record("k", $$"""{"name":"svc","metadata":{"weight":{{weight}}},"endpoints":["grpc://10.0.0.1:9000"]}""");
+
+        Assert.True(new KratosLayout(null).TryRead("svc", record, out var read, out _));
+
+        Assert.Equal(expected, read.Weight);
+    }
+
+    [Theory]
+    [InlineData("Kratos:/microservices/shop", "/microservices/shop/greeter/1", "shop/greeter", true)]
+    [InlineData("Kratos:/microservices/shop", "/microservices/shop/greeter/1", "greeter", true)]
+    [InlineData("Kratos:/eu/shop", "/eu/shop/greeter/1", "eu/shop/greeter", true)]
+    [InlineData("Kratos:/microservices/shop", "/microservices/shop/greeter/1", "other/greeter", false)]
+    [InlineData("Kratos", "/microservices/greeter/1", "shop/greeter", false)]
+    public void A_name_of_Kratos_with_slashes_is_partly_the_root_here(string layout, string key, string name, bool isRead)
+    {
+        var record = Record(key, $$"""{"name":"{{name}}","endpoints":["grpc://10.0.0.1:9000"]}""");
+
+        Assert.Equal(isRead, new LayoutCatalog([]).Parse(layout)[0].TryRead("greeter", record, out var read, out _));
+        Assert.Equal(isRead ? "greeter" : null, read?.ServiceName);
     }
 
     [Theory]

@@ -46,15 +46,24 @@ public sealed class GoRecordTests
         }
     }
 
-    private static object KratosFacts(ServiceInstance i) => new
+    private static object KratosFacts(ServiceInstance i)
     {
-        Way = "kratos",
-        ID = i.InstanceId ?? i.Address,
-        Name = i.ServiceName,
-        Version = i.Version ?? "",
-        Metadata = Texts(i, InstanceMetadata.Id, InstanceMetadata.Version, InstanceMetadata.Scheme),
-        Endpoints = KratosEndpoint.Of(i),
-    };
+        var metadata = Texts(i, InstanceMetadata.Id, InstanceMetadata.Version, InstanceMetadata.Scheme);
+        if (metadata?.ContainsKey(InstanceMetadata.Weight) == true)
+        {
+            metadata[InstanceMetadata.Weight] = $"{i.Weight * 10}";
+        }
+
+        return new
+        {
+            Way = "kratos",
+            ID = i.InstanceId ?? i.Address,
+            Name = i.ServiceName,
+            Version = i.Version ?? "",
+            Metadata = metadata,
+            Endpoints = KratosEndpoint.Of(i),
+        };
+    }
 
     private static SortedDictionary<string, string>? Texts(ServiceInstance instance, params string[] without)
     {

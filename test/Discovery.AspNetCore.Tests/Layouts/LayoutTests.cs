@@ -160,7 +160,6 @@ public sealed class LayoutTests
         foreach (var (layout, value, expected) in new[]
         {
             ("EtcdNaming", $$$"""{"Addr":"10.0.0.1:80","Metadata":{"Weight":{{{json}}}}}""", weight),
-            ("Kratos", $$$"""{"name":"svc","metadata":{"weight":{{{json}}}},"endpoints":["grpc://10.0.0.1:80"]}""", weight),
 
             // Kitex takes a weight of 0 for none.
             ("Kitex", $$$"""{"address":"10.0.0.1:80","weight":{{{json}}}}""", json[0] == '"' || weight == 0 ? 10 : weight),

@@ -8,7 +8,7 @@ namespace Discovery.Benchmarks.Calls;
 
 /// <summary>
 /// <c>calls</c>: unary gRPC calls and server streams over loopback, to servers in processes of their own. Each client gets a short turn, then the next, round
-/// after round, so that what else the machine does hits all alike; turns of one round are compared, and the middle one of these comparisons counts.
+/// after round, so that what else the machine does hits all alike; the medians of the rounds are compared.
 /// </summary>
 internal static class CallsBenchmark
 {
@@ -60,26 +60,23 @@ internal static class CallsBenchmark
         }
     }
 
-    private static void Add(Report report, string what, int callers, List<Result> ours, List<Result> reference, double least)
+    private static void Add(Report report, string what, int callers, Result ours, Result reference, double least)
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"{what}, {callers}");
-        report.AddPairsAtLeast("calls", name, "/s", Each(static r => r.PerSecond), least);
-        report.AddPairs("calls", "  processor time of the client", "µs", Each(static r => r.Cpu));
-        report.AddPairs("calls", "  p50", "µs", Each(static r => r.Median));
-        report.AddPairs("calls", "  p99", "µs", Each(static r => r.P99));
-
-        List<(double Ours, double Reference)> Each(Func<Result, double> number) => [.. ours.Zip(reference, (o, r) => (number(o), number(r)))];
+        report.AddRatioAtLeast("calls", name, "/s", ours.PerSecond, reference.PerSecond, least);
+        report.AddRatioAtMost("calls", "  processor time of the client", "µs", ours.Cpu, reference.Cpu, null);
+        report.AddRatioAtMost("calls", "  p50", "µs", ours.Median, reference.Median, null);
+        report.AddRatioAtMost("calls", "  p99", "µs", ours.P99, reference.P99, null);
     }
 
-    /// <returns>For each client what each of its turns measured.</returns>
-    private static async Task<List<Result>[]> CompareAsync(CallsClient[] clients, int callers, bool isQuick, Func<CallInvoker, Task> callOnce)
+    private static async Task<Result[]> CompareAsync(CallsClient[] clients, int callers, bool isQuick, Func<CallInvoker, Task> callOnce)
     {
         // Short turns: what disturbs one then disturbs its neighbours too.
-        var turn = TimeSpan.FromMilliseconds(100);
-        var rounds = isQuick ? 15 : 91;
+        var turn = TimeSpan.FromMilliseconds(200);
+        var rounds = isQuick ? 7 : 45;
         for (var i = 0; i < 2 * clients.Length; i++)
         {
-            await CallAsync(clients[i % clients.Length].Channel, callers, 6 * turn, callOnce);
+            await CallAsync(clients[i % clients.Length].Channel, callers, 3 * turn, callOnce);
         }
 
         var results = clients.Select(static _ => new List<Result>()).ToArray();
@@ -93,7 +90,8 @@ internal static class CallsBenchmark
             }
         }
 
-        return results;
+        return [.. results.Select(static r => new Result(
+            Middle(r.Select(static x => x.PerSecond)), Middle(r.Select(static x => x.Median)), Middle(r.Select(static x => x.P99)), Middle(r.Select(static x => x.Cpu))))];
     }
 
     private static async Task<Result> CallAsync(GrpcChannel channel, int callers, TimeSpan time, Func<CallInvoker, Task> callOnce)
@@ -139,6 +137,8 @@ internal static class CallsBenchmark
     }
 
     private static double InMicroseconds(long ticks) => ticks * 1e6 / Stopwatch.Frequency;
+
+    private static double Middle(IEnumerable<double> values) => values.Order().ElementAt(values.Count() / 2);
 
     private sealed record Result(double PerSecond, double Median, double P99, double Cpu);
 }

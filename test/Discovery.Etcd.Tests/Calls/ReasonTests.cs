@@ -9,6 +9,8 @@ public sealed class ReasonTests
     [Theory]
     [InlineData("etcdserver: permission denied", EtcdErrorReason.PermissionDenied)]
     [InlineData("etcdserver: authentication failed, invalid user ID or password", EtcdErrorReason.AuthenticationFailed)]
+    [InlineData("auth: authentication failed, password was given for no password user", EtcdErrorReason.AuthenticationFailed)]
+    [InlineData("etcdserver: corrupt cluster", EtcdErrorReason.Corrupt)]
     [InlineData("etcdserver: requested lease not found", EtcdErrorReason.LeaseNotFound)]
     [InlineData("etcdserver: mvcc: database space exceeded", EtcdErrorReason.NoSpace)]
     [InlineData("etcdserver: request is too large", EtcdErrorReason.RequestTooLarge)]

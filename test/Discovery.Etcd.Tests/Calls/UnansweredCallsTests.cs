@@ -77,7 +77,7 @@ public sealed class UnansweredCallsTests
     }
 
     private sealed class Call(FakeTimeProvider clock) : UnansweredCall(
-        new EtcdEndpoint(new Uri("http://127.0.0.1:1"), () => throw new NotSupportedException(), clock), token: null, clock.GetTimestamp(), term: 0)
+        new EtcdEndpoint(new Uri("http://127.0.0.1:1"), _ => throw new NotSupportedException(), clock), token: null, clock.GetTimestamp(), term: 0)
     {
         public TimeSpan? TakenOverAfter { get; private set; }
 

@@ -75,6 +75,21 @@ public sealed class UserCallInvokerTests : IAsyncLifetime
         Assert.Equal(8, CallsOf(EtcdMethods.Put));
     }
 
+    [Theory]
+    [InlineData("Unknown", "raft proposal dropped")]
+    [InlineData("FailedPrecondition", "etcdserver: rpc not supported for learner")]
+    public async Task What_writes_goes_elsewhere_when_a_member_refused_it_before_it_did_anything(string code, string refusal)
+    {
+        _one.On(EtcdMethods.Put, http => RefuseAsync(http, Enum.Parse<StatusCode>(code), refusal));
+        _two.On(EtcdMethods.Put, () => Done);
+        for (var i = 0; i < 8; i++)
+        {
+            // Each client starts at a random endpoint.
+            await using var client = Connect();
+            Assert.Equal(3, (await new KV.KVClient(client.CreateCallInvoker()).PutAsync(new PutRequest())).Header.Revision);
+        }
+    }
+
     [Fact]
     public async Task Without_any_connection_a_write_fails_in_the_end()
     {
@@ -244,7 +259,7 @@ public sealed class UserCallInvokerTests : IAsyncLifetime
                 await HangAsync(http);
             }
         });
-        using var endpoint = new EtcdEndpoint(new Uri(_one.Endpoint), () => GrpcChannel.ForAddress(_one.Endpoint), TimeProvider.System);
+        using var endpoint = new EtcdEndpoint(new Uri(_one.Endpoint), _ => GrpcChannel.ForAddress(_one.Endpoint), TimeProvider.System);
         using var pool = new EndpointPool([endpoint], TimeProvider.System);
         var options = new EtcdClientOptions();
         var tokens = new TokenSource(options, (_, _) => throw new InvalidOperationException(), TimeProvider.System);

@@ -1,6 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 using Discovery.Etcd.Connections;
+using Discovery.Etcd.Diagnostics;
+using Discovery.Etcd.Protocol;
+using Discovery.Etcd.Tls;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.Etcd.Tests.Connections;
 
@@ -63,9 +67,63 @@ public sealed class DialerTests : IDisposable
     public async Task An_address_is_not_resolved()
     {
         using var socket = await new Dialer((_, _) => throw new InvalidOperationException(), TimeProvider.System)
-            .ConnectAsync(new DnsEndPoint("127.0.0.1", Port), CancellationToken.None);
+            .ConnectAsync(new DnsEndPoint("127.0.0.1", Port), CallKind.Unary, CancellationToken.None);
 
         Assert.True(socket.Connected);
+    }
+
+    [Fact]
+    public async Task A_connection_begins_after_the_address_of_the_last_one_of_its_kind()
+    {
+        using var everywhere = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        everywhere.Bind(new IPEndPoint(IPAddress.Any, 0));
+        everywhere.Listen();
+        var port = ((IPEndPoint)everywhere.LocalEndPoint!).Port;
+        IPAddress[] addresses = [IPAddress.Parse("127.0.0.2"), IPAddress.Parse("127.0.0.3"), IPAddress.Parse("127.0.0.4")];
+        var dialer = new Dialer((_, _) => Task.FromResult(addresses), new FakeTimeProvider());
+
+        Assert.Equal("127.0.0.2", await DialAsync(CallKind.Unary));
+        Assert.Equal("127.0.0.3", await DialAsync(CallKind.Unary));
+        Assert.Equal("127.0.0.2", await DialAsync(CallKind.Stream));
+        Assert.Equal("127.0.0.4", await DialAsync(CallKind.Unary));
+        Assert.Equal("127.0.0.2", await DialAsync(CallKind.Unary));
+
+        // Resolvers shuffle, and members go.
+        Array.Reverse(addresses);
+        Assert.Equal("127.0.0.4", await DialAsync(CallKind.Unary));
+        addresses = addresses[1..];
+        Assert.Equal("127.0.0.3", await DialAsync(CallKind.Unary));
+
+        async Task<string> DialAsync(CallKind kind)
+        {
+            using var socket = await dialer.ConnectAsync(new DnsEndPoint("etcd", port), kind, CancellationToken.None);
+            return ((IPEndPoint)socket.RemoteEndPoint!).Address.ToString();
+        }
+    }
+
+    [Fact]
+    public async Task A_second_connection_goes_past_the_member_that_accepts_connections_and_is_frozen()
+    {
+        await using var server = await ScriptedServer.StartAsync();
+        server.On(EtcdMethods.Put, () => new PutResponse { Header = new ResponseHeader { Revision = 3 } });
+        var uri = new Uri($"http://etcd:{new Uri(server.Endpoint).Port}");
+        using var frozen = new TcpListener(IPAddress.Parse("127.0.0.2"), uri.Port);
+        frozen.Start();
+        using var metrics = new EtcdMetrics(null, null);
+        var factory = new ConnectionFactory(
+            new EtcdClientOptions(),
+            new TlsFiles(new EtcdTlsOptions(), NullLogger.Instance),
+            new Dialer((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2"), IPAddress.Loopback]), TimeProvider.System),
+            metrics);
+        using var endpoint = new EtcdEndpoint(uri, kind => factory.Connect(uri, kind), TimeProvider.System);
+        var unanswered = new KV.KVClient(endpoint.Calls.Rent().Invoker).PutAsync(new PutRequest()).ResponseAsync;
+        using var accepted = await frozen.AcceptSocketAsync().WaitAsync(TimeSpan.FromSeconds(20));
+
+        var answer = await new KV.KVClient(endpoint.Calls.RentSecond().Invoker).PutAsync(new PutRequest()).ResponseAsync.WaitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(3, answer.Header.Revision);
+        endpoint.Dispose();
+        await Assert.ThrowsAnyAsync<Exception>(() => unanswered);
     }
 
     [Fact]
@@ -74,7 +132,7 @@ public sealed class DialerTests : IDisposable
         using var dead = new DeadEnd(new IPEndPoint(IPAddress.Parse("127.0.0.2"), Port));
         using var cancelled = new CancellationTokenSource();
         var connecting = new Dialer((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2")]), TimeProvider.System)
-            .ConnectAsync(new DnsEndPoint("etcd", Port), cancelled.Token);
+            .ConnectAsync(new DnsEndPoint("etcd", Port), CallKind.Unary, cancelled.Token);
 
         await cancelled.CancelAsync();
 
@@ -90,7 +148,7 @@ public sealed class DialerTests : IDisposable
                 return Task.FromResult<IPAddress[]>([.. addresses.Select(IPAddress.Parse)]);
             },
             clock ?? TimeProvider.System);
-        var connecting = dialer.ConnectAsync(new DnsEndPoint("etcd", Port), CancellationToken.None);
+        var connecting = dialer.ConnectAsync(new DnsEndPoint("etcd", Port), CallKind.Unary, CancellationToken.None);
         if (clock is FakeTimeProvider fake && limit is not null)
         {
             await Eventually.IsTrue(() =>

@@ -153,7 +153,7 @@ public sealed class EndpointPoolTests
     }
 
     private EndpointPool Create(int count, Random? random = null) => new(
-        Enumerable.Range(1, count).Select(i => new EtcdEndpoint(new Uri($"http://m{i}:2379"), () => GrpcChannel.ForAddress("http://localhost"), _clock)),
+        Enumerable.Range(1, count).Select(i => new EtcdEndpoint(new Uri($"http://m{i}:2379"), _ => GrpcChannel.ForAddress("http://localhost"), _clock)),
         _clock,
         random);
 }

@@ -1,5 +1,7 @@
 using Discovery.Etcd.Protocol;
+using Google.Protobuf;
 using Grpc.Core;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Tests.Connections;
@@ -93,6 +95,40 @@ public sealed class MixedClustersTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_member_that_tells_its_state_to_nobody_without_a_token_is_asked_for_one_all_the_same()
+    {
+        _ids[1] = _ids[0];
+        for (var i = 0; i < 2; i++)
+        {
+            var server = i;
+            _servers[i].On(EtcdMethods.Authenticate, () => new AuthenticateResponse { Header = Header(server), Token = $"of{server}" });
+            _servers[i].On(EtcdMethods.Status, http => WithTokenAsync(http, server, new StatusResponse { Header = Header(server), Leader = 1 }));
+            _servers[i].On(EtcdMethods.Put, http => WithTokenAsync(http, server, new PutResponse { Header = Header(server) }));
+        }
+
+        await using var client = Connect(withUser: true);
+        await client.PutAsync("a", default);
+        var first = Puts(0) > 0 ? 0 : 1;
+
+        // Another one takes over, which does not know the token, and of which nothing is known yet.
+        foreach (var method in (string[])[EtcdMethods.Put, EtcdMethods.Status, EtcdMethods.Authenticate])
+        {
+            _servers[first].On(method, http => ScriptedServer.RefuseAsync(http, StatusCode.Unavailable, "etcdserver: server stopped"));
+        }
+
+        await client.PutAsync("a", default).WaitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Contains(EtcdMethods.Authenticate, _servers[1 - first].Calls);
+
+        static Task WithTokenAsync(HttpContext http, int server, IMessage answer) => http.Request.Headers["token"].ToString() switch
+        {
+            "" => ScriptedServer.RefuseAsync(http, StatusCode.InvalidArgument, "etcdserver: user name is empty"),
+            var token when token == $"of{server}" => ScriptedServer.AnswerAsync(http, answer),
+            _ => ScriptedServer.RefuseAsync(http, StatusCode.Unauthenticated, "etcdserver: invalid auth token"),
+        };
+    }
+
+    [Fact]
     public async Task A_cluster_that_was_replaced_is_followed()
     {
         await using var client = Connect();
@@ -112,12 +148,14 @@ public sealed class MixedClustersTests : IAsyncLifetime
 
     private int Puts(int server) => _servers[server].Calls.Count(c => c == EtcdMethods.Put);
 
-    private EtcdClient Connect() => new(
+    private EtcdClient Connect(bool withUser = false) => new(
         new EtcdClientOptions
         {
             Endpoints = [.. _servers.Select(s => s.Endpoint)],
             AttemptTimeout = TimeSpan.FromMinutes(1),
             RequestTimeout = TimeSpan.FromSeconds(10),
+            Username = withUser ? "app" : null,
+            Password = withUser ? "geheim" : null,
         },
         _loggers,
         _clock);

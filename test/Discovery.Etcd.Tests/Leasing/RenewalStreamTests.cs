@@ -51,6 +51,57 @@ public sealed class RenewalStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_sent_again_after_an_election_goes_over_a_stream_of_its_own()
+    {
+        // As a follower that passed a renewal on to the leader before: it waits, and what comes after on the stream waits too.
+        var (first, isElected) = (-1, false);
+        for (var i = 0; i < 2; i++)
+        {
+            var (server, index, streams) = (_servers[i], i, 0);
+            server.On(EtcdMethods.LeaseKeepAlive, http => Interlocked.Increment(ref streams) == 1 ? ScriptedServer.HangAsync(http) : RenewAllAsync(http));
+            server.On(EtcdMethods.Status, () => new StatusResponse { Header = new ResponseHeader(), Leader = 1, RaftTerm = isElected && index == first ? 8ul : 7ul });
+        }
+
+        await using var client = Connect();
+        var renewal = client.RenewLeaseAsync(5);
+        await Eventually.IsTrue(() => Streams == 1);
+        first = _servers[0].Calls.Count > 0 ? 0 : 1;
+        await Eventually.IsTrue(() =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(50));
+            return _servers.Sum(s => s.Calls.Count(c => c == EtcdMethods.Status)) >= 4;
+        });
+        Assert.Equal(2, Streams);
+
+        isElected = true;
+        await Eventually.IsTrue(() =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(50));
+            return renewal.IsCompleted;
+        });
+
+        Assert.NotNull(await renewal);
+    }
+
+    [Theory]
+    [InlineData("Unknown", "not a primary lessor")]
+    [InlineData("FailedPrecondition", "etcdserver: rpc not supported for learner")]
+    public async Task A_member_that_cannot_renew_leases_is_left_alone(string code, string refusal)
+    {
+        _servers[0].On(EtcdMethods.LeaseKeepAlive, http => ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code), refusal));
+        for (var round = 0; round < 8; round++)
+        {
+            // Each client starts at a random endpoint.
+            await using var client = Connect();
+            Assert.NotNull(await client.RenewLeaseAsync(5).WaitAsync(TimeSpan.FromSeconds(20)));
+            var refused = _servers[0].Calls.Count;
+
+            Assert.NotNull(await client.RenewLeaseAsync(5).WaitAsync(TimeSpan.FromSeconds(20)));
+            Assert.Equal(refused, _servers[0].Calls.Count);
+        }
+    }
+
+    [Fact]
     public async Task A_slow_renewal_is_waited_for()
     {
         var requests = 0;

@@ -18,9 +18,11 @@ public sealed class RetryDelayTests
     [InlineData(StatusCode.PermissionDenied)]
     [InlineData(StatusCode.InvalidArgument)]
     [InlineData(StatusCode.ResourceExhausted)]
-    public void What_only_a_person_can_put_right_backs_off_to_about_30_s(StatusCode code)
+    [InlineData(StatusCode.DataLoss)]
+    [InlineData(StatusCode.Unknown, "auth: authentication failed, password was given for no password user")]
+    public void What_only_a_person_can_put_right_backs_off_to_about_30_s(StatusCode code, string detail = "")
     {
-        var error = new EtcdException("", new Status(code, ""), "Txn", []);
+        var error = new EtcdException("", new Status(code, detail), "Txn", []);
 
         Assert.InRange(RetryDelay.After(error, 1), TimeSpan.FromMilliseconds(750), TimeSpan.FromMilliseconds(1250));
         Assert.InRange(RetryDelay.After(error, 1000), TimeSpan.FromSeconds(22), TimeSpan.FromSeconds(38));

@@ -33,6 +33,23 @@ public sealed class AuthTests(AuthNode node) : IClassFixture<AuthNode>
     }
 
     [Fact]
+    public async Task A_user_without_a_password_is_told_as_such_and_asked_for_as_seldom_as_one_with_a_wrong_password()
+    {
+        await node.RunAsync("user", "add", "certified", "--no-password");
+        using var log = new LogRecorder();
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [node.Endpoint], Username = "certified", Password = "geheim" }, LoggerFactory.Create(l => l.AddProvider(log)));
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("app/"));
+
+        Assert.Equal(EtcdErrorReason.AuthenticationFailed, error.Reason);
+        Assert.Contains("was added with --no-password", error.Message, StringComparison.Ordinal);
+        await using var keeper = client.KeepLease(TimeSpan.FromSeconds(60));
+        keeper.Put("app/a", Bytes("x"));
+        await Eventually.IsTrue(() => log.Has(LogLevel.Warning, "etcd refuses to keep the lease", "--no-password"));
+    }
+
+    [Fact]
     public async Task Many_prefixes_are_refused_where_one_is_and_can_be_had_one_by_one()
     {
         await using var client = node.Connect();

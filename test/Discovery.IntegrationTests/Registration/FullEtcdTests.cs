@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Discovery.AspNetCore;
 using Discovery.Etcd;
+using Discovery.Etcd.Protocol;
 using Discovery.IntegrationTests.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -54,6 +55,30 @@ public sealed class FullEtcdTests(ITestOutputHelper output)
         await second.ReachAsync(ServiceRegistrationState.Registered);
         Assert.Null(second.Registration.Status.LastError);
         await second.StopAsync();
+    }
+
+    [Fact]
+    public async Task A_corrupt_cluster_is_told_as_such_and_registered_with_when_it_is_mended()
+    {
+        await using var etcd = await EtcdProcess.StartAsync(new EtcdProcessOptions { FastElections = true });
+        await using var client = Clients.Connect(etcd.Endpoint);
+        var maintenance = new Maintenance.MaintenanceClient(client.CreateCallInvoker());
+        var member = (await maintenance.StatusAsync(new StatusRequest())).Header.MemberId;
+        await maintenance.AlarmAsync(new AlarmRequest
+        {
+            Action = AlarmRequest.Types.AlarmAction.Activate, MemberID = member, Alarm = AlarmType.Corrupt,
+        });
+
+        await using var app = TestApp.Build(etcd.Endpoint, _service, "StopTimeout=00:00:01");
+        await app.StartAsync();
+        await Eventually.IsTrue(() => app.Registration.Status.LastError?.Contains("etcdctl alarm disarm", StringComparison.Ordinal) == true);
+        Assert.Single(app.Log.At(LogLevel.Warning), static l => l.StartsWith("etcd refuses to keep", StringComparison.Ordinal));
+        await using var failFast = TestApp.Build(etcd.Endpoint, _service, "FailFast=true;StopTimeout=00:00:01;/Etcd:RequestTimeout=00:10:00");
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => failFast.StartAsync().WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Contains("corrupt cluster", error.Message, StringComparison.Ordinal);
+
+        await Etcdctl.RunAsync(etcd.Endpoint, "alarm", "disarm");
+        await app.ReachAsync(ServiceRegistrationState.Registered);
     }
 
     [Fact]

@@ -40,7 +40,7 @@ func kratos(s settings, address string, _ clientv3.LeaseID) (string, string) {
 		Version   string            `json:"version"`
 		Metadata  map[string]string `json:"metadata"`
 		Endpoints []string          `json:"endpoints"`
-	}{id, s.service, "v1.2.0", map[string]string{"weight": "10"}, []string{endpoint}})
+	}{id, s.service, "v1.2.0", map[string]string{"weight": "100"}, []string{endpoint}})
 }
 
 func kitex(s settings, address string, _ clientv3.LeaseID) (string, string) {
