@@ -10,7 +10,7 @@ namespace Discovery.AspNetCore.Hosting;
 /// service's name resolves to, which may even answer. A handler of Microsoft.Extensions.ServiceDiscovery, as
 /// <c>ConfigureHttpClientDefaults(http => http.AddServiceDiscovery())</c> adds it to all clients, would put an address in place of the service's name.
 /// </summary>
-internal sealed partial class ClientPipeline(ClientCatalog clients, ILogger<InstanceState> logger) : IHttpMessageHandlerBuilderFilter
+internal sealed partial class ClientPipeline(ClientCatalog clients, ILogger<EtcdDiscoveryOptions> logger) : IHttpMessageHandlerBuilderFilter
 {
     /// <summary>By name, for the package is not referenced.</summary>
     private const string ResolvingHandler = "Microsoft.Extensions.ServiceDiscovery.Http.ResolvingHttpDelegatingHandler";
@@ -54,7 +54,7 @@ internal sealed partial class ClientPipeline(ClientCatalog clients, ILogger<Inst
 
     private static partial class Log
     {
-        [LoggerMessage(2304, LogLevel.Debug, "The client '{Client}' finds service '{Service}' by AddEtcdDiscovery; AddServiceDiscovery is left out of it.")]
+        [LoggerMessage(2010, LogLevel.Debug, "The client '{Client}' finds service '{Service}' by AddEtcdDiscovery; AddServiceDiscovery is left out of it.")]
         public static partial void LeftOut(ILogger logger, string client, string service);
     }
 }
