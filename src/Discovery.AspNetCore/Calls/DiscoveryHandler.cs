@@ -229,7 +229,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     {
         if (steering?.Instance is { } pinned)
         {
-            return failures is null ? current.Find(pinned, RequestScheme.Of(request)) : null;
+            return failures is null ? current.Find(pinned, CallNeeds.Of(request, version: null)) : null;
         }
 
         if (current.For(CallNeeds.Of(request, steering?.Version), steering?.HashKey) is not { } balancer)
