@@ -217,7 +217,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             pool.Metrics?.OnFailover();
         }
 
-        return next;
+        return next ?? failures.TakeUndialled();
     }
 
     /// <summary>
