@@ -25,7 +25,7 @@ public interface IEtcdGrpcChannels
     }
 
     /// <summary>
-    /// A channel for each instance of a service, to call all of them: to push a message to every gateway, for example. An instance has the
+    /// A channel for each instance of a service that gRPC calls may go to, to call all of them: to push a message to every gateway, for example. An instance has the
     /// same channel for as long as it is there; ask anew for each round, for the list follows the service.
     /// </summary>
     /// <param name="serviceName">The service's name, exact and case-sensitive.</param>

@@ -72,6 +72,9 @@ public sealed record ServiceInstance
     /// <summary>Whether the instance supports calls of a scheme.</summary>
     internal bool Supports(string scheme) => Scheme is null || Scheme == scheme;
 
+    /// <summary>Whether a call by HTTP/2 may be sent: the record says that the instance speaks it, or does not say what it speaks.</summary>
+    internal bool MaySpeakHttp2 => Protocols == InstanceProtocols.Unspecified || Protocols.HasFlag(InstanceProtocols.Http2);
+
     /// <inheritdoc />
     public override string ToString() => Scheme is null ? Address : $"{Scheme}://{Address}";
 }

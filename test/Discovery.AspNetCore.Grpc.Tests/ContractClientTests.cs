@@ -131,6 +131,24 @@ public sealed class ContractClientTests : IAsyncLifetime
         Assert.Throws<ArgumentException>(() => channels.GetChannel(new Uri("http://greeter")));
     }
 
+    /// <summary>The first registration is the only one, for others would bring along what it needs.</summary>
+    [Theory]
+    [InlineData("etcd:///User", false)]
+    [InlineData("etcd:///User", true)]
+    [InlineData("http://orders.internal:5000", false)]
+    [InlineData("http://orders.internal:5000", true)]
+    public async Task A_service_that_is_named_beside_an_address_is_the_one_that_is_called(string address, bool isCustomised)
+    {
+        await using var server = await GreeterServer.StartAsync(_etcd.Endpoint, "User");
+        await using var services = Services(s =>
+        {
+            var client = s.AddGrpcClient<Greeter.GreeterClient>(o => o.Address = new Uri(address));
+            _ = isCustomised ? client.AddEtcdDiscovery("User", static o => o.Policy = "Random") : client.AddEtcdDiscovery("User");
+        });
+
+        Assert.Equal(server.Port, await PortAsync(services.GetRequiredService<Greeter.GreeterClient>()));
+    }
+
     [Fact]
     public async Task A_client_of_AddGrpcClient_without_an_address_in_etcd_has_its_own_name_as_before()
     {

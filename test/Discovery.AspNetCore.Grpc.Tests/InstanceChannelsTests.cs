@@ -1,4 +1,5 @@
 using Discovery.EmbeddedEtcd;
+using Discovery.Etcd;
 using Grpc.Core;
 using Helloworld;
 using Microsoft.Extensions.DependencyInjection;
@@ -46,6 +47,49 @@ public sealed class InstanceChannelsTests : IAsyncLifetime
         Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => GreetAsync(gone))).StatusCode);
         var stayed = before.Single(c => c.Instance.Address == second.Address);
         Assert.Same(stayed.Channel, channels.GetChannels("greeter").Single(c => c.Instance.Address == second.Address).Channel);
+    }
+
+    [Fact]
+    public async Task Addresses_that_no_grpc_call_could_go_to_have_no_channel()
+    {
+        await using var etcd = new EtcdClient(new EtcdClientOptions { Endpoints = [_etcd.Endpoint] });
+        foreach (var (address, metadata) in new[] { ("127.0.0.1:1", """{"protocols":"h1"}"""), ("127.0.0.1:2", """{"scheme":"https"}""") })
+        {
+            await etcd.PutAsync(
+                $"services/greeter/{address}", System.Text.Encoding.UTF8.GetBytes($$"""{"Op":0,"Addr":"{{address}}","Metadata":{{metadata}}}"""));
+        }
+
+        await using var server = await GreeterServer.StartAsync(_etcd.Endpoint);
+        await using var services = new ServiceCollection()
+            .AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]).AddEtcdGrpcChannels().BuildServiceProvider();
+        var channels = services.GetRequiredService<IEtcdGrpcChannels>();
+
+        // It was registered last, so all three are known with it.
+        await Eventually.IsTrue(() => channels.GetChannels("greeter").Any(c => c.Instance.Address == server.Address));
+
+        Assert.Single(channels.GetChannels("greeter"));
+    }
+
+    [Fact]
+    public async Task Channels_by_the_key_of_a_cluster_go_to_the_instances_there()
+    {
+        await using var there = await EmbeddedEtcdServer.StartAsync();
+        await using var server = await GreeterServer.StartAsync(_etcd.Endpoint);
+        await using var other = await GreeterServer.StartAsync(there.Endpoint);
+        await using var services = new ServiceCollection()
+            .AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint])
+            .AddKeyedEtcdClient("dc2", o => o.Endpoints = [there.Endpoint])
+            .AddEtcdGrpcChannels()
+            .BuildServiceProvider();
+        foreach (var (channels, address) in new[]
+        {
+            (services.GetRequiredService<IEtcdGrpcChannels>(), server.Address),
+            (services.GetRequiredKeyedService<IEtcdGrpcChannels>("dc2"), other.Address),
+        })
+        {
+            await Eventually.IsTrue(() => channels.GetChannels("greeter").Count == 1);
+            Assert.Equal(address, channels.GetChannels("greeter")[0].Instance.Address);
+        }
     }
 
     [Fact]

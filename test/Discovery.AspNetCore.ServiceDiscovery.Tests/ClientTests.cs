@@ -53,6 +53,38 @@ public sealed class ClientTests : DirectoryTestBase
         Assert.Equal("Hello eve", reply.Message);
     }
 
+    /// <summary>As Aspire's service defaults have it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Clients_that_discover_by_themselves_go_without_the_defaults_of_all_clients(bool isResilient)
+    {
+        Configure = s =>
+        {
+            s.ConfigureHttpClientDefaults(http =>
+            {
+                if (isResilient)
+                {
+                    http.AddStandardResilienceHandler();
+                }
+
+                http.AddServiceDiscovery();
+            });
+            s.AddHttpClient("greeter").AddEtcdDiscovery();
+            s.AddHttpClient("plain", static c => c.BaseAddress = new Uri("http://greeter"));
+        };
+        await using var server = await StartAsync();
+        var clients = Services.GetRequiredService<IHttpClientFactory>();
+        using var own = clients.CreateClient("greeter");
+        using var plain = clients.CreateClient("plain");
+
+        using var response = await own.GetAsync(new Uri("/", UriKind.Relative));
+
+        Assert.Equal(Port(server), await response.Content.ReadAsStringAsync());
+        Assert.Equal("greeter", response.RequestMessage!.RequestUri!.Host);
+        Assert.Equal(Port(server), await plain.GetStringAsync(new Uri("/", UriKind.Relative)));
+    }
+
     private static string Port(WebApplication server) => new Uri(server.Urls.First()).Port.ToString();
 
     private async Task<WebApplication> StartAsync(HttpProtocols protocols = HttpProtocols.Http1)

@@ -51,6 +51,79 @@ public sealed class LeastLoadTests : ProxyTestBase
     }
 
     [Fact]
+    public async Task Where_all_may_be_ejected_and_are_requests_get_503()
+    {
+        await StartServerAsync(static o => o.AdvertisedUrls.Add("http://127.0.0.1:1"));
+        await StartServerAsync(static o => o.AdvertisedUrls.Add("http://127.0.0.1:2"));
+        var proxy = await StartProxyAsync(
+            policy: EtcdLoadBalancingPolicies.LeastLoad,
+            configure: static s => s.AddEtcdDiscovery(static o =>
+                (o.Ejection.MaxEjectedPercent, o.Ejection.PanicThresholdPercent, o.Ejection.BaseDuration) = (100, 0, TimeSpan.FromMinutes(5))));
+        using var client = ClientOf(proxy);
+        var statuses = new List<HttpStatusCode>();
+        for (var i = 0; i < 20; i++)
+        {
+            statuses.Add((await GetAsync(client)).Status);
+        }
+
+        // At first the proxy says that it could not connect.
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, statuses[^1]);
+        Assert.All(statuses, static s => Assert.True(s is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable, $"{s}"));
+    }
+
+    /// <summary>A middleware that sends each request to one of two versions has a list of its own for each.</summary>
+    [Fact]
+    public async Task A_server_that_fails_is_left_out_where_requests_bring_their_own_lists_of_destinations()
+    {
+        await StartServerAsync(answer: static context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            return Task.CompletedTask;
+        });
+        var works = new List<WebApplication>();
+        while (works.Count < 5)
+        {
+            works.Add(await StartServerAsync());
+        }
+
+        string[] first = [Port(works[0]), Port(works[1])];
+        var proxy = await StartProxyAsync(
+            static builder => builder.Services.AddReverseProxy()
+                .LoadFromMemory(
+                    [new RouteConfig { RouteId = "all", ClusterId = "greeter", Match = new RouteMatch { Path = "{**rest}" } }],
+                    [
+                        new ClusterConfig
+                        {
+                            ClusterId = "greeter",
+                            LoadBalancingPolicy = EtcdLoadBalancingPolicies.LeastLoad,
+                            Destinations = new Dictionary<string, DestinationConfig> { ["d"] = new() { Address = "etcd://Greeter" } },
+                        },
+                    ])
+                .AddEtcdDestinationResolver(),
+            pipeline =>
+            {
+                pipeline.Use((context, next) =>
+                {
+                    var feature = context.GetReverseProxyFeature();
+                    feature.AvailableDestinations = feature.AvailableDestinations
+                        .Where(d => Array.Exists(first, p => d.DestinationId.Contains(p, StringComparison.Ordinal)) == (context.Request.Path == "/first")).ToList();
+                    return next();
+                });
+                pipeline.UseLoadBalancing();
+            });
+        await Eventually.IsTrue(() => Destinations(proxy).Count == 6);
+        using var client = ClientOf(proxy);
+        var failures = 0;
+        for (var i = 0; i < 150; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await GetAsync(client, "/first")).Status);
+            failures += (await GetAsync(client, "/second")).Status == HttpStatusCode.OK ? 0 : 1;
+        }
+
+        Assert.InRange(failures, 1, 20);
+    }
+
+    [Fact]
     public async Task Weights_count_also_of_destinations_that_are_not_from_etcd()
     {
         // Requests that wait, so that load and not idleness decides.

@@ -87,7 +87,8 @@ public abstract class ProxyTestBase : IAsyncLifetime
             configure?.Invoke(builder.Services);
         });
 
-    protected async Task<WebApplication> StartProxyAsync(Action<WebApplicationBuilder> configure)
+    protected async Task<WebApplication> StartProxyAsync(
+        Action<WebApplicationBuilder> configure, Action<IReverseProxyApplicationBuilder>? pipeline = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(Log);
@@ -96,7 +97,7 @@ public abstract class ProxyTestBase : IAsyncLifetime
         configure(builder);
         var app = builder.Build();
         _apps.Add(app);
-        app.MapReverseProxy();
+        _ = pipeline is null ? app.MapReverseProxy() : app.MapReverseProxy(pipeline);
         await app.StartAsync();
         return app;
     }

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Diagnostics;
 using Discovery.FieldTests.Support;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.FieldTests;
 
@@ -76,6 +78,73 @@ public sealed class DeadInstancesTests
         await Task.Delay(TimeSpan.FromMilliseconds(200));
 
         Assert.Equal(hole.Address, await client.GetStringAsync("x"));
+    }
+
+    /// <summary>The other port is none that the call could go to.</summary>
+    [Fact]
+    public async Task After_one_slow_connect_the_only_port_for_a_call_is_called_again_at_once()
+    {
+        await using var field = await Field.StartAsync();
+        var hole = new BlackHole();
+        await field.RegisterAsync(hole.Address, "\"protocols\":\"h1\"");
+        await field.StartServerAsync(static c => GrpcAnswer.SendAsync(c, "hello"), HttpProtocols.Http2, metadata: "\"protocols\":\"h2\"");
+
+        // Long enough that the call after it is within that time of it, however busy the machine.
+        using var client = field.Client(o => o.ConnectTimeout = TimeSpan.FromSeconds(5));
+        await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+
+        var port = hole.Port;
+        hole.Dispose();
+        await using var server = await BackendServer.StartAsync(listen: null, address: new IPEndPoint(IPAddress.Loopback, port));
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+
+        Assert.Equal(hole.Address, await client.GetStringAsync("x"));
+    }
+
+    [Fact]
+    public async Task After_a_moment_without_network_all_instances_are_called_again_at_once()
+    {
+        await using var field = await Field.StartAsync();
+        var holes = new[] { new BlackHole(), new BlackHole() };
+        foreach (var hole in holes)
+        {
+            await field.RegisterAsync(hole.Address);
+        }
+
+        using var client = field.Client(static o => (o.Policy, o.ConnectTimeout, o.MaxConnectAttempts) = ("RoundRobin", TimeSpan.FromSeconds(5), 1));
+        await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"))));
+
+        var ports = holes.Select(static h => h.Port).ToList();
+        foreach (var hole in holes)
+        {
+            hole.Dispose();
+        }
+
+        foreach (var port in ports)
+        {
+            field.Own(await BackendServer.StartAsync(listen: null, address: new IPEndPoint(IPAddress.Loopback, port)));
+        }
+
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+
+        Assert.Contains(await client.GetStringAsync("x"), holes.Select(static h => h.Address));
+    }
+
+    [Fact]
+    public async Task A_connect_timeout_of_the_transport_leaves_time_for_another_instance()
+    {
+        await using var field = await Field.StartAsync();
+        using var hole = new BlackHole();
+        await field.RegisterAsync(hole.Address);
+        var server = await field.StartServerAsync();
+        using var client = field.Client(
+            static o => (o.Policy, o.ConnectTimeout) = ("RoundRobin", TimeSpan.FromMilliseconds(50)),
+            static b => b.ConfigureEtcdTransport(static t => t.ConnectTimeout = TimeSpan.FromSeconds(3)));
+
+        for (var i = 0; i < 4; i++)
+        {
+            Assert.Equal(server.Address, await client.GetStringAsync("x"));
+        }
     }
 
     [Fact]

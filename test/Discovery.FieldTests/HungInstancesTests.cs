@@ -215,6 +215,41 @@ public sealed class HungInstancesTests
         Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
     }
 
+    /// <summary>A file that is larger than what comes within the time, of which something came all along.</summary>
+    [Fact]
+    public async Task A_download_whose_time_its_caller_limits_ejects_nobody()
+    {
+        await using var field = await Field.StartAsync();
+        var server = await field.StartServerAsync(static async c =>
+        {
+            while (!c.RequestAborted.IsCancellationRequested)
+            {
+                await c.Response.Body.WriteAsync(new byte[1000], c.RequestAborted);
+                await Task.Delay(10, c.RequestAborted);
+            }
+        });
+        await field.StartServerAsync();
+        using var client = field.Client(static o => (o.Policy, o.Ejection.ConsecutiveTimeouts) = ("RoundRobin", 1));
+        using var application = new CancellationTokenSource();
+        for (var i = 0; i < 8; i++)
+        {
+            using var time = CancellationTokenSource.CreateLinkedTokenSource(application.Token);
+            using var response = await client.GetAsync("x", HttpCompletionOption.ResponseHeadersRead, application.Token);
+            time.CancelAfter(TimeSpan.FromMilliseconds(200));
+            try
+            {
+                await response.Content.CopyToAsync(new MemoryStream(), time.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                // The caller's time was over.
+            }
+        }
+
+        Assert.Equal(4, server.Requests);
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
+    }
+
     private static async Task<int> CountFailuresAsync(Func<Task> call)
     {
         var failed = 0;

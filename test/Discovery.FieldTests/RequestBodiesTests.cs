@@ -3,6 +3,7 @@ using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.FieldTests;
 
@@ -15,6 +16,11 @@ public sealed class RequestBodiesTests
         Ends,
         IsDisposed,
         CannotBeConnectedTo,
+        TimesOut,
+        IsConsumed,
+        Refuses,
+        EndsEarly,
+        EndsLate,
     }
 
     [Theory]
@@ -25,6 +31,16 @@ public sealed class RequestBodiesTests
     [InlineData(2, Source.Breaks)]
     [InlineData(2, Source.IsDisposed)]
     [InlineData(2, Source.CannotBeConnectedTo)]
+    [InlineData(1, Source.TimesOut)]
+    [InlineData(2, Source.TimesOut)]
+    [InlineData(1, Source.IsConsumed)]
+    [InlineData(2, Source.IsConsumed)]
+    [InlineData(1, Source.Refuses)]
+    [InlineData(2, Source.Refuses)]
+    [InlineData(1, Source.EndsEarly)]
+    [InlineData(2, Source.EndsEarly)]
+    [InlineData(1, Source.EndsLate)]
+    [InlineData(2, Source.EndsLate)]
     public async Task A_body_that_cannot_be_read_at_its_source_ejects_nobody(int version, Source source)
     {
         await using var field = await Field.StartAsync();
@@ -49,7 +65,36 @@ public sealed class RequestBodiesTests
         }
 
         Assert.Equal([5, 5], answers.CountBy(static a => a).Select(static a => a.Value));
-        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
+    /// <summary>The second attempt has nothing to send, which is no fault of the instance that it goes to.</summary>
+    [Fact]
+    public async Task A_stream_that_a_retry_sends_once_more_ejects_no_instance_but_the_one_that_failed()
+    {
+        await using var field = await Field.StartAsync();
+        var broken = await field.StartServerAsync(static c =>
+        {
+            c.Response.StatusCode = 503;
+            return Task.CompletedTask;
+        });
+        var works = await StartAsync(field, version: 1);
+        using var client = field.Client(static o => o.Policy = "RoundRobin", static b => b.AddHttpMessageHandler(static () => new Again()));
+        for (var i = 0; i < 30; i++)
+        {
+            using var request = Post(version: 1, new StreamContent(new OnceStream()));
+            try
+            {
+                using var response = await client.SendAsync(request);
+            }
+            catch (HttpRequestException)
+            {
+                // The stream was consumed.
+            }
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, l => l.Contains("failing", StringComparison.Ordinal) && l.Contains(works.Address, StringComparison.Ordinal));
+        Assert.Contains(field.Log.Lines, l => l.Contains("ejected", StringComparison.Ordinal) && l.Contains(broken.Address, StringComparison.Ordinal));
     }
 
     /// <summary>Over HTTP/2 a server may answer while it still reads: an echo, a proxy, a stream in both directions.</summary>
@@ -57,6 +102,11 @@ public sealed class RequestBodiesTests
     [InlineData(Source.Breaks)]
     [InlineData(Source.IsDisposed)]
     [InlineData(Source.CannotBeConnectedTo)]
+    [InlineData(Source.TimesOut)]
+    [InlineData(Source.IsConsumed)]
+    [InlineData(Source.Refuses)]
+    [InlineData(Source.EndsEarly)]
+    [InlineData(Source.EndsLate)]
     public async Task A_body_that_cannot_be_read_at_its_source_ejects_nobody_when_the_answer_has_begun(Source source)
     {
         await using var field = await Field.StartAsync();
@@ -141,11 +191,30 @@ public sealed class RequestBodiesTests
             await stream.WriteAsync(new byte[50]);
             await stream.FlushAsync();
             await (until ?? Task.CompletedTask);
+            switch (source)
+            {
+                case Source.EndsEarly:
+                    return;
+                case Source.EndsLate:
+                    await stream.WriteAsync(new byte[100]);
+                    return;
+                case Source.TimesOut:
+                    // Longer than what is no wait at all.
+                    using (var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(100)))
+                    {
+                        await Task.Delay(Timeout.Infinite, limit.Token);
+                    }
+
+                    break;
+            }
+
             throw source switch
             {
                 Source.Breaks => new IOException("The disk is gone."),
                 Source.Ends => new Microsoft.AspNetCore.Http.BadHttpRequestException("Unexpected end of request content."),
                 Source.IsDisposed => new ObjectDisposedException("upload"),
+                Source.IsConsumed => new InvalidOperationException("The stream was already consumed. It cannot be read again."),
+                Source.Refuses => new HttpRequestException("Response status code does not indicate success: 503.", null, HttpStatusCode.ServiceUnavailable),
                 _ => new HttpRequestException(HttpRequestError.ConnectionError, "The source refused."),
             };
         }
@@ -155,5 +224,27 @@ public sealed class RequestBodiesTests
             length = 100;
             return true;
         }
+    }
+
+    /// <summary>What resilience handlers do with an answer that says to come again.</summary>
+    private sealed class Again : DelegatingHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var first = await base.SendAsync(request, cancellationToken);
+            if (first.IsSuccessStatusCode)
+            {
+                return first;
+            }
+
+            first.Dispose();
+            return await base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>Can be read once, as what comes over a network.</summary>
+    private sealed class OnceStream() : MemoryStream(new byte[50])
+    {
+        public override bool CanSeek => false;
     }
 }

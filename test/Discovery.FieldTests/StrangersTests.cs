@@ -367,4 +367,55 @@ public sealed class StrangersTests
 
         Assert.InRange(failed, 0, areProtocolsKnown ? 0 : 12);
     }
+
+    /// <summary>A worker that asks for jobs of which there are none, or a caller whose token has expired, while calls at the other port are served.</summary>
+    [Theory]
+    [InlineData("404", true)]
+    [InlineData("404", false)]
+    [InlineData("401", true)]
+    [InlineData("UNIMPLEMENTED", true)]
+    [InlineData("UNIMPLEMENTED", false)]
+    public async Task What_one_port_of_an_application_refuses_is_not_compared_with_what_its_other_port_serves(string refusal, bool areProtocolsKnown)
+    {
+        await using var field = await Field.StartAsync();
+        var isGrpc = refusal == "UNIMPLEMENTED";
+        for (var i = 0; i < 3; i++)
+        {
+            await field.StartServerAsync(
+                c =>
+                {
+                    c.Response.StatusCode = isGrpc ? 200 : int.Parse(refusal, System.Globalization.CultureInfo.InvariantCulture);
+                    return Task.CompletedTask;
+                },
+                metadata: areProtocolsKnown ? "\"protocols\":\"h1\"" : "");
+            await field.StartServerAsync(
+                c => isGrpc ? GrpcAnswer.FailAsync(c, (int)StatusCode.Unimplemented) : GrpcAnswer.SendAsync(c, "grpc"),
+                HttpProtocols.Http2,
+                metadata: areProtocolsKnown ? "\"protocols\":\"h2\"" : "");
+        }
+
+        var services = field.Application(
+            static s =>
+            {
+                s.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
+                s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service);
+            },
+            static o => o.Policy = "RoundRobin");
+        using var http = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+        var grpc = services.GetRequiredService<Greeter.GreeterClient>();
+        for (var i = 0; i < 120; i++)
+        {
+            using var response = await http.GetAsync("jobs/next");
+            try
+            {
+                await grpc.SayHelloAsync(new HelloRequest());
+            }
+            catch (RpcException)
+            {
+                // As the port answers.
+            }
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
 }

@@ -60,6 +60,25 @@ public sealed class WebSocketTests
         await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
     }
 
+    /// <summary>Servers by Go and Node, and nginx, speak HTTP/2 without it.</summary>
+    [Fact]
+    public async Task A_server_that_opens_no_web_socket_over_http_2_is_not_ejected()
+    {
+        await using var field = await Field.StartAsync();
+        await using var server = new RawHttp2Server(static (_, _) => Task.CompletedTask);
+        await field.RegisterAsync(server.Address);
+        using var invoker = Invoker(field);
+        for (var i = 0; i < 10; i++)
+        {
+            using var socket = new ClientWebSocket();
+            (socket.Options.HttpVersion, socket.Options.HttpVersionPolicy) = (new Version(2, 0), HttpVersionPolicy.RequestVersionExact);
+            var e = await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri("ws://svc/x"), invoker, CancellationToken.None));
+            Assert.Equal(HttpRequestError.ExtendedConnectNotSupported, Assert.IsType<HttpRequestException>(e.InnerException).HttpRequestError);
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("is closed")]
     [InlineData("is aborted")]

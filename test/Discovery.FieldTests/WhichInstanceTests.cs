@@ -37,6 +37,65 @@ public sealed class WhichInstanceTests
         }
     }
 
+    /// <summary>Both ports of one process have its id, which is also what a call is told of whom it was served by.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_id_stands_for_the_port_of_the_process_that_speaks_the_calls_protocol(bool areProtocolsKnown)
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync(static c => c.Response.WriteAsync("rest"), metadata: "\"id\":\"a\"" + (areProtocolsKnown ? ",\"protocols\":\"h1\"" : ""));
+        await field.StartServerAsync(
+            static c => GrpcAnswer.SendAsync(c, "grpc"), HttpProtocols.Http2, metadata: "\"id\":\"a\"" + (areProtocolsKnown ? ",\"protocols\":\"h2\"" : ""));
+        var services = field.Application(
+            static s =>
+            {
+                s.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
+                s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service);
+            },
+            static o => o.Policy = "RoundRobin");
+        using var http = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+        var grpc = services.GetRequiredService<Greeter.GreeterClient>();
+
+        async Task<string> CallAsync(bool isGrpc)
+        {
+            if (isGrpc)
+            {
+                return (await grpc.SayHelloAsync(new HelloRequest(), new Metadata { { EtcdCallMetadata.Instance, "a" } })).Message;
+            }
+
+            using var request = new HttpRequestMessage(HttpMethod.Get, "x");
+            request.Options.Set(EtcdRequestOptions.Instance, "a");
+            using var response = await http.SendAsync(request);
+            return await response.Content.ReadAsStringAsync();
+        }
+
+        foreach (var isGrpc in new[] { false, true })
+        {
+            var expected = isGrpc ? "grpc" : "rest";
+            if (!areProtocolsKnown)
+            {
+                // What the record does not say is learnt from a refusal.
+                await Eventually.IsTrue(async () =>
+                {
+                    try
+                    {
+                        return await CallAsync(isGrpc) == expected;
+                    }
+                    catch (Exception e) when (e is RpcException or HttpRequestException)
+                    {
+                        return false;
+                    }
+                });
+            }
+
+            for (var i = 0; i < 5; i++)
+            {
+                Assert.Equal(expected, await CallAsync(isGrpc));
+            }
+        }
+    }
+
     [Theory]
     [InlineData("discovery-hash-key")]
     [InlineData("Discovery-Hash-Key")]

@@ -46,7 +46,7 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
     public IReadOnlyList<EtcdInstanceChannel> GetChannels(string serviceName)
     {
         Check(serviceName);
-        return _instances.GetOrAdd(serviceName, name => new InstanceChannels(pools.OfService(name), loggerFactory)).Get();
+        return _instances.GetOrAdd(serviceName, name => new InstanceChannels(pools.OfService(name, cluster), loggerFactory)).Get();
     }
 
     public void Dispose()

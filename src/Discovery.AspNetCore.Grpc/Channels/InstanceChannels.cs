@@ -13,10 +13,11 @@ internal sealed class InstanceChannels(ServicePool pool, ILoggerFactory loggerFa
     private readonly Lock _gate = new();
     private Dictionary<string, GrpcChannel> _byAddress = new(StringComparer.Ordinal);
 
-    /// <summary>The instances that may be called now. An instance has the same channel as long as it stays.</summary>
+    /// <summary>The instances that gRPC calls may go to now: no REST ports of the same application, for example. An instance has the same channel as long as it stays.</summary>
     public IReadOnlyList<EtcdInstanceChannel> Get()
     {
-        var instances = pool.Current?.Instances ?? [];
+        List<InstanceState> instances =
+            [.. (pool.Current?.Instances ?? []).Where(i => i.Record.Supports(pool.Options.Scheme) && i.Record.MaySpeakHttp2)];
         lock (_gate)
         {
             var next = new Dictionary<string, GrpcChannel>(instances.Count, StringComparer.Ordinal);

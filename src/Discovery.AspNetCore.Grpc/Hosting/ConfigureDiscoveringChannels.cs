@@ -35,6 +35,9 @@ internal sealed class ConfigureDiscoveringChannels(ClientCatalog clients, IOptio
 
             options.Address = ServiceAuthority.BaseAddress(discovery.Get(client.OptionsName).Scheme, service);
         }
+
+        // All calls name the host of the channel's address.
+        client.AddHost(options.Address);
     }
 
     private static void Check(RegisteredClient client, GrpcChannelOptions channel)

@@ -28,13 +28,30 @@ public static class EtcdGrpcHttpClientBuilderExtensions
         return Add(builder, configure);
     }
 
+    /// <summary>
+    /// Sends the client's requests to the instances of a service that is named here. A gRPC client may have any address beside it, whose host is what
+    /// calls name; one such as <c>etcd:///greeter</c> must name the same service.
+    /// </summary>
+    /// <param name="builder">The client's builder, e.g. of <c>AddGrpcClient</c>.</param>
+    /// <param name="serviceName">The service's name, exact and case-sensitive; null for what is called without it.</param>
+    /// <param name="configure">Sets options for this client alone, which then has connections of its own. Default: none.</param>
+    /// <returns>The builder.</returns>
+    /// <exception cref="ArgumentException">The name is no service name.</exception>
+    public static IHttpClientBuilder AddEtcdDiscovery(
+        this IHttpClientBuilder builder, string? serviceName, Action<EtcdDiscoveryOptions>? configure = null)
+        => serviceName is null ? Add(builder, configure) : Add(builder, serviceName, configure);
+
     private static IHttpClientBuilder Add(IHttpClientBuilder builder, Action<EtcdDiscoveryOptions>? configure)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        EtcdGrpcServiceCollectionExtensions.AddChannelConfiguration(builder.Services);
         var address = AddressOf(builder);
-        return EtcdHttpClientBuilderExtensions.AddEtcdDiscovery(
-            builder, EtcdAddress.Is(address) ? EtcdAddress.ServiceNameOf(address!) : null, configure);
+        return Add(builder, EtcdAddress.Is(address) ? EtcdAddress.ServiceNameOf(address!) : null, configure);
+    }
+
+    private static IHttpClientBuilder Add(IHttpClientBuilder builder, string? serviceName, Action<EtcdDiscoveryOptions>? configure)
+    {
+        EtcdGrpcServiceCollectionExtensions.AddChannelConfiguration(builder.Services);
+        return EtcdHttpClientBuilderExtensions.AddEtcdDiscovery(builder, serviceName, configure);
     }
 
     /// <summary>

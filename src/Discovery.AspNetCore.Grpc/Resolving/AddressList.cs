@@ -25,15 +25,12 @@ internal sealed class AddressList(CallableInstances callable, IOptionsMonitor<Et
         var settings = options.Get(snapshot.ServiceName);
         List<BalancerAddress> addresses =
         [
-            .. callable.Of(snapshot, endpointName: null, [scheme]).Where(SpeaksHttp2).Select(i => Create(i, scheme, settings)),
+            .. callable.Of(snapshot, endpointName: null, [scheme]).Where(static i => i.MaySpeakHttp2).Select(i => Create(i, scheme, settings)),
         ];
         return addresses.Count > 0
             ? ResolverResult.ForResult(addresses)
             : ResolverResult.ForFailure(new Status(StatusCode.Unavailable, Explain(snapshot, scheme)));
     }
-
-    private static bool SpeaksHttp2(ServiceInstance instance)
-        => instance.Protocols == InstanceProtocols.Unspecified || instance.Protocols.HasFlag(InstanceProtocols.Http2);
 
     private static BalancerAddress Create(ServiceInstance instance, string scheme, EtcdDiscoveryOptions settings)
     {

@@ -9,13 +9,17 @@ namespace Discovery.AspNetCore.Yarp.LoadBalancing;
 /// <summary>Balances the requests to one cluster of the proxy.</summary>
 internal sealed class ClusterBalancer
 {
+    /// <summary>How many lists are kept at a time: a middleware may have one for each version or group of users.</summary>
+    private const int MostLists = 8;
+
     private readonly Lock _gate = new();
     private readonly EtcdDiscoveryOptions _options;
     private readonly InstanceContext _context;
     private readonly IBalancingPolicy _policy;
     private readonly Dictionary<DestinationState, InstanceState> _instances = [];
-    private volatile Current? _current;
+    private volatile Current[] _latest = [];
     private volatile bool _isOutdated;
+    private bool _isBegun;
 
     /// <summary>Creates a balancer.</summary>
     /// <param name="serviceName">The service whose settings count; empty for those of all services.</param>
@@ -36,18 +40,15 @@ internal sealed class ClusterBalancer
     /// <summary>How many requests are under way.</summary>
     public int InFlight => _context.Instances.Sum(static i => i.InFlight);
 
-    /// <summary>Chooses one of the destinations, of which there must be some.</summary>
-    public (DestinationState Destination, InstanceState Instance) Pick(IReadOnlyList<DestinationState> available)
+    /// <summary>Chooses one of the destinations that may be called.</summary>
+    /// <param name="available">Those that may be called: the proxy's own list, or one that a middleware made for the request.</param>
+    /// <param name="all">All of the cluster.</param>
+    /// <returns>Null if there is none, or all are ejected.</returns>
+    public (DestinationState Destination, InstanceState Instance)? Pick(
+        IReadOnlyList<DestinationState> available, IReadOnlyList<DestinationState> all)
     {
-        // YARP makes another list whenever its destinations or their health change.
-        var current = _current;
-        if (current is null || _isOutdated || !ReferenceEquals(current.Available, available) || current.IsOver(_context))
-        {
-            current = Build(available);
-        }
-
-        var instance = current.Balancer.Pick(new PickArguments())!;
-        return (current.Destinations[instance], instance);
+        var current = Find(available) ?? Build(available, all);
+        return current.Balancer.Pick(new PickArguments()) is { } instance ? (current.Destinations[instance], instance) : null;
     }
 
     /// <summary>Goes by changed settings from now on.</summary>
@@ -60,47 +61,65 @@ internal sealed class ClusterBalancer
         }
     }
 
-    private Current Build(IReadOnlyList<DestinationState> available)
+    private Current? Find(IReadOnlyList<DestinationState> available)
+    {
+        if (!_isOutdated)
+        {
+            foreach (var current in _latest)
+            {
+                if (current.IsOf(available) && !current.IsOver(_context))
+                {
+                    return current;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private Current Build(IReadOnlyList<DestinationState> available, IReadOnlyList<DestinationState> all)
     {
         lock (_gate)
         {
-            _isOutdated = false;
-            var isFirst = _current is null;
-            var destinations = new Dictionary<InstanceState, DestinationState>(available.Count);
-            foreach (var destination in available)
+            if (Find(available) is { } built)
             {
-                destinations[Of(destination, !isFirst)] = destination;
+                return built;
             }
 
-            Forget(available);
-            List<InstanceState> instances = [.. destinations.Keys];
-            _context.Instances = instances;
-            var balancer = BalancerBuilder.Build(instances, _context, _policy);
-            return _current = new Current(available, balancer, destinations, _context);
+            var others = _isOutdated ? [] : _latest.Where(c => !c.IsOf(available) && !c.IsOver(_context)).Take(MostLists - 1);
+            _isOutdated = false;
+
+            // A destination that is unhealthy for a while is kept; one that left the cluster is another object when it comes back.
+            var members = all.Concat(available).ToHashSet();
+            foreach (var gone in _instances.Keys.Where(d => !members.Contains(d)).ToList())
+            {
+                _instances.Remove(gone);
+            }
+
+            foreach (var destination in members)
+            {
+                Follow(destination, isJoining: _isBegun);
+            }
+
+            _isBegun = true;
+            _context.Instances = [.. _instances.Values];
+            var destinations = available.Distinct().ToDictionary(d => _instances[d]);
+            var current = new Current(available, BalancerBuilder.Build([.. destinations.Keys], _context, _policy), destinations, _context);
+            _latest = [current, .. others];
+            return current;
         }
     }
 
-    private InstanceState Of(DestinationState destination, bool isJoining)
+    private void Follow(DestinationState destination, bool isJoining)
     {
         var record = RecordOf(destination);
         if (_instances.TryGetValue(destination, out var known))
         {
             known.Update(record);
-            return known;
         }
-
-        return _instances[destination] = new InstanceState(record, _context, isJoining);
-    }
-
-    /// <summary>A destination that is unhealthy for a while is kept; one that left the cluster is another object when it comes back.</summary>
-    private void Forget(IReadOnlyList<DestinationState> available)
-    {
-        if (_instances.Count > 2 * available.Count)
+        else
         {
-            foreach (var gone in _instances.Keys.Except(available).ToList())
-            {
-                _instances.Remove(gone);
-            }
+            _instances[destination] = new InstanceState(record, _context, isJoining);
         }
     }
 
@@ -128,13 +147,39 @@ internal sealed class ClusterBalancer
     private sealed class Current(
         IReadOnlyList<DestinationState> available, Balancer balancer, Dictionary<InstanceState, DestinationState> destinations, InstanceContext context)
     {
+        private readonly DestinationModel[] _models = [.. available.Select(static d => d.Model)];
         private readonly long _until = balancer.RebuildAfter is { } after ? context.ReadClock() + context.ToTicks(after) : long.MaxValue;
-
-        public IReadOnlyList<DestinationState> Available => available;
 
         public Balancer Balancer => balancer;
 
         public Dictionary<InstanceState, DestinationState> Destinations => destinations;
+
+        /// <summary>
+        /// Whether it is for a list. YARP makes another one whenever its destinations or their health change, and a middleware makes one for each
+        /// request, with the same members.
+        /// </summary>
+        public bool IsOf(IReadOnlyList<DestinationState> list)
+        {
+            if (ReferenceEquals(list, available))
+            {
+                return true;
+            }
+
+            if (list.Count != _models.Length)
+            {
+                return false;
+            }
+
+            for (var i = 0; i < _models.Length; i++)
+            {
+                if (list[i].Model != _models[i])
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
 
         /// <summary>Whether an ejection has ended since.</summary>
         public bool IsOver(InstanceContext clock) => clock.CoarseNow >= _until;

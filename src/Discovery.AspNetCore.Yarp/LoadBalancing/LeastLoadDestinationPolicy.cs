@@ -18,7 +18,11 @@ internal sealed class LeastLoadDestinationPolicy(ClusterBalancers balancers) : I
 
         // A middleware that sends a request once more has another destination picked: the first is done with.
         context.Features.Get<ProxiedCall>()?.End();
-        var (destination, instance) = balancers.Of(cluster).Pick(availableDestinations);
+        if (balancers.Of(cluster).Pick(availableDestinations, cluster.DestinationsState.AllDestinations) is not var (destination, instance))
+        {
+            return null;
+        }
+
         context.Features.Set(ProxiedCall.Start(context, instance));
         return destination;
     }

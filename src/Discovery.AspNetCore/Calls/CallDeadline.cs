@@ -24,6 +24,12 @@ internal static class CallDeadline
     /// <summary>Whether a call that was cancelled before any answer ran out of time.</summary>
     public static bool HasPassed(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
+        // Then the request's body was cancelled at its source, by a time limit of its own for example.
+        if (!token.IsCancellationRequested)
+        {
+            return false;
+        }
+
         var waited = instance.WaitOf(call);
         if (IsGrpcDeadline(request, waited))
         {
@@ -44,7 +50,7 @@ internal static class CallDeadline
     public static bool HasPassedInBody(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
         var waited = instance.WaitOf(call);
-        return IsGrpcDeadline(request, waited) || (!NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(token) == true);
+        return IsGrpcDeadline(request, waited) || (!NoInstance.IsGrpc(request) && waited >= LeastWait && token.IsCancellationRequested && CancellationOrigin.IsOwnTimer(token) == true);
     }
 
     /// <summary>The time that a gRPC call had left when it was sent, or null without a deadline.</summary>

@@ -217,7 +217,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             pool.Metrics?.OnFailover();
         }
 
-        return next;
+        return next ?? failures.TakeUndialled();
     }
 
     /// <summary>
@@ -229,7 +229,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     {
         if (steering?.Instance is { } pinned)
         {
-            return failures is null ? current.Find(pinned, RequestScheme.Of(request)) : null;
+            return failures is null ? current.Find(pinned, CallNeeds.Of(request, version: null)) : null;
         }
 
         if (current.For(CallNeeds.Of(request, steering?.Version), steering?.HashKey) is not { } balancer)
@@ -258,14 +258,14 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static HttpResponseMessage Track(
         HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call, Activity? activity)
     {
-        ProtocolRefusals.Learn(response, instance);
+        var isProtocolRefused = ProtocolRefusals.Learn(response, instance);
         if (steering?.AsksServedBy == true)
         {
             CallTrace.Answer(response, instance);
         }
 
         var (isGrpc, length) = BodyHeaders.Of(response.Content);
-        var outcome = OutcomeRules.Of(response, isGrpc);
+        var outcome = isProtocolRefused ? CallOutcome.Refused : OutcomeRules.Of(response, isGrpc);
         if (outcome == CallOutcome.Success && !isGrpc)
         {
             instance.Context.Refused.OnServed(request, instance);

@@ -56,7 +56,9 @@ internal static class OutcomeRules
     /// as a request body that is disposed, or a response that is larger than the caller takes.
     /// </summary>
     public static CallOutcome Of(Exception exception)
-        => exception is HttpRequestException or IOException && !AreHeadersTooLarge(exception) ? CallOutcome.Failure : CallOutcome.Cancelled;
+        => exception is HttpRequestException or IOException && !AreHeadersTooLarge(exception) && !IsNotSupported(exception)
+            ? CallOutcome.Failure
+            : CallOutcome.Cancelled;
 
     /// <summary>The same before response headers came, where a passed deadline is told from a caller that gave up.</summary>
     /// <param name="exception">How the call failed.</param>
@@ -120,6 +122,10 @@ internal static class OutcomeRules
 
         return false;
     }
+
+    /// <summary>Whether the instance cannot do what the caller wants, such as a WebSocket over HTTP/2, and says so.</summary>
+    private static bool IsNotSupported(Exception exception)
+        => exception is HttpRequestException { HttpRequestError: HttpRequestError.ExtendedConnectNotSupported or HttpRequestError.UserAuthenticationError };
 
     /// <summary>The outcome that a status says, of HTTP that is not gRPC.</summary>
     public static CallOutcome OfHttpStatus(HttpStatusCode status) => status switch

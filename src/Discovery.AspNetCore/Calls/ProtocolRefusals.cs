@@ -47,15 +47,19 @@ internal static class ProtocolRefusals
     /// An answer to an HTTP/1.1 request. Kestrel's refusal is told from a 400 of the application by what it lacks: no date, no server, and its
     /// connection closed.
     /// </summary>
-    public static void Learn(HttpResponseMessage response, InstanceState instance)
+    /// <returns>Whether it is a refusal, which says nothing of what an instance serves that did not say what it speaks.</returns>
+    public static bool Learn(HttpResponseMessage response, InstanceState instance)
     {
-        if (response.StatusCode == HttpStatusCode.BadRequest
-            && response.Version.Major == 1
-            && response.Headers is { ConnectionClose: true, Date: null, Server.Count: 0 }
-            && response.Content.Headers.ContentLength == KestrelsLength)
+        if (response.StatusCode != HttpStatusCode.BadRequest
+            || response.Version.Major != 1
+            || response.Headers is not { ConnectionClose: true, Date: null, Server.Count: 0 }
+            || response.Content.Headers.ContentLength != KestrelsLength)
         {
-            instance.OnRefused(InstanceProtocols.Http1);
+            return false;
         }
+
+        instance.OnRefused(InstanceProtocols.Http1);
+        return instance.Record.Protocols == InstanceProtocols.Unspecified;
     }
 
     /// <summary>

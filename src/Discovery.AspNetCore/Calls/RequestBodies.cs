@@ -27,7 +27,12 @@ internal static class RequestBodies
                     return true;
                 case HttpIOException or SocketException:
                     return false;
-                case ObjectDisposedException:
+                case InvalidOperationException:
+                    // It is disposed, or was read before, by an attempt that was answered.
+                case HttpRequestException { StatusCode: not null }:
+                    // Another service refused what was to be sent on.
+                case HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: null }:
+                    // The body ended before or after the length that it has said.
                 case IOException when e.GetType() != typeof(IOException):
                     return true;
                 case IOException { InnerException: null }:

@@ -14,7 +14,7 @@ internal class TrackedContent : HttpContent
     private readonly TrackedCall _call;
     private readonly bool _isGrpc;
     private bool _hasData;
-    private bool _isCopied;
+    private bool _isBuffered;
     private bool _disposed;
 
     /// <summary>Takes the place of a response's content.</summary>
@@ -38,8 +38,8 @@ internal class TrackedContent : HttpContent
     /// <summary>Whether nothing is to be read any longer.</summary>
     public bool IsDisposed => _disposed;
 
-    /// <summary>Somebody wants all of the body.</summary>
-    public void OnCopied() => _isCopied = true;
+    /// <summary>All of the body is wanted at once.</summary>
+    public void OnBuffered() => _isBuffered = true;
 
     /// <summary>A part of the body was read.</summary>
     public void OnData()
@@ -99,7 +99,7 @@ internal class TrackedContent : HttpContent
     /// The request, if it waits for an answer that has an end: not a gRPC call that got messages, which may be a stream of them, nor one whose
     /// body its caller reads for as long as he likes.
     /// </summary>
-    private HttpRequestMessage? RequestInVain => (_isGrpc ? !_hasData : _isCopied) ? _response.RequestMessage : null;
+    private HttpRequestMessage? RequestInVain => (_isGrpc ? !_hasData : _isBuffered) ? _response.RequestMessage : null;
 
     // Copied by reads of the tracked stream, which tell a body that breaks off from a target that cannot be written to.
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)

@@ -49,13 +49,13 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
 
     public override void CopyTo(Stream destination, int bufferSize)
     {
-        content.OnCopied();
+        OnCopied(destination);
         base.CopyTo(destination, bufferSize);
     }
 
     public override Task CopyToAsync(Stream destination, int bufferSize, CancellationToken cancellationToken)
     {
-        content.OnCopied();
+        OnCopied(destination);
         return base.CopyToAsync(destination, bufferSize, cancellationToken);
     }
 
@@ -87,6 +87,18 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
         }
 
         base.Dispose(disposing);
+    }
+
+    /// <summary>
+    /// What <see cref="HttpClient"/> copies to a buffer of its own is to be there within its time. What a caller copies elsewhere may take as long as
+    /// he likes.
+    /// </summary>
+    private void OnCopied(Stream destination)
+    {
+        if (destination.GetType().Assembly == typeof(HttpContent).Assembly)
+        {
+            content.OnBuffered();
+        }
     }
 
     // Over a network nearly every call has a read that waits, so what that keeps is used again.

@@ -14,4 +14,7 @@ internal sealed class InstanceConnectException(InstanceTransport transport, stri
 
     /// <summary>Whether this machine had no port or handle left, which says nothing of the instance.</summary>
     public bool IsLocal { get; init; }
+
+    /// <summary>Whether nothing was dialled for this call, nor did it wait for a connect: another had timed out before.</summary>
+    public bool IsFailFast { get; init; }
 }

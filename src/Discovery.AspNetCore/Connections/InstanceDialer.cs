@@ -11,20 +11,17 @@ namespace Discovery.AspNetCore.Connections;
 /// Opens connections to one instance, whatever the request's URI says, TLS included. All that can go wrong until a request can be sent
 /// goes wrong here, and is thrown as <see cref="InstanceConnectException"/>.
 /// </summary>
-internal sealed partial class InstanceDialer(
-    InstanceTransport transport, AddressFilter filter, TlsHandshake tls, TimeSpan connectTimeout, TransportFactory factory)
+internal sealed partial class InstanceDialer(InstanceTransport transport, AddressFilter filter, TlsHandshake tls, TransportFactory factory)
 {
-    private const long Never = long.MinValue;
-
     /// <summary>Long enough for all calls that waited for the connection that failed.</summary>
     private static readonly TimeSpan QueueTime = TimeSpan.FromMilliseconds(100);
 
     private readonly ServiceInstance _instance = transport.Instance;
-    private long _timedOutAt = Never;
 
     public async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        FailFastAfterTimeout();
+        var connectTimeout = transport.ConnectTimeout;
+        FailFastAfterTimeout(connectTimeout);
         using var limit = new CancellationTokenSource(connectTimeout);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
@@ -37,7 +34,7 @@ internal sealed partial class InstanceDialer(
         }
         catch (OperationCanceledException e) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            Interlocked.Exchange(ref _timedOutAt, factory.Time.GetTimestamp());
+            transport.OnTimedOut();
             throw Failed($"no connection within {connectTimeout.TotalSeconds:0.###} s (Etcd:Discovery:ConnectTimeout)", e);
         }
         catch (Exception e) when (e is not OperationCanceledException)
@@ -48,15 +45,14 @@ internal sealed partial class InstanceDialer(
 
     /// <summary>
     /// Fails fast for one connect timeout after a timeout. <see cref="SocketsHttpHandler"/> queues HTTP/2 calls behind one connect and
-    /// would start another connect for each of them in turn. Where there is no other instance to go to, only those that waited fail.
+    /// would start another connect for each of them in turn. A call that did not wait for it, and finds no other instance, comes again.
     /// </summary>
-    private void FailFastAfterTimeout()
+    private void FailFastAfterTimeout(TimeSpan connectTimeout)
     {
-        var timedOutAt = Interlocked.Read(ref _timedOutAt);
-        var duration = factory.HasOneInstance && QueueTime < connectTimeout ? QueueTime : connectTimeout;
-        if (timedOutAt != Never && factory.Time.GetElapsedTime(timedOutAt) < duration)
+        if (transport.GetTimeSinceTimeout() is { } elapsed && elapsed < connectTimeout)
         {
-            throw Failed($"no connection within {connectTimeout.TotalSeconds:0.###} s just before (Etcd:Discovery:ConnectTimeout)", cause: null);
+            throw Failed(
+                $"no connection within {connectTimeout.TotalSeconds:0.###} s just before (Etcd:Discovery:ConnectTimeout)", cause: null, isFailFast: elapsed >= QueueTime);
         }
     }
 
@@ -106,14 +102,14 @@ internal sealed partial class InstanceDialer(
         }
     };
 
-    private InstanceConnectException Failed(string reason, Exception? cause)
+    private InstanceConnectException Failed(string reason, Exception? cause, bool isFailFast = false)
     {
         if (transport.OnFailed(reason) && factory.FailureLines.Allows(factory.Logger, _instance.ServiceName))
         {
             Log.ConnectFailed(factory.Logger, _instance.Address, _instance.ServiceName, reason);
         }
 
-        return new InstanceConnectException(transport, $"{_instance.Address}: {reason}", cause) { IsLocal = IsLocal(cause) };
+        return new InstanceConnectException(transport, $"{_instance.Address}: {reason}", cause) { IsLocal = IsLocal(cause), IsFailFast = isFailFast };
     }
 
     /// <summary>Whether this machine lacks what a connection needs: free ports, handles, memory.</summary>

@@ -8,6 +8,8 @@ namespace Discovery.AspNetCore.Connections;
 /// </summary>
 internal sealed class InstanceTransport(ServiceInstance instance, TransportFactory factory) : IDisposable
 {
+    private const long Never = long.MinValue;
+
     private readonly Lock _gate = new();
 
     // Weak, for a connection whose response was forgotten is closed by the garbage collector alone.
@@ -16,8 +18,15 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
     private volatile string? _lastFailure;
     private volatile bool _disposed;
     private int _answeredInAnother;
+    private long _timedOutAt = Never;
 
     public ServiceInstance Instance => instance;
+
+    /// <summary>How long a connect may take: as the settings have it now, unless the application gave the transport a limit of its own.</summary>
+    public TimeSpan ConnectTimeout => OwnConnectTimeout ?? factory.ConnectTimeout;
+
+    /// <summary>The application's own limit; null if there is none.</summary>
+    public TimeSpan? OwnConnectTimeout { get; set; }
 
     /// <summary>Why the latest attempt to connect failed; null when it did not.</summary>
     public string? LastFailure => _lastFailure;
@@ -79,6 +88,16 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
         _lastFailure = reason;
         return isNews;
     }
+
+    /// <summary>A connect took all of its time.</summary>
+    public void OnTimedOut() => Interlocked.Exchange(ref _timedOutAt, factory.Time.GetTimestamp());
+
+    /// <summary>How long ago a connect took all of its time; null if none did, or the next is to be dialled in spite of it.</summary>
+    public TimeSpan? GetTimeSinceTimeout()
+        => Interlocked.Read(ref _timedOutAt) is not Never and var at ? factory.Time.GetElapsedTime(at) : null;
+
+    /// <summary>Has the next connect dialled, however short a time ago one timed out.</summary>
+    public void ForgetTimeout() => Interlocked.Exchange(ref _timedOutAt, Never);
 
     /// <summary>Closes all connections, also those with calls, which <see cref="Dispose"/> lets finish.</summary>
     public void Abort()

@@ -28,8 +28,6 @@ internal sealed class TransportFactory(
     /// <summary>After this long a name is resolved again, with jitter, or all would do so at once.</summary>
     private static readonly TimeSpan NameLifetime = TimeSpan.FromMinutes(4);
 
-    private volatile bool _hasOneInstance;
-
     public TimeProvider Time => time;
 
     public ILogger Logger => logger;
@@ -40,12 +38,8 @@ internal sealed class TransportFactory(
     /// <summary>Keeps failures to connect from flooding the log where many instances come and go.</summary>
     public LogLimit FailureLines { get; } = new(time);
 
-    /// <summary>Whether calls have no other instance to go to.</summary>
-    public bool HasOneInstance
-    {
-        get => _hasOneInstance;
-        set => _hasOneInstance = value;
-    }
+    /// <summary>How long a connect may take, as the settings have it now.</summary>
+    public TimeSpan ConnectTimeout => options.ConnectTimeout;
 
     /// <summary>A transport that connects to nothing before its first call.</summary>
     public InstanceTransport Create(ServiceInstance instance) => new(instance, this);
@@ -55,13 +49,14 @@ internal sealed class TransportFactory(
     public SocketsHttpHandler CreateHandler(InstanceTransport transport)
     {
         var instance = transport.Instance;
+        var connectTimeout = options.ConnectTimeout;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
             UseCookies = false,
             AllowAutoRedirect = false,
             EnableMultipleHttp2Connections = true,
-            ConnectTimeout = options.ConnectTimeout,
+            ConnectTimeout = connectTimeout,
             PooledConnectionIdleTimeout = IdleTimeout,
             PooledConnectionLifetime = IPAddress.TryParse(instance.Host, out _) ? Timeout.InfiniteTimeSpan : NameLifetime * (0.75 + (0.5 * FastRandom.Fraction())),
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
@@ -99,7 +94,8 @@ internal sealed class TransportFactory(
         // After the application's turn, which may have put options of its own in place. The dialler keeps the time limit itself, for
         // its failures are to be told from others.
         var tls = new TlsHandshake(TlsHandshake.HostOf(options.TlsTargetHost, instance.Host), handler.SslOptions);
-        handler.ConnectCallback = new InstanceDialer(transport, filter, tls, handler.ConnectTimeout, this).DialAsync;
+        transport.OwnConnectTimeout = handler.ConnectTimeout == connectTimeout ? null : handler.ConnectTimeout;
+        handler.ConnectCallback = new InstanceDialer(transport, filter, tls, this).DialAsync;
         handler.ConnectTimeout = Timeout.InfiniteTimeSpan;
         return handler;
     }

@@ -26,7 +26,7 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
 
         var status = directory.GetStatus(serviceName);
         var serving = snapshot.Present.Values.Where(static i => i.TakesNewCalls).ToList();
-        var ejected = FindEjected();
+        var ejected = FindEjected(status.Cluster);
         var usable = serving.Count(i => !ejected.Contains(i.Address));
         (string Name, object Value)[] facts =
         [
@@ -73,9 +73,9 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
             $"Service '{serviceName}' has {usable} usable instances at '{facts[1].Value}', and at least {minimum} are expected{(more.Length == 0 ? "" : $" ({more})")}.");
     }
 
-    /// <summary>The addresses that this application's clients leave out at present.</summary>
-    private HashSet<string> FindEjected()
-        => pools.All.Where(p => p.Pool.ServiceName == serviceName)
+    /// <summary>The addresses that this application's clients of a cluster leave out at present. Networks of clusters may have the same addresses.</summary>
+    private HashSet<string> FindEjected(string? cluster)
+        => pools.All.Where(p => p.Pool.ServiceName == serviceName && p.Pool.Status.Cluster == cluster)
             .SelectMany(static p => p.Pool.Current?.Instances ?? [])
             .Where(static i => i.IsEjected)
             .Select(static i => i.Record.Address)

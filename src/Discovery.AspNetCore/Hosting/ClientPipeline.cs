@@ -1,15 +1,20 @@
 using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>
 /// Looks at the finished handlers of each discovering client: a primary handler that replaced ours would send calls to whatever the
-/// service's name resolves to, which may even answer.
+/// service's name resolves to, which may even answer. A handler of Microsoft.Extensions.ServiceDiscovery, as
+/// <c>ConfigureHttpClientDefaults(http => http.AddServiceDiscovery())</c> adds it to all clients, would put an address in place of the service's name.
 /// </summary>
-internal sealed class ClientPipeline(ClientCatalog clients) : IHttpMessageHandlerBuilderFilter
+internal sealed partial class ClientPipeline(ClientCatalog clients, ILogger<EtcdDiscoveryOptions> logger) : IHttpMessageHandlerBuilderFilter
 {
+    /// <summary>By name, for the package is not referenced.</summary>
+    private const string ResolvingHandler = "Microsoft.Extensions.ServiceDiscovery.Http.ResolvingHttpDelegatingHandler";
+
     public Action<HttpMessageHandlerBuilder> Configure(Action<HttpMessageHandlerBuilder> next) => builder =>
     {
         next(builder);
@@ -32,9 +37,24 @@ internal sealed class ClientPipeline(ClientCatalog clients) : IHttpMessageHandle
                 + "changes the SocketsHttpHandler of each instance: .ConfigureEtcdTransport(handler => handler.SslOptions = …).");
         }
 
+        for (var i = builder.AdditionalHandlers.Count - 1; i >= 0; i--)
+        {
+            if (builder.AdditionalHandlers[i].GetType().FullName == ResolvingHandler)
+            {
+                builder.AdditionalHandlers.RemoveAt(i);
+                Log.LeftOut(logger, client.Name, client.ServiceName);
+            }
+        }
+
         if (builder.AdditionalHandlers.Count > 0)
         {
             builder.AdditionalHandlers.Insert(0, new AttemptsHandler());
         }
     };
+
+    private static partial class Log
+    {
+        [LoggerMessage(2010, LogLevel.Debug, "The client '{Client}' finds service '{Service}' by AddEtcdDiscovery; AddServiceDiscovery is left out of it.")]
+        public static partial void LeftOut(ILogger logger, string client, string service);
+    }
 }

@@ -15,6 +15,7 @@ public static class EtcdHttpClientBuilderExtensions
     /// Sends the client's requests to the instances of a service, found in etcd and balanced per call. A client without a base address
     /// gets one that names the service, so that requests may have relative addresses.
     /// </summary>
+    /// <typeparam name="TBuilder">The builder's type, e.g. <see cref="IHttpClientBuilder"/>.</typeparam>
     /// <param name="builder">The client's builder.</param>
     /// <param name="serviceName">
     /// The service's name, exact and case-sensitive. Default: what <c>Etcd:Discovery:Clients:&lt;client&gt;:Service</c> says, or else the
@@ -26,17 +27,20 @@ public static class EtcdHttpClientBuilderExtensions
     /// <exception cref="InvalidOperationException">
     /// The builder is that of <c>ConfigureHttpClientDefaults</c>, or the client discovers another service already.
     /// </exception>
-    public static IHttpClientBuilder AddEtcdDiscovery(
-        this IHttpClientBuilder builder, string? serviceName = null, Action<EtcdDiscoveryOptions>? configure = null)
+    public static TBuilder AddEtcdDiscovery<TBuilder>(
+        this TBuilder builder, string? serviceName = null, Action<EtcdDiscoveryOptions>? configure = null)
+        where TBuilder : IHttpClientBuilder
     {
+        // Generic, so that C# prefers the methods of the same name for gRPC clients, which are not, wherever their package is referenced.
         var client = AddClient(builder, serviceName, configure);
 
         // After all that the application does to the client, whose base address may name the service otherwise.
         builder.Services.PostConfigure<HttpClientFactoryOptions>(
             builder.Name, options => options.HttpClientActions.Add(http => client.AddHost(http.BaseAddress)));
-        return builder.ConfigureHttpClient((services, http) =>
+        builder.ConfigureHttpClient((services, http) =>
             http.BaseAddress ??= ServiceAuthority.BaseAddress(
                 services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get(client.OptionsName).Scheme, client.ServiceName));
+        return builder;
     }
 
     /// <summary>

@@ -139,7 +139,7 @@ internal sealed class InstanceContext
     {
         foreach (var other in Instances)
         {
-            if (!ReferenceEquals(other, instance) && other.Health.Serves && other.AnsweredSince(since))
+            if (AreComparable(instance, other) && other.Health.Serves && other.AnsweredSince(since))
             {
                 return true;
             }
@@ -153,7 +153,7 @@ internal sealed class InstanceContext
     {
         foreach (var other in Instances)
         {
-            if (!ReferenceEquals(other, instance) && other.Calls > other.InFlight)
+            if (AreComparable(instance, other) && other.Calls > other.InFlight)
             {
                 return true;
             }
@@ -171,7 +171,7 @@ internal sealed class InstanceContext
         var (all, serving, lead) = ((Highest: 0.0, Answers: 0L), (Highest: 0.0, Answers: 0L), 0);
         foreach (var other in Instances)
         {
-            if (!ReferenceEquals(other, instance) && other.Calls - other.InFlight is > 0 and var calls && !other.Health.WantsEjection(CoarseNow))
+            if (AreComparable(instance, other) && other.Calls - other.InFlight is > 0 and var calls && !other.Health.WantsEjection(CoarseNow))
             {
                 var rate = other.Health.RefusalRateOf(calls);
                 all = (Math.Max(all.Highest, rate), all.Answers + calls);
@@ -186,6 +186,25 @@ internal sealed class InstanceContext
 
         return lead > 0 ? serving : all;
     }
+
+    /// <summary>
+    /// Whether another instance gets the same calls, so that its answers tell what those of this one ought to be. What an application's gRPC port
+    /// answers says nothing of its REST port.
+    /// </summary>
+    private static bool AreComparable(InstanceState instance, InstanceState other)
+    {
+        var (one, two) = (instance.Record, other.Record);
+        return !ReferenceEquals(instance, other)
+            && (one.Scheme is null || two.Scheme is null || one.Scheme == two.Scheme)
+            && (one.Protocols == InstanceProtocols.Unspecified || two.Protocols == InstanceProtocols.Unspecified
+                ? (SpokenBy(instance) & SpokenBy(other)) != InstanceProtocols.Unspecified
+                : one.Protocols == two.Protocols);
+    }
+
+    /// <summary>What an instance speaks as its record says; where it says nothing, all that it has not refused.</summary>
+    private static InstanceProtocols SpokenBy(InstanceState instance)
+        => instance.Record.Protocols is not InstanceProtocols.Unspecified and var spoken ? spoken
+            : ~instance.RefusedProtocols & (InstanceProtocols.Http1 | InstanceProtocols.Http2);
 
     public void OnChanged(InstanceState instance, bool isUrgent) => Changed?.Invoke(instance, isUrgent);
 }

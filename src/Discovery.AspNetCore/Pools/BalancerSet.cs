@@ -74,6 +74,9 @@ internal sealed class BalancerSet
     /// <summary>Whether an instance meets the needs of calls of a kind.</summary>
     public static bool Fits(InstanceState instance, int kind) => instance.Record.Supports(SchemeOf(kind)) && Speaks(instance, ProtocolOf(kind));
 
+    /// <summary>Whether an instance supports a call's scheme and speaks its protocol, whatever the version.</summary>
+    public static bool Fits(InstanceState instance, in CallNeeds needs) => Fits(instance, KindOf(needs.Scheme, needs.Protocol));
+
     private static int KindOf(string scheme, InstanceProtocols protocol) => (scheme == Uri.UriSchemeHttps ? 4 : 0) + (int)protocol;
 
     private static string SchemeOf(int kind) => kind >= 4 ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;

@@ -17,8 +17,12 @@ internal sealed record PoolSnapshot(ServiceSnapshot Snapshot, IReadOnlyList<Inst
     /// <summary>The balancer for a call; null if no instance meets its needs.</summary>
     public Balancer? For(in CallNeeds needs, string? hashKey) => Balancers.For(needs, hashKey);
 
-    /// <summary>Finds an instance by its id or its address that supports calls of a scheme.</summary>
-    public InstanceState? Find(string instance, string scheme) => ByName[instance].FirstOrDefault(e => e.Record.Supports(scheme));
+    /// <summary>
+    /// Finds an instance by its id or its address that supports calls of a scheme. Ports of one process share its id: then one that speaks the call's
+    /// protocol is meant.
+    /// </summary>
+    public InstanceState? Find(string instance, CallNeeds needs)
+        => ByName[instance].FirstOrDefault(e => BalancerSet.Fits(e, needs)) ?? ByName[instance].FirstOrDefault(e => e.Record.Supports(needs.Scheme));
 
     /// <summary>Whether there is such an instance, whatever calls it supports.</summary>
     public bool Has(string instance) => ByName.Contains(instance);

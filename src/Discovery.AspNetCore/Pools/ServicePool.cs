@@ -18,7 +18,6 @@ internal sealed partial class ServicePool : IDisposable
     private readonly IWatchedService _service;
     private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
-    private readonly TransportFactory _transports;
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly ITimer _rebuildTimer;
@@ -48,7 +47,6 @@ internal sealed partial class ServicePool : IDisposable
         Options = options;
         _service = service;
         _policy = policy;
-        _transports = transports;
         Time = time;
         FirstInstance = new FirstInstance(time);
         Failures = new RecentFailures(time);
@@ -286,7 +284,6 @@ internal sealed partial class ServicePool : IDisposable
             Metrics?.OnApplied(Time.GetUtcNow() - snapshot.PublishedAt);
         }
 
-        _transports.HasOneInstance = callable.Count == 1;
         if (isChanged)
         {
             // What the settings select may come later than the rest; whatever else keeps instances from being called is told at once.

@@ -1,10 +1,12 @@
 using System.Text;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Watching;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Clusters;
@@ -31,6 +33,7 @@ public sealed class TwoClustersTests : IAsyncDisposable
             services.AddKeyedSingleton<IServiceSource>("dc2", _there);
             services.AddKeyedEtcdClient("dc2");
             services.AddEtcdDiscovery();
+            services.AddHealthChecks().AddEtcdDiscovery("svc");
             services.AddHttpClient("here").AddEtcdDiscovery("svc");
             services.AddHttpClient("there").AddEtcdDiscovery("svc", o => o.Cluster = "DC2");
             return services.BuildServiceProvider();
@@ -125,6 +128,25 @@ public sealed class TwoClustersTests : IAsyncDisposable
         var error = await Assert.ThrowsAsync<ServiceDiscoveryException>(async () => await ThereDirectory.WaitForReadyAsync("svc"));
 
         Assert.Contains("http://127.0.0.1:2379/ (Etcd:Clusters:dc2:Endpoints)", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_ejected_in_one_cluster_is_none_of_the_others_health()
+    {
+        Put(_there, "10.0.0.1:80");
+        var pools = _services.Value.GetRequiredService<PoolCache>();
+        var (here, there) = (pools.OfClient("here"), pools.OfClient("there"));
+        await Eventually.IsTrue(() => here.Current is { Instances.Count: 1 } && there.Current is { Instances.Count: 2 });
+        var failing = there.Current!.Instances.Single(static i => i.Record.Address == "10.0.0.1:80");
+        for (var i = 0; i < 5; i++)
+        {
+            failing.OnCallEnded(failing.OnCallStarted(), CallOutcome.Failure);
+        }
+
+        Assert.True(failing.IsEjected);
+        var report = await _services.Value.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+
+        Assert.Equal((HealthStatus.Healthy, 0), (report.Status, report.Entries["etcd-discovery-svc"].Data["ejected"]));
     }
 
     [Fact]

@@ -213,6 +213,30 @@ public sealed class ConnectTests
         => Assert.Equal(isLocal, InstanceDialer.IsLocal(new SocketException((int)error)));
 
     [Fact]
+    public async Task A_changed_connect_timeout_holds_for_instances_that_are_called_already()
+    {
+        await using var harness = new Harness(settings: [("Etcd:Discovery:ConnectTimeout", "00:10:00")]);
+        var server = await harness.StartServerAsync();
+        var address = IPEndPoint.Parse(server.Address);
+        using (var client = harness.Client())
+        {
+            Assert.Equal(server.Address, await client.GetStringAsync("x"));
+        }
+
+        harness.Services.GetRequiredService<PoolCache>().FollowConfiguration();
+        var configuration = (IConfigurationRoot)harness.Services.GetRequiredService<IConfiguration>();
+        await server.DisposeAsync();
+        using var hole = new BlackHole(address);
+
+        configuration["Etcd:Discovery:ConnectTimeout"] = "00:00:00.05";
+        configuration.Reload();
+        using var other = harness.Client();
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => other.GetAsync("x").WaitAsync(TimeSpan.FromMinutes(1)));
+
+        Assert.Contains("no connection within 0.05 s", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Changed_rules_for_addresses_hold_for_instances_that_are_called_already()
     {
         await using var harness = new Harness(settings: [("Etcd:Discovery:AllowedNetworks", "127.0.0.0/8")]);
