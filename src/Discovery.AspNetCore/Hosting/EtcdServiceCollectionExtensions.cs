@@ -141,6 +141,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<PolicyCatalog>();
+        services.TryAddSingleton<DiscoverySettings>();
         services.TryAddSingleton<IServiceSource>(static s => ClusterServices.CreateSource(s, Cluster.Default));
         services.TryAddSingleton(static s => new ListingPlanner(
             s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
