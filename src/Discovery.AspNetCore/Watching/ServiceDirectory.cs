@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Watching;
@@ -28,12 +27,12 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private bool _disposed;
 
     public ServiceDirectory(
-        [FromKeyedServices] IServiceSource source,
+        IServiceSource source,
         DiscoverySettings settings,
         LayoutCatalog layouts,
         ListingPlanner planner,
-        [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-        [FromKeyedServices] ILogger<IServiceDirectory> logger,
+        TimeProvider time,
+        ILogger<IServiceDirectory> logger,
         DiscoveryMetrics? metrics = null)
     {
         _source = source;
