@@ -55,7 +55,7 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
 
         // A list for one service stands in place of the general one; the binder would add to it.
         options.AllowedNetworks = Sections.ReadList(configuration, section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
-        options.Layouts = Sections.ReadList(configuration, section, nameof(options.Layouts)) ?? options.Layouts;
+        options.Layouts = Sections.ReadLayouts(configuration, section) ?? options.Layouts;
         options.Instances = Sections.ReadList(configuration, section, nameof(options.Instances)) ?? options.Instances;
         options.Select.Tags = Sections.ReadList(configuration, section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
         options.AllowedPorts = Sections.ReadList(configuration, section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;

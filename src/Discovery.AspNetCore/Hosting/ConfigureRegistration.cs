@@ -27,7 +27,7 @@ internal sealed class ConfigureRegistration(IConfiguration configuration, Cluste
         Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
         Replace(options.AdvertisedUrls, Sections.ReadList(configuration, section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(configuration, section, nameof(options.PreferredNetworks)));
-        options.Layouts = Sections.ReadList(configuration, section, nameof(options.Layouts)) ?? options.Layouts;
+        options.Layouts = Sections.ReadLayouts(configuration, section) ?? options.Layouts;
         Replace(options.Tags, Sections.ReadList(configuration, section, nameof(options.Tags)));
         ReadLongNames(section.GetSection(nameof(options.Services)), options);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
@@ -42,7 +42,7 @@ internal sealed class ConfigureRegistration(IConfiguration configuration, Cluste
         {
             var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
             Replace(service.Endpoints, Sections.ReadList(configuration, ofService, nameof(service.Endpoints)));
-            service.Layouts = Sections.ReadList(configuration, ofService, nameof(service.Layouts)) ?? service.Layouts;
+            service.Layouts = Sections.ReadLayouts(configuration, ofService) ?? service.Layouts;
             Replace(service.Tags, Sections.ReadList(configuration, ofService, nameof(service.Tags)));
             FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
         }

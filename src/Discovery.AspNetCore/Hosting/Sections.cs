@@ -51,6 +51,21 @@ internal static class Sections
         return [.. array.Where(c => later.Contains(c.Key)).Select(static c => c.Value).OfType<string>().Where(static v => v.Length > 0).DefaultIfEmpty(setting.Value)];
     }
 
+    /// <summary>The setting <c>Layouts</c>, unless a later source has the same as the text <c>Layout</c>.</summary>
+    /// <returns>The entries, or null when the text counts.</returns>
+    public static List<string>? ReadLayouts(IConfiguration configuration, IConfigurationSection section)
+    {
+        var list = ReadList(configuration, section, "Layouts");
+        return list is not null && LastSource("Layout") <= LastSource("Layouts") ? list : null;
+
+        int LastSource(string key)
+        {
+            var path = section.GetSection(key).Path;
+            return Sources(configuration).ToList()
+                .FindLastIndex(p => (p.TryGet(path, out var text) && !string.IsNullOrEmpty(text)) || p.GetChildKeys([], path).Any());
+        }
+    }
+
     /// <summary>The names of a setting's children in the sources after the last one that has the setting itself as a text.</summary>
     private static HashSet<string> KeysAfterText(IConfiguration configuration, string path)
     {

@@ -284,6 +284,23 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal(["http://b:1"], Sections.ReadList(configuration, configuration.GetSection("Etcd"), "Endpoints")!);
     }
 
+    [Theory]
+    [InlineData(true, "Kitex")]
+    [InlineData(false, "OpenIm, GoZero")]
+    public void Layouts_are_those_of_the_later_source_in_whichever_form(bool isTextLater, string expected)
+    {
+        string[] sections = ["Etcd:Registration", "Etcd:Registration:Services:orders", "Etcd:Discovery", "Etcd:Discovery:Services:orders"];
+        (string, string)[] text = [.. sections.Select(static s => ($"{s}:Layout", "Kitex"))];
+        (string, string)[] list = [.. sections.SelectMany(static s => new[] { ($"{s}:Layouts:0", "OpenIm"), ($"{s}:Layouts:1", "GoZero") })];
+        using var services = isTextLater ? Build(list, text) : Build(text, list);
+
+        var registration = services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        var discovery = services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        Assert.All(
+            [registration.Layout, registration.Services["orders"].Layout, discovery.CurrentValue.Layout, discovery.Get("orders").Layout],
+            layout => Assert.Equal(expected, layout));
+    }
+
     [Fact]
     public void An_empty_entry_or_a_configuration_that_does_not_tell_its_sources_leaves_a_text_as_it_is()
     {
