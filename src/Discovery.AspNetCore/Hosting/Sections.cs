@@ -51,12 +51,12 @@ internal static class Sections
         return [.. array.Where(c => later.Contains(c.Key)).Select(static c => c.Value).OfType<string>().Where(static v => v.Length > 0).DefaultIfEmpty(setting.Value)];
     }
 
-    /// <summary>The setting <c>Layouts</c>, unless a later source has the same as the text <c>Layout</c>.</summary>
-    /// <returns>The entries, or null when the text counts.</returns>
+    /// <summary>The setting <c>Layouts</c>, or what a later source has as the text <c>Layout</c>, which is the same setting.</summary>
+    /// <returns>The entries, or null when <c>Layouts</c> is absent.</returns>
     public static List<string>? ReadLayouts(IConfiguration configuration, IConfigurationSection section)
     {
         var list = ReadList(configuration, section, "Layouts");
-        return list is not null && LastSource("Layout") <= LastSource("Layouts") ? list : null;
+        return list is not null && LastSource("Layout") > LastSource("Layouts") ? [.. SplitList(section["Layout"]!)] : list;
 
         int LastSource(string key)
         {
