@@ -53,6 +53,21 @@ public sealed class ClientTests : DirectoryTestBase
         Assert.Equal("Hello eve", reply.Message);
     }
 
+    [Fact]
+    public async Task A_client_that_discovers_by_itself_is_left_out_of_what_all_clients_are_given()
+    {
+        Configure = static s =>
+        {
+            s.ConfigureHttpClientDefaults(static http => http.AddServiceDiscovery());
+            s.AddHttpClient("greeter").AddEtcdDiscovery();
+        };
+        await using var server = await StartAsync();
+
+        using var http = Services.GetRequiredService<IHttpClientFactory>().CreateClient("greeter");
+
+        Assert.Equal(Port(server), await http.GetStringAsync(new Uri("/", UriKind.Relative)));
+    }
+
     private static string Port(WebApplication server) => new Uri(server.Urls.First()).Port.ToString();
 
     private async Task<WebApplication> StartAsync(HttpProtocols protocols = HttpProtocols.Http1)

@@ -10,6 +10,8 @@ namespace Discovery.AspNetCore.Hosting;
 /// </summary>
 internal sealed class ClientPipeline(ClientCatalog clients) : IHttpMessageHandlerBuilderFilter
 {
+    private const string ServiceDiscovery = "Microsoft.Extensions.ServiceDiscovery.Http.ResolvingHttpDelegatingHandler";
+
     public Action<HttpMessageHandlerBuilder> Configure(Action<HttpMessageHandlerBuilder> next) => builder =>
     {
         next(builder);
@@ -30,6 +32,12 @@ internal sealed class ClientPipeline(ClientCatalog clients) : IHttpMessageHandle
                 $"The client '{client.Name}' discovers service '{client.ServiceName}', but its primary handler was replaced by "
                 + $"{primary.GetType().Name} (ConfigurePrimaryHttpMessageHandler, UseSocketsHttpHandler). Use ConfigureEtcdTransport, which "
                 + "changes the SocketsHttpHandler of each instance: .ConfigureEtcdTransport(handler => handler.SslOptions = …).");
+        }
+
+        // ConfigureHttpClientDefaults gives it to all clients; it would put an address in place of the service's name. Its package is none of ours.
+        foreach (var resolving in builder.AdditionalHandlers.Where(static h => h.GetType().FullName == ServiceDiscovery).ToList())
+        {
+            builder.AdditionalHandlers.Remove(resolving);
         }
 
         if (builder.AdditionalHandlers.Count > 0)
