@@ -14,7 +14,7 @@ them by name, and a client. It says step by step what happens, and its exit code
   ARGUMENT          is handed to the tour, e.g. --serve, or --Etcd:Registration:Layout=OpenIm; `build/run.sh -- --help`
                     lists what it understands
 
-The etcd: the one named by Etcd__Endpoints__0 (e.g. Etcd__Endpoints__0=http://10.0.0.1:2379) or --Etcd:Endpoints:0=URL;
+The etcd: the one named by Etcd__Endpoints (e.g. Etcd__Endpoints=http://10.0.0.1:2379), --Etcd:Endpoints=URL or ConnectionStrings__etcd;
 else, where one is installed (ETCD_BIN or the PATH), it is started on free ports with an empty directory and ended afterwards;
 else the tour runs the embedded etcd of Discovery.EmbeddedEtcd within its own process.
 USAGE
@@ -36,11 +36,9 @@ echo "Building the tour ..."
 dotnet build "$root/examples/Quickstart" -c Release -v quiet -nologo
 
 endpoint_given() {
-    [ -n "${Etcd__Endpoints__0:-}" ] && return 0
-    for argument in "$@"; do
-        case $argument in --Etcd:Endpoints* | --ConnectionStrings:etcd*) return 0 ;; esac
-    done
-    return 1
+    # In any case, as text or as a list: all that .NET reads. A variable that is empty names none.
+    env | grep -Eiq '^(Etcd__Endpoints(__[0-9]+)?|ConnectionStrings__etcd)=.' && return 0
+    printf '%s\n' "$@" | grep -Eiq '^(--|/)?(Etcd:Endpoints|ConnectionStrings:etcd)'
 }
 
 etcd_pid=

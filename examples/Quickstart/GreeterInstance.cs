@@ -38,7 +38,16 @@ internal sealed class GreeterInstance : IAsyncDisposable
 
     /// <summary>Reads the tour's appsettings.json wherever the tour is started from.</summary>
     public static WebApplicationBuilder CreateBuilder(string[] args)
-        => WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        if (!builder.Configuration.GetSection("Etcd:Endpoints").Exists() && builder.Configuration.GetConnectionString("etcd") is null)
+        {
+            // Not in appsettings.json, where it would win over a connection string from the environment.
+            builder.Configuration["Etcd:Endpoints"] = "http://localhost:2379";
+        }
+
+        return builder;
+    }
 
     /// <summary>Stops as a deployment stops it: it drains, leaves etcd, and finishes its calls.</summary>
     public Task StopAsync() => _app.StopAsync();

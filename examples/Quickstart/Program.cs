@@ -10,12 +10,12 @@ if (args.Contains("--help"))
 
           --embedded                           run an etcd in this process, in memory
           --serve                              stay up afterwards, until Ctrl+C
-          --Etcd:Endpoints:0=URL               the etcd to use (default: http://localhost:2379)
+          --Etcd:Endpoints=URL                 the etcd to use (default: http://localhost:2379)
           --Etcd:Registration:ServiceName=NAME the service's name (default: greeter)
           --Etcd:Registration:Layout=LAYOUT    the wire format: EtcdNaming (default) or OpenIm
           --Etcd:Discovery:Policy=POLICY       the load balancing policy (default: LeastLoad)
 
-        Every other setting can be given the same way, or in appsettings.json or the environment (Etcd__Endpoints__0=URL).
+        Every other setting can be given the same way, or in appsettings.json or the environment (Etcd__Endpoints=URL).
         Exit code: 0 if everything held, 1 if not.
         """);
     return 0;

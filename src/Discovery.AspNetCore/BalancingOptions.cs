@@ -18,7 +18,7 @@ public class BalancingOptions
     /// The zone that this client runs in, matched without regard to case against <see cref="ServiceInstance.Zone"/>. Its instances are
     /// called first. Default: <see langword="null"/>, zones do not matter.
     /// </summary>
-    public string? Zone { get; set; }
+    public string? Zone { get; set => field = value is "" ? null : value; }
 
     /// <summary>When calls leave the own zone. Matters only if <see cref="Zone"/> is set.</summary>
     public ZoneSpillOverOptions ZoneSpillOver { get; set; } = new();
@@ -44,7 +44,7 @@ public class BalancingOptions
     /// What tells this client from the others when <see cref="SubsetSize"/> is set. Clients that share a name and end in a number
     /// (<c>web-0</c>, <c>web-1</c>, …) are spread evenly to within two; others are spread by hash. Default: the machine's name.
     /// </summary>
-    public string? ClientId { get; set; }
+    public string? ClientId { get; set => field = value is "" ? null : value; }
 
     /// <summary>
     /// With <c>ConsistentHash</c>: how much more than the average an instance may have in flight before a key's calls go to the next one.

@@ -27,7 +27,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// The cluster that services are looked for in, by the name that <c>AddKeyedEtcdClient</c> gave it. Default: none, which is the default
     /// cluster, as is an empty text.
     /// </summary>
-    public string? Cluster { get; set; }
+    public string? Cluster { get; set => field = value is "" ? null : value; }
 
     /// <summary>
     /// The service's instances, where they are not to be looked up: addresses or URLs, e.g. <c>127.0.0.1:5001</c> or
@@ -101,7 +101,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     /// A directory, by its absolute path, for the last known instances of each service, used when the application starts while etcd is away.
     /// Default: none.
     /// </summary>
-    public string? SnapshotDirectory { get; set; }
+    public string? SnapshotDirectory { get; set => field = value is "" ? null : value; }
 
     /// <summary>
     /// The networks that instances may be in, e.g. <c>10.0.0.0/8</c>; others are never dialled. Default: none, which allows all but

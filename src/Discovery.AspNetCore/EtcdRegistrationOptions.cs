@@ -79,10 +79,10 @@ public sealed class EtcdRegistrationOptions
     public int Weight { get; set; } = ServiceInstance.DefaultWeight;
 
     /// <summary>The availability zone; clients prefer their own. Default: none.</summary>
-    public string? Zone { get; set; }
+    public string? Zone { get; set => field = value is "" ? null : value; }
 
     /// <summary>The version of the application, for people and routing. Default: none.</summary>
-    public string? Version { get; set; }
+    public string? Version { get; set => field = value is "" ? null : value; }
 
     /// <summary>Free labels. Default: none.</summary>
     public IList<string> Tags { get; } = [];

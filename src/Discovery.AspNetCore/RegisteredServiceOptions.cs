@@ -25,7 +25,7 @@ public sealed class RegisteredServiceOptions
     public int? Weight { get; set; }
 
     /// <summary>The version, as <see cref="EtcdRegistrationOptions.Version"/>.</summary>
-    public string? Version { get; set; }
+    public string? Version { get; set => field = value is "" ? null : value; }
 
     /// <summary>Labels beside those of the application.</summary>
     public IList<string> Tags { get; } = [];

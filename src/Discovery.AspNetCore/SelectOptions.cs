@@ -4,7 +4,7 @@ namespace Discovery.AspNetCore;
 public sealed class SelectOptions
 {
     /// <summary>The version that instances must have (<see cref="ServiceInstance.Version"/>), exactly. Default: <see langword="null"/>, any.</summary>
-    public string? Version { get; set; }
+    public string? Version { get; set => field = value is "" ? null : value; }
 
     /// <summary>The tags that instances must have, all of them. Default: none.</summary>
     public IList<string> Tags { get; set; } = [];

@@ -10,11 +10,12 @@ internal sealed class CallSteering
 
     private (string Name, string Value)[] _removed = [];
 
-    public string? HashKey { get; private set; }
+    // Empty is as unset: a gateway may hand on what it was not given, and one instance would get all calls of an empty key.
+    public string? HashKey { get; private set => field = value is "" ? null : value; }
 
-    public string? Instance { get; private set; }
+    public string? Instance { get; private set => field = value is "" ? null : value; }
 
-    public string? Version { get; private set; }
+    public string? Version { get; private set => field = value is "" ? null : value; }
 
     /// <summary>Where the attempts of the call say which instances they were sent to; null if nobody above makes several.</summary>
     public TriedInstances? Tried { get; private set; }

@@ -1,12 +1,17 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Diagnostics.Metrics;
+using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration;
+using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -14,7 +19,7 @@ namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>
 /// The services of one named cluster, keyed by its name: what is a singleton of the default cluster is one of each named cluster too. Those that
-/// both have alike ask for what belongs to their cluster by <c>[FromKeyedServices]</c>, which hands their own key on.
+/// both have alike are made here, of what belongs to their cluster: not every container hands a key on to what a keyed service asks for.
 /// </summary>
 internal static class ClusterServices
 {
@@ -32,7 +37,7 @@ internal static class ClusterServices
         services.AddKeyedSingleton(name, (s, _) => Defer(s, cluster));
         services.TryAddKeyedSingleton<IServiceSource>(
             name, (s, _) => CreateSource(s, cluster));
-        services.AddKeyedSingleton<ServiceDirectory>(name);
+        services.AddKeyedSingleton(name, (s, _) => CreateDirectory(s, cluster));
         services.TryAddKeyedSingleton<IServiceDirectory>(name, (s, _) => s.GetRequiredKeyedService<ServiceDirectory>(name));
     }
 
@@ -42,10 +47,8 @@ internal static class ClusterServices
         var name = cluster.Name!;
         services.AddOptions<EtcdRegistrationOptions>(name).ValidateOnStart();
         services.TryAddKeyedSingleton(name, (s, _) => OptionsOf<EtcdRegistrationOptions>(s, name));
-        services.TryAddKeyedSingleton<RegistrationSettings>(name);
-        services.TryAddKeyedSingleton<RegistrationPlanner>(name);
-        services.TryAddKeyedSingleton<HealthMonitor>(name);
-        services.TryAddKeyedSingleton<RegistrationService>(name);
+        services.TryAddKeyedSingleton(name, (s, _) => CreateRegistrationSettings(s, cluster));
+        services.TryAddKeyedSingleton(name, (s, _) => CreateRegistration(s, cluster));
         services.TryAddKeyedSingleton<IServiceRegistration>(name, (s, _) => s.GetRequiredKeyedService<RegistrationService>(name));
     }
 
@@ -75,6 +78,43 @@ internal static class ClusterServices
             cluster.GetService<Lazy<EtcdClient>>(services),
             cluster.Name,
             () => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName).Endpoints.Count > 0);
+
+    public static ServiceDirectory CreateDirectory(IServiceProvider services, Cluster cluster)
+        => new(
+            cluster.GetService<IServiceSource>(services),
+            services.GetRequiredService<DiscoverySettings>(),
+            services.GetRequiredService<LayoutCatalog>(),
+            services.GetRequiredService<ListingPlanner>(),
+            services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
+            cluster.GetService<ILogger<IServiceDirectory>>(services),
+            services.GetService<DiscoveryMetrics>());
+
+    public static RegistrationSettings CreateRegistrationSettings(IServiceProvider services, Cluster cluster)
+        => new(
+            cluster,
+            cluster.GetService<IOptions<EtcdRegistrationOptions>>(services),
+            services.GetRequiredService<IOptionsFactory<EtcdRegistrationOptions>>(),
+            services.GetRequiredService<IConfiguration>(),
+            cluster.GetService<ILogger<IServiceRegistration>>(services));
+
+    public static RegistrationService CreateRegistration(IServiceProvider services, Cluster cluster)
+    {
+        var client = cluster.GetService<Lazy<EtcdClient>>(services);
+        var time = services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider);
+        var logger = cluster.GetService<ILogger<IServiceRegistration>>(services);
+        return new RegistrationService(
+            cluster,
+            client,
+            cluster.GetService<IOptions<EtcdClientOptions>>(services),
+            cluster.GetService<RegistrationSettings>(services),
+            new RegistrationPlanner(services, services.GetRequiredService<IConfiguration>(), client, services.GetRequiredService<LocalAddresses>(), logger),
+            services.GetRequiredService<LayoutCatalog>(),
+            new HealthMonitor(services, time, logger),
+            time,
+            logger,
+            services.GetRequiredService<DiscoveryMetrics>(),
+            services.GetService<IHostApplicationLifetime>());
+    }
 
     private static Logger<T> LoggerOf<T>(IServiceProvider services, string cluster)
         => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));

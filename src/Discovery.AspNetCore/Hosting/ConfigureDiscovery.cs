@@ -49,16 +49,16 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
         return _general = new GeneralSettings(changes, options, services);
     }
 
-    private static void Read(IConfigurationSection section, SettingShape shape, EtcdDiscoveryOptions options)
+    private void Read(IConfigurationSection section, SettingShape shape, EtcdDiscoveryOptions options)
     {
         Sections.Bind(section, typeof(EtcdDiscoveryOptions), shape, () => section.Bind(options));
 
         // A list for one service stands in place of the general one; the binder would add to it.
-        options.AllowedNetworks = Sections.ReadList(section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
-        options.Layouts = Sections.ReadList(section, nameof(options.Layouts)) ?? options.Layouts;
-        options.Instances = Sections.ReadList(section, nameof(options.Instances)) ?? options.Instances;
-        options.Select.Tags = Sections.ReadList(section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
-        options.AllowedPorts = Sections.ReadList(section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;
+        options.AllowedNetworks = Sections.ReadList(configuration, section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
+        options.Layouts = Sections.ReadLayouts(configuration, section) ?? options.Layouts;
+        options.Instances = Sections.ReadList(configuration, section, nameof(options.Instances)) ?? options.Instances;
+        options.Select.Tags = Sections.ReadList(configuration, section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
+        options.AllowedPorts = Sections.ReadList(configuration, section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;
     }
 
     private sealed record GeneralSettings(IChangeToken Changes, EtcdDiscoveryOptions Options, HashSet<string> Services)

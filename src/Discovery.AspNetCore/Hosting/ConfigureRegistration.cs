@@ -25,10 +25,10 @@ internal sealed class ConfigureRegistration(IConfiguration configuration, Cluste
     private void Read(IConfigurationSection section, EtcdRegistrationOptions options)
     {
         Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
-        Replace(options.AdvertisedUrls, Sections.ReadList(section, nameof(options.AdvertisedUrls)));
-        Replace(options.PreferredNetworks, Sections.ReadList(section, nameof(options.PreferredNetworks)));
-        options.Layouts = Sections.ReadList(section, nameof(options.Layouts)) ?? options.Layouts;
-        Replace(options.Tags, Sections.ReadList(section, nameof(options.Tags)));
+        Replace(options.AdvertisedUrls, Sections.ReadList(configuration, section, nameof(options.AdvertisedUrls)));
+        Replace(options.PreferredNetworks, Sections.ReadList(configuration, section, nameof(options.PreferredNetworks)));
+        options.Layouts = Sections.ReadLayouts(configuration, section) ?? options.Layouts;
+        Replace(options.Tags, Sections.ReadList(configuration, section, nameof(options.Tags)));
         ReadLongNames(section.GetSection(nameof(options.Services)), options);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
         FirstCasing.Restore(configuration, section.GetSection(nameof(options.Metadata)), options.Metadata);
@@ -41,9 +41,9 @@ internal sealed class ConfigureRegistration(IConfiguration configuration, Cluste
         foreach (var (name, service) in options.Services)
         {
             var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
-            Replace(service.Endpoints, Sections.ReadList(ofService, nameof(service.Endpoints)));
-            service.Layouts = Sections.ReadList(ofService, nameof(service.Layouts)) ?? service.Layouts;
-            Replace(service.Tags, Sections.ReadList(ofService, nameof(service.Tags)));
+            Replace(service.Endpoints, Sections.ReadList(configuration, ofService, nameof(service.Endpoints)));
+            service.Layouts = Sections.ReadLayouts(configuration, ofService) ?? service.Layouts;
+            Replace(service.Tags, Sections.ReadList(configuration, ofService, nameof(service.Tags)));
             FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
         }
     }

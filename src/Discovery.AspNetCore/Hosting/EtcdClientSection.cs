@@ -23,7 +23,7 @@ internal static class EtcdClientSection
     {
         var section = configuration.GetSection(path);
         Sections.Bind(section, typeof(EtcdClientOptions), Shape, () => section.Bind(options));
-        if (Sections.ReadList(section, nameof(options.Endpoints)) is { } endpoints)
+        if (Sections.ReadList(configuration, section, nameof(options.Endpoints)) is { } endpoints)
         {
             options.Endpoints = endpoints;
         }

@@ -11,7 +11,7 @@ namespace Discovery.AspNetCore.Hosting;
 /// </summary>
 internal sealed class EtcdConnectionString
 {
-    private const string Section = "ConnectionStrings";
+    public const string Section = "ConnectionStrings";
     private const string Example =
         "write the client URLs alone, e.g. http://10.0.0.1:2379, or Endpoints=http://10.0.0.1:2379;Username=shop;Password=… A value with a "
         + "semicolon stands in double quotes.";
@@ -34,10 +34,10 @@ internal sealed class EtcdConnectionString
     /// <exception cref="OptionsValidationException">It cannot be read.</exception>
     public static EtcdConnectionString? Read(IConfiguration configuration, string name)
     {
-        var section = configuration.GetSection(Section);
-        return section[name] is { } text && text.Contains('=', StringComparison.Ordinal)
+        var entries = Sections.ReadEntries(configuration, configuration.GetSection(Section), name);
+        return entries is [var text] && text.Contains('=', StringComparison.Ordinal)
             ? Parse(SettingOf(name), text)
-            : Sections.ReadList(section, name) is { } endpoints ? new EtcdConnectionString(endpoints, null, null) : null;
+            : entries is null ? null : new EtcdConnectionString([.. entries.SelectMany(Sections.SplitList)], null, null);
     }
 
     private static EtcdConnectionString Parse(string setting, string text)

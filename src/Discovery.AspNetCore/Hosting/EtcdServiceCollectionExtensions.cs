@@ -10,7 +10,6 @@ using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
-using Discovery.AspNetCore.Registration.Health;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -75,10 +74,8 @@ public static class EtcdServiceCollectionExtensions
         AddRegistrationInAnyCluster(services);
         ClusterCatalog.Of(services).AddRegistration(Cluster.Default);
         services.AddOptions<EtcdRegistrationOptions>().ValidateOnStart();
-        services.TryAddSingleton<RegistrationSettings>();
-        services.TryAddSingleton<RegistrationPlanner>();
-        services.TryAddSingleton<HealthMonitor>();
-        services.TryAddSingleton<RegistrationService>();
+        services.TryAddSingleton(static s => ClusterServices.CreateRegistrationSettings(s, Cluster.Default));
+        services.TryAddSingleton(static s => ClusterServices.CreateRegistration(s, Cluster.Default));
         services.TryAddSingleton<IServiceRegistration>(static s => s.GetRequiredService<RegistrationService>());
         return Configure(services, configure);
     }
@@ -141,12 +138,13 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdDiscoveryOptions>, ValidateDiscovery>());
         services.AddOptions<EtcdDiscoveryOptions>().ValidateOnStart();
         services.TryAddSingleton<PolicyCatalog>();
+        services.TryAddSingleton<DiscoverySettings>();
         services.TryAddSingleton<IServiceSource>(static s => ClusterServices.CreateSource(s, Cluster.Default));
         services.TryAddSingleton(static s => new ListingPlanner(
             s.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>(),
             s.GetRequiredService<LayoutCatalog>(),
             () => NamedServices.Find(s.GetRequiredService<IConfiguration>(), s.GetRequiredService<ClientCatalog>())));
-        services.TryAddSingleton<ServiceDirectory>();
+        services.TryAddSingleton(static s => ClusterServices.CreateDirectory(s, Cluster.Default));
         services.TryAddSingleton<DirectoryRouter>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());
         services.TryAddSingleton<PoolCache>();

@@ -97,6 +97,8 @@ internal sealed class ValidateDiscovery(
             .Concat(options.Split.Values.Where(static s => s >= 0).Sum() is > 100 and var sum
                 ? [string.Create(CultureInfo.InvariantCulture, $"{Section}:Split gives away {sum} percent of the calls; it must be 100 at most, e.g. 5 for v2, and the rest goes to the other versions.")]
                 : [])
+            .Concat(options.Select.Metadata.Where(static m => string.IsNullOrEmpty(m.Value))
+                .Select(static m => $"{Section}:Select:Metadata:{m.Key} is ''; it must be the text that instances have there, e.g. blue, or be left out."))
             .Concat(options.AllowedNetworks.Where(static n => !IPNetwork.TryParse(n, out _))
                 .Select(n => $"{Section}:AllowedNetworks has '{n}'; it must be a network in CIDR form, e.g. 10.0.0.0/8."))
             .Concat(options.AllowedPorts.Where(static p => !AddressFilter.TryParsePorts(p, out _))

@@ -14,25 +14,22 @@ using Microsoft.Extensions.Primitives;
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>All pools of the process: one for each service of each cluster, and one for each client that is customised.</summary>
-internal sealed partial class PoolCache(
+internal sealed class PoolCache(
     ClientCatalog clients,
     IServiceDirectory directory,
     PolicyCatalog policies,
-    IOptionsMonitor<EtcdDiscoveryOptions> options,
+    DiscoverySettings settings,
     IOptionsMonitorCache<EtcdDiscoveryOptions> cache,
-    IOptionsFactory<EtcdDiscoveryOptions> factory,
     IConfiguration configuration,
     IServiceSource source,
     ClusterCatalog clusters,
     IServiceProvider services,
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-    ILoggerFactory loggers,
     DiscoveryMetrics metrics,
     IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<PoolKey, Lazy<ServicePool>> _pools = new();
     private readonly ConcurrentBag<SubscribedService> _subscribed = [];
-    private readonly ConcurrentDictionary<(ServicePool Pool, string Setting), bool> _unfollowed = new();
     private IDisposable? _reload;
 
     /// <summary>The pools that calls were made by, or are ready for calls, with the names of their options.</summary>
@@ -98,28 +95,12 @@ internal sealed partial class PoolCache(
     {
         foreach (var (key, pool) in _pools.Where(static p => p.Value.IsValueCreated))
         {
-            try
-            {
-                var changed = CreateOptions(key);
-                WarnOfUnfollowed(pool.Value, changed);
-                pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy"));
-            }
-            catch (Exception e)
-            {
-                // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
-                Log.ChangeNotUsed(loggers.CreateLogger<InstanceState>(), pool.Value.ServiceName, e.Message);
-            }
-        }
-    }
-
-    private void WarnOfUnfollowed(ServicePool pool, EtcdDiscoveryOptions changed)
-    {
-        foreach (var setting in pool.Options.FindUnfollowed(changed))
-        {
-            if (_unfollowed.TryAdd((pool, setting), true))
-            {
-                Log.NeedsRestart(loggers.CreateLogger<InstanceState>(), setting, pool.ServiceName);
-            }
+            settings.Follow(
+                key.OptionsName,
+                key.Cluster,
+                pool.Value.ServiceName,
+                pool.Value.Options,
+                changed => pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy")));
         }
     }
 
@@ -127,7 +108,7 @@ internal sealed partial class PoolCache(
     {
         var pool = _pools.GetOrAdd(poolKey, key => new Lazy<ServicePool>(() =>
         {
-            var poolOptions = OptionsOf(key);
+            var poolOptions = OptionsOf(key, serviceName);
             var cluster = clusters.Get(poolOptions.Cluster);
             var logger = cluster.GetService<ILoggerFactory>(services).CreateLogger<InstanceState>();
             var service = GetService(serviceName, cluster, poolOptions);
@@ -163,18 +144,8 @@ internal sealed partial class PoolCache(
     }
 
     /// <summary>In another cluster than its settings may name, a service has options of its own.</summary>
-    private EtcdDiscoveryOptions OptionsOf(PoolKey key) => key.Cluster is null ? options.Get(key.OptionsName) : CreateOptions(key);
-
-    private EtcdDiscoveryOptions CreateOptions(PoolKey key)
-    {
-        var created = factory.Create(key.OptionsName);
-        if (key.Cluster is { } cluster)
-        {
-            created.Cluster = cluster.Name;
-        }
-
-        return created;
-    }
+    private EtcdDiscoveryOptions OptionsOf(PoolKey key, string serviceName)
+        => key.Cluster is null ? settings.Get(key.OptionsName, serviceName) : settings.Create(key.OptionsName, key.Cluster);
 
     private IServiceSource SourceOf(Cluster cluster) => cluster.Name is null ? source : cluster.GetService<IServiceSource>(services);
 
@@ -182,13 +153,4 @@ internal sealed partial class PoolCache(
     /// <param name="OptionsName">The name of the options.</param>
     /// <param name="Cluster">The cluster, where it is not the one that the options name.</param>
     private readonly record struct PoolKey(string OptionsName, Cluster? Cluster = null);
-
-    private static partial class Log
-    {
-        [LoggerMessage(2309, LogLevel.Error, "The changed discovery settings of service '{Service}' are not used: {Problem}")]
-        public static partial void ChangeNotUsed(ILogger logger, string service, string problem);
-
-        [LoggerMessage(2310, LogLevel.Warning, "Etcd:Discovery:{Setting} was changed for service '{Service}'; that has no effect before the next start.")]
-        public static partial void NeedsRestart(ILogger logger, string setting, string service);
-    }
 }

@@ -10,6 +10,9 @@ internal sealed class RetryBudget(double percent)
     private readonly long _perCall = Math.Max(1, (long)(OneRetry * percent / 100));
     private long _balance = Reserve;
 
+    /// <summary>How many retries a hundred calls pay for.</summary>
+    public double Percent => percent;
+
     /// <summary>The budget that options set, or null when there is no limit.</summary>
     public static RetryBudget? Of(EtcdDiscoveryOptions options) => options.RetryBudgetPercent > 0 ? new RetryBudget(options.RetryBudgetPercent) : null;
 

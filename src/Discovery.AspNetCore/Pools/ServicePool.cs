@@ -129,7 +129,7 @@ internal sealed partial class ServicePool : IDisposable
     /// <summary>Takes over what of changed options may change while the application runs.</summary>
     public void Apply(EtcdDiscoveryOptions changed, IBalancingPolicy policy)
     {
-        if (Options.RetryBudgetPercent != changed.RetryBudgetPercent)
+        if ((Retries?.Percent ?? 0) != changed.RetryBudgetPercent)
         {
             Retries = RetryBudget.Of(changed);
         }

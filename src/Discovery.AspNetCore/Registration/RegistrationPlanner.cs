@@ -17,9 +17,9 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed partial class RegistrationPlanner(
     IServiceProvider services,
     IConfiguration configuration,
-    [FromKeyedServices] Lazy<EtcdClient> client,
+    Lazy<EtcdClient> client,
     LocalAddresses addresses,
-    [FromKeyedServices] ILogger<IServiceRegistration> logger)
+    ILogger<IServiceRegistration> logger)
 {
     private static readonly RegistrationProblem NoAddresses = new(
         ServiceRegistrationState.NoAddress,

@@ -4,7 +4,6 @@ using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration.Health;
 using Discovery.Etcd;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -16,15 +15,15 @@ namespace Discovery.AspNetCore.Registration;
 /// calls: the host stops the server only after all <see cref="StoppingAsync"/> have returned.
 /// </summary>
 internal sealed partial class RegistrationService(
-    [FromKeyedServices] Cluster cluster,
-    [FromKeyedServices] Lazy<EtcdClient> client,
-    [FromKeyedServices] IOptions<EtcdClientOptions> clientOptions,
-    [FromKeyedServices] RegistrationSettings settings,
-    [FromKeyedServices] RegistrationPlanner planner,
+    Cluster cluster,
+    Lazy<EtcdClient> client,
+    IOptions<EtcdClientOptions> clientOptions,
+    RegistrationSettings settings,
+    RegistrationPlanner planner,
     LayoutCatalog layouts,
-    [FromKeyedServices] HealthMonitor health,
-    [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-    [FromKeyedServices] ILogger<IServiceRegistration> logger,
+    HealthMonitor health,
+    TimeProvider time,
+    ILogger<IServiceRegistration> logger,
     DiscoveryMetrics metrics,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable, IDisposable
 {

@@ -1,6 +1,5 @@
 using Discovery.AspNetCore.Clusters;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
@@ -12,11 +11,11 @@ namespace Discovery.AspNetCore.Registration;
 /// they became invalid; here such a change is logged, and what was valid goes on.
 /// </summary>
 internal sealed partial class RegistrationSettings(
-    [FromKeyedServices] Cluster cluster,
-    [FromKeyedServices] IOptions<EtcdRegistrationOptions> initial,
+    Cluster cluster,
+    IOptions<EtcdRegistrationOptions> initial,
     IOptionsFactory<EtcdRegistrationOptions> factory,
     IConfiguration configuration,
-    [FromKeyedServices] ILogger<IServiceRegistration> logger)
+    ILogger<IServiceRegistration> logger)
 {
     private readonly IChangeToken _sinceStart = configuration.GetReloadToken();
     private volatile EtcdRegistrationOptions? _changed;

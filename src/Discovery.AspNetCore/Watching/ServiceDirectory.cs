@@ -1,9 +1,7 @@
 using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Watching;
 
@@ -18,7 +16,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     /// <summary>By name, and by where the instances come from: a layout and its prefix, or the settings.</summary>
     private readonly Dictionary<(string Service, string Layout, string Origin), DirectoryEntry> _entries = [];
     private readonly IServiceSource _source;
-    private readonly IOptionsMonitor<EtcdDiscoveryOptions> _options;
+    private readonly DiscoverySettings _settings;
     private readonly LayoutCatalog _layouts;
     private readonly TimeProvider _time;
     private readonly ILogger<IServiceDirectory> _logger;
@@ -29,16 +27,16 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private bool _disposed;
 
     public ServiceDirectory(
-        [FromKeyedServices] IServiceSource source,
-        IOptionsMonitor<EtcdDiscoveryOptions> options,
+        IServiceSource source,
+        DiscoverySettings settings,
         LayoutCatalog layouts,
         ListingPlanner planner,
-        [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
-        [FromKeyedServices] ILogger<IServiceDirectory> logger,
+        TimeProvider time,
+        ILogger<IServiceDirectory> logger,
         DiscoveryMetrics? metrics = null)
     {
         _source = source;
-        _options = options;
+        _settings = settings;
         _layouts = layouts;
         _time = time;
         _logger = logger;
@@ -75,7 +73,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     {
         ServiceName = serviceName,
         Cluster = _source.Cluster,
-        Prefix = PrefixOf(serviceName, _layouts.Parse(_options.Get(serviceName).Layout)),
+        Prefix = PrefixOf(serviceName, _layouts.Parse(_settings.Get(serviceName).Layout)),
         IsReady = false,
         IsConnected = false,
         Revision = 0,
@@ -86,7 +84,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         var entry = Acquire(serviceName, null);
         try
         {
-            return await entry.Service.WaitForReadyAsync(_options.Get(serviceName).ReadyTimeout, cancellationToken).ConfigureAwait(false);
+            return await entry.Service.WaitForReadyAsync(_settings.Get(serviceName).ReadyTimeout, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -102,7 +100,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     }
 
     public ValueTask<ServiceListing> ListServicesAsync(CancellationToken cancellationToken = default)
-        => _listing.ListAsync(_options.CurrentValue.ReadyTimeout, cancellationToken);
+        => _listing.ListAsync(_settings.GetGeneral().ReadyTimeout, cancellationToken);
 
     public IAsyncEnumerable<ServiceListing> WatchServicesAsync(CancellationToken cancellationToken = default) => _listing.WatchAsync(cancellationToken);
 
@@ -170,7 +168,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private IWatchedService? Find(string serviceName)
     {
         Check(serviceName);
-        var options = _options.Get(serviceName);
+        var options = _settings.Get(serviceName);
         if (options.Instances.Count > 0)
         {
             var entry = Acquire(serviceName, options);
@@ -196,7 +194,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
     private DirectoryEntry Acquire(string serviceName, EtcdDiscoveryOptions? wanted)
     {
         Check(serviceName);
-        var options = wanted ?? _options.Get(serviceName);
+        var options = wanted ?? _settings.Get(serviceName);
         var layouts = options.Instances.Count > 0 ? null : _layouts.Parse(options.Layout);
         var key = layouts is null ? (serviceName, "", string.Join(',', options.Instances)) : KeyOf(serviceName, layouts);
         if (layouts is not null)

@@ -21,6 +21,25 @@ public sealed class SelectionTests
     }
 
     [Fact]
+    public async Task Empty_texts_select_nothing_neither_for_a_service_nor_for_a_call()
+    {
+        await using var harness = new Harness(settings: ("Etcd:Discovery:Services:svc:Select:Version", ""));
+        var servers = await StartAsync(harness);
+        using var client = harness.Client();
+
+        for (var i = 0; i < 20; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "x")
+            {
+                Headers = { { "discovery-version", "" }, { "discovery-instance", "" }, { "discovery-hash-key", "" } },
+            };
+            using var response = await client.SendAsync(request);
+        }
+
+        Assert.All(servers.Values, static s => Assert.Equal(10, s.Requests));
+    }
+
+    [Fact]
     public async Task Where_none_is_selected_calls_fail_and_say_why()
     {
         await using var harness = new Harness(settings: ("Etcd:Discovery:Services:svc:Select:Version", "v9"));

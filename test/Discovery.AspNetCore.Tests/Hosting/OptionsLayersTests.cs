@@ -147,6 +147,57 @@ public sealed class OptionsLayersTests
     }
 
     [Fact]
+    public async Task A_service_that_is_first_called_after_a_change_goes_by_what_is_valid_then()
+    {
+        const string Orders = "Etcd:Discovery:Services:orders";
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+        [
+            new($"{Orders}:Select:Version", "v1"), new($"{Orders}:AllowedNetworks", "10.0.0.0/8"), new($"{Orders}:Policy", "Random"),
+            new($"{Orders}:Scheme", "http"), new("Etcd:Discovery:Services:users:Policy", "Random"),
+        ]).Build();
+        using var log = new LogRecorder();
+        _services.AddLogging(l => l.AddProvider(log)).AddSingleton<IConfiguration>(configuration);
+        _services.AddEtcdDiscovery();
+        await using var provider = _services.BuildServiceProvider();
+        foreach (var service in provider.GetServices<IHostedService>())
+        {
+            await service.StartAsync(CancellationToken.None);
+        }
+
+        (configuration[$"{Orders}:Select:Version"], configuration[$"{Orders}:AllowedNetworks"], configuration[$"{Orders}:Policy"]) = ("v2", "10.1.0.0/16", "PickFirst");
+        (configuration[$"{Orders}:Scheme"], configuration["Etcd:Discovery:Services:users:Policy"]) = ("https", "Roundest");
+        configuration.Reload();
+        var pools = provider.GetRequiredService<PoolCache>();
+        var orders = pools.OfService("orders").Options;
+
+        Assert.Equal(("v2", "10.1.0.0/16", "PickFirst"), (orders.Select.Version, Assert.Single(orders.AllowedNetworks), orders.Policy));
+        Assert.Equal("http", orders.Scheme);
+        Assert.True(log.Has(LogLevel.Warning, "Etcd:Discovery:Scheme was changed for service 'orders'; that has no effect before the next start."));
+        Assert.Equal("Random", pools.OfService("users").Options.Policy);
+        Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'users' are not used", "Roundest"));
+    }
+
+    [Theory]
+    [InlineData("Etcd:Discovery:ReadyTimeout")]
+    [InlineData("Etcd:Discovery:Services:orders:ReadyTimeout")]
+    public async Task The_directory_waits_as_long_as_the_settings_now_say(string setting)
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new(setting, "01:00:00")]).Build();
+        _services.AddSingleton<IConfiguration>(configuration);
+        _services.AddSingleton<IServiceSource>(new ModelEtcd { IsDown = true });
+        _services.AddEtcdDiscovery();
+        await using var provider = _services.BuildServiceProvider();
+        await provider.GetServices<IHostedService>().OfType<UnknownSettings>().Single().StartAsync(CancellationToken.None);
+        var directory = provider.GetRequiredService<IServiceDirectory>();
+        _ = directory.GetSnapshot("orders");
+
+        configuration[setting] = "00:00:00.05";
+        configuration.Reload();
+
+        await Assert.ThrowsAsync<ServiceDiscoveryException>(() => directory.WaitForReadyAsync("orders").AsTask().WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
     public async Task A_changed_scheme_is_said_once_to_need_a_restart()
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Etcd:Discovery:Scheme", "http")]).Build();

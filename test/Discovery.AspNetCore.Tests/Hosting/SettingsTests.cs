@@ -1,3 +1,6 @@
+using System.Text.Json;
+using Discovery.AspNetCore.Hosting;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -52,6 +55,52 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Registration:Services:shop:orders:Weight", "a", "'a' at 'Etcd:Registration:Services:shop:orders:Weight' to type 'System.Int32'. Valid is e.g." },
         { "Etcd:Registration:Services:shop:orders:Version:x", "1", "Etcd:Registration:Services:shop:orders:Version has settings of its own" },
     };
+
+    /// <summary>All settings that are one text, but for those of which the code that reads them takes an empty one for none.</summary>
+    public static TheoryData<string> Texts
+    {
+        get
+        {
+            string[] emptyIsRead = ["Username", "Password", "CaFile", "CertificateFile", "KeyFile", "KeyPassword", "ServerName", "AdvertisedUrl", "Tag"];
+            return new TheoryData<string>(
+                [
+                    .. Leaves("Etcd", EtcdClientSection.Shape), .. Leaves("Etcd:Registration", KnownSettings.Registration),
+                    .. Leaves("Etcd:Discovery:Services:orders", KnownSettings.DiscoveredService),
+                ]);
+
+            IEnumerable<string> Leaves(string path, SettingShape shape) => shape.Kind switch
+            {
+                SettingKind.Value => [path],
+                SettingKind.Named when shape.Each!.Kind == SettingKind.Value && path.StartsWith("Etcd:Registration", StringComparison.Ordinal) => [],
+                SettingKind.Named => Leaves($"{path}:name", shape.Each!),
+                _ => shape.Children.Where(c => !emptyIsRead.Contains(c.Key)).SelectMany(c => Leaves($"{path}:{c.Key}", c.Value)),
+            };
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Texts))]
+    public async Task An_empty_text_is_as_an_unset_one_or_an_error(string setting)
+    {
+        (string, string)[] before = setting.Contains(":name:", StringComparison.Ordinal) ? [("Etcd:Registration:Services:name:Weight", "5")] : [];
+        using var unset = await StartAsync([.. before, ("Etcd:Discovery:Services:orders:SubsetSize", "5")]);
+        try
+        {
+            using var empty = await StartAsync([.. before, ("Etcd:Discovery:Services:orders:SubsetSize", "5"), (setting, "")]);
+
+            Assert.Equal(Shown(unset), Shown(empty));
+        }
+        catch (OptionsValidationException e)
+        {
+            Assert.Contains($"{setting} is ", e.Message, StringComparison.Ordinal);
+        }
+
+        static string Shown(IHost host) => string.Join(
+            '\n',
+            JsonSerializer.Serialize(host.Services.GetRequiredService<IOptions<EtcdClientOptions>>().Value),
+            JsonSerializer.Serialize(host.Services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value),
+            JsonSerializer.Serialize(host.Services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders")));
+    }
 
     [Theory]
     [MemberData(nameof(Mistyped))]
@@ -182,6 +231,86 @@ public sealed class SettingsTests : IDisposable
         using var services = Build([("Etcd:Endpoints:0", "http://a:1"), ("Etcd:Endpoints:1", "http://b:1")], [("Etcd:Endpoints", "http://c:1")]);
 
         Assert.Equal(["http://c:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Fact]
+    public void An_array_replaces_the_text_of_an_earlier_source()
+    {
+        string[] lists =
+        [
+            "Etcd:Endpoints", "Etcd:Registration:AdvertisedUrls", "Etcd:Registration:PreferredNetworks", "Etcd:Registration:Tags",
+            "Etcd:Registration:Services:orders:Endpoints", "Etcd:Registration:Services:orders:Tags", "Etcd:Discovery:AllowedNetworks",
+            "Etcd:Discovery:AllowedPorts", "Etcd:Discovery:Services:orders:Instances", "Etcd:Discovery:Services:orders:Select:Tags",
+        ];
+
+        // Of each text, and of an array before it, nothing is left; an array after it is read as .NET overlays it.
+        using var services = Build(
+            [.. lists.SelectMany(static l => new[] { ($"{l}:0", ValidIn(l, 1)), ($"{l}:2", ValidIn(l, 2)) })],
+            [.. lists.Select(static l => (l, ValidIn(l, 3)))],
+            [.. lists.SelectMany(static l => new[] { ($"{l}:0", ValidIn(l, 4)), ($"{l}:1", ValidIn(l, 5)) })],
+            [.. lists.Select(static l => ($"{l}:1", ValidIn(l, 6)))]);
+
+        var registration = services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        var discovery = services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders");
+        IEnumerable<string>[] read =
+        [
+            services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints, registration.AdvertisedUrls, registration.PreferredNetworks,
+            registration.Tags, registration.Services["orders"].Endpoints, registration.Services["orders"].Tags, discovery.AllowedNetworks,
+            discovery.AllowedPorts, discovery.Instances, discovery.Select.Tags,
+        ];
+        Assert.Equal(lists.Select(static l => $"{ValidIn(l, 4)},{ValidIn(l, 6)}"), read.Select(static r => string.Join(',', r)));
+
+        static string ValidIn(string list, int number) => list.Split(':')[^1] switch
+        {
+            "Endpoints" or "AdvertisedUrls" => $"http://10.0.0.{number}:1",
+            "Instances" => $"10.0.0.{number}:1",
+            "AllowedNetworks" or "PreferredNetworks" => $"10.{number}.0.0/16",
+            _ => $"{number}",
+        };
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_array_replaces_the_text_of_an_earlier_source_whatever_the_sources_are_in(bool isChained)
+    {
+        var shared = new ConfigurationBuilder()
+            .AddInMemoryCollection([new("Etcd:Endpoints", "http://a:1")]).AddInMemoryCollection([new("Etcd:Endpoints:0", "http://b:1")]).Build();
+        using var configuration = new ConfigurationManager();
+        configuration.AddInMemoryCollection([new("Etcd:Endpoints", isChained ? "http://0:1" : "http://a:1")]);
+        configuration.AddConfiguration(isChained ? shared : new ConfigurationManager());
+        configuration.AddInMemoryCollection(isChained ? [] : [new("Etcd:Endpoints:0", "http://b:1")]);
+
+        Assert.Equal(["http://b:1"], Sections.ReadList(configuration, configuration.GetSection("Etcd"), "Endpoints")!);
+    }
+
+    [Theory]
+    [InlineData(true, "Kitex")]
+    [InlineData(false, "OpenIm, GoZero")]
+    public void Layouts_are_those_of_the_later_source_in_whichever_form(bool isTextLater, string expected)
+    {
+        string[] sections = ["Etcd:Registration", "Etcd:Registration:Services:orders", "Etcd:Discovery", "Etcd:Discovery:Services:orders"];
+        (string, string)[] text = [.. sections.Select(static s => ($"{s}:Layout", "Kitex"))];
+        (string, string)[] list = [.. sections.SelectMany(static s => new[] { ($"{s}:Layouts:0", "OpenIm"), ($"{s}:Layouts:1", "GoZero") })];
+        using var services = isTextLater ? Build(list, text) : Build(text, list);
+
+        var registration = services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        var discovery = services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        Assert.All(
+            [registration.Layout, registration.Services["orders"].Layout, discovery.CurrentValue.Layout, discovery.Get("orders").Layout],
+            layout => Assert.Equal(expected, layout));
+    }
+
+    [Fact]
+    public void An_empty_entry_or_a_configuration_that_does_not_tell_its_sources_leaves_a_text_as_it_is()
+    {
+        var root = new ConfigurationBuilder()
+            .AddInMemoryCollection([new("App:Etcd:Endpoints", "http://a:1"), new("Etcd:Endpoints", "http://a:1")])
+            .AddInMemoryCollection([new("App:Etcd:Endpoints:0", "http://b:1"), new("Etcd:Endpoints:0", "")])
+            .Build();
+
+        Assert.Equal(["http://a:1"], Sections.ReadList(root, root.GetSection("Etcd"), "Endpoints")!);
+        Assert.Equal(["http://a:1"], Sections.ReadList(root.GetSection("App"), root.GetSection("App:Etcd"), "Endpoints")!);
     }
 
     [Fact]

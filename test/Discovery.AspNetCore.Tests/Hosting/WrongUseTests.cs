@@ -1,5 +1,7 @@
+using System.Net;
 using System.Text;
 using Discovery.AspNetCore.Tests.Calls;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -149,6 +151,35 @@ public sealed class WrongUseTests
         Assert.Contains("Etcd:Discovery:Policy is 'Roundest'; there are ", e.Message, StringComparison.Ordinal);
         Assert.Contains("LeastLoad, ", e.Message, StringComparison.Ordinal);
         Assert.Contains("for service 'svc', where Etcd:Discovery:Services counts too", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, true)]
+    public async Task A_host_from_before_the_generic_one_registers_nothing_and_says_so(bool isEnabled, bool failsFast)
+    {
+        using var log = new LogRecorder();
+#pragma warning disable ASPDEPR004, ASPDEPR008 // The old host is what is tested.
+        using var host = new WebHostBuilder()
+#pragma warning restore ASPDEPR004, ASPDEPR008
+            .UseKestrel(static k => k.Listen(IPAddress.Loopback, 0))
+            .ConfigureLogging(l => l.AddProvider(log))
+            .ConfigureServices(s => s.AddEtcdClient(static o => o.Endpoints = ["http://127.0.0.1:9"])
+                .AddEtcdRegistration(o => (o.ServiceName, o.Enabled, o.FailFast) = ("greeter", isEnabled, failsFast)))
+            .Configure(static _ => { })
+            .Build();
+
+        if (isEnabled && failsFast)
+        {
+            var e = await Assert.ThrowsAsync<InvalidOperationException>(() => host.StartAsync());
+            Assert.Contains("Build it by WebApplication.CreateBuilder", e.Message, StringComparison.Ordinal);
+            return;
+        }
+
+        await host.StartAsync();
+        Assert.Equal(isEnabled, log.Has(LogLevel.Error, "This application is not registered in etcd: its host"));
+        await host.StopAsync();
     }
 
     [Fact]

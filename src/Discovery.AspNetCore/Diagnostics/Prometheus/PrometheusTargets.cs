@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Diagnostics.Prometheus;
 
@@ -19,7 +18,7 @@ internal sealed partial class PrometheusTargets
     private readonly EtcdPrometheusOptions _options;
     private readonly IServiceDirectory _directory;
     private readonly CallableInstances _callable;
-    private readonly IOptionsMonitor<EtcdDiscoveryOptions> _settings;
+    private readonly DiscoverySettings _settings;
     private readonly OpenImTargets? _openIm;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -31,7 +30,7 @@ internal sealed partial class PrometheusTargets
         var cluster = services.GetRequiredService<ClusterCatalog>().Get(options.Cluster);
         _options = options;
         _directory = cluster.GetService<IServiceDirectory>(services);
-        _settings = services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        _settings = services.GetRequiredService<DiscoverySettings>();
         _time = services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider);
         _logger = services.GetRequiredService<ILogger<IServiceDirectory>>();
         _callable = CallableInstances.Create(services);
@@ -79,7 +78,7 @@ internal sealed partial class PrometheusTargets
                 .Select(instance => new TargetGroup([instance.Address], TargetLabels.Of(service, instance)))).ToList();
         if (_openIm is not null)
         {
-            var targets = await _openIm.GetAsync(_settings.CurrentValue.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+            var targets = await _openIm.GetAsync(_settings.GetGeneral().ReadyTimeout, cancellationToken).ConfigureAwait(false);
             groups.AddRange(targets.Where(t => IsWanted(t.Instance.ServiceName) && _callable.MayBeDialled(t.Instance)).Select(static t => t.Group));
         }
 

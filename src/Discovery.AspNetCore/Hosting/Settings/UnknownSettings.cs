@@ -178,8 +178,8 @@ internal sealed partial class UnknownSettings(
             var name = cluster.Name ?? Sections.ConnectionString;
             var section = configuration.GetSection(cluster.Section);
             var setting = EtcdConnectionString.SettingOf(name);
-            if (configuration[setting] is { Length: > 0 } unread
-                && Sections.ReadList(section, nameof(EtcdClientOptions.Endpoints)) is { } read && !read.SequenceEqual(Sections.SplitList(unread)))
+            if (Sections.ReadList(configuration, configuration.GetSection(EtcdConnectionString.Section), name) is { Count: > 0 } unread
+                && Sections.ReadList(configuration, section, nameof(EtcdClientOptions.Endpoints)) is { } read && !read.SequenceEqual(unread))
             {
                 Log.UnusedConnectionString(logger, setting, $"{section.Path}:{nameof(EtcdClientOptions.Endpoints)}");
             }

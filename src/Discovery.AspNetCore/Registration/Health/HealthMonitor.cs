@@ -8,7 +8,7 @@ namespace Discovery.AspNetCore.Registration.Health;
 
 /// <summary>Runs the application's health checks, and decides whether it may be called.</summary>
 internal sealed partial class HealthMonitor(
-    IServiceProvider services, [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time, [FromKeyedServices] ILogger<IServiceRegistration> logger)
+    IServiceProvider services, TimeProvider time, ILogger<IServiceRegistration> logger)
 {
     // An application that is about to become ready is asked more often: it waits for its first calls.
     private static readonly TimeSpan StartInterval = TimeSpan.FromSeconds(1);
