@@ -29,6 +29,7 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     [InlineData("http://127.0.0.1:0", "127.0.0.1")]
     [InlineData("http://[::1]:0", "[::1]")]
     [InlineData("https://localhost:port", "127.0.0.1")]
+    [InlineData("http://shop.dev.localhost:port", "127.0.0.1")]
     public async Task What_is_bound_to_loopback_is_advertised_with_a_warning_where_etcd_is_on_loopback_too(string url, string host)
     {
         await using var app = await StartAsync(url);
@@ -45,6 +46,7 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     [InlineData("http://0.0.0.0:port")]
     [InlineData("http://0.0.0.0:0")]
     [InlineData("https://*:0")]
+    [InlineData("http://shop.localhost.:port")]
     public async Task What_is_bound_to_all_addresses_is_advertised_beyond_loopback_although_etcd_is_reached_by_it(string url)
     {
         await using var app = await StartAsync(url);

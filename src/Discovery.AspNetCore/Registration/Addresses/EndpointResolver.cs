@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -111,7 +112,7 @@ internal sealed partial class EndpointResolver(
         var distinct = endpoints.DistinctBy(static e => (e.Host, e.Port)).ToList();
 
         // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
-        if (options.AllowLoopback != true && distinct.FindAll(static e => HostSelector.IsLoopback(e.Host)) is { Count: > 0 } local)
+        if (options.AllowLoopback != true && distinct.FindAll(static e => LoopbackHost.Is(e.Host)) is { Count: > 0 } local)
         {
             Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => $"{e.Host}:{e.Port}")));
         }

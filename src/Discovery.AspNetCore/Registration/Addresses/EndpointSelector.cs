@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Discovery.AspNetCore.Connections;
 
 namespace Discovery.AspNetCore.Registration.Addresses;
 
@@ -59,5 +60,5 @@ internal static class EndpointSelector
     /// <summary>Beside an endpoint that others reach, one on loopback is for this machine.</summary>
     private static bool IsPrivate(AdvertisedEndpoint endpoint, IReadOnlyList<AdvertisedEndpoint> all)
         => all.Count > 1
-            && (Administrative.Contains(endpoint.Name) || (HostSelector.IsLoopback(endpoint.Host) && !all.All(static e => HostSelector.IsLoopback(e.Host))));
+            && (Administrative.Contains(endpoint.Name) || (LoopbackHost.Is(endpoint.Host) && !all.All(static e => LoopbackHost.Is(e.Host))));
 }

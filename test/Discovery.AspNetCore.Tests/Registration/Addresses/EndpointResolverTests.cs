@@ -30,6 +30,8 @@ public sealed class EndpointResolverTests : IDisposable
     [InlineData("http://192.168.1.7:5000", "http://etcd:2379", "192.168.1.7")]
     [InlineData("http://[fd00::7]:5000", "http://etcd:2379", "fd00::7")]
     [InlineData("http://localhost:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://shop.LocalHost:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://shop.dev.localhost:5000", "http://etcd.localhost:2379", "127.0.0.1")]
     [InlineData("http://127.0.0.1:5000", "http://localhost:2379", "127.0.0.1")]
     [InlineData("http://[::1]:5000", "http://127.0.0.1:2379", "::1")]
     public async Task What_is_bound_is_advertised_by_an_address_that_can_be_dialled(string bound, string etcd, string host)
@@ -37,6 +39,7 @@ public sealed class EndpointResolverTests : IDisposable
 
     [Theory]
     [InlineData("http://localhost:5000")]
+    [InlineData("http://shop.localhost:5000")]
     [InlineData("http://127.0.0.1:5000")]
     [InlineData("http://[::1]:5000")]
     public async Task Loopback_is_refused_while_etcd_is_elsewhere_unless_it_is_allowed(string bound)
@@ -159,6 +162,9 @@ public sealed class EndpointResolverTests : IDisposable
     [Theory]
     [InlineData("AdvertisedUrls:0", "http://127.0.0.1:80")]
     [InlineData("AdvertisedHost", "localhost")]
+    [InlineData("AdvertisedHost", "shop.Localhost")]
+    [InlineData("AdvertisedHost", "localhost.")]
+    [InlineData("AdvertisedUrls:0", "http://shop.localhost.:80")]
     [InlineData("Endpoints:http:AdvertisedUrl", "http://[::1]:80")]
     [InlineData("AdvertisedUrls:0", "http://169.254.3.4:80")]
     [InlineData("AdvertisedHost", "fe80::7")]
