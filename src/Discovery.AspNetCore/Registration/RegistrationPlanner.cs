@@ -61,10 +61,10 @@ internal sealed partial class RegistrationPlanner(
                 endpoints = await resolver.ResolveAsync(options, bound, cancellationToken).ConfigureAwait(false);
             }
 
-            desired = Choose(options, endpoints);
+            desired = Choose(options, endpoints, resolver.LeftOut);
             if (desired is { Problem: null, Endpoints.Count: > 0 })
             {
-                WarnOfGrpc(resolver.Spoken);
+                WarnOfGrpc(resolver.Bound);
             }
         }
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
@@ -106,11 +106,11 @@ internal sealed partial class RegistrationPlanner(
                 ? KestrelEndpoints.Read(options.Value)
                 : null;
 
-    private DesiredRegistration Choose(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
+    private DesiredRegistration Choose(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, IReadOnlyList<string> leftOut)
     {
         if (endpoints.Count == 0)
         {
-            return new DesiredRegistration(options, [], options.Enabled ? NoAddresses : null);
+            return new DesiredRegistration(options, [], !options.Enabled ? null : leftOut.Count == 0 ? NoAddresses : NoEndpoints(leftOut));
         }
 
         var registered = RegistrationRecord.ServicesOf(options).ToList();
@@ -126,20 +126,25 @@ internal sealed partial class RegistrationPlanner(
                 options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));
         }
 
+        unknown.AddRange(registered
+            .Where(s => s.Options.Endpoints.Count == 0 && EndpointSelector.Select(options, s.Options, endpoints).Count == 0)
+            .Select(s => $"The service '{s.Name}' is not registered. {NoEndpoints(leftOut).Message}"));
         unknown.ForEach(text => Log.UnknownEndpoint(_problems, text));
-        foreach (var endpoint in EndpointSelector.Private(options, endpoints))
-        {
-            Log.PrivateEndpoint(_problems, endpoint.ToString(), endpoint.Name);
-        }
-
         return new DesiredRegistration(options, endpoints);
     }
 
-    private void WarnOfGrpc(IReadOnlyList<(string Name, string? Protocols)> spoken)
+    private static RegistrationProblem NoEndpoints(IReadOnlyList<string> leftOut) => new(
+        ServiceRegistrationState.NoEndpoint,
+        LogLevel.Error,
+        $"Its server has no endpoint for clients that they can dial{(leftOut.Count > 0 ? ": " + string.Join(", ", leftOut) : "")}. Set "
+            + "Etcd:Registration:Endpoints:<name>:Enabled to true for the one that serves them, or Etcd:Registration:AdvertisedUrls to the URL "
+            + "by which they reach it, e.g. http://10.0.0.1:5000.");
+
+    private void WarnOfGrpc(IReadOnlyList<BoundEndpoint> bound)
     {
-        if (spoken.Count > 0 && spoken.All(static s => s.Protocols is { } protocols && !EndpointProtocols.HasHttp2(protocols)) && GrpcServices.AreMapped(services))
+        if (bound.Count > 0 && bound.All(static s => s.Protocols is { } protocols && !EndpointProtocols.HasHttp2(protocols)) && GrpcServices.AreMapped(services))
         {
-            Log.GrpcWithoutHttp2(_problems, string.Join(", ", spoken.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
+            Log.GrpcWithoutHttp2(_problems, string.Join(", ", bound.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
         }
     }
 
@@ -157,10 +162,6 @@ internal sealed partial class RegistrationPlanner(
     {
         [LoggerMessage(2741, LogLevel.Warning, "{Problem}")]
         public static partial void UnknownEndpoint(ILogger logger, string problem);
-
-        [LoggerMessage(2742, LogLevel.Information, "The endpoint {Endpoint} is taken for one that is not for clients, and is not registered. "
-            + "Set Etcd:Registration:Endpoints:{Name}:Enabled to true to register it, or to false to say that this is right.")]
-        public static partial void PrivateEndpoint(ILogger logger, string endpoint, string name);
 
         [LoggerMessage(2743, LogLevel.Warning, "This application maps gRPC services, but none of its endpoints ({Endpoints}) speaks HTTP/2, so "
             + "every gRPC call will fail. Without TLS Kestrel speaks HTTP/1.1 unless it is told to speak HTTP/2 alone: set "
