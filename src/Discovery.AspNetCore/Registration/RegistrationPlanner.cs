@@ -27,6 +27,7 @@ internal sealed partial class RegistrationPlanner(
         "Its server has no network addresses. Set Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.");
 
     private IReadOnlyList<string> _bound = [];
+    private IReadOnlyList<(EndPoint, HttpProtocols)> _spoken = [];
     private IReadOnlyList<IPAddress> _chosen = [];
     private EtcdRegistrationOptions? _options;
     private DeduplicatingLogger _problems = new(logger);
@@ -35,10 +36,12 @@ internal sealed partial class RegistrationPlanner(
     public bool IsProvisional { get; private set; } = true;
 
     /// <summary>
-    /// Whether another run may come to other addresses: the server has moved, as Kestrel does when its settings are edited, the machine
-    /// has lost an address that was chosen for a wildcard, or there was nothing to choose from. A mere change of routes moves nothing.
+    /// Whether another run may come to another result: the server has moved or speaks another protocol, as Kestrel does some time after its
+    /// settings are edited, the machine has lost an address that was chosen for a wildcard, or there was nothing to choose from. A mere
+    /// change of routes moves nothing.
     /// </summary>
-    public bool IsOutdated => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !HasChosenAddresses();
+    public bool IsOutdated
+        => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !_spoken.SequenceEqual(Spoken(KestrelOptions())) || !HasChosenAddresses();
 
     /// <summary>Makes the desired registration. One that has nothing to advertise says why. Not to be called twice at a time.</summary>
     public async Task<DesiredRegistration> PlanAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
@@ -50,8 +53,9 @@ internal sealed partial class RegistrationPlanner(
         }
 
         var bound = BoundAddresses();
+        var kestrel = KestrelOptions();
         var resolver = new EndpointResolver(
-            addresses, client.Value.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, KestrelOptions()), _problems);
+            addresses, client.Value.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, kestrel), _problems);
         DesiredRegistration desired;
         try
         {
@@ -75,6 +79,7 @@ internal sealed partial class RegistrationPlanner(
 
         // Only now: where the system failed to tell its addresses, the next look has to come to this result.
         _bound = bound;
+        _spoken = [.. Spoken(kestrel)];
         _chosen = resolver.Chosen;
         IsProvisional = resolver.IsProvisional;
         return desired;
@@ -105,6 +110,9 @@ internal sealed partial class RegistrationPlanner(
             && services.GetService<IOptions<KestrelServerOptions>>() is { } options
                 ? KestrelEndpoints.Read(options.Value)
                 : null;
+
+    private static IEnumerable<(EndPoint, HttpProtocols)> Spoken(IReadOnlyList<ListenOptions>? kestrel)
+        => (kestrel ?? []).Select(static o => (o.EndPoint, o.Protocols));
 
     private DesiredRegistration Choose(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, IReadOnlyList<string> leftOut)
     {

@@ -113,6 +113,22 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task An_endpoint_whose_protocols_are_edited_is_advertised_by_what_it_speaks_then()
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, $"/Kestrel:Endpoints:Grpc:Url=http://127.0.0.1:{FreePort.Next()}");
+        await using var client = node.Connect();
+        Assert.Equal("h1", await ProtocolsAsync());
+
+        app.Reload("/Kestrel:Endpoints:Grpc:Protocols=Http2");
+
+        await Eventually.IsTrue(async () => await ProtocolsAsync() == "h2");
+
+        async Task<string?> ProtocolsAsync()
+            => Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("protocols").GetString();
+    }
+
+    [Fact]
     public async Task Http_and_https_are_advertised_side_by_side()
     {
         await using var app = await StartAsync("http://127.0.0.1:0;https://127.0.0.1:0");
