@@ -69,6 +69,7 @@ internal sealed partial class RegistrationPlanner(
             if (desired is { Problem: null, Endpoints.Count: > 0 })
             {
                 WarnOfGrpc(resolver.Bound);
+                WarnOfRefusedHosts(options);
             }
         }
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
@@ -156,6 +157,15 @@ internal sealed partial class RegistrationPlanner(
         }
     }
 
+    private void WarnOfRefusedHosts(EtcdRegistrationOptions options)
+    {
+        var allowed = HostFiltering.AllowedHosts(services);
+        if (HostFiltering.Refused(allowed, RegistrationRecord.ServicesOf(options).Select(static s => s.Name)) is { Count: > 0 } refused)
+        {
+            Log.HostsRefused(_problems, string.Join(", ", refused), string.Join(';', allowed), string.Join(';', allowed.Concat(refused)));
+        }
+    }
+
     private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
     {
         var known = endpoints.Select(static e => e.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
@@ -175,5 +185,9 @@ internal sealed partial class RegistrationPlanner(
             + "every gRPC call will fail. Without TLS Kestrel speaks HTTP/1.1 unless it is told to speak HTTP/2 alone: set "
             + "Kestrel:EndpointDefaults:Protocols to Http2, or Kestrel:Endpoints:<name>:Protocols for one endpoint.")]
         public static partial void GrpcWithoutHttp2(ILogger logger, string endpoints);
+
+        [LoggerMessage(2744, LogLevel.Warning, "Calls by name have the host {Hosts}, which this application answers with 400 Bad Request: AllowedHosts is "
+            + "'{Allowed}'. Set AllowedHosts to '{Needed}'.")]
+        public static partial void HostsRefused(ILogger logger, string hosts, string allowed, string needed);
     }
 }
