@@ -65,7 +65,7 @@ internal sealed partial class RegistrationPlanner(
                 endpoints = await resolver.ResolveAsync(options, bound, cancellationToken).ConfigureAwait(false);
             }
 
-            desired = Choose(options, endpoints, resolver.LeftOut);
+            desired = Choose(options, endpoints, resolver.Bound, resolver.LeftOut);
             if (desired is { Problem: null, Endpoints.Count: > 0 })
             {
                 WarnOfGrpc(resolver.Bound);
@@ -115,7 +115,8 @@ internal sealed partial class RegistrationPlanner(
     private static IEnumerable<(EndPoint, HttpProtocols)> Spoken(IReadOnlyList<ListenOptions>? kestrel)
         => (kestrel ?? []).Select(static o => (o.EndPoint, o.Protocols));
 
-    private DesiredRegistration Choose(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, IReadOnlyList<string> leftOut)
+    private DesiredRegistration Choose(
+        EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, IReadOnlyList<BoundEndpoint> bound, IReadOnlyList<string> leftOut)
     {
         if (endpoints.Count == 0)
         {
@@ -128,15 +129,20 @@ internal sealed partial class RegistrationPlanner(
             return new DesiredRegistration(options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, problem));
         }
 
-        var unknown = UnknownNames(options, endpoints).ToList();
-        if (registered.TrueForAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0))
+        // Set URLs go by their schemes.
+        var known = (options.AdvertisedUrls.Count > 0 ? endpoints.Select(static e => e.Name) : bound.Select(static e => e.Name))
+            .ToHashSet(StringComparer.OrdinalIgnoreCase);
+        var unknown = UnknownNames(options, known).ToList();
+        var unserved = registered.FindAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0);
+        if (unserved.Count == registered.Count)
         {
             return new DesiredRegistration(
-                options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));
+                options,
+                [],
+                unknown.Count == 0 ? NoEndpoints(leftOut) : new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));
         }
 
-        unknown.AddRange(registered
-            .Where(s => s.Options.Endpoints.Count == 0 && EndpointSelector.Select(options, s.Options, endpoints).Count == 0)
+        unknown.AddRange(unserved.Where(s => s.Options.Endpoints.All(known.Contains))
             .Select(s => $"The service '{s.Name}' is not registered. {NoEndpoints(leftOut).Message}"));
         unknown.ForEach(text => Log.UnknownEndpoint(_problems, text));
         return new DesiredRegistration(options, endpoints);
@@ -145,8 +151,8 @@ internal sealed partial class RegistrationPlanner(
     private static RegistrationProblem NoEndpoints(IReadOnlyList<string> leftOut) => new(
         ServiceRegistrationState.NoEndpoint,
         LogLevel.Error,
-        $"Its server has no endpoint for clients that they can dial{(leftOut.Count > 0 ? ": " + string.Join(", ", leftOut) : "")}. Set "
-            + "Etcd:Registration:Endpoints:<name>:Enabled to true for the one that serves them, or Etcd:Registration:AdvertisedUrls to the URL "
+        string.Join(" ", leftOut.Prepend("Its server has no endpoint for clients that they can dial."))
+            + " Set Etcd:Registration:Endpoints:<name>:Enabled to true for the one that serves them, or Etcd:Registration:AdvertisedUrls to the URL "
             + "by which they reach it, e.g. http://10.0.0.1:5000.");
 
     private void WarnOfGrpc(IReadOnlyList<BoundEndpoint> bound)
@@ -166,15 +172,12 @@ internal sealed partial class RegistrationPlanner(
         }
     }
 
-    private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
-    {
-        var known = endpoints.Select(static e => e.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        return options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
+    private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, HashSet<string> known)
+        => options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
             .Concat(options.Services.SelectMany(static s => s.Value.Endpoints.Select(e => ($"Etcd:Registration:Services:{s.Key}:Endpoints", e))))
             .Where(setting => !known.Contains(setting.Item2))
             .Select(setting => $"{setting.Item1} names '{setting.Item2}', but the endpoints are: {string.Join(", ", known)}. An endpoint goes by "
                 + "its name in Kestrel:Endpoints, or else by its scheme.");
-    }
 
     private static partial class Log
     {

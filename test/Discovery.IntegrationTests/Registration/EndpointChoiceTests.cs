@@ -133,6 +133,19 @@ public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
         Assert.True(app.Log.Has(LogLevel.Warning, $"The service '{_service}' is not registered", "a socket of this machine"));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("ServiceName=;")]
+    public async Task A_service_whose_own_endpoint_is_switched_off_is_told_so(string settings)
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, GrpcAndWeb + settings + $"Endpoints:Grpc:Enabled=false;Services:{_service}g:Endpoints:0=Grpc");
+
+        Assert.Equal(settings.Length == 0 ? ServiceRegistrationState.Registered : ServiceRegistrationState.NoEndpoint, app.State);
+        Assert.True(app.Log.Has(settings.Length == 0 ? LogLevel.Warning : LogLevel.Error, "'Grpc' (http", "is switched off by Etcd:Registration:Endpoints:Grpc:Enabled."));
+        Assert.False(app.Log.Has(LogLevel.Warning, "names 'Grpc'"));
+    }
+
     [Fact]
     public async Task An_advertised_host_stands_for_no_endpoint_on_loopback_beside_others()
     {

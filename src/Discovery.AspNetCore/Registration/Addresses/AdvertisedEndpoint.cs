@@ -16,6 +16,8 @@ internal sealed record AdvertisedEndpoint(string Name, string Scheme, string Hos
     /// <summary>Whether it serves only those services that name it, see <see cref="BoundEndpoint.IsPrivate"/>.</summary>
     public bool IsPrivate { get; init; }
 
-    public override string ToString()
-        => $"'{Name}' ({Scheme}://{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}{(Protocols is null ? "" : $", {Protocols}")})";
+    /// <summary>Host and port; IPv6 in brackets.</summary>
+    public string Address => $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}";
+
+    public override string ToString() => $"'{Name}' ({Scheme}://{Address}{(Protocols is null ? "" : $", {Protocols}")})";
 }

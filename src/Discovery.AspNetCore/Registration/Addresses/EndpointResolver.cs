@@ -22,7 +22,7 @@ internal sealed partial class EndpointResolver(
     /// <summary>The server's own endpoints, whatever is advertised for them.</summary>
     public IReadOnlyList<BoundEndpoint> Bound { get; private set; } = [];
 
-    /// <summary>Why endpoints are not registered; none when the server has no network address at all.</summary>
+    /// <summary>Why endpoints are not registered, in sentences; none when the server has no network address at all.</summary>
     public IReadOnlyList<string> LeftOut { get; private set; } = [];
 
     /// <inheritdoc cref="HostSelector.Chosen"/>
@@ -72,7 +72,7 @@ internal sealed partial class EndpointResolver(
             }
         }
 
-        LeftOut = Bound.Count == 0 ? [] : [.. leftOut, .. addresses.Where(IsSocket).Select(static a => $"{a} is a socket of this machine")];
+        LeftOut = Bound.Count == 0 ? [] : [.. problems, .. leftOut, .. addresses.Where(IsSocket).Select(static a => $"{a} is a socket of this machine.")];
         if (options.AdvertisedPort is not null && onAdvertisedPort.Count > 1)
         {
             throw new InvalidOperationException(
@@ -83,7 +83,7 @@ internal sealed partial class EndpointResolver(
 
         if (found.Count == 0 && problems.Count > 0)
         {
-            throw new InvalidOperationException(string.Join(" ", problems.Concat(LeftOut.Select(static reason => reason + "."))));
+            throw new InvalidOperationException(string.Join(" ", LeftOut));
         }
 
         if (_hosts.IsOutsidePreferred)
@@ -99,19 +99,22 @@ internal sealed partial class EndpointResolver(
     {
         if (options.Endpoints.TryGetValue(endpoint.Name, out var set) && !set.Enabled)
         {
-            return $"{endpoint} is switched off by {Settings}:Endpoints:{endpoint.Name}:Enabled";
+            return $"{endpoint} is switched off by {Settings}:Endpoints:{endpoint.Name}:Enabled.";
         }
 
         if (endpoint.Protocols == "")
         {
             Log.OnlyHttp3(logger, endpoint.Address.ToString());
-            return $"{endpoint} speaks HTTP/3 alone";
+            return $"{endpoint} speaks HTTP/3 alone.";
         }
 
         if (isPrivate && !EndpointSelector.IsNamed(options, endpoint.Name))
         {
-            Log.PrivateEndpoint(logger, endpoint.ToString(), endpoint.Name);
-            return $"{endpoint} is taken for one that is not for clients";
+            // Of those that go by their scheme, a setting by name would mean all.
+            Log.PrivateEndpoint(logger, endpoint.ToString(), Bound.Count(e => e.Name.Equals(endpoint.Name, StringComparison.OrdinalIgnoreCase)) > 1
+                ? $"To register it, give it a name of its own, e.g. by Kestrel:Endpoints:Web:Url, and set {Settings}:Endpoints:<name>:Enabled to true."
+                : $"Set {Settings}:Endpoints:{endpoint.Name}:Enabled to true to register it, or to false to say that this is right.");
+            return $"{endpoint} is taken for one that is not for clients.";
         }
 
         return null;
@@ -133,7 +136,7 @@ internal sealed partial class EndpointResolver(
         // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
         if (options.AllowLoopback != true && distinct.FindAll(static e => LoopbackHost.Is(e.Host)) is { Count: > 0 } local)
         {
-            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => $"{e.Host}:{e.Port}")));
+            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address)));
         }
 
         return distinct;
@@ -191,9 +194,8 @@ internal sealed partial class EndpointResolver(
 
     private static partial class Log
     {
-        [LoggerMessage(2742, LogLevel.Information, "The endpoint {Endpoint} is taken for one that is not for clients, and is not registered. "
-            + "Set Etcd:Registration:Endpoints:{Name}:Enabled to true to register it, or to false to say that this is right.")]
-        public static partial void PrivateEndpoint(ILogger logger, string endpoint, string name);
+        [LoggerMessage(2742, LogLevel.Information, "The endpoint {Endpoint} is taken for one that is not for clients, and is not registered. {Remedy}")]
+        public static partial void PrivateEndpoint(ILogger logger, string endpoint, string remedy);
 
         [LoggerMessage(2751, LogLevel.Information, "The endpoint {Address} is a socket of this machine and is not registered.")]
         public static partial void SocketSkipped(ILogger logger, string address);

@@ -234,6 +234,14 @@ public sealed class EndpointResolverTests : IDisposable
     }
 
     [Fact]
+    public async Task An_endpoint_on_loopback_that_shares_its_name_is_not_to_be_switched_off_by_it()
+    {
+        Assert.Single(await ResolveAsync(["http://[::]:5000", "http://localhost:5001"]));
+
+        Assert.True(_log.Has(LogLevel.Information, "'http' (http://localhost:5001)", "give it a name of its own"));
+    }
+
+    [Fact]
     public async Task An_only_endpoint_is_registered_whatever_its_name()
     {
         Assert.Single(await ResolveAsync(["http://[::]:9090"], names: Names(("Metrics", "http://*:9090"))));
