@@ -55,7 +55,7 @@ internal sealed partial class RegistrationPlanner(
         var bound = BoundAddresses();
         var kestrel = KestrelOptions();
         var resolver = new EndpointResolver(
-            addresses, client.Value.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, kestrel), _problems);
+            addresses, client.Value.Endpoints, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
         DesiredRegistration desired;
         try
         {

@@ -129,6 +129,25 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task Endpoints_with_ports_of_the_systems_choice_keep_their_names_when_Kestrel_binds_one_again()
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint,
+            _service,
+            "/Kestrel:Endpoints:Api:Url=http://127.0.0.1:0;/Kestrel:Endpoints:Web:Url=http://127.0.0.1:0;"
+            + "Endpoints:Api:Enabled=true;Endpoints:Web:Enabled=true");
+        await using var client = node.Connect();
+        Assert.Equal(["Api h1", "Web h1"], await SpokenAsync());
+
+        app.Reload("/Kestrel:Endpoints:Api:Protocols=Http2");
+
+        await Eventually.IsTrue(async () => (await SpokenAsync()).SequenceEqual(["Api h2", "Web h1"]));
+
+        async Task<IEnumerable<string>> SpokenAsync() => (await client.RecordsAsync(_service)).Select(static r => r.Metadata())
+            .Select(static m => $"{m.GetProperty("endpoint")} {m.GetProperty("protocols")}").Order(StringComparer.Ordinal);
+    }
+
+    [Fact]
     public async Task Http_and_https_are_advertised_side_by_side()
     {
         await using var app = await StartAsync("http://127.0.0.1:0;https://127.0.0.1:0");

@@ -280,10 +280,11 @@ public sealed class EndpointResolverTests : IDisposable
 
     public void Dispose() => _log.Dispose();
 
-    private static EndpointNames Names(params (string Name, string Url)[] endpoints)
-        => new(new ConfigurationBuilder()
+    private static EndpointNames Names(params (string Name, string Url)[] endpoints) => new(
+        new ConfigurationBuilder()
             .AddInMemoryCollection(endpoints.Select(e => new KeyValuePair<string, string?>($"Kestrel:Endpoints:{e.Name}:Url", e.Url)))
-            .Build());
+            .Build(),
+        bound: null);
 
     private Task<IReadOnlyList<AdvertisedEndpoint>> ResolveAsync(
         string[] bound, string etcd = "http://etcd:2379", EndpointNames? names = null)
