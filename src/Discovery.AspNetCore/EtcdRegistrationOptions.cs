@@ -4,9 +4,9 @@ namespace Discovery.AspNetCore;
 
 /// <summary>How this application is registered. Bound from <c>Etcd:Registration</c>; what code sets wins.</summary>
 /// <remarks>
-/// All but <see cref="InstanceId"/>, <see cref="TimeToLive"/> and <see cref="FailFast"/> may change while the application runs, by an
-/// edit of appsettings.json for example: keys whose content changed are put again, new ones are put, and those that are to go say that
-/// they drain before they go. A change that is not valid is logged and not used.
+/// All but <see cref="InstanceId"/>, <see cref="TimeToLive"/>, <see cref="FailFast"/> and <see cref="StartWithdrawn"/> may change while
+/// the application runs, by an edit of appsettings.json for example: keys whose content changed are put again, new ones are put, and those
+/// that are to go say that they drain before they go. A change that is not valid is logged and not used.
 /// </remarks>
 public sealed class EtcdRegistrationOptions
 {

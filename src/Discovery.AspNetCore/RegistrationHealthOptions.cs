@@ -3,11 +3,13 @@ namespace Discovery.AspNetCore;
 /// <summary>Withdrawing while the application's health checks fail.</summary>
 public sealed class RegistrationHealthOptions
 {
+    internal const string DefaultTag = "ready";
+
     /// <summary>
     /// The tag of the health checks that decide. Default: <c>ready</c>; empty: all checks; without any such check the application
     /// counts as healthy. Choose checks that speak of this instance: one on a shared database takes out all instances at once.
     /// </summary>
-    public string Tag { get; set; } = "ready";
+    public string Tag { get; set; } = DefaultTag;
 
     /// <summary>Whether health decides at all. Default: <see langword="true"/>.</summary>
     public bool Enabled { get; set; } = true;

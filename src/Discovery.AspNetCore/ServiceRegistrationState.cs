@@ -19,8 +19,8 @@ public enum ServiceRegistrationState
     NoAddress,
 
     /// <summary>
-    /// There is nothing to register: the settings name endpoints that the server does not have, or do not choose between endpoints that a
-    /// client could not tell apart. <see cref="ServiceRegistrationStatus.LastError"/> says which.
+    /// There is nothing to register: the settings name endpoints that the server does not have, switch all off, or do not choose between
+    /// endpoints that a client could not tell apart; or those that clients can dial are plainly for operators. <see cref="ServiceRegistrationStatus.LastError"/> says which.
     /// </summary>
     NoEndpoint,
 

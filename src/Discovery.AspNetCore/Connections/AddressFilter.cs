@@ -59,9 +59,13 @@ internal sealed class AddressFilter
             : rules.AreTrusted || (!IsRefused(plain, rules) && (EmbeddedAddress.Of(plain) is not { } embedded || !IsRefused(embedded, rules)));
     }
 
-    /// <summary>Whether an instance may be dialled, as far as its record tells; the addresses of a name are checked when it is dialled.</summary>
+    /// <summary>
+    /// Whether an instance may be dialled, as far as its record tells; the addresses of other names than localhost are checked when they
+    /// are dialled.
+    /// </summary>
     public bool Allows(ServiceInstance instance)
-        => Allows(instance.Port) && (!IPAddress.TryParse(instance.Host, out var address) || Allows(address));
+        => Allows(instance.Port) && (IPAddress.TryParse(instance.Host, out var address) ? Allows(address)
+            : !LoopbackHost.Is(instance.Host) || Allows(IPAddress.Loopback) || Allows(IPAddress.IPv6Loopback));
 
     /// <summary>Reads <c>5000</c> or <c>8000-8999</c>.</summary>
     public static bool TryParsePorts(string? text, out (int Least, int Most) range)

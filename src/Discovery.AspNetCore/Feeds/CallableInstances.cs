@@ -135,7 +135,7 @@ internal sealed partial class CallableInstances(
         }
 
         var cluster = clusters.Get(current.Cluster);
-        return router.Of(cluster) is not ServiceDirectory || cluster.GetService<IServiceSource>(services).Endpoints.Any(static e => e.IsLoopback);
+        return router.Of(cluster) is not ServiceDirectory || cluster.GetService<IServiceSource>(services).Endpoints.Any(LoopbackHost.Is);
     }
 
     private void Refuse(ServiceInstance instance)

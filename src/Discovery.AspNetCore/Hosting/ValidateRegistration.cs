@@ -113,7 +113,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
     private static IEnumerable<string> Addresses(EtcdRegistrationOptions options)
     {
         var urls = options.AdvertisedUrls.Select((url, i) => ($"{Section}:AdvertisedUrls:{i}", url))
-            .Concat(options.Endpoints.Where(static e => !string.IsNullOrEmpty(e.Value.AdvertisedUrl))
+            .Concat(options.Endpoints.Where(static e => e.Value.AdvertisedUrl is not null)
                 .Select(static e => ($"{Section}:Endpoints:{e.Key}:AdvertisedUrl", e.Value.AdvertisedUrl!)));
         foreach (var (setting, url) in urls)
         {

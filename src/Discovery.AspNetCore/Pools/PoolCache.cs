@@ -114,7 +114,7 @@ internal sealed class PoolCache(
             var service = GetService(serviceName, cluster, poolOptions);
 
             // What the settings or the application's own directory say is not another's word.
-            var isLocal = service is not (ServiceWatcher or CombinedService) || SourceOf(cluster).Endpoints.Any(static e => e.IsLoopback);
+            var isLocal = service is not (ServiceWatcher or CombinedService) || SourceOf(cluster).Endpoints.Any(LoopbackHost.Is);
             var filter = new AddressFilter(poolOptions, isLocal);
             var measured = metrics.Of(serviceName, cluster.Name, client: key.OptionsName == serviceName ? null : key.OptionsName);
             var created = new ServicePool(

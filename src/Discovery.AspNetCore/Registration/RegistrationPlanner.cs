@@ -27,6 +27,7 @@ internal sealed partial class RegistrationPlanner(
         "Its server has no network addresses. Set Etcd:Registration:AdvertisedUrls to register it all the same, e.g. http://10.0.0.1:5000.");
 
     private IReadOnlyList<string> _bound = [];
+    private IReadOnlyList<(EndPoint, HttpProtocols)> _spoken = [];
     private IReadOnlyList<IPAddress> _chosen = [];
     private EtcdRegistrationOptions? _options;
     private DeduplicatingLogger _problems = new(logger);
@@ -35,10 +36,12 @@ internal sealed partial class RegistrationPlanner(
     public bool IsProvisional { get; private set; } = true;
 
     /// <summary>
-    /// Whether another run may come to other addresses: the server has moved, as Kestrel does when its settings are edited, the machine
-    /// has lost an address that was chosen for a wildcard, or there was nothing to choose from. A mere change of routes moves nothing.
+    /// Whether another run may come to another result: the server has moved or speaks another protocol, as Kestrel does some time after its
+    /// settings are edited, the machine has lost an address that was chosen for a wildcard, or there was nothing to choose from. A mere
+    /// change of routes moves nothing.
     /// </summary>
-    public bool IsOutdated => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !HasChosenAddresses();
+    public bool IsOutdated
+        => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !_spoken.SequenceEqual(Spoken(KestrelOptions())) || !HasChosenAddresses();
 
     /// <summary>Makes the desired registration. One that has nothing to advertise says why. Not to be called twice at a time.</summary>
     public async Task<DesiredRegistration> PlanAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
@@ -50,8 +53,9 @@ internal sealed partial class RegistrationPlanner(
         }
 
         var bound = BoundAddresses();
+        var kestrel = KestrelOptions();
         var resolver = new EndpointResolver(
-            addresses, client.Value.Endpoints, new EndpointNames(configuration), new EndpointProtocols(configuration, KestrelOptions()), _problems);
+            addresses, client.Value.Endpoints, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
         DesiredRegistration desired;
         try
         {
@@ -61,10 +65,11 @@ internal sealed partial class RegistrationPlanner(
                 endpoints = await resolver.ResolveAsync(options, bound, cancellationToken).ConfigureAwait(false);
             }
 
-            desired = Choose(options, endpoints);
+            desired = Choose(options, endpoints, resolver.Bound, resolver.LeftOut);
             if (desired is { Problem: null, Endpoints.Count: > 0 })
             {
-                WarnOfGrpc(resolver.Spoken);
+                WarnOfGrpc(resolver.Bound);
+                WarnOfRefusedHosts(options);
             }
         }
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
@@ -75,6 +80,7 @@ internal sealed partial class RegistrationPlanner(
 
         // Only now: where the system failed to tell its addresses, the next look has to come to this result.
         _bound = bound;
+        _spoken = [.. Spoken(kestrel)];
         _chosen = resolver.Chosen;
         IsProvisional = resolver.IsProvisional;
         return desired;
@@ -106,11 +112,15 @@ internal sealed partial class RegistrationPlanner(
                 ? KestrelEndpoints.Read(options.Value)
                 : null;
 
-    private DesiredRegistration Choose(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
+    private static IEnumerable<(EndPoint, HttpProtocols)> Spoken(IReadOnlyList<ListenOptions>? kestrel)
+        => (kestrel ?? []).Select(static o => (o.EndPoint, o.Protocols));
+
+    private DesiredRegistration Choose(
+        EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, IReadOnlyList<BoundEndpoint> bound, IReadOnlyList<string> leftOut)
     {
         if (endpoints.Count == 0)
         {
-            return new DesiredRegistration(options, [], options.Enabled ? NoAddresses : null);
+            return new DesiredRegistration(options, [], !options.Enabled ? null : leftOut.Count == 0 ? NoAddresses : NoEndpoints(leftOut));
         }
 
         var registered = RegistrationRecord.ServicesOf(options).ToList();
@@ -119,52 +129,68 @@ internal sealed partial class RegistrationPlanner(
             return new DesiredRegistration(options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, problem));
         }
 
-        var unknown = UnknownNames(options, endpoints).ToList();
-        if (registered.TrueForAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0))
+        // Set URLs go by their schemes.
+        var known = (options.AdvertisedUrls.Count > 0 ? endpoints.Select(static e => e.Name) : bound.Select(static e => e.Name))
+            .ToHashSet(StringComparer.OrdinalIgnoreCase);
+        var unknown = UnknownNames(options, known).ToList();
+        var unserved = registered.FindAll(s => EndpointSelector.Select(options, s.Options, endpoints).Count == 0);
+        if (unserved.Count == registered.Count)
         {
             return new DesiredRegistration(
-                options, [], new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));
+                options,
+                [],
+                unknown.Count == 0 ? NoEndpoints(leftOut) : new RegistrationProblem(ServiceRegistrationState.NoEndpoint, LogLevel.Error, string.Join(" ", unknown)));
         }
 
+        unknown.AddRange(unserved.Where(s => s.Options.Endpoints.All(known.Contains))
+            .Select(s => $"The service '{s.Name}' is not registered. {NoEndpoints(leftOut).Message}"));
         unknown.ForEach(text => Log.UnknownEndpoint(_problems, text));
-        foreach (var endpoint in EndpointSelector.Private(options, endpoints))
-        {
-            Log.PrivateEndpoint(_problems, endpoint.ToString(), endpoint.Name);
-        }
-
         return new DesiredRegistration(options, endpoints);
     }
 
-    private void WarnOfGrpc(IReadOnlyList<(string Name, string? Protocols)> spoken)
+    private static RegistrationProblem NoEndpoints(IReadOnlyList<string> leftOut) => new(
+        ServiceRegistrationState.NoEndpoint,
+        LogLevel.Error,
+        string.Join(" ", leftOut.Prepend("Its server has no endpoint for clients that they can dial."))
+            + " Set Etcd:Registration:Endpoints:<name>:Enabled to true for the one that serves them, or Etcd:Registration:AdvertisedUrls to the URL "
+            + "by which they reach it, e.g. http://10.0.0.1:5000.");
+
+    private void WarnOfGrpc(IReadOnlyList<BoundEndpoint> bound)
     {
-        if (spoken.Count > 0 && spoken.All(static s => s.Protocols is { } protocols && !EndpointProtocols.HasHttp2(protocols)) && GrpcServices.AreMapped(services))
+        if (bound.Count > 0 && bound.All(static s => s.Protocols is { } protocols && !EndpointProtocols.HasHttp2(protocols)) && GrpcServices.AreMapped(services))
         {
-            Log.GrpcWithoutHttp2(_problems, string.Join(", ", spoken.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
+            Log.GrpcWithoutHttp2(_problems, string.Join(", ", bound.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
         }
     }
 
-    private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
+    private void WarnOfRefusedHosts(EtcdRegistrationOptions options)
     {
-        var known = endpoints.Select(static e => e.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        return options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
+        var allowed = HostFiltering.AllowedHosts(services);
+        if (HostFiltering.Refused(allowed, RegistrationRecord.ServicesOf(options).Select(static s => s.Name)) is { Count: > 0 } refused)
+        {
+            Log.HostsRefused(_problems, string.Join(", ", refused), string.Join(';', allowed), string.Join(';', allowed.Concat(refused)));
+        }
+    }
+
+    private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, HashSet<string> known)
+        => options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
             .Concat(options.Services.SelectMany(static s => s.Value.Endpoints.Select(e => ($"Etcd:Registration:Services:{s.Key}:Endpoints", e))))
             .Where(setting => !known.Contains(setting.Item2))
             .Select(setting => $"{setting.Item1} names '{setting.Item2}', but the endpoints are: {string.Join(", ", known)}. An endpoint goes by "
                 + "its name in Kestrel:Endpoints, or else by its scheme.");
-    }
 
     private static partial class Log
     {
         [LoggerMessage(2741, LogLevel.Warning, "{Problem}")]
         public static partial void UnknownEndpoint(ILogger logger, string problem);
 
-        [LoggerMessage(2742, LogLevel.Information, "The endpoint {Endpoint} is taken for one that is not for clients, and is not registered. "
-            + "Set Etcd:Registration:Endpoints:{Name}:Enabled to true to register it, or to false to say that this is right.")]
-        public static partial void PrivateEndpoint(ILogger logger, string endpoint, string name);
-
         [LoggerMessage(2743, LogLevel.Warning, "This application maps gRPC services, but none of its endpoints ({Endpoints}) speaks HTTP/2, so "
             + "every gRPC call will fail. Without TLS Kestrel speaks HTTP/1.1 unless it is told to speak HTTP/2 alone: set "
             + "Kestrel:EndpointDefaults:Protocols to Http2, or Kestrel:Endpoints:<name>:Protocols for one endpoint.")]
         public static partial void GrpcWithoutHttp2(ILogger logger, string endpoints);
+
+        [LoggerMessage(2744, LogLevel.Warning, "Calls by name have the host {Hosts}, which this application answers with 400 Bad Request: AllowedHosts is "
+            + "'{Allowed}'. Set AllowedHosts to '{Needed}'.")]
+        public static partial void HostsRefused(ILogger logger, string hosts, string allowed, string needed);
     }
 }

@@ -77,6 +77,7 @@ internal sealed partial class RegistrationSettings(
             (nameof(now.InstanceId), changed.InstanceId != now.InstanceId),
             (nameof(now.TimeToLive), changed.TimeToLive != now.TimeToLive),
             (nameof(now.FailFast), changed.FailFast != now.FailFast),
+            (nameof(now.StartWithdrawn), changed.StartWithdrawn != now.StartWithdrawn),
         })
         {
             if (differs)

@@ -71,8 +71,24 @@ public sealed class AddressFilterTests
     [InlineData("::ffff:a9fe:a9fe")]
     [InlineData("fe80::1%1")]
     [InlineData("::1%1")]
+    [InlineData("localhost")]
+    [InlineData("LocalHost.")]
+    [InlineData("shop.localhost")]
     public void A_host_is_judged_as_what_it_is_dialled_as_however_it_is_written(string host)
         => Assert.False(new AddressFilter(new EtcdDiscoveryOptions()).Allows(new ServiceInstance { Key = "k", ServiceName = "s", Host = host, Port = 80 }));
+
+    [Theory]
+    [InlineData("localhost")]
+    [InlineData("shop.localhost")]
+    public void A_name_of_loopback_is_allowed_where_loopback_is(string host)
+    {
+        var instance = new ServiceInstance { Key = "k", ServiceName = "s", Host = host, Port = 80 };
+
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions(), isSourceLocal: true).Allows(instance));
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["::1/128"] }).Allows(instance));
+        Assert.True(new AddressFilter(new EtcdDiscoveryOptions { Instances = ["localhost:80"] }).Allows(instance));
+        Assert.False(new AddressFilter(new EtcdDiscoveryOptions { AllowedNetworks = ["10.0.0.0/8"] }).Allows(instance));
+    }
 
     [Theory]
     [InlineData("10.1.2.3", true)]

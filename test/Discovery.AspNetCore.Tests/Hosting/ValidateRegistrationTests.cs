@@ -55,6 +55,7 @@ public sealed class ValidateRegistrationTests
     [InlineData("Services:User:Layout", "Zookeeper", "'Zookeeper'", "EtcdNaming")]
     [InlineData("Services:User:Weight", "-1", "'-1'", "e.g. 10")]
     [InlineData("Services:User:Metadata:id", "3", "is taken", "e.g. x-id")]
+    [InlineData("Endpoints:Web:AdvertisedUrl", "", "''", "e.g. http://10.0.0.1:5000")]
     [InlineData("Endpoints:Web:AdvertisedUrl", "web", "'web'", "e.g. http://10.0.0.1:5000")]
     [InlineData("Endpoints:Web:Metadata:zone", "3", "is taken", "e.g. x-zone")]
     public void A_wrong_setting_is_named_with_its_value_and_a_valid_one(string setting, string value, string shown, string valid)

@@ -52,6 +52,7 @@ public sealed class RegistrationSettingsTests : IDisposable
     [InlineData("InstanceId", "other")]
     [InlineData("TimeToLive", "00:00:20")]
     [InlineData("FailFast", "true")]
+    [InlineData("StartWithdrawn", "true")]
     public void A_setting_that_holds_until_the_next_start_says_so(string setting, string value)
     {
         Reload(setting, value);

@@ -98,6 +98,67 @@ public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
         Assert.True(app.Log.Has(LogLevel.Information, "'Metrics'", "Etcd:Registration:Endpoints:Metrics:Enabled"));
     }
 
+    [Theory]
+    [InlineData("/Kestrel:Endpoints:Metrics:Url=http://*:0", "http://unix:socket", "a socket of this machine")]
+    [InlineData("/Kestrel:Endpoints:Metrics:Url=http://*:0;/Kestrel:Endpoints:Web:Url=http://*:0;Endpoints:Web:Enabled=false", null, "'Web' (http")]
+    public async Task Metrics_are_not_taken_for_the_service_where_its_own_endpoint_is_not_registered(string settings, string? socket, string told)
+    {
+        await using var client = node.Connect();
+        var file = socket?.Replace("socket", Path.Combine(Path.GetTempPath(), _service[..12]), StringComparison.Ordinal);
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, settings + (file is null ? "" : $";/Kestrel:Endpoints:Web:Url={file}"));
+
+        Assert.Equal(ServiceRegistrationState.NoEndpoint, app.State);
+        Assert.Empty(await client.RecordsAsync(_service));
+        var error = Assert.Single(app.Log.At(LogLevel.Error));
+        Assert.Contains("'Metrics' (http", error, StringComparison.Ordinal);
+        Assert.Contains(told, error, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Registration:Endpoints:<name>:Enabled", error, StringComparison.Ordinal);
+
+        app.Reload("Endpoints:Metrics:Enabled=true");
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        Assert.Equal("Metrics", Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("endpoint").GetString());
+    }
+
+    [Fact]
+    public async Task A_service_that_no_endpoint_is_left_for_is_told_of_beside_one_that_has_its_own()
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint,
+            _service,
+            $"/Kestrel:Endpoints:Metrics:Url=http://*:0;/Kestrel:Endpoints:Web:Url=http://unix:{Path.Combine(Path.GetTempPath(), _service[..12])};"
+            + $"Services:{_service}m:Endpoints:0=Metrics");
+
+        Assert.StartsWith($"services/{_service}m/", Assert.Single(app.Keys), StringComparison.Ordinal);
+        Assert.True(app.Log.Has(LogLevel.Warning, $"The service '{_service}' is not registered", "a socket of this machine"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("ServiceName=;")]
+    public async Task A_service_whose_own_endpoint_is_switched_off_is_told_so(string settings)
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, GrpcAndWeb + settings + $"Endpoints:Grpc:Enabled=false;Services:{_service}g:Endpoints:0=Grpc");
+
+        Assert.Equal(settings.Length == 0 ? ServiceRegistrationState.Registered : ServiceRegistrationState.NoEndpoint, app.State);
+        Assert.True(app.Log.Has(settings.Length == 0 ? LogLevel.Warning : LogLevel.Error, "'Grpc' (http", "is switched off by Etcd:Registration:Endpoints:Grpc:Enabled."));
+        Assert.False(app.Log.Has(LogLevel.Warning, "names 'Grpc'"));
+    }
+
+    [Fact]
+    public async Task An_advertised_host_stands_for_no_endpoint_on_loopback_beside_others()
+    {
+        await using var client = node.Connect();
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint,
+            _service,
+            $"/Kestrel:Endpoints:Web:Url=http://*:0;/Kestrel:Endpoints:Tools:Url=http://localhost:{FreePort.Next()};AdvertisedHost=10.1.2.3");
+
+        Assert.Equal("Web", Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("endpoint").GetString());
+        Assert.StartsWith($"services/{_service}/10.1.2.3:", Assert.Single(app.Keys), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Endpoints_that_do_not_exist_are_a_state_of_their_own()
     {

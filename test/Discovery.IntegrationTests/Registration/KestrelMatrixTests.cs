@@ -29,6 +29,7 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     [InlineData("http://127.0.0.1:0", "127.0.0.1")]
     [InlineData("http://[::1]:0", "[::1]")]
     [InlineData("https://localhost:port", "127.0.0.1")]
+    [InlineData("http://shop.dev.localhost:port", "127.0.0.1")]
     public async Task What_is_bound_to_loopback_is_advertised_with_a_warning_where_etcd_is_on_loopback_too(string url, string host)
     {
         await using var app = await StartAsync(url);
@@ -45,6 +46,7 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
     [InlineData("http://0.0.0.0:port")]
     [InlineData("http://0.0.0.0:0")]
     [InlineData("https://*:0")]
+    [InlineData("http://shop.localhost.:port")]
     public async Task What_is_bound_to_all_addresses_is_advertised_beyond_loopback_although_etcd_is_reached_by_it(string url)
     {
         await using var app = await StartAsync(url);
@@ -108,6 +110,41 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
         await using var client = node.Connect();
         await Eventually.IsTrue(async () => await client.RecordsAsync(_service) is [var only] && only.Key.EndsWith($":{moved}", StringComparison.Ordinal));
         Assert.Equal($"http://127.0.0.1:{moved}", Assert.Single(await DialAllAsync()));
+    }
+
+    [Fact]
+    public async Task An_endpoint_whose_protocols_are_edited_is_advertised_by_what_it_speaks_then()
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint, _service, $"/Kestrel:Endpoints:Grpc:Url=http://127.0.0.1:{FreePort.Next()}");
+        await using var client = node.Connect();
+        Assert.Equal("h1", await ProtocolsAsync());
+
+        app.Reload("/Kestrel:Endpoints:Grpc:Protocols=Http2");
+
+        await Eventually.IsTrue(async () => await ProtocolsAsync() == "h2");
+
+        async Task<string?> ProtocolsAsync()
+            => Assert.Single(await client.RecordsAsync(_service)).Metadata().GetProperty("protocols").GetString();
+    }
+
+    [Fact]
+    public async Task Endpoints_with_ports_of_the_systems_choice_keep_their_names_when_Kestrel_binds_one_again()
+    {
+        await using var app = await TestApp.StartAsync(
+            node.Etcd.Endpoint,
+            _service,
+            "/Kestrel:Endpoints:Api:Url=http://127.0.0.1:0;/Kestrel:Endpoints:Web:Url=http://127.0.0.1:0;"
+            + "Endpoints:Api:Enabled=true;Endpoints:Web:Enabled=true");
+        await using var client = node.Connect();
+        Assert.Equal(["Api h1", "Web h1"], await SpokenAsync());
+
+        app.Reload("/Kestrel:Endpoints:Api:Protocols=Http2");
+
+        await Eventually.IsTrue(async () => (await SpokenAsync()).SequenceEqual(["Api h2", "Web h1"]));
+
+        async Task<IEnumerable<string>> SpokenAsync() => (await client.RecordsAsync(_service)).Select(static r => r.Metadata())
+            .Select(static m => $"{m.GetProperty("endpoint")} {m.GetProperty("protocols")}").Order(StringComparer.Ordinal);
     }
 
     [Fact]

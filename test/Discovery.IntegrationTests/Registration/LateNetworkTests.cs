@@ -40,7 +40,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
     public async Task What_is_wrong_is_said_once_however_often_is_looked()
     {
         var machine = new Machine { Addresses = ["172.17.0.1"] };
-        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AllowLoopback=false;Endpoints:nobody:Enabled=true", builder =>
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AllowLoopback=false;Endpoints:http:Enabled=true;Endpoints:nobody:Enabled=true", builder =>
         {
             builder.WebHost.UseUrls("http://*:0", "http://127.0.0.1:0");
             builder.Services.AddSingleton<LocalAddresses>(machine);

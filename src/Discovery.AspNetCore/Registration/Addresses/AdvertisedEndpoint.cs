@@ -13,6 +13,11 @@ internal sealed record AdvertisedEndpoint(string Name, string Scheme, string Hos
     /// <summary>Whether its URL was set, so that other replicas behind a proxy may advertise the same one.</summary>
     public bool IsShared { get; init; }
 
-    public override string ToString()
-        => $"'{Name}' ({Scheme}://{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}{(Protocols is null ? "" : $", {Protocols}")})";
+    /// <summary>Whether it serves only those services that name it, see <see cref="BoundEndpoint.IsPrivate"/>.</summary>
+    public bool IsPrivate { get; init; }
+
+    /// <summary>Host and port; IPv6 in brackets.</summary>
+    public string Address => $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}";
+
+    public override string ToString() => $"'{Name}' ({Scheme}://{Address}{(Protocols is null ? "" : $", {Protocols}")})";
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
@@ -26,9 +25,7 @@ internal sealed class EndpointProtocols(IConfiguration configuration, IReadOnlyL
             return null;
         }
 
-        var onPort = bound.Where(b => b.IPEndPoint?.Port == address.Port).ToList();
-        var match = onPort.Find(b => IPAddress.TryParse(address.Host, out var ip) && b.IPEndPoint!.Address.Equals(ip)) ?? onPort.FirstOrDefault();
-        var protocols = match?.Protocols
+        var protocols = KestrelEndpoints.Find(bound, address)?.Protocols
             ?? Read($"Kestrel:Endpoints:{name}:Protocols") ?? Read("Kestrel:EndpointDefaults:Protocols") ?? HttpProtocols.Http1AndHttp2;
 
         // Over TLS both sides agree on one; without it Kestrel drops HTTP/2 wherever HTTP/1.1 is enabled.

@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -18,8 +19,11 @@ internal sealed partial class EndpointResolver(
     /// <inheritdoc cref="HostSelector.IsProvisional"/>
     public bool IsProvisional => _hosts.IsProvisional;
 
-    /// <summary>What the server's own endpoints speak, whatever is advertised for them.</summary>
-    public IReadOnlyList<(string Name, string? Protocols)> Spoken { get; private set; } = [];
+    /// <summary>The server's own endpoints, whatever is advertised for them.</summary>
+    public IReadOnlyList<BoundEndpoint> Bound { get; private set; } = [];
+
+    /// <summary>Why endpoints are not registered, in sentences; none when the server has no network address at all.</summary>
+    public IReadOnlyList<string> LeftOut { get; private set; } = [];
 
     /// <inheritdoc cref="HostSelector.Chosen"/>
     public IReadOnlyList<IPAddress> Chosen => _hosts.Chosen;
@@ -33,50 +37,34 @@ internal sealed partial class EndpointResolver(
         EtcdRegistrationOptions options, IReadOnlyCollection<string> bound, CancellationToken cancellationToken)
     {
         var addresses = bound.Select(Parse).OfType<BindingAddress>().ToList();
-        var named = addresses.Zip(names.Match(addresses), (address, name) => (Address: address, Name: name, Protocols: protocols.Of(address, name))).ToList();
-        Spoken = [.. named.Select(static n => (n.Name, n.Protocols))];
+        var dialled = addresses.FindAll(static a => !IsSocket(a));
+        Bound = [.. dialled.Zip(names.Match(dialled), (address, name) => new BoundEndpoint(name, address, protocols.Of(address, name)))];
         if (options.AdvertisedUrls.Count > 0)
         {
             return Complete(options, options.AdvertisedUrls.Select((url, i) => FromUrl(options, $"AdvertisedUrls:{i}", name: null, url)));
         }
 
         var found = new List<AdvertisedEndpoint>();
+        var onAdvertisedPort = new List<BindingAddress>();
+        var leftOut = new List<string>();
         var problems = new List<string>();
-        var onAdvertisedPort = 0;
-        foreach (var (address, name, spoken) in named)
+        foreach (var endpoint in Bound)
         {
-            options.Endpoints.TryGetValue(name, out var endpoint);
-            if (endpoint is { Enabled: false })
+            var isPrivate = endpoint.IsPrivate(addresses.Count == 1, Bound);
+            if (GetReasonToLeaveOut(options, endpoint, isPrivate) is { } reason)
             {
-                continue;
-            }
-
-            if (spoken == "")
-            {
-                Log.OnlyHttp3(logger, address.ToString());
+                leftOut.Add(reason);
                 continue;
             }
 
             try
             {
-                if (endpoint?.AdvertisedUrl is { Length: > 0 } url)
-                {
-                    var advertised = FromUrl(options, $"Endpoints:{name}:AdvertisedUrl", name, url);
-
-                    // Behind another scheme stands a proxy, which speaks what it likes.
-                    var isSameScheme = advertised.Scheme.Equals(address.Scheme, StringComparison.OrdinalIgnoreCase);
-                    found.Add(advertised with { Protocols = isSameScheme ? spoken : null });
-                    continue;
-                }
-
-                var host = options.AdvertisedHost is { } set
-                    ? Checked(options, nameof(options.AdvertisedHost), set, set.Trim('[', ']'))
-                    : await _hosts.ChooseAsync(options, address, cancellationToken).ConfigureAwait(false);
-                onAdvertisedPort += options.AdvertisedPort is null ? 0 : 1;
-                found.Add(new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port)
-                {
-                    Protocols = spoken,
-                });
+                var url = options.Endpoints.TryGetValue(endpoint.Name, out var set) ? set.AdvertisedUrl : null;
+                var advertised = url is null
+                    ? await AdvertiseAsync(options, endpoint, cancellationToken).ConfigureAwait(false)
+                    : FromUrl(options, endpoint, url);
+                found.Add(advertised with { IsPrivate = isPrivate });
+                onAdvertisedPort.AddRange(url is null ? [endpoint.Address] : []);
             }
             catch (InvalidOperationException e)
             {
@@ -84,17 +72,18 @@ internal sealed partial class EndpointResolver(
             }
         }
 
-        if (onAdvertisedPort > 1)
+        LeftOut = Bound.Count == 0 ? [] : [.. problems, .. leftOut, .. addresses.Where(IsSocket).Select(static a => $"{a} is a socket of this machine.")];
+        if (options.AdvertisedPort is not null && onAdvertisedPort.Count > 1)
         {
             throw new InvalidOperationException(
-                $"{Settings}:AdvertisedPort is '{options.AdvertisedPort}', but {onAdvertisedPort} endpoints are bound "
-                + $"({string.Join(", ", addresses)}): one port cannot stand for all. Set {Settings}:AdvertisedUrls to the URL of each instead, "
-                + $"e.g. http://10.0.0.1:{options.AdvertisedPort}.");
+                $"{Settings}:AdvertisedPort is '{options.AdvertisedPort}', but {onAdvertisedPort.Count} endpoints are bound "
+                + $"({string.Join(", ", onAdvertisedPort)}): one port cannot stand for all. Set {Settings}:AdvertisedUrls "
+                + $"to the URL of each instead, e.g. http://10.0.0.1:{options.AdvertisedPort}.");
         }
 
         if (found.Count == 0 && problems.Count > 0)
         {
-            throw new InvalidOperationException(string.Join(" ", problems));
+            throw new InvalidOperationException(string.Join(" ", LeftOut));
         }
 
         if (_hosts.IsOutsidePreferred)
@@ -106,14 +95,48 @@ internal sealed partial class EndpointResolver(
         return Complete(options, found);
     }
 
+    private string? GetReasonToLeaveOut(EtcdRegistrationOptions options, BoundEndpoint endpoint, bool isPrivate)
+    {
+        if (options.Endpoints.TryGetValue(endpoint.Name, out var set) && !set.Enabled)
+        {
+            return $"{endpoint} is switched off by {Settings}:Endpoints:{endpoint.Name}:Enabled.";
+        }
+
+        if (endpoint.Protocols == "")
+        {
+            Log.OnlyHttp3(logger, endpoint.Address.ToString());
+            return $"{endpoint} speaks HTTP/3 alone.";
+        }
+
+        if (isPrivate && !EndpointSelector.IsNamed(options, endpoint.Name))
+        {
+            // Of those that go by their scheme, a setting by name would mean all.
+            Log.PrivateEndpoint(logger, endpoint.ToString(), Bound.Count(e => e.Name.Equals(endpoint.Name, StringComparison.OrdinalIgnoreCase)) > 1
+                ? $"To register it, give it a name of its own, e.g. by Kestrel:Endpoints:Web:Url, and set {Settings}:Endpoints:<name>:Enabled to true."
+                : $"Set {Settings}:Endpoints:{endpoint.Name}:Enabled to true to register it, or to false to say that this is right.");
+            return $"{endpoint} is taken for one that is not for clients.";
+        }
+
+        return null;
+    }
+
+    private async Task<AdvertisedEndpoint> AdvertiseAsync(EtcdRegistrationOptions options, BoundEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        var (name, address, spoken) = endpoint;
+        var host = options.AdvertisedHost is { } set
+            ? Checked(options, nameof(options.AdvertisedHost), set, set.Trim('[', ']'))
+            : await _hosts.ChooseAsync(options, address, cancellationToken).ConfigureAwait(false);
+        return new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port) { Protocols = spoken };
+    }
+
     private List<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)
     {
         var distinct = endpoints.DistinctBy(static e => (e.Host, e.Port)).ToList();
 
         // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
-        if (options.AllowLoopback != true && distinct.FindAll(static e => HostSelector.IsLoopback(e.Host)) is { Count: > 0 } local)
+        if (options.AllowLoopback != true && distinct.FindAll(static e => LoopbackHost.Is(e.Host)) is { Count: > 0 } local)
         {
-            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => $"{e.Host}:{e.Port}")));
+            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address)));
         }
 
         return distinct;
@@ -125,8 +148,19 @@ internal sealed partial class EndpointResolver(
         return new AdvertisedEndpoint(name ?? uri.Scheme, uri.Scheme, Checked(options, setting, url, uri.DnsSafeHost), uri.Port) { IsShared = true };
     }
 
+    private AdvertisedEndpoint FromUrl(EtcdRegistrationOptions options, BoundEndpoint endpoint, string url)
+    {
+        var advertised = FromUrl(options, $"Endpoints:{endpoint.Name}:AdvertisedUrl", endpoint.Name, url);
+
+        // Behind another scheme stands a proxy, which speaks what it likes.
+        var isSameScheme = advertised.Scheme.Equals(endpoint.Address.Scheme, StringComparison.OrdinalIgnoreCase);
+        return advertised with { Protocols = isSameScheme ? endpoint.Protocols : null };
+    }
+
     private string Checked(EtcdRegistrationOptions options, string setting, string value, string host)
         => _hosts.GetProblem(options, setting, value, host) is { } problem ? throw new InvalidOperationException(problem) : host;
+
+    private static bool IsSocket(BindingAddress address) => address.IsUnixPipe || address.IsNamedPipe;
 
     private BindingAddress? Parse(string text)
     {
@@ -142,10 +176,10 @@ internal sealed partial class EndpointResolver(
             return null;
         }
 
-        if (address.IsUnixPipe || address.IsNamedPipe)
+        if (IsSocket(address))
         {
             Log.SocketSkipped(logger, text);
-            return null;
+            return address;
         }
 
         if (address.Port == 0)
@@ -160,6 +194,9 @@ internal sealed partial class EndpointResolver(
 
     private static partial class Log
     {
+        [LoggerMessage(2742, LogLevel.Information, "The endpoint {Endpoint} is taken for one that is not for clients, and is not registered. {Remedy}")]
+        public static partial void PrivateEndpoint(ILogger logger, string endpoint, string remedy);
+
         [LoggerMessage(2751, LogLevel.Information, "The endpoint {Address} is a socket of this machine and is not registered.")]
         public static partial void SocketSkipped(ILogger logger, string address);
 

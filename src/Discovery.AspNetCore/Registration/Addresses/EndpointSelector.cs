@@ -1,5 +1,3 @@
-using System.Collections.Frozen;
-
 namespace Discovery.AspNetCore.Registration.Addresses;
 
 /// <summary>Decides which endpoints serve a service: those that settings choose, else all that are not plainly for operators.</summary>
@@ -7,22 +5,17 @@ internal static class EndpointSelector
 {
     private const string Settings = "Etcd:Registration";
 
-    /// <summary>Names of endpoints that people give to what is not for clients.</summary>
-    private static readonly FrozenSet<string> Administrative = FrozenSet.Create(
-        StringComparer.OrdinalIgnoreCase,
-        "Admin", "Administration", "Management", "Metrics", "Prometheus", "Health", "Probes", "Diagnostics", "Debug", "Internal");
-
     /// <summary>The endpoints of a service.</summary>
     public static IReadOnlyList<AdvertisedEndpoint> Select(
         EtcdRegistrationOptions options, RegisteredServiceOptions service, IReadOnlyList<AdvertisedEndpoint> endpoints)
         => service.Endpoints.Count > 0
             ? [.. endpoints.Where(e => service.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase))]
-            : [.. endpoints.Where(e => IsChosen(options, e) || !IsPrivate(e, endpoints))];
+            : [.. endpoints.Where(e => IsChosen(options, e) || !e.IsPrivate)];
 
-    /// <summary>The endpoints that nothing chooses and that are plainly not for clients.</summary>
-    public static IEnumerable<AdvertisedEndpoint> Private(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints)
-        => endpoints.Where(e => !IsChosen(options, e) && IsPrivate(e, endpoints)
-            && !options.Services.Values.Any(s => s.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase)));
+    /// <summary>Whether the settings name an endpoint, for all services or for one.</summary>
+    public static bool IsNamed(EtcdRegistrationOptions options, string endpointName)
+        => options.Endpoints.ContainsKey(endpointName)
+            || options.Services.Values.Any(s => s.Endpoints.Contains(endpointName, StringComparer.OrdinalIgnoreCase));
 
     /// <summary>Why a service cannot be registered with its endpoints, or <see langword="null"/> when it can.</summary>
     public static string? GetProblem(
@@ -55,9 +48,4 @@ internal static class EndpointSelector
 
     private static bool IsChosen(EtcdRegistrationOptions options, AdvertisedEndpoint endpoint)
         => endpoint.IsShared || options.Endpoints.ContainsKey(endpoint.Name);
-
-    /// <summary>Beside an endpoint that others reach, one on loopback is for this machine.</summary>
-    private static bool IsPrivate(AdvertisedEndpoint endpoint, IReadOnlyList<AdvertisedEndpoint> all)
-        => all.Count > 1
-            && (Administrative.Contains(endpoint.Name) || (HostSelector.IsLoopback(endpoint.Host) && !all.All(static e => HostSelector.IsLoopback(e.Host))));
 }

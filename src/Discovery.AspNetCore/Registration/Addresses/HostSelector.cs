@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Discovery.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 
 namespace Discovery.AspNetCore.Registration.Addresses;
@@ -12,7 +13,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
     // Documentation networks: nothing is sent to them, and the system's routing table answers with the default route.
     private static readonly Uri[] Elsewhere = [new("http://198.51.100.1:9"), new("http://[2001:db8::1]:9")];
 
-    private readonly bool _etcdIsLocal = etcd.All(static e => e.IsLoopback);
+    private readonly bool _etcdIsLocal = etcd.All(LoopbackHost.Is);
     private readonly List<IPAddress> _chosen = [];
 
     /// <summary>
@@ -26,10 +27,6 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
     /// <summary>Whether an address was chosen for a wildcard though the preferred networks have none of this machine's.</summary>
     public bool IsOutsidePreferred { get; private set; }
 
-    /// <summary>Whether a host can be reached from this machine only.</summary>
-    public static bool IsLoopback(string host)
-        => host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var ip) && IPAddress.IsLoopback(ip));
-
     /// <summary>Why a host that is set explicitly cannot be advertised, or <see langword="null"/> when it can.</summary>
     public string? GetProblem(EtcdRegistrationOptions options, string setting, string value, string host)
     {
@@ -39,7 +36,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
                 + "others can dial, e.g. 10.0.0.1.";
         }
 
-        return IsLoopback(host) && !MayBeLoopback(options)
+        return LoopbackHost.Is(host) && !MayBeLoopback(options)
             ? $"{Settings}:{setting} is '{value}', which is this machine only, while etcd is elsewhere ({string.Join(", ", etcd)}). Set it to "
                 + $"what others can dial, or, if all clients are on this machine, {Settings}:AllowLoopback to true."
             : null;
@@ -49,8 +46,8 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
     /// <exception cref="InvalidOperationException">Others cannot dial the address; says which setting helps.</exception>
     public async Task<string> ChooseAsync(EtcdRegistrationOptions options, BindingAddress bound, CancellationToken cancellationToken)
     {
-        // Bound to localhost, Kestrel listens on both loopback addresses; the IPv4 one is understood by every client.
-        var host = bound.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? "127.0.0.1" : bound.Host.Trim('[', ']');
+        // Bound to localhost or a name below it, Kestrel listens on both loopback addresses; the IPv4 one is understood by every client.
+        var host = LoopbackHost.IsName(bound.Host) ? "127.0.0.1" : bound.Host.Trim('[', ']');
         if (!IPAddress.TryParse(host, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
         {
             // Bound to 0.0.0.0, nobody answers on IPv6; bound to [::] or any name, Kestrel answers on both.

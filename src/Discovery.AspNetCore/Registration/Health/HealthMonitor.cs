@@ -15,6 +15,7 @@ internal sealed partial class HealthMonitor(
 
     private readonly HealthThresholds _thresholds = new();
     private Task<HealthReport>? _run;
+    private string? _unknownTag;
 
     /// <summary>Whether any health check decides.</summary>
     public bool HasChecks(RegistrationHealthOptions options)
@@ -104,6 +105,7 @@ internal sealed partial class HealthMonitor(
     {
         if (!HasChecks(options))
         {
+            WarnOfUnknownTag(options);
             return (true, "");
         }
 
@@ -140,6 +142,16 @@ internal sealed partial class HealthMonitor(
         }
     }
 
+    /// <summary>Somebody chose the tag, and expects checks to decide. Applications without such checks leave the default.</summary>
+    private void WarnOfUnknownTag(RegistrationHealthOptions options)
+    {
+        if (options.Enabled && options.Tag is not (null or "" or RegistrationHealthOptions.DefaultTag) && options.Tag != _unknownTag)
+        {
+            _unknownTag = options.Tag;
+            Log.UnknownTag(logger, options.Tag);
+        }
+    }
+
     private static bool Decides(HealthCheckRegistration check, RegistrationHealthOptions options)
         => !RegistrationHealthCheck.Is(check) && !InServiceHealthCheck.Is(check) && !EtcdHealthCheck.Is(check) && (string.IsNullOrEmpty(options.Tag) || check.Tags.Contains(options.Tag));
 
@@ -159,5 +171,9 @@ internal sealed partial class HealthMonitor(
 
         [LoggerMessage(2764, LogLevel.Warning, "This application is not healthy yet, and registered as soon as it is. Unhealthy: {Failing}.")]
         public static partial void NotYet(ILogger logger, string failing);
+
+        [LoggerMessage(2767, LogLevel.Warning, "Etcd:Registration:Health:Tag is '{Tag}', but no health check of this application has that tag, so it always counts "
+            + "as healthy. Give the tag to those that are to decide, or set Etcd:Registration:Health:Enabled to false.")]
+        public static partial void UnknownTag(ILogger logger, string tag);
     }
 }

@@ -30,6 +30,8 @@ public sealed class EndpointResolverTests : IDisposable
     [InlineData("http://192.168.1.7:5000", "http://etcd:2379", "192.168.1.7")]
     [InlineData("http://[fd00::7]:5000", "http://etcd:2379", "fd00::7")]
     [InlineData("http://localhost:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://shop.LocalHost:5000", "http://localhost:2379", "127.0.0.1")]
+    [InlineData("http://shop.dev.localhost:5000", "http://etcd.localhost:2379", "127.0.0.1")]
     [InlineData("http://127.0.0.1:5000", "http://localhost:2379", "127.0.0.1")]
     [InlineData("http://[::1]:5000", "http://127.0.0.1:2379", "::1")]
     public async Task What_is_bound_is_advertised_by_an_address_that_can_be_dialled(string bound, string etcd, string host)
@@ -37,6 +39,7 @@ public sealed class EndpointResolverTests : IDisposable
 
     [Theory]
     [InlineData("http://localhost:5000")]
+    [InlineData("http://shop.localhost:5000")]
     [InlineData("http://127.0.0.1:5000")]
     [InlineData("http://[::1]:5000")]
     public async Task Loopback_is_refused_while_etcd_is_elsewhere_unless_it_is_allowed(string bound)
@@ -159,6 +162,9 @@ public sealed class EndpointResolverTests : IDisposable
     [Theory]
     [InlineData("AdvertisedUrls:0", "http://127.0.0.1:80")]
     [InlineData("AdvertisedHost", "localhost")]
+    [InlineData("AdvertisedHost", "shop.Localhost")]
+    [InlineData("AdvertisedHost", "localhost.")]
+    [InlineData("AdvertisedUrls:0", "http://shop.localhost.:80")]
     [InlineData("Endpoints:http:AdvertisedUrl", "http://[::1]:80")]
     [InlineData("AdvertisedUrls:0", "http://169.254.3.4:80")]
     [InlineData("AdvertisedHost", "fe80::7")]
@@ -193,8 +199,8 @@ public sealed class EndpointResolverTests : IDisposable
     [Fact]
     public async Task An_endpoint_that_cannot_be_dialled_does_not_take_the_others_with_it()
     {
-        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://localhost:5001", "http://10.0.0.7:5000", "http://10.0.0.7:0", "nonsense"])).Host);
-        Assert.True(_log.Has(LogLevel.Warning, "http://localhost:5001"));
+        Assert.Equal("10.0.0.7", Assert.Single(await ResolveAsync(["http://169.254.3.4:5001", "http://10.0.0.7:5000", "http://10.0.0.7:0", "nonsense"])).Host);
+        Assert.True(_log.Has(LogLevel.Warning, "http://169.254.3.4:5001"));
         Assert.True(_log.Has(LogLevel.Warning, "nonsense"));
         Assert.True(_log.Has(LogLevel.Warning, "http://10.0.0.7:0", "no port"));
     }
@@ -211,12 +217,74 @@ public sealed class EndpointResolverTests : IDisposable
             await ResolveAsync(["http://[::]:5000", "http://[::]:5001", "https://[::]:5002"], names: names));
     }
 
+    [Fact]
+    public async Task Metrics_are_private_beside_what_cannot_be_advertised_and_the_service_is_not_registered_by_them()
+    {
+        var names = Names(("Web", "http://localhost:5000"), ("Metrics", "http://*:9090"));
+
+        Assert.Empty(await ResolveAsync(["http://unix:/run/shop.sock", "http://[::]:9090"], names: names));
+        Assert.Empty(await ResolveAsync(["http://[::]:0", "http://unix:/run/shop.sock", "http://[::]:9090"], names: names));
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync(["http://localhost:5000", "http://[::]:9090"], names: names));
+        Assert.StartsWith("'http://localhost:5000' can be reached from this machine only", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith("'Metrics' (http://[::]:9090) is taken for one that is not for clients.", error.Message, StringComparison.Ordinal);
+        Assert.Equal("Web", Assert.Single(await ResolveAsync(["http://localhost:5000", "http://[::]:9090"], "http://localhost:2379", names)).Name);
+
+        _options.Endpoints["Web"] = new RegisteredEndpointOptions { Enabled = false };
+        Assert.Empty(await ResolveAsync(["http://[::]:5000", "http://[::]:9090"], names: Names(("Web", "http://*:5000"), ("Metrics", "http://*:9090"))));
+    }
+
+    [Fact]
+    public async Task An_endpoint_on_loopback_that_shares_its_name_is_not_to_be_switched_off_by_it()
+    {
+        Assert.Single(await ResolveAsync(["http://[::]:5000", "http://localhost:5001"]));
+
+        Assert.True(_log.Has(LogLevel.Information, "'http' (http://localhost:5001)", "give it a name of its own"));
+    }
+
+    [Fact]
+    public async Task An_only_endpoint_is_registered_whatever_its_name()
+    {
+        Assert.Single(await ResolveAsync(["http://[::]:9090"], names: Names(("Metrics", "http://*:9090"))));
+
+        // What does not listen is no other endpoint.
+        Assert.Single(await ResolveAsync(["http://[::]:9090", "http://[::]:0", "nonsense"], names: Names(("Metrics", "http://*:9090"))));
+    }
+
+    [Theory]
+    [InlineData("AdvertisedHost", "10.0.0.9")]
+    [InlineData("AdvertisedPort", "8080")]
+    public async Task What_is_set_for_all_is_not_for_endpoints_on_loopback_beside_others(string setting, string value)
+    {
+        new ConfigurationBuilder().AddInMemoryCollection([new(setting, value)]).Build().Bind(_options);
+        var names = Names(("Tools", "http://localhost:5001"), ("Web", "http://*:5000"), ("Metrics", "http://*:5002"));
+        string[] bound = ["http://localhost:5001", "http://[::]:5000", "http://[::]:5002"];
+
+        var only = Assert.Single(await ResolveAsync(bound, names: names));
+        Assert.Equal(("Web", _options.AdvertisedHost ?? "10.0.0.7", _options.AdvertisedPort ?? 5000), (only.Name, only.Host, only.Port));
+        Assert.True(_log.Has(LogLevel.Information, "'Tools' (http://localhost:5001)", "Etcd:Registration:Endpoints:Tools:Enabled"));
+
+        // The settings win, and a port cannot stand for both.
+        _options.Services["tools"] = new RegisteredServiceOptions { Endpoints = { "tools" } };
+        if (_options.AdvertisedPort is null)
+        {
+            var both = await ResolveAsync(bound, names: names);
+            Assert.Equal([("Tools", "10.0.0.9", true), ("Web", "10.0.0.9", false)], both.Select(static e => (e.Name, e.Host, e.IsPrivate)));
+        }
+        else
+        {
+            _options.AllowLoopback = true;
+            var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ResolveAsync(bound, names: names));
+            Assert.Contains("2 endpoints are bound (http://localhost:5001, http://[::]:5000)", error.Message, StringComparison.Ordinal);
+        }
+    }
+
     public void Dispose() => _log.Dispose();
 
-    private static EndpointNames Names(params (string Name, string Url)[] endpoints)
-        => new(new ConfigurationBuilder()
+    private static EndpointNames Names(params (string Name, string Url)[] endpoints) => new(
+        new ConfigurationBuilder()
             .AddInMemoryCollection(endpoints.Select(e => new KeyValuePair<string, string?>($"Kestrel:Endpoints:{e.Name}:Url", e.Url)))
-            .Build());
+            .Build(),
+        bound: null);
 
     private Task<IReadOnlyList<AdvertisedEndpoint>> ResolveAsync(
         string[] bound, string etcd = "http://etcd:2379", EndpointNames? names = null)

@@ -8,8 +8,8 @@ public sealed class EndpointSelectorTests
     private static readonly AdvertisedEndpoint Web = new("Web", "http", "10.0.0.1", 5001) { Protocols = "h1" };
     private static readonly AdvertisedEndpoint Extra = new("Extra", "http", "10.0.0.1", 5002) { Protocols = "h1" };
     private static readonly AdvertisedEndpoint Secure = new("Secure", "https", "10.0.0.1", 5003) { Protocols = "h1" };
-    private static readonly AdvertisedEndpoint Metrics = new("Metrics", "http", "10.0.0.1", 5004) { Protocols = "h1" };
-    private static readonly AdvertisedEndpoint Local = new("Tool", "http", "127.0.0.1", 5005) { Protocols = "h1" };
+    private static readonly AdvertisedEndpoint Metrics = new("Metrics", "http", "10.0.0.1", 5004) { Protocols = "h1", IsPrivate = true };
+    private static readonly AdvertisedEndpoint Local = new("Tool", "http", "127.0.0.1", 5005) { Protocols = "h1", IsPrivate = true };
 
     private readonly EtcdRegistrationOptions _options = new();
     private readonly RegisteredServiceOptions _service = new();
@@ -66,25 +66,19 @@ public sealed class EndpointSelectorTests
         => Assert.Null(Problem(Web with { IsShared = true }, Extra with { IsShared = true }));
 
     [Fact]
-    public void What_is_for_operators_is_registered_only_when_it_is_chosen()
+    public void What_is_not_for_clients_is_registered_only_when_it_is_chosen()
     {
         AdvertisedEndpoint[] all = [Grpc, Metrics, Local];
         Assert.Equal([Grpc], EndpointSelector.Select(_options, _service, all));
-        Assert.Equal([Metrics, Local], EndpointSelector.Private(_options, all));
+        Assert.False(EndpointSelector.IsNamed(_options, "Tool"));
 
         _options.Endpoints["metrics"] = new RegisteredEndpointOptions();
-        _service.Endpoints.Add("Tool");
+        _service.Endpoints.Add("tool");
         _options.Services["tool"] = _service;
-        Assert.Empty(EndpointSelector.Private(_options, all));
+        Assert.True(EndpointSelector.IsNamed(_options, "Metrics"));
+        Assert.True(EndpointSelector.IsNamed(_options, "Tool"));
         Assert.Equal([Local], EndpointSelector.Select(_options, _service, all));
         Assert.Equal([Grpc, Metrics], EndpointSelector.Select(_options, new RegisteredServiceOptions(), all));
-    }
-
-    [Fact]
-    public void An_only_endpoint_is_registered_whatever_its_name()
-    {
-        Assert.Equal([Metrics], EndpointSelector.Select(_options, _service, [Metrics]));
-        Assert.Equal([Local], EndpointSelector.Select(_options, _service, [Local]));
     }
 
     private string? Problem(params AdvertisedEndpoint[] endpoints) => EndpointSelector.GetProblem(_options, "shop", _service, endpoints);

@@ -205,10 +205,29 @@ public sealed class HealthMonitorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Without_health_checks_an_application_is_healthy()
+    public async Task A_tag_that_somebody_chose_and_no_check_has_is_warned_of_once()
     {
+        AddCheck("db", "live");
+        _options.Tag = "raedy";
+        Assert.True(await StartAsync());
+        await TickAsync();
+        Assert.Contains("Etcd:Registration:Health:Tag is 'raedy'", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
+
+        _options.Tag = "live";
+        await TickAsync();
+        Assert.Equal(1, _runs);
+        Assert.Single(_log.At(LogLevel.Warning));
+    }
+
+    [Theory]
+    [InlineData("ready")]
+    [InlineData("")]
+    public async Task Without_health_checks_an_application_is_healthy(string tag)
+    {
+        _options.Tag = tag;
         Assert.True(await StartAsync());
         await _running;
+        Assert.Empty(_log.At(LogLevel.Warning));
     }
 
     public async ValueTask DisposeAsync()
