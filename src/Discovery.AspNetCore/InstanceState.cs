@@ -187,7 +187,8 @@ public sealed class InstanceState
     {
         var now = _context.ReadClock();
         Interlocked.Increment(ref _hot.Started);
-        _hot.Latency.OnWaitBegins(now, isAlone: Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) >> 32 == 1);
+        var waiting = Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) >> 32;
+        _hot.Latency.OnWaitBegins(now, waiting - 1, _context);
         return new CallProgress(now, HasHeaders: false);
     }
 
@@ -256,12 +257,15 @@ public sealed class InstanceState
                 _health.OnFailure(startedAt, outcome);
                 break;
             case CallOutcome.Stalled:
+                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), _context);
+                _health.OnTimeout(startedAt);
+                break;
             case CallOutcome.TimedOut when !hasHeaders:
-                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), isLimit: true, _context);
+                LearnNoAnswer(startedAt, isLimit: true);
                 _health.OnTimeout(startedAt);
                 break;
             case CallOutcome.Cancelled when !hasHeaders:
-                _hot.Latency.OnNoAnswer(startedAt, _context.ReadClock(), isLimit: false, _context);
+                LearnNoAnswer(startedAt, isLimit: false);
                 break;
         }
 
@@ -336,6 +340,15 @@ public sealed class InstanceState
         if (!before.HasFlag(protocol))
         {
             _context.OnChanged(this, isUrgent: true);
+        }
+    }
+
+    private void LearnNoAnswer(long startedAt, bool isLimit)
+    {
+        var now = _context.ReadClock();
+        if (!_hot.Latency.WasQuietStream(startedAt, now, isLimit, _context))
+        {
+            _hot.Latency.OnNoAnswer(startedAt, now, _context);
         }
     }
 

@@ -71,6 +71,28 @@ public sealed class InstanceChannelsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Instances_that_the_service_does_not_select_have_no_channel()
+    {
+        await using var etcd = new EtcdClient(new EtcdClientOptions { Endpoints = [_etcd.Endpoint] });
+        foreach (var (address, version) in new[] { ("127.0.0.1:1", "v1"), ("127.0.0.1:2", "v2") })
+        {
+            await etcd.PutAsync(
+                $"services/greeter/{address}",
+                System.Text.Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{"version":"{{{version}}}"}}"""));
+        }
+
+        await using var services = new ServiceCollection()
+            .AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint])
+            .AddEtcdDiscovery(static o => o.Select.Version = "v2")
+            .AddEtcdGrpcChannels().BuildServiceProvider();
+        var channels = services.GetRequiredService<IEtcdGrpcChannels>();
+
+        await Eventually.IsTrue(() => channels.GetChannels("greeter").Count > 0);
+
+        Assert.Equal("127.0.0.1:2", Assert.Single(channels.GetChannels("greeter")).Instance.Address);
+    }
+
+    [Fact]
     public async Task Channels_by_the_key_of_a_cluster_go_to_the_instances_there()
     {
         await using var there = await EmbeddedEtcdServer.StartAsync();

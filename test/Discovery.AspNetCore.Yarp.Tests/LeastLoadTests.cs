@@ -50,6 +50,38 @@ public sealed class LeastLoadTests : ProxyTestBase
         Assert.InRange(await FailuresOfAsync(requests: 300), 1, 20);
     }
 
+    /// <summary>A web application at an address that was a gRPC server's answers everything with its start page.</summary>
+    [Fact]
+    public async Task A_stranger_that_answers_grpc_calls_with_a_page_is_left_out()
+    {
+        var stranger = await StartServerAsync(answer: static context =>
+        {
+            context.Response.ContentType = "text/html";
+            return context.Response.WriteAsync(context.Connection.LocalPort.ToString());
+        });
+        for (var i = 0; i < 2; i++)
+        {
+            await StartServerAsync(answer: static context =>
+            {
+                context.Response.ContentType = "application/grpc";
+                return context.Response.WriteAsync(context.Connection.LocalPort.ToString());
+            });
+        }
+
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad);
+        using var client = ClientOf(proxy);
+        var pages = 0;
+        for (var i = 0; i < 300; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/") { Content = new ByteArrayContent([]) };
+            request.Content.Headers.ContentType = new("application/grpc");
+            using var response = await client.SendAsync(request);
+            pages += await response.Content.ReadAsStringAsync() == Port(stranger) ? 1 : 0;
+        }
+
+        Assert.InRange(pages, 1, 20);
+    }
+
     [Fact]
     public async Task Where_all_may_be_ejected_and_are_requests_get_503()
     {

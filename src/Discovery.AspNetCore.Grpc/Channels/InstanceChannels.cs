@@ -17,7 +17,8 @@ internal sealed class InstanceChannels(ServicePool pool, ILoggerFactory loggerFa
     public IReadOnlyList<EtcdInstanceChannel> Get()
     {
         List<InstanceState> instances =
-            [.. (pool.Current?.Instances ?? []).Where(i => i.Record.Supports(pool.Options.Scheme) && i.Record.MaySpeakHttp2)];
+            [.. (pool.Current?.Instances ?? []).Where(i
+                => i.Record.Supports(pool.Options.Scheme) && i.Record.MaySpeakHttp2 && pool.Options.Select.Fits(i.Record))];
         lock (_gate)
         {
             var next = new Dictionary<string, GrpcChannel>(instances.Count, StringComparer.Ordinal);

@@ -66,28 +66,30 @@ internal sealed class ProxiedCall
         return Task.CompletedTask;
     }
 
+    private static bool IsGrpc(string? contentType) => contentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
+
     /// <summary>The status of a gRPC call as far as it is known: in the headers of an answer without a message, or in the trailers.</summary>
     private string? GrpcStatus()
-    {
-        if (_context.Response.StatusCode != StatusCodes.Status200OK
-            || _context.Response.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) != true)
-        {
-            return null;
-        }
-
-        return _context.Response.Headers.TryGetValue(GrpcStatusHeader, out var header) ? header.ToString()
+        => _context.Response.Headers.TryGetValue(GrpcStatusHeader, out var header) ? header.ToString()
             : _context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(GrpcStatusHeader, out var trailer) == true ? trailer.ToString()
             : null;
-    }
 
     private string? LoadReportOf()
         => _context.Response.Headers.TryGetValue(LoadReport.HeaderName, out var header) ? header.ToString()
             : _context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(LoadReport.HeaderName, out var trailer) == true ? trailer.ToString()
             : null;
 
+    private CallOutcome OfAnswer(HttpStatusCode status)
+    {
+        var isGrpcAnswer = status == HttpStatusCode.OK && IsGrpc(_context.Response.ContentType);
+        return isGrpcAnswer ? GrpcStatus() is { } grpcStatus ? OutcomeRules.OfGrpcStatus(grpcStatus) : CallOutcome.Success
+            : IsGrpc(_context.Request.ContentType) ? OutcomeRules.OfNoGrpcAnswer(status)
+            : OutcomeRules.OfHttpStatus(status);
+    }
+
     private CallOutcome Outcome() => _context.Features.Get<IForwarderErrorFeature>()?.Error switch
     {
-        null or ForwarderError.None => GrpcStatus() is { } status ? OutcomeRules.OfGrpcStatus(status) : OutcomeRules.OfHttpStatus((HttpStatusCode)_context.Response.StatusCode),
+        null or ForwarderError.None => OfAnswer((HttpStatusCode)_context.Response.StatusCode),
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
             or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination

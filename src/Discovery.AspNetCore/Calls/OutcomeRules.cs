@@ -19,7 +19,7 @@ internal static class OutcomeRules
             return OfGrpcStatus(response.Headers);
         }
 
-        return response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfGrpc(response) : OfHttpStatus(response.StatusCode);
+        return response.RequestMessage is { } request && NoInstance.IsGrpc(request) ? OfNoGrpcAnswer(response.StatusCode) : OfHttpStatus(response.StatusCode);
     }
 
     /// <summary>The outcome by the gRPC status in headers or trailers; a success if there is none.</summary>
@@ -145,7 +145,7 @@ internal static class OutcomeRules
     /// The outcome of a gRPC call whose answer is not gRPC's. A gRPC server answers 200 and application/grpc whatever happens, so this comes
     /// from a stranger or a proxy, but for a server's authentication, which is in front of gRPC and speaks of the caller.
     /// </summary>
-    private static CallOutcome OfGrpc(HttpResponseMessage response) => response.StatusCode switch
+    public static CallOutcome OfNoGrpcAnswer(HttpStatusCode status) => status switch
     {
         HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => CallOutcome.Denied,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,

@@ -95,7 +95,7 @@ internal sealed class TrackedStream(TrackedContent content, Stream inner) : Stre
     /// </summary>
     private void OnCopied(Stream destination)
     {
-        if (destination.GetType().Assembly == typeof(HttpContent).Assembly)
+        if (destination.GetType().DeclaringType == typeof(HttpContent))
         {
             content.OnBuffered();
         }

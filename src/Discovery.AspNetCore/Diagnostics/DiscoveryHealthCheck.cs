@@ -1,11 +1,13 @@
 using System.Globalization;
+using Discovery.AspNetCore.Feeds;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Discovery.AspNetCore.Diagnostics;
 
 /// <summary>Tells whether a service that the application calls has enough instances.</summary>
-internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCache pools, string serviceName, int minimum) : IHealthCheck
+internal sealed class DiscoveryHealthCheck(
+    IServiceDirectory directory, PoolCache pools, CallableInstances callable, string serviceName, int minimum) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -27,14 +29,16 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
         var status = directory.GetStatus(serviceName);
         var serving = snapshot.Present.Values.Where(static i => i.TakesNewCalls).ToList();
         var ejected = FindEjected(status.Cluster);
-        var usable = serving.Count(i => !ejected.Contains(i.Address));
+        var called = callable.Of(snapshot).Where(i => i.TakesNewCalls && !snapshot.HeldAddresses.Contains(i.Address)).ToList();
+        var usable = called.Count(i => !ejected.Contains(i.Address));
         (string Name, object Value)[] facts =
         [
             ("service", serviceName),
             ("prefix", snapshot.Prefix),
             ("usable", usable),
             ("minimum", minimum),
-            ("ejected", serving.Count - usable),
+            ("ejected", called.Count - usable),
+            ("leftOut", serving.Count - called.Count),
             ("draining", snapshot.Count - snapshot.Held.Count - serving.Count),
             ("held", snapshot.Held.Count),
             ("skippedRecords", status.SkippedRecords),
@@ -65,13 +69,20 @@ internal sealed class DiscoveryHealthCheck(IServiceDirectory directory, PoolCach
 
     private string Describe(int usable, (string Name, object Value)[] facts)
     {
-        var others = facts.Where(static f => f.Name is "ejected" or "draining" or "held" or "skippedRecords" && f.Value is not 0)
-            .Select(static f => $"{(f.Name == "skippedRecords" ? "records that are no instances" : f.Name)}: {f.Value}");
+        var others = facts.Where(static f => f.Name is "ejected" or "leftOut" or "draining" or "held" or "skippedRecords" && f.Value is not 0)
+            .Select(static f => $"{WordsFor(f.Name)}: {f.Value}");
         var more = string.Join(", ", others);
         return string.Create(
             CultureInfo.InvariantCulture,
             $"Service '{serviceName}' has {usable} usable instances at '{facts[1].Value}', and at least {minimum} are expected{(more.Length == 0 ? "" : $" ({more})")}.");
     }
+
+    private static string WordsFor(string fact) => fact switch
+    {
+        "leftOut" => "left out by Select, AllowedNetworks, AllowedPorts or AllowLoopback",
+        "skippedRecords" => "records that are no instances",
+        _ => fact,
+    };
 
     /// <summary>The addresses that this application's clients of a cluster leave out at present. Networks of clusters may have the same addresses.</summary>
     private HashSet<string> FindEjected(string? cluster)

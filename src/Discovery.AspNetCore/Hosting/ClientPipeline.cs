@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Logging;
 
@@ -10,7 +11,7 @@ namespace Discovery.AspNetCore.Hosting;
 /// service's name resolves to, which may even answer. A handler of Microsoft.Extensions.ServiceDiscovery, as
 /// <c>ConfigureHttpClientDefaults(http => http.AddServiceDiscovery())</c> adds it to all clients, would put an address in place of the service's name.
 /// </summary>
-internal sealed partial class ClientPipeline(ClientCatalog clients, ILogger<EtcdDiscoveryOptions> logger) : IHttpMessageHandlerBuilderFilter
+internal sealed partial class ClientPipeline(ClientCatalog clients, IServiceProvider services) : IHttpMessageHandlerBuilderFilter
 {
     /// <summary>By name, for the package is not referenced.</summary>
     private const string ResolvingHandler = "Microsoft.Extensions.ServiceDiscovery.Http.ResolvingHttpDelegatingHandler";
@@ -42,7 +43,9 @@ internal sealed partial class ClientPipeline(ClientCatalog clients, ILogger<Etcd
             if (builder.AdditionalHandlers[i].GetType().FullName == ResolvingHandler)
             {
                 builder.AdditionalHandlers.RemoveAt(i);
-                Log.LeftOut(logger, client.Name, client.ServiceName);
+
+                // Not before: a logger provider may itself send by a client, whose factory asks for this filter.
+                Log.LeftOut(services.GetRequiredService<ILogger<EtcdDiscoveryOptions>>(), client.Name, client.ServiceName);
             }
         }
 

@@ -1,8 +1,10 @@
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics;
+using Discovery.AspNetCore.Feeds;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -54,7 +56,7 @@ public static class EtcdHealthChecksBuilderExtensions
 
     /// <summary>
     /// Adds a check that tells whether a service that the application calls has enough instances: those in etcd that neither drain nor have
-    /// the weight 0, and that this application's clients have not ejected. Its data says how many of each there are, and how old the knowledge
+    /// the weight 0, that the service's settings select and allow to be dialled, and that this application's clients have not ejected. Its data says how many of each there are, and how old the knowledge
     /// is. Where etcd is away, the last known instances count.
     /// </summary>
     /// <param name="builder">The builder.</param>
@@ -86,9 +88,11 @@ public static class EtcdHealthChecksBuilderExtensions
 
         ArgumentOutOfRangeException.ThrowIfLessThan(minimum, 1);
         builder.Services.AddEtcdDiscovery();
+        builder.Services.TryAddSingleton(CallableInstances.Create);
         return builder.Add(new HealthCheckRegistration(
             name ?? $"etcd-discovery-{serviceName}",
-            s => new DiscoveryHealthCheck(s.GetRequiredService<IServiceDirectory>(), s.GetRequiredService<PoolCache>(), serviceName, minimum),
+            s => new DiscoveryHealthCheck(
+                s.GetRequiredService<IServiceDirectory>(), s.GetRequiredService<PoolCache>(), s.GetRequiredService<CallableInstances>(), serviceName, minimum),
             failureStatus ?? HealthStatus.Degraded,
             tags,
             timeout));

@@ -33,8 +33,8 @@ internal struct LatencyEstimate
     private const int WarmUpAnswers = 8;
 
     /// <summary>
-    /// How long a wait counts where nothing was ever answered, for each call that waits, up to so many. A hung instance is asked again ever less
-    /// often, for the calls that it got wait too; one that only has a quiet stream gets its share, as that call is answered.
+    /// How long a wait counts where nothing was ever answered, for each call that waits, up to so many. The next call then begins it anew: a hung
+    /// instance is asked again ever less often, and one that only has a quiet stream gets its share, as that call is answered.
     /// </summary>
     private const double WaitSeconds = 4;
 
@@ -77,10 +77,11 @@ internal struct LatencyEstimate
     /// sign that nothing is answered, such as a stream, whose headers come with its first message.
     /// </summary>
     /// <param name="now">The time.</param>
-    /// <param name="isAlone">Whether no other call waits.</param>
-    public void OnWaitBegins(long now, bool isAlone)
+    /// <param name="others">How many other calls wait.</param>
+    /// <param name="context">What the instances share.</param>
+    public void OnWaitBegins(long now, long others, InstanceContext context)
     {
-        if (isAlone || _waitingSince == long.MaxValue)
+        if (others == 0 || _waitingSince == long.MaxValue || now - _waitingSince >= MostWait(others, context))
         {
             _waitingSince = now;
         }
@@ -118,21 +119,21 @@ internal struct LatencyEstimate
         => Sample(Math.Max(now - startedAt, context.FailureTicks), now, context);
 
     /// <summary>
-    /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once. Where later calls were
-    /// answered meanwhile it says nothing: it was a stream that had no message for as long as somebody listened. But a limit of few seconds is one
-    /// for a single answer.
+    /// Whether a call without an answer was a stream that had no message for as long as somebody listened: later calls were answered meanwhile. A
+    /// limit of few seconds is one for a single answer.
     /// </summary>
     /// <param name="startedAt">When the call began.</param>
     /// <param name="now">The time.</param>
     /// <param name="isLimit">Whether a limit of time passed; else somebody no longer wanted the answer.</param>
     /// <param name="context">What the instances share.</param>
-    public void OnNoAnswer(long startedAt, long now, bool isLimit, InstanceContext context)
-    {
-        if (_answeredAt > startedAt && !(isLimit && now - startedAt < LimitSeconds * context.TicksPerSecond))
-        {
-            return;
-        }
+    public readonly bool WasQuietStream(long startedAt, long now, bool isLimit, InstanceContext context)
+        => _answeredAt > startedAt && !(isLimit && now - startedAt < LimitSeconds * context.TicksPerSecond);
 
+    /// <summary>
+    /// A caller gave up: the answer would have taken longer still. This can only raise the estimate, and does so at once.
+    /// </summary>
+    public void OnNoAnswer(long startedAt, long now, InstanceContext context)
+    {
         var waited = now - startedAt;
         if (waited > Forgotten(now - _updatedAt, context))
         {
@@ -148,7 +149,7 @@ internal struct LatencyEstimate
     public readonly double At(long now, long waiting, InstanceContext context)
     {
         var estimate = Forgotten(now - _updatedAt, context);
-        return (now - _waitingSince < WaitSeconds * context.TicksPerSecond * Math.Min(waiting, MostWaiting) ? AtLeast(now, waiting, estimate) : estimate) + 1;
+        return (now - _waitingSince < MostWait(waiting, context) ? AtLeast(now, waiting, estimate) : estimate) + 1;
     }
 
     /// <summary>
@@ -159,6 +160,8 @@ internal struct LatencyEstimate
         isStale |= _updatedAt - recentFrom;
         return AtLeast(now, waiting, _ticks);
     }
+
+    private static double MostWait(long waiting, InstanceContext context) => WaitSeconds * context.TicksPerSecond * Math.Min(waiting, MostWaiting);
 
     // Whether calls wait is as good as random: no branch. Where no call began since the last answer, the difference is negative.
     private readonly double AtLeast(long now, long waiting, double estimate)

@@ -300,7 +300,7 @@ internal sealed partial class PoolInstances(
     }
 
     private static string StateOf(InstanceState instance, long now)
-        => instance.IsHeld ? "held" : instance.Record.IsDraining ? "draining" : instance.Health.WantsEjection(now) ? "ejected" : "available";
+        => instance.IsHeld ? "held" : !instance.Record.TakesNewCalls ? "draining" : instance.Health.WantsEjection(now) ? "ejected" : "available";
 
     private void Retire(string address, InstanceState instance)
     {

@@ -61,6 +61,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             if (_desired.Length == 0)
             {
                 _announced = null;
+                _lostAt = null;
             }
         }
     }

@@ -67,7 +67,8 @@ internal sealed record Document(EtcdKeyValue Record, IReadOnlyList<KeyValuePair<
     {
         try
         {
-            return Strict.GetString(value);
+            // Editors begin a file with a byte order mark, which is no part of the setting.
+            return Strict.GetString(value.StartsWith(Encoding.UTF8.Preamble) ? value[Encoding.UTF8.Preamble.Length..] : value);
         }
         catch (DecoderFallbackException)
         {

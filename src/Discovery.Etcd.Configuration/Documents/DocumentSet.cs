@@ -27,7 +27,13 @@ internal sealed class DocumentSet(string prefix, Action<string, string, bool> on
         foreach (var (key, record) in items)
         {
             var before = _documents.GetValueOrDefault(key);
-            if ((before is not null && HasSameValue(before.Record, record) ? before : Read(record, before)) is { } document)
+            if (before is not null && record.CreateRevision > before.Record.ModRevision)
+            {
+                // It was deleted meanwhile, though nobody saw it gone.
+                before = null;
+            }
+
+            if ((before is not null && HasSameValue(before.Record, record) ? before with { Record = record } : Read(record, before)) is { } document)
             {
                 updated.Add(key, document);
             }

@@ -23,6 +23,9 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     /// <summary>Whether it takes another connection, for one attempt on the first is unanswered.</summary>
     public bool UsesSecondConnection { get; init; }
 
+    /// <summary>Whether it only asks how a member stands. That it answers on another connection is no reason to replace the first one.</summary>
+    public bool IsProbe { get; init; }
+
     /// <summary>Whether another attempt at the endpoint is unanswered: a stream on which one waits holds up what follows.</summary>
     public bool IsBesideAnother { get; init; }
 
@@ -44,7 +47,7 @@ internal sealed class Attempt(EtcdEndpoint endpoint, string? token, TimeSpan lim
     public ResponseHeader? Header { get; private set; }
 
     /// <summary>What the attempt says of its connection.</summary>
-    public CallOutcome Outcome => IsAnswering ? CallOutcome.Answered : IsSilent ? CallOutcome.Silent : CallOutcome.Unknown;
+    public CallOutcome Outcome => IsProbe && UsesSecondConnection ? CallOutcome.Unknown : IsAnswering ? CallOutcome.Answered : IsSilent ? CallOutcome.Silent : CallOutcome.Unknown;
 
     /// <summary>Ends the attempt.</summary>
     public CancellationToken CancellationToken => _end.Token;

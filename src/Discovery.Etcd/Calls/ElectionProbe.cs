@@ -31,7 +31,7 @@ internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, 
         try
         {
             var answer = await StatusAsync(endpoint, onSecondConnection, token).ConfigureAwait(false);
-            if (answer is { Status: { Leader: not 0 } status })
+            if (answer is { Status: { Leader: not 0 } status } && (status.Header?.ClusterId ?? 0) is var cluster && (cluster == 0 || cluster == endpoint.Cluster.Id))
             {
                 endpoint.ObserveTerm(status.RaftTerm);
             }
@@ -58,7 +58,7 @@ internal sealed class ElectionProbe(TimeSpan attemptTimeout, TimeProvider time, 
     {
         using var limit = new CancellationTokenSource(attemptTimeout, time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, shutdown);
-        using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token) { UsesSecondConnection = onSecondConnection };
+        using var attempt = new Attempt(endpoint, token, TimeSpan.MaxValue, time, end.Token) { UsesSecondConnection = onSecondConnection, IsProbe = true };
         try
         {
             return new(await new Maintenance.MaintenanceClient(new AttemptInvoker(attempt)).StatusAsync(new StatusRequest()).ConfigureAwait(false), false);

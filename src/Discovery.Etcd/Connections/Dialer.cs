@@ -29,7 +29,7 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
             : await resolveAsync(target.Host, cancellationToken).ConfigureAwait(false);
         var left = new Queue<IPAddress>(After(_last.GetValueOrDefault((target, kind)), [.. Alternate(addresses)]));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var running = new List<Task<Socket>>();
+        var running = new List<Task<(Socket Socket, IPAddress Address)>>();
         Exception failure = new SocketException((int)SocketError.HostNotFound);
         try
         {
@@ -49,8 +49,7 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
                 running.Remove(ended);
                 try
                 {
-                    var socket = await ended.ConfigureAwait(false);
-                    _last[(target, kind)] = ((IPEndPoint)socket.RemoteEndPoint!).Address;
+                    (var socket, _last[(target, kind)]) = await ended.ConfigureAwait(false);
                     return socket;
                 }
                 catch (SocketException e)
@@ -88,13 +87,13 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
         return addresses.Skip(start).Concat(addresses.Take(start));
     }
 
-    private static async Task<Socket> ConnectAsync(IPAddress address, int port, CancellationToken cancellationToken)
+    private static async Task<(Socket Socket, IPAddress Address)> ConnectAsync(IPAddress address, int port, CancellationToken cancellationToken)
     {
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(address, port, cancellationToken).ConfigureAwait(false);
-            return socket;
+            return (socket, address);
         }
         catch
         {
@@ -104,7 +103,7 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
     }
 
     // Until one of them ended, or it is the next address's turn.
-    private async Task<bool> HasEndedAsync(List<Task<Socket>> running, bool hasMore, CancellationToken cancellationToken)
+    private async Task<bool> HasEndedAsync(List<Task<(Socket, IPAddress)>> running, bool hasMore, CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var turn = Task.Delay(hasMore ? HeadStart : Timeout.InfiniteTimeSpan, time, enough.Token);
@@ -114,11 +113,11 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
         return first != turn;
     }
 
-    private static async Task DisposeAsync(Task<Socket> late)
+    private static async Task DisposeAsync(Task<(Socket Socket, IPAddress)> late)
     {
         try
         {
-            (await late.ConfigureAwait(false)).Dispose();
+            (await late.ConfigureAwait(false)).Socket.Dispose();
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException)
         {

@@ -15,6 +15,7 @@ internal sealed class LeaseRequests : IDisposable
     private readonly TokenSource _tokens;
     private readonly Lock _gate = new();
     private KeepAliveStream? _stream;
+    private int _drops;
 
     public LeaseRequests(Lease.LeaseClient stub, Failover failover, TokenSource tokens)
     {
@@ -95,13 +96,14 @@ internal sealed class LeaseRequests : IDisposable
 
     private async Task<LeaseKeepAliveResponse> RenewOnceAsync(long leaseId, Attempt attempt)
     {
+        var drops = Volatile.Read(ref _drops);
         var stream = OpenStream(attempt);
         attempt.Connection = stream.Connection;
         try
         {
             var response = await stream.RenewAsync(leaseId, attempt.CancellationToken).ConfigureAwait(false);
             attempt.Answered(response);
-            Use(stream);
+            Use(stream, drops);
             return response;
         }
         catch
@@ -151,12 +153,16 @@ internal sealed class LeaseRequests : IDisposable
         }
     }
 
-    // The stream that answers is the one to use.
-    private void Use(KeepAliveStream stream)
+    // The stream that answers is the one to use, unless those of its time were dropped meanwhile.
+    private void Use(KeepAliveStream stream, int drops)
     {
         lock (_gate)
         {
-            if (stream != _stream)
+            if (drops != _drops)
+            {
+                stream.Dispose();
+            }
+            else if (stream != _stream)
             {
                 _stream?.Dispose();
                 _stream = stream;
@@ -178,6 +184,7 @@ internal sealed class LeaseRequests : IDisposable
     {
         lock (_gate)
         {
+            _drops++;
             _stream?.Dispose();
             _stream = null;
         }

@@ -106,6 +106,24 @@ public sealed class HealthCheckTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Instances_that_the_settings_leave_out_do_not_count()
+    {
+        await using var services = Services(static h =>
+        {
+            h.Services.AddEtcdDiscovery(static o => (o.Select.Version, o.AllowLoopback) = ("v2", true));
+            h.AddEtcdDiscovery("greeter");
+        });
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:5001","Metadata":{"version":"v1"}}""", "a");
+
+        var entry = await CheckAsync(services, "etcd-discovery-greeter");
+
+        Assert.Equal((HealthStatus.Degraded, 0, 1), (entry.Status, entry.Data["usable"], entry.Data["leftOut"]));
+        Assert.Contains("left out by Select", entry.Description, StringComparison.Ordinal);
+        await PutAsync("""{"Op":0,"Addr":"127.0.0.1:5002","Metadata":{"version":"v2"}}""", "b");
+        await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd-discovery-greeter")).Status == HealthStatus.Healthy);
+    }
+
+    [Fact]
     public async Task An_outage_leaves_a_service_healthy_and_a_service_never_seen_is_not()
     {
         await using var services = Services(static h =>

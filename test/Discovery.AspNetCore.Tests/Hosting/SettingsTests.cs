@@ -61,7 +61,7 @@ public sealed class SettingsTests : IDisposable
     {
         get
         {
-            string[] emptyIsRead = ["Username", "Password", "CaFile", "CertificateFile", "KeyFile", "KeyPassword", "ServerName", "AdvertisedUrl", "Tag"];
+            string[] emptyIsRead = ["Username", "Password", "CaFile", "CertificateFile", "KeyFile", "KeyPassword", "ServerName", "Tag"];
             return new TheoryData<string>(
                 [
                     .. Leaves("Etcd", EtcdClientSection.Shape), .. Leaves("Etcd:Registration", KnownSettings.Registration),

@@ -94,6 +94,28 @@ public sealed class DocumentSetTests
     }
 
     [Fact]
+    public void A_key_that_was_deleted_and_put_again_in_between_has_no_earlier_value()
+    {
+        Update(("p/Smtp", """{ "Host": "mail" }"""));
+        Update([new EtcdKeyValue { KeyBytes = "p/Smtp"u8.ToArray(), Value = """{ "Host": "mail" }"""u8.ToArray(), CreateRevision = 3, ModRevision = 3, Version = 1 }]);
+        Update([new EtcdKeyValue { KeyBytes = "p/Smtp"u8.ToArray(), Value = "text"u8.ToArray(), CreateRevision = 3, ModRevision = 4, Version = 2 }]);
+        Assert.Equal("Smtp:Host=mail", Settings());
+
+        Update([new EtcdKeyValue { KeyBytes = "p/Smtp"u8.ToArray(), Value = "off"u8.ToArray(), CreateRevision = 6, ModRevision = 6, Version = 1 }]);
+
+        Assert.Equal("Smtp=off", Settings());
+    }
+
+    [Fact]
+    public void A_byte_order_mark_is_no_part_of_a_value()
+    {
+        Update(("p/Mail", "\uFEFFtext"), ("p/Smtp", "\uFEFF{ \"Host\": \"mail\" }"));
+
+        Assert.Equal(["mail", "text"], _documents.Merge().OrderBy(static s => s.Value, StringComparer.Ordinal).Select(static s => s.Value));
+        Assert.Empty(_problems);
+    }
+
+    [Fact]
     public void Too_many_settings_are_cut_off_and_said_once()
     {
         var many = "{" + string.Join(',', Enumerable.Range(0, 60_000).Select(i => $"\"{i}\":1")) + "}";

@@ -23,12 +23,19 @@ public sealed class AdviceTests
         server.On(EtcdMethods.Put, detail is null ? ScriptedServer.HangAsync : RefuseAsync);
         var clock = new FakeTimeProvider();
         await using var client = new EtcdClient(
-            new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = detail is null ? TimeSpan.FromSeconds(1) : TimeSpan.FromHours(1), RequestTimeout = TimeSpan.FromSeconds(20) },
+            new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = detail is null ? TimeSpan.FromSeconds(1) : TimeSpan.FromHours(1), RequestTimeout = TimeSpan.FromMinutes(10) },
             timeProvider: clock);
         var call = client.PutAsync("a", default);
+
+        // The time to connect and to be answered is the machine's.
         await Eventually.IsTrue(() =>
         {
-            clock.Advance(TimeSpan.FromMilliseconds(200));
+            clock.Advance(TimeSpan.FromMilliseconds(server.Calls.Contains(EtcdMethods.Put) ? 100 : 0));
+            return call.IsCompleted || server.Calls.Count(static c => c == EtcdMethods.Put) >= 2;
+        });
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(5));
             return call.IsCompleted;
         });
 

@@ -18,7 +18,10 @@ public sealed class ReplacedClusterTests
         await using var proxy = TcpProxy.Start(former.ClientPort);
         using var log = new LogRecorder();
         using var loggers = LoggerFactory.Create(l => l.SetMinimumLevel(LogLevel.Debug).AddProvider(log));
-        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [proxy.Endpoint] }, loggers);
+
+        // A call that a busy machine answers late would open a second connection.
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [proxy.Endpoint], AttemptTimeout = TimeSpan.FromSeconds(30), RequestTimeout = TimeSpan.FromMinutes(1) }, loggers);
         var prefix = NewPrefix();
         await using var keeper = client.KeepLease(TimeSpan.FromSeconds(60));
         keeper.Put(prefix + "kept", Bytes("mine"));

@@ -48,9 +48,11 @@ internal sealed record ServiceView(
         var (name, why) = state switch
         {
             { IsEjected: true } => ("ejected", state.Health.Reason),
+            null when Policy is not null && isHeld => ("held", "it vanished from etcd without draining, and gets no calls, for they fail or it may not be dialled"),
             null when Policy is not null => ("refused", "it may not be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts, AllowLoopback)"),
             _ when isHeld => ("held", "it vanished from etcd without draining, with most of the service"),
             _ when record.IsDraining => ("draining", null),
+            _ when !record.TakesNewCalls => ("draining", "its weight is 0"),
             _ => ("ready", (string?)null),
         };
         var latency = state?.Latency ?? TimeSpan.Zero;

@@ -51,6 +51,7 @@ internal sealed partial class HealthMonitor(
         }
 
         var isDue = false;
+        var minimum = 0;
         while (true)
         {
             var interval = options().Interval;
@@ -65,7 +66,11 @@ internal sealed partial class HealthMonitor(
             {
                 var current = options();
                 isDue |= await ObserveAsync(current, stop).ConfigureAwait(false);
-                if (isDue || (_thresholds is { IsHealthy: false, WasHealthy: true } && current.MinimumInstances > 0))
+
+                // A minimum that is lifted lets go of what it kept in service.
+                isDue |= _thresholds is { IsHealthy: false, WasHealthy: true } && (current.MinimumInstances > 0 || minimum > 0);
+                minimum = current.MinimumInstances;
+                if (isDue)
                 {
                     await onChange(_thresholds.IsHealthy).ConfigureAwait(false);
                     isDue = false;

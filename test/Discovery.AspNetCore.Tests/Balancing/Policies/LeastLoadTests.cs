@@ -309,6 +309,42 @@ public class LeastLoadTests
         Assert.InRange(rig[1].Latency.TotalSeconds, 0, 0.1);
     }
 
+    [Fact]
+    public void One_that_answers_nothing_is_shunned_again_by_each_call_that_it_gets()
+    {
+        var rig = new BalancingRig(2);
+        for (var i = 0; i < 10; i++)
+        {
+            rig[1].OnCallStarted();
+        }
+
+        for (var i = 0; i < 3; i++)
+        {
+            rig.Clock.Advance(TimeSpan.FromSeconds(35));
+            rig.Call(rig[0], 10);
+            Assert.InRange(rig[1].Latency.TotalSeconds, 0, 0.1);
+
+            rig[1].OnCallStarted();
+            rig.Clock.Advance(TimeSpan.FromSeconds(30));
+            rig.Call(rig[0], 10);
+            Assert.InRange(rig[1].Latency.TotalSeconds, 30, 31);
+        }
+    }
+
+    [Fact]
+    public void A_body_that_stalls_is_latency_though_its_headers_were_an_answer()
+    {
+        var rig = new BalancingRig(1);
+        rig.Call(rig[0], 10);
+        rig.Call(rig[0], 10);
+        var call = rig[0].OnHeaders(rig[0].OnCallStarted());
+        rig.Clock.Advance(TimeSpan.FromSeconds(30));
+
+        rig[0].OnCallEnded(call, CallOutcome.Stalled);
+
+        Assert.InRange(rig[0].Latency.TotalSeconds, 29, 31);
+    }
+
     [Theory]
     [InlineData(CallOutcome.Cancelled, 60, false)]
     [InlineData(CallOutcome.TimedOut, 60, false)]

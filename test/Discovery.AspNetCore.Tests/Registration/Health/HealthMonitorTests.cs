@@ -59,6 +59,25 @@ public sealed class HealthMonitorTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_minimum_of_instances_that_is_lifted_lets_go_of_what_it_kept()
+    {
+        _options.MinimumInstances = 2;
+        AddCheck("db", "ready");
+        Assert.True(await StartAsync());
+        _check = () => Task.FromResult(HealthCheckResult.Unhealthy());
+        await TickAsync();
+        await TickAsync();
+        await TickAsync();
+        Assert.Equal([false, false], _changes);
+
+        _options.MinimumInstances = 0;
+        await TickAsync();
+        await TickAsync();
+
+        Assert.Equal([false, false, false], _changes);
+    }
+
+    [Fact]
     public async Task An_application_that_is_not_healthy_yet_is_asked_every_second_and_one_good_run_suffices()
     {
         AddCheck("warm", "ready");
