@@ -66,7 +66,7 @@ internal sealed class ProxiedCall
         return Task.CompletedTask;
     }
 
-    private static bool IsGrpc(string? contentType) => contentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
+    private static bool IsGrpc(string? contentType) => contentType is not null && NoInstance.IsGrpc(contentType);
 
     /// <summary>The status of a gRPC call as far as it is known: in the headers of an answer without a message, or in the trailers.</summary>
     private string? GrpcStatus()
