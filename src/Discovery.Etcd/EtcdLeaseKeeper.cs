@@ -106,6 +106,22 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
     }
 
     /// <summary>
+    /// Desires a key of ours to be gone, and to have a last value before, which tells whoever watches it why it goes. As long as etcd is away
+    /// the lease is kept for that; where etcd refuses the value, or the lease is lost, the key goes without it. Returns at once.
+    /// </summary>
+    /// <param name="key">The key; one that was never put, or was removed, is left alone.</param>
+    /// <param name="lastValue">The value.</param>
+    /// <exception cref="ObjectDisposedException">The keeper was stopped or disposed.</exception>
+    public void Remove(string key, ReadOnlyMemory<byte> lastValue)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_ending is not null, this);
+            _keys.Remove(key, lastValue.ToArray());
+        }
+    }
+
+    /// <summary>
     /// Leaves a key to other processes that desire it with the same value: it is put on the lease of the last one that was seen to hold it,
     /// so that at no moment it is absent. Where there is none, it is removed. Returns at once.
     /// </summary>

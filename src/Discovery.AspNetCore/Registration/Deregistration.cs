@@ -9,30 +9,23 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed partial class Deregistration(
     EtcdLeaseKeeper keeper, string instanceId, string? cluster, Func<EtcdRegistrationOptions> options, TimeProvider time, ILogger logger)
 {
-    /// <summary>A key drains before it is deleted: clients take a key that vanishes without draining for a crash.</summary>
-    /// <returns>Whether etcd has it.</returns>
-    public Task<bool> PublishDrainingAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
-        => PublishAsync(
-            "this application drains",
-            limit =>
+    /// <summary>
+    /// Removes keys, which drain before: clients take a key that vanishes without draining for a crash. Where etcd is away for longer than is waited
+    /// for, both happen when it is back.
+    /// </summary>
+    public Task RemoveAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
+        => PublishDrainingAsync(
+            records,
+            (key, record) =>
             {
-                foreach (var (key, record) in records)
+                if (record.DrainingValue is { } draining)
                 {
-                    if (record.DrainingValue is { } draining)
-                    {
-                        keeper.Update(key, draining);
-                    }
-                    else if (record.IsShared)
-                    {
-                        keeper.HandOver(key);
-                    }
-                    else
-                    {
-                        keeper.Remove(key);
-                    }
+                    keeper.Remove(key, draining);
                 }
-
-                return keeper.FlushAsync(limit);
+                else
+                {
+                    Leave(key, record);
+                }
             },
             cancellationToken);
 
@@ -55,11 +48,26 @@ internal sealed partial class Deregistration(
     {
         if (standing.Count == 0)
         {
+            // What was withdrawn in an outage may still have to drain.
+            await PublishDrainingAsync(standing, static (_, _) => { }, cancellationToken).ConfigureAwait(false);
             return;
         }
 
         using var activity = Start(DiscoveryActivities.Drain);
-        var isPublished = await PublishDrainingAsync(standing, cancellationToken).ConfigureAwait(false);
+        var isPublished = await PublishDrainingAsync(
+            standing,
+            (key, record) =>
+            {
+                if (record.DrainingValue is { } draining)
+                {
+                    keeper.Update(key, draining);
+                }
+                else
+                {
+                    Leave(key, record);
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
         SetResult(activity, isPublished);
         if (isPublished)
         {
@@ -78,6 +86,35 @@ internal sealed partial class Deregistration(
 
     /// <summary>The stop was ended before etcd was told.</summary>
     public void OnCutShort() => Log.CutShort(logger);
+
+    /// <returns>Whether etcd has it.</returns>
+    private Task<bool> PublishDrainingAsync(
+        IReadOnlyDictionary<string, RegistrationRecord> records, Action<string, RegistrationRecord> drain, CancellationToken cancellationToken)
+        => PublishAsync(
+            "this application drains",
+            limit =>
+            {
+                foreach (var (key, record) in records)
+                {
+                    drain(key, record);
+                }
+
+                return keeper.FlushAsync(limit);
+            },
+            cancellationToken);
+
+    /// <summary>A format that knows no draining: its key goes, or is left to others that have the same.</summary>
+    private void Leave(string key, RegistrationRecord record)
+    {
+        if (record.IsShared)
+        {
+            keeper.HandOver(key);
+        }
+        else
+        {
+            keeper.Remove(key);
+        }
+    }
 
     private Activity? Start(string name)
     {

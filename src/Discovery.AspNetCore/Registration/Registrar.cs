@@ -26,7 +26,7 @@ internal sealed class Registrar : IAsyncDisposable
     private volatile int _changes;
 
     // Under the gate: keys that stand only until those that replace them do, and whether a task waits for that.
-    private IReadOnlyDictionary<string, RegistrationRecord> _replaced = new Dictionary<string, RegistrationRecord>();
+    private Dictionary<string, RegistrationRecord> _replaced = [];
     private bool _isReplacing;
 
     public Registrar(
@@ -312,18 +312,11 @@ internal sealed class Registrar : IAsyncDisposable
 
     private async Task RemoveReplacedGateHeldAsync()
     {
-        await _deregistration.PublishDrainingAsync(_replaced, _stopping.Token).ConfigureAwait(false);
-        if (_stopping.IsCancellationRequested)
+        await _deregistration.RemoveAsync(_replaced, _stopping.Token).ConfigureAwait(false);
+        if (!_stopping.IsCancellationRequested)
         {
-            return;
+            _replaced = [];
         }
-
-        foreach (var key in _replaced.Keys)
-        {
-            _keeper.Remove(key);
-        }
-
-        _replaced = new Dictionary<string, RegistrationRecord>();
     }
 
     /// <summary>All keys that etcd has, or is to have for now.</summary>

@@ -28,6 +28,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
     private readonly List<long> _peers = [];
     private EtcdKeyValue? _known;
     private byte[]? _handedOver;
+    private byte[]? _last;
     private Takeover _takeover;
     private long _takeoverGeneration;
 
@@ -63,6 +64,9 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
     /// <summary>Why etcd does not let us read the key; <see langword="null"/> when it does, or when that is not known.</summary>
     public EtcdException? ReadError { get; private set; }
 
+    /// <summary>Whether the key is to have a last value before it is deleted, for which its lease must live.</summary>
+    public bool IsLeaving => Value is null && _last is not null && State == KeyState.Pending;
+
     /// <summary>The lease that the key is known to hang on; 0 for none, or when it is absent.</summary>
     public long KnownLeaseId => _known?.LeaseId ?? 0;
 
@@ -73,7 +77,7 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
     public void Desire(byte[] value, long generation)
     {
         (_takeover, _takeoverGeneration) = (Takeover.Requested, generation);
-        (IsShared, _handedOver) = (false, null);
+        (IsShared, _handedOver, _last) = (false, null, null);
         ReadError = null;
         State = KeyState.Pending;
         Request(value, generation);
@@ -108,14 +112,16 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
     }
 
     /// <summary>The user removes the key.</summary>
-    public void Remove(long generation)
+    /// <param name="generation">The number of the request.</param>
+    /// <param name="last">The value that it is to have before; null for none.</param>
+    public void Remove(long generation, byte[]? last = null)
     {
         if (Value is null)
         {
             return;
         }
 
-        _takeover = Takeover.None;
+        (_takeover, _last) = (Takeover.None, last);
         State = KeyState.Pending;
         Request(null, generation);
     }
@@ -148,6 +154,13 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
             if (own != 0 && _peers.Count > 0 && _handedOver is { } value && ReadError is null && _known!.Value.Span.SequenceEqual(value))
             {
                 return Step(KeyStepKind.HandOver, own, null) with { Value = value, PeerLeaseId = _peers[^1] };
+            }
+
+            // What stands on a lease that is lost is gone, or will be.
+            if (own != 0 && _last is { } last && leases.Current is { } current && current.Id == _known!.LeaseId && !_known.Value.Span.SequenceEqual(last))
+            {
+                return current.IsInDoubt ? null
+                    : Step(ReadError is null ? KeyStepKind.Put : KeyStepKind.PutUnconditionally, own, current) with { Value = last };
             }
 
             return Step(ReadError is null ? KeyStepKind.Delete : KeyStepKind.DeleteUnconditionally, own, null);
@@ -243,6 +256,13 @@ internal sealed class DesiredKey(string name, OwnLeases leases)
 
     /// <summary>etcd does not let us write the key either: the next try begins with what is safe, a read or a comparison.</summary>
     public EtcdException? WriteDenied() => ReadError = null;
+
+    /// <summary>etcd does not take the last value, so the key is deleted without it.</summary>
+    public EtcdKeyValue? LastValueRefused()
+    {
+        _last = null;
+        return null;
+    }
 
     /// <summary>The key cannot be put on another's lease, most likely because that one is gone.</summary>
     public EtcdKeyValue? PeerGone(long leaseId)

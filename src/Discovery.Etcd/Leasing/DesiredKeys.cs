@@ -98,11 +98,11 @@ internal sealed class DesiredKeys
         Changed.Set();
     }
 
-    public void Remove(string name)
+    public void Remove(string name, byte[]? last = null)
     {
         lock (_gate)
         {
-            _keys.GetValueOrDefault(name)?.Remove(++_generation);
+            _keys.GetValueOrDefault(name)?.Remove(++_generation, last);
         }
 
         Changed.Set();
@@ -239,13 +239,13 @@ internal sealed class DesiredKeys
         Changed.Set();
     }
 
-    /// <summary>Gives up the lease if no key is desired. From then on it is not used for any put.</summary>
+    /// <summary>Gives up the lease if no key is desired, nor to have a last value. From then on it is not used for any put.</summary>
     /// <returns>Whether it is given up, and to be revoked.</returns>
     public bool TryRetire(HeldLease lease)
     {
         lock (_gate)
         {
-            if (_keys.Values.Any(k => k.Value is not null))
+            if (_keys.Values.Any(k => k.Value is not null || k.IsLeaving))
             {
                 return false;
             }
@@ -268,7 +268,7 @@ internal sealed class DesiredKeys
             var id = leaseId;
             retired = _leases.Current is { } current && current.Id == id ? current : null;
             var isPresent = retired is not null;
-            if (!_leases.Contains(id) || _keys.Values.Any(k => k.Value is not null && (isPresent || k.KnownLeaseId == id)))
+            if (!_leases.Contains(id) || _keys.Values.Any(k => k != removed && (k.Value is not null || k.IsLeaving) && (isPresent || k.KnownLeaseId == id)))
             {
                 return false;
             }

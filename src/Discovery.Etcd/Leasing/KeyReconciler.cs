@@ -104,6 +104,12 @@ internal sealed partial class KeyReconciler(
             keys.Apply(key, k => k.ReadDenied(e));
             return null;
         }
+        catch (EtcdException e) when (step is { Kind: KeyStepKind.Put or KeyStepKind.PutUnconditionally } && key.Value is null && KeeperErrors.IsRefusal(e))
+        {
+            // A database that is full takes deletions all the same.
+            keys.Apply(key, k => k.LastValueRefused());
+            return null;
+        }
         catch (Exception e) when (e is not ObjectDisposedException && !cancellationToken.IsCancellationRequested)
         {
             if (e is not EtcdException)

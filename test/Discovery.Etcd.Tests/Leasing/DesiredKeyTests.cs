@@ -395,6 +395,66 @@ public sealed class DesiredKeyTests
     }
 
     [Fact]
+    public void A_key_has_its_last_value_before_it_is_deleted()
+    {
+        Put([1], 1, 10);
+        _key.Remove(2, [2]);
+        Assert.True(_key.IsLeaving);
+
+        var put = Next(KeyStepKind.Put);
+        Assert.Equal((11, Ours), (put.Revision, put.Lease!.Id));
+        Assert.Equal([2], put.Value!);
+        Assert.Null(_key.Written(put, 12));
+
+        Assert.Equal(12, Next(KeyStepKind.Delete).Revision);
+        Assert.Null(_key.Written(Next(KeyStepKind.Delete), 13));
+        Assert.Equal(KeyState.InLine, _key.State);
+        Assert.False(_key.IsLeaving);
+    }
+
+    [Fact]
+    public void A_last_value_waits_for_a_lease_in_doubt_and_goes_with_one_that_is_lost()
+    {
+        Put([1], 1, 10);
+        _leases.Current!.Doubt();
+        _key.Remove(2, [2]);
+        Assert.Null(_key.NextStep());
+
+        _leases.Current.Trust();
+        Assert.Equal([2], Next(KeyStepKind.Put).Value!);
+
+        _leases.Ended(_leases.Current);
+        Assert.Equal(11, Next(KeyStepKind.Delete).Revision);
+    }
+
+    [Fact]
+    public void A_key_whose_last_value_is_refused_or_that_is_not_ours_is_only_deleted()
+    {
+        Put([1], 1, 10);
+        _key.Remove(2, [2]);
+        _key.LastValueRefused();
+        Assert.Equal(11, Next(KeyStepKind.Delete).Revision);
+
+        Put([1], 3, 20);
+        _key.Observed(Record(Foreign, [9], 22), 22);
+        _key.Remove(4, [2]);
+        Assert.Equal(0, Next(KeyStepKind.Delete).Revision);
+    }
+
+    [Fact]
+    public void A_key_that_is_wanted_again_forgets_its_last_value()
+    {
+        Put([1], 1, 10);
+        _key.Remove(2, [2]);
+        _key.Desire([3], 3);
+
+        Assert.False(_key.IsLeaving);
+        Next(KeyStepKind.Read);
+        _key.Remove(4);
+        Assert.Equal(11, Next(KeyStepKind.Delete).Revision);
+    }
+
+    [Fact]
     public void A_put_that_arrives_after_the_removal_is_deleted()
     {
         _key.Desire([1], 1);

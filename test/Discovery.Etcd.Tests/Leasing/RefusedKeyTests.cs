@@ -66,4 +66,36 @@ public sealed class RefusedKeyTests
         await keeper.FlushAsync().WaitAsync(TimeSpan.FromSeconds(30));
         await Eventually.IsTrue(() => keeper.Status is { KeysStored: 1, LastError: null });
     }
+
+    [Fact]
+    public async Task A_key_whose_last_value_is_refused_is_deleted_without_it()
+    {
+        var transactions = new List<TxnRequest>();
+        await using var server = await ScriptedServer.StartAsync();
+        server.On(EtcdMethods.LeaseGrant, () => new LeaseGrantResponse { ID = 7, TTL = 3600 });
+        server.On(EtcdMethods.Range, () => new RangeResponse { Header = ScriptedWatch.Header(10) });
+        server.On(EtcdMethods.Txn, async http =>
+        {
+            var request = (await new GrpcFrameReader(http.Request.Body).ReadAsync(TxnRequest.Parser, http.RequestAborted))!;
+            lock (transactions)
+            {
+                transactions.Add(request);
+            }
+
+            // A database that is full takes deletions.
+            await (request.Success[0].RequestPut is { } put && put.Value.Span[0] == 2
+                ? ScriptedServer.RefuseAsync(http, StatusCode.ResourceExhausted, "etcdserver: mvcc: database space exceeded")
+                : ScriptedServer.AnswerAsync(http, new TxnResponse { Header = ScriptedWatch.Header(10 + transactions.Count), Succeeded = true }));
+        });
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [server.Endpoint] });
+        await using var keeper = client.KeepLease(TimeSpan.FromHours(1));
+        keeper.Put("a", new byte[] { 1 });
+        await keeper.FlushAsync().WaitAsync(TimeSpan.FromSeconds(20));
+
+        keeper.Remove("a", new byte[] { 2 });
+        await keeper.FlushAsync().WaitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(3, transactions.Count);
+        Assert.NotNull(transactions[2].Success[0].RequestDeleteRange);
+    }
 }

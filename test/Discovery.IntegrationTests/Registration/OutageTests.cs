@@ -222,6 +222,24 @@ public sealed class OutageTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_withdrawal_in_an_outage_that_outlasts_the_stop_timeout_says_that_it_drains_before_it_goes()
+    {
+        await using var app = await TestApp.StartAsync(_etcd.Endpoint, _service, "StopTimeout=00:00:00.2;TimeToLive=00:01:00");
+        await _etcd.KillAsync();
+
+        var withdrawal = app.Registration.WithdrawAsync();
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "Etcd:Registration:StopTimeout", "drains"));
+        await _etcd.RestartAsync();
+        await withdrawal.WaitAsync(TimeSpan.FromSeconds(20));
+
+        await using var client = Clients.Connect(_etcd.Endpoint);
+        await using var watch = client.Watch($"services/{_service}/", 1);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Events.Any(e => e.Deleted));
+        Assert.Equal(["put", "draining", "delete"], log.Story().Select(e => e.What));
+    }
+
+    [Fact]
     public async Task A_withdrawal_that_waits_for_etcd_does_not_hold_up_the_stop()
     {
         await using var app = await TestApp.StartAsync(
