@@ -9,7 +9,7 @@ namespace Discovery.AspNetCore.Health;
 
 /// <summary>
 /// Names the services that health is asked for, and has each of them heed the check of the registration, whatever else the application has it
-/// heed.
+/// heed. A name of the application's own, such as one for liveness, heeds what the application says.
 /// </summary>
 internal sealed class MapHealthServices(
     string checkName, IServiceProvider services, ClusterCatalog clusters, IOptionsMonitor<EtcdRegistrationOptions> registrations)
@@ -17,14 +17,18 @@ internal sealed class MapHealthServices(
 {
     public void PostConfigure(string? name, GrpcHealthChecksOptions options)
     {
+        var known = GrpcServices().Concat(RegisteredServices()).ToHashSet(StringComparer.Ordinal);
         foreach (var mapping in options.Services.ToList())
         {
-            AddCheck(options.Services, mapping);
+            if (mapping.Name.Length == 0 || known.Contains(mapping.Name))
+            {
+                AddCheck(options.Services, mapping);
+            }
         }
 
         var mapped = options.Services.Select(static m => m.Name).ToHashSet(StringComparer.Ordinal);
         var common = options.Services.FirstOrDefault(static m => m.Name.Length == 0)?.HealthCheckPredicate ?? (static _ => true);
-        foreach (var service in GrpcServices().Concat(RegisteredServices()).Where(mapped.Add))
+        foreach (var service in known.Where(mapped.Add))
         {
             options.Services.Map(service, common);
         }

@@ -27,8 +27,8 @@ internal sealed partial class ServingStatusPublisher(
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ServingStatus> _published = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _ownChecks =
-        [.. registered.Value.Registrations.Where(InServiceHealthCheck.Is).Select(static r => r.Name)];
+    private readonly Dictionary<string, HealthReportEntry> _ownChecks = registered.Value.Registrations.Where(InServiceHealthCheck.Is)
+        .ToDictionary(static r => r.Name, static r => new HealthReportEntry(HealthStatus.Unhealthy, null, TimeSpan.Zero, null, null, r.Tags));
 
     private bool _isWithdrawn;
     private int _disposed;
@@ -40,17 +40,18 @@ internal sealed partial class ServingStatusPublisher(
             if (!availability.IsInService)
             {
                 WithdrawGateHeld();
+                PublishGateHeld(report, static heeds => !heeds);
             }
-            else if (!report.Entries.Any(e => _ownChecks.Contains(e.Key) && e.Value.Status == HealthStatus.Unhealthy))
+            else if (report.Entries.Any(e => _ownChecks.ContainsKey(e.Key) && e.Value.Status == HealthStatus.Unhealthy))
+            {
+                // Older than the return into service, of which a newer one tells.
+                PublishGateHeld(report, static heeds => !heeds);
+            }
+            else
             {
                 _isWithdrawn = false;
-                foreach (var service in services.Value.Services)
-                {
-                    SetGateHeld(service.Name, Evaluate(service, report));
-                }
+                PublishGateHeld(report, static _ => true);
             }
-
-            // Or else the report is older than the return into service, of which a newer one tells.
         }
 
         return Task.CompletedTask;
@@ -111,6 +112,8 @@ internal sealed partial class ServingStatusPublisher(
 #pragma warning restore CS0618
     }
 
+    private bool HeedsRegistration(ServiceMapping service) => _ownChecks.Any(check => Heeds(service, check.Key, check.Value));
+
     private void OnChanged()
     {
         lock (_gate)
@@ -145,9 +148,19 @@ internal sealed partial class ServingStatusPublisher(
         }
     }
 
+    /// <param name="report">What the checks say.</param>
+    /// <param name="isWanted">Whether it is published for a service, by whether that heeds the registration.</param>
+    private void PublishGateHeld(HealthReport report, Func<bool, bool> isWanted)
+    {
+        foreach (var service in services.Value.Services.Where(s => isWanted(HeedsRegistration(s))))
+        {
+            SetGateHeld(service.Name, Evaluate(service, report));
+        }
+    }
+
     private void WithdrawGateHeld()
     {
-        foreach (var service in services.Value.Services)
+        foreach (var service in services.Value.Services.Where(HeedsRegistration))
         {
             // A call of Watch begins with what the checks say at that moment, which may be better than what was published last; to publish
             // the same again would then tell it nothing.

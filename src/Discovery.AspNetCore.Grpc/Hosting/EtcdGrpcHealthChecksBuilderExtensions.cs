@@ -18,8 +18,9 @@ public static class EtcdGrpcHealthChecksBuilderExtensions
     /// <summary>
     /// Has <c>grpc.health.v1.Health</c> answer NOT_SERVING from the moment on at which the application drains or is withdrawn, and as before when it
     /// is restored, so that those who go by health turn away together with those who go by etcd. Running calls of <c>Watch</c> hear of it at once.
-    /// It answers for <c>""</c>, for each gRPC service that is mapped, by its full name, for the names that the application is registered by, and
-    /// for those of <see cref="GrpcHealthChecksOptions.Services"/>; all other health checks count as before.
+    /// It answers for <c>""</c>, for each gRPC service that is mapped, by its full name, and for the names that the application is registered by; all
+    /// other health checks count as before. Other names of <see cref="GrpcHealthChecksOptions.Services"/> have this check if their predicate takes it,
+    /// by its name or tags: one for liveness must not.
     /// </summary>
     /// <remarks>
     /// The check is one like others, so health endpoints over HTTP have it too. A probe of liveness must not: it would restart an application that

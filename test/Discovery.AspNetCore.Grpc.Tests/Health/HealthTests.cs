@@ -30,7 +30,11 @@ public sealed class HealthTests : IAsyncLifetime
     [InlineData("own")]
     public async Task Withdrawing_is_heard_at_once_and_so_is_restoring(string service)
     {
-        await using var server = await StartAsync(configure: static o => o.Services.Map("own", static c => c.Tags.Contains("own")));
+        await using var server = await StartAsync(configure: static o =>
+        {
+            o.Services.Map("own", static c => c.Name == "etcd-in-service");
+            o.Services.Map("helloworld.Greeter", static c => c.Tags.Contains("greeter"));
+        });
         using var channel = server.Channel();
         var health = new global::Grpc.Health.V1.Health.HealthClient(channel);
         using var watch = new Watcher(health, service);
@@ -43,6 +47,34 @@ public sealed class HealthTests : IAsyncLifetime
         await server.Registration.RestoreAsync();
         Assert.Equal(ServingStatus.Serving, await watch.NextOtherThanAsync(ServingStatus.NotServing));
         Assert.Equal(ServingStatus.Serving, await CheckAsync(health, service));
+    }
+
+    [Fact]
+    public async Task A_name_for_liveness_does_not_hear_of_a_withdrawal_and_hears_of_its_own_checks_meanwhile()
+    {
+        var isAlive = true;
+        await using var server = await StartAsync(
+            configure: static o => o.Services.Map("live", static c => c.Tags.Contains("live")),
+            checks: b => b.AddCheck("live", () => Volatile.Read(ref isAlive) ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(), ["live"]),
+            add: static s => s.Configure<HealthCheckPublisherOptions>(static o =>
+            {
+                o.Delay = TimeSpan.Zero;
+                o.Period = TimeSpan.FromSeconds(1);
+            }));
+        using var channel = server.Channel();
+        var health = new global::Grpc.Health.V1.Health.HealthClient(channel);
+        using var watch = new Watcher(health, "live");
+        using var whole = new Watcher(health, "");
+        Assert.Equal(ServingStatus.Serving, await watch.NextAsync());
+        Assert.Equal(ServingStatus.Serving, await whole.NextAsync());
+
+        await server.Registration.WithdrawAsync();
+
+        Assert.Equal(ServingStatus.NotServing, await whole.NextOtherThanAsync(ServingStatus.Serving));
+        Assert.False(watch.TryNext(out _));
+        Assert.Equal(ServingStatus.Serving, await CheckAsync(health, "live"));
+        Volatile.Write(ref isAlive, false);
+        Assert.Equal(ServingStatus.NotServing, await watch.NextOtherThanAsync(ServingStatus.Serving));
     }
 
     [Fact]
