@@ -32,15 +32,18 @@ internal static class CallsBenchmark
 
         await using (var ours = CallsClient.OfDiscovery(servers[..1]))
         await using (var fixedAddress = CallsClient.OfAddress(servers[0]))
+        await using (var counting = CallsClient.OfCounting(servers[0]))
         {
             foreach (var callers in CallerCounts)
             {
-                var results = await CompareAsync([ours, fixedAddress], callers, isQuick, CallOnceAsync);
+                var results = await CompareAsync([ours, fixedAddress, counting], callers, isQuick, CallOnceAsync);
                 Add(report, "one instance / fixed address", callers, results[0], results[1], least: 0.98);
+                AddFloor(report, results);
             }
 
-            var streams = await CompareAsync([ours, fixedAddress], StreamCallers, isQuick, ReadStreamAsync);
+            var streams = await CompareAsync([ours, fixedAddress, counting], StreamCallers, isQuick, ReadStreamAsync);
             Add(report, "streams, one / fixed address", StreamCallers, streams[0], streams[1], least: 0.98);
+            AddFloor(report, streams);
         }
 
         await using (var ours = CallsClient.OfDiscovery(servers))
@@ -67,6 +70,12 @@ internal static class CallsBenchmark
         report.AddRatioAtMost("calls", "  processor time of the client", "µs", ours.Cpu, reference.Cpu, null);
         report.AddRatioAtMost("calls", "  p50", "µs", ours.Median, reference.Median, null);
         report.AddRatioAtMost("calls", "  p99", "µs", ours.P99, reference.P99, null);
+    }
+
+    private static void AddFloor(Report report, Result[] results)
+    {
+        report.AddRatioAtLeast("calls", "  the floor: counting calls only / fixed address", "/s", results[2].PerSecond, results[1].PerSecond, null);
+        report.AddRatioAtMost("calls", "    its processor time", "µs", results[2].Cpu, results[1].Cpu, null);
     }
 
     private static async Task<Result[]> CompareAsync(CallsClient[] clients, int callers, bool isQuick, Func<CallInvoker, Task> callOnce)

@@ -13,6 +13,15 @@ internal sealed record CallsClient(GrpcChannel Channel, ServiceProvider? Service
     /// <summary>At a fixed address, without any discovery.</summary>
     public static CallsClient OfAddress(string address) => new(GrpcChannel.ForAddress($"http://{address}"), null);
 
+    /// <summary>The same with a handler that only counts the calls under way: the floor of whatever balances by load.</summary>
+    public static CallsClient OfCounting(string address) => new(
+        GrpcChannel.ForAddress($"http://{address}", new GrpcChannelOptions
+        {
+            HttpHandler = new CountingCalls(new HttpMessageInvoker(new SocketsHttpHandler { EnableMultipleHttp2Connections = true })),
+            DisposeHttpClient = true,
+        }),
+        null);
+
     /// <summary>Ours, with static instances: etcd has no part in a call.</summary>
     public static CallsClient OfDiscovery(string[] servers)
     {
