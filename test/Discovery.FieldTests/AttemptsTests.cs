@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Grpc.Core;
@@ -78,6 +79,167 @@ public sealed class AttemptsTests
         }
     }
 
+    /// <summary>A clone of the hedging handler has lost the request's version policy, and without TLS the default one stands for HTTP/1.1.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("\"protocols\":\"h2\"")]
+    public async Task A_hedge_is_sent_by_the_protocol_of_its_call(string metadata)
+    {
+        await using var field = await Field.StartAsync();
+        var requests = 0;
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                c => Interlocked.Increment(ref requests) % 2 == 1 ? Task.Delay(Timeout.Infinite, c.RequestAborted) : GrpcAnswer.SendAsync(c, "good"),
+                HttpProtocols.Http2,
+                metadata: metadata);
+        }
+
+        var services = field.Application(
+            static s =>
+            {
+                s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).AddStandardHedgingHandler().Configure(HedgeSoon);
+                s.AddHttpClient("http").AddEtcdDiscovery(Field.Service).AddStandardHedgingHandler().Configure(HedgeSoon);
+            },
+            static o => o.Ejection.Enabled = false);
+        var greeter = services.GetRequiredService<Greeter.GreeterClient>();
+        using var http = services.GetRequiredService<IHttpClientFactory>().CreateClient("http");
+        (http.DefaultRequestVersion, http.DefaultVersionPolicy) = (HttpVersion.Version20, HttpVersionPolicy.RequestVersionExact);
+
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal("good", (await greeter.SayHelloAsync(new HelloRequest { Name = "x" }).ResponseAsync.WaitAsync(TimeSpan.FromSeconds(20))).Message);
+            Assert.Contains("good", await http.GetStringAsync("x").WaitAsync(TimeSpan.FromSeconds(20)), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_handler_retries_a_grpc_call_that_found_nobody_to_connect_to()
+    {
+        await using var field = await Field.StartAsync();
+        var port = Field.FreePort();
+        await field.RegisterAsync($"127.0.0.1:{port}");
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).AddStandardResilienceHandler(static o =>
+        {
+            (o.Retry.MaxRetryAttempts, o.Retry.Delay, o.Retry.BackoffType) = (1000, TimeSpan.FromMilliseconds(50), DelayBackoffType.Constant);
+            o.CircuitBreaker.MinimumThroughput = 10_000;
+        }));
+
+        var call = services.GetRequiredService<Greeter.GreeterClient>().SayHelloAsync(new HelloRequest { Name = "x" }).ResponseAsync;
+        await Eventually.IsTrue(() => field.Log.Lines.Any(static l => l.Contains("No connection to", StringComparison.Ordinal)));
+        await using var server = await BackendServer.StartAsync(
+            static c => GrpcAnswer.SendAsync(c, "good"), HttpProtocols.Http2, address: new IPEndPoint(IPAddress.Loopback, port));
+
+        Assert.Equal("good", (await call).Message);
+    }
+
+    [Fact]
+    public async Task A_grpc_call_below_a_handler_is_unavailable_and_says_why()
+    {
+        await using var field = await Field.StartAsync();
+        await field.RegisterAsync(Field.DeadAddress(1));
+        var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).AddHttpMessageHandler(static () => new RenewHandler()));
+
+        var e = await Assert.ThrowsAsync<RpcException>(
+            async () => await services.GetRequiredService<Greeter.GreeterClient>().SayHelloAsync(new HelloRequest { Name = "x" }));
+
+        Assert.Equal(StatusCode.Unavailable, e.StatusCode);
+        Assert.Contains("No connection to service 'svc': 1 instance tried", e.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_hedge_beyond_the_budget_leaves_the_attempt_that_runs(bool byHandler)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                static async c =>
+                {
+                    await Task.Delay(500);
+                    await GrpcAnswer.SendAsync(c, "good");
+                },
+                HttpProtocols.Http2);
+        }
+
+        var services = field.Application(
+            s =>
+            {
+                var builder = s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service);
+                if (byHandler)
+                {
+                    builder.AddStandardHedgingHandler().Configure(HedgeSoon);
+                }
+                else
+                {
+                    builder.ConfigureChannel(static o => o.ServiceConfig = GrpcHedges.Of(attempts: 2, TimeSpan.FromMilliseconds(50)));
+                }
+            },
+            static o => o.RetryBudgetPercent = 1);
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => client.SayHelloAsync(new HelloRequest { Name = "x" }).ResponseAsync));
+
+        Assert.All(answers, static a => Assert.Equal("good", a.Message));
+    }
+
+    /// <summary>Nor does that count as a retry.</summary>
+    [Theory]
+    [InlineData("PickFirst", 401)]
+    [InlineData("ConsistentHash", 401)]
+    [InlineData("ConsistentHash", 403)]
+    [InlineData("ConsistentHash", 307)]
+    [InlineData("ConsistentHash", 202)]
+    public async Task What_a_handler_sends_after_an_answer_goes_to_the_same_instance(string policy, int status)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            await field.StartServerAsync(c =>
+            {
+                c.Response.StatusCode = c.Request.Headers.Authorization.Count > 0 ? 200 : status;
+                return Task.CompletedTask;
+            });
+        }
+
+        using var client = field.Client(
+            o => (o.Policy, o.Ejection.Enabled, o.RetryBudgetPercent) = (policy, false, 1), static b => b.AddHttpMessageHandler(static () => new RenewHandler()));
+
+        for (var i = 0; i < 30; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "x");
+            request.Options.Set(EtcdRequestOptions.HashKey, "one");
+            using var response = await client.SendAsync(request);
+
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            request.Options.TryGetValue(RenewHandler.FirstServedBy, out var first);
+            Assert.Equal(first, response.GetServedBy()?.Address);
+        }
+    }
+
+    [Fact]
+    public async Task After_a_body_that_broke_off_a_handler_that_reads_it_goes_to_another_instance()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync(static async c =>
+        {
+            c.Response.ContentLength = 100;
+            await c.Response.WriteAsync("broken");
+            await c.Response.Body.FlushAsync();
+            c.Abort();
+        });
+        var good = await field.StartServerAsync();
+        using var client = field.Client(
+            static o => (o.Policy, o.Ejection.Enabled) = ("Random", false), static b => b.AddHttpMessageHandler(static () => new ReadingHandler()));
+
+        for (var i = 0; i < 40; i++)
+        {
+            Assert.Equal(good.Address, await client.GetStringAsync("x"));
+        }
+    }
+
     [Fact]
     public async Task Retries_beyond_the_budget_are_refused()
     {
@@ -103,9 +265,55 @@ public sealed class AttemptsTests
         Assert.InRange(servers.Sum(static s => s.Requests), 220, 235);
     }
 
+    private static void HedgeSoon(HttpStandardHedgingResilienceOptions options)
+        => (options.Hedging.Delay, options.Hedging.MaxHedgedAttempts) = (TimeSpan.FromMilliseconds(50), 1);
+
     private static Task FailAsync(HttpContext context)
     {
         context.Response.StatusCode = (int)HttpStatusCode.ServiceUnavailable;
         return Task.CompletedTask;
+    }
+
+    /// <summary>Sends again with a token what was not answered by 200.</summary>
+    private sealed class RenewHandler : DelegatingHandler
+    {
+        public static HttpRequestOptionsKey<string?> FirstServedBy { get; } = new("first");
+
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var response = await base.SendAsync(request, cancellationToken);
+            if (response.StatusCode == HttpStatusCode.OK)
+            {
+                return response;
+            }
+
+            request.Options.Set(FirstServedBy, response.GetServedBy()?.Address);
+            response.Dispose();
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", "new");
+            return await base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>Reads answers as a part of an attempt, and makes two.</summary>
+    private sealed class ReadingHandler : DelegatingHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            try
+            {
+                return await ReadAsync(request, cancellationToken);
+            }
+            catch (HttpRequestException)
+            {
+                return await ReadAsync(request, cancellationToken);
+            }
+        }
+
+        private async Task<HttpResponseMessage> ReadAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var response = await base.SendAsync(request, cancellationToken);
+            await response.Content.LoadIntoBufferAsync(cancellationToken);
+            return response;
+        }
     }
 }

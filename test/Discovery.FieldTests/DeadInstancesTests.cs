@@ -1,5 +1,7 @@
-using System.Net;
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
+using System.Text;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -182,6 +184,43 @@ public sealed class DeadInstancesTests
         await Assert.ThrowsAnyAsync<Exception>(() => client.PostAsync("x", content));
 
         Assert.Equal(1, content.Serialised);
+    }
+
+    /// <summary>.NET repeats requests without a body where a connection ends without an answer, but the server may have done what they say.</summary>
+    [Theory]
+    [InlineData("POST")]
+    [InlineData("PATCH")]
+    [InlineData("LOCK")]
+    public async Task A_request_that_must_not_be_made_twice_is_sent_once_though_it_has_no_body(string method)
+    {
+        await using var field = await Field.StartAsync();
+        var received = new ConcurrentQueue<string>();
+        await using var server = new RawServer(request =>
+        {
+            received.Enqueue(Encoding.ASCII.GetString(request));
+            return [];
+        });
+        await field.RegisterAsync(server.Address);
+        using var client = field.Client();
+        using var request = new HttpRequestMessage(new HttpMethod(method), "order/5/cancel");
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => client.SendAsync(request));
+
+        Assert.Contains("\r\nContent-Length: 0\r\n", Assert.Single(received), StringComparison.Ordinal);
+        Assert.Null(request.Content);
+    }
+
+    [Fact]
+    public async Task A_request_that_may_be_made_twice_is_repeated_by_dotnet_itself()
+    {
+        await using var field = await Field.StartAsync();
+        await using var server = new RawServer(static _ => []);
+        await field.RegisterAsync(server.Address);
+        using var client = field.Client();
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => client.DeleteAsync("order/5"));
+
+        Assert.InRange(server.Connections, 2, 4);
     }
 
     /// <summary>Sends a part, and then cannot connect to where it has the rest from.</summary>

@@ -36,8 +36,7 @@ internal static class CallDeadline
             return true;
         }
 
-        TriedInstances? attempts = null;
-        _ = MessageParts.OptionsOf(request)?.TryGetValue(TriedInstances.Key, out attempts);
+        var attempts = TriedInstances.Of(request);
         if (attempts is { Caller.IsCancellationRequested: false })
         {
             return waited >= LeastWait && (!attempts.IsAnswered || waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency));

@@ -29,6 +29,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             throw new InvalidOperationException(NoInstance.ExplainOtherHost(pool.ServiceName, request.RequestUri.IdnHost));
         }
 
+        HttpVersions.RestorePolicy(request);
         HttpVersions.KeepOffHttp3(request);
         var steering = CallSteering.TakeFrom(request);
         return steering is null ? RouteAsync(pool, request, steering, cancellationToken) : SendSteeredAsync(pool, request, steering, cancellationToken);
@@ -160,14 +161,14 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         while (instance is not null)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var attempt = 1 + (steering?.Tried?.All.Length ?? failures?.Instances.Count ?? 0) + (steering?.PreviousAttempts ?? 0);
+            var attempt = 1 + (steering?.Tried?.Attempts ?? failures?.Instances.Count ?? 0) + (steering?.PreviousAttempts ?? 0);
             using var activity = AttemptActivity.Start(pool, instance, attempt);
             if (attempt > 1)
             {
                 TraceHeaders.RemoveStale(request);
             }
 
-            steering?.Tried?.Add(instance);
+            steering?.Tried?.OnSent(instance);
             var call = instance.OnCallStarted();
             try
             {
@@ -255,6 +256,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static bool HasNoBody(HttpResponseMessage response, string? length)
         => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified || response.RequestMessage?.Method == HttpMethod.Head || length == "0";
 
+    /// <summary>Whether the instance did what it can: what lacks is the caller's, such as a token, and not to be had from another instance.</summary>
+    private static bool IsServed(CallOutcome outcome, HttpStatusCode status, bool isGrpc)
+        => outcome is CallOutcome.Success or CallOutcome.Redirected
+            || (outcome == CallOutcome.Denied && (isGrpc || status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden));
+
     private static HttpResponseMessage Track(
         HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call, Activity? activity)
     {
@@ -266,6 +272,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         var (isGrpc, length) = BodyHeaders.Of(response.Content);
         var outcome = isProtocolRefused ? CallOutcome.Refused : OutcomeRules.Of(response, isGrpc);
+        if (steering?.Tried is { } tried && IsServed(outcome, response.StatusCode, isGrpc))
+        {
+            tried.OnServed(instance);
+        }
+
         if (outcome == CallOutcome.Success && !isGrpc)
         {
             instance.Context.Refused.OnServed(request, instance);

@@ -3,12 +3,28 @@ using Discovery.AspNetCore.Connections;
 
 namespace Discovery.AspNetCore.Calls;
 
-/// <summary>
-/// Keeps requests off HTTP/3: its connections go round what dials the instance, to whatever the host of the request's URI resolves to,
-/// with neither balancing nor address filter.
-/// </summary>
+/// <summary>By which version of HTTP a request is sent.</summary>
 internal static class HttpVersions
 {
+    /// <summary>
+    /// Handlers that hedge send clones, and those of Microsoft.Extensions.Http.Resilience have the version of HTTP but not its policy. Without TLS the
+    /// default policy makes HTTP/1.1 of HTTP/2, which no gRPC call can be sent by.
+    /// </summary>
+    public static void RestorePolicy(HttpRequestMessage request)
+    {
+        if (request.VersionPolicy == HttpVersionPolicy.RequestVersionOrLower
+            && TriedInstances.Of(request)?.Request is { } original
+            && original != request
+            && original.Version == request.Version)
+        {
+            request.VersionPolicy = original.VersionPolicy;
+        }
+    }
+
+    /// <summary>
+    /// Keeps a request off HTTP/3: its connections go round what dials the instance, to whatever the host of the request's URI resolves to,
+    /// with neither balancing nor address filter.
+    /// </summary>
     public static void KeepOffHttp3(HttpRequestMessage request)
     {
         if (request.Version.Major > 2)

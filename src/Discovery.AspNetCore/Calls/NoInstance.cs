@@ -20,12 +20,18 @@ internal static class NoInstance
     /// <summary>Whether a type of content is gRPC's.</summary>
     public static bool IsGrpc(string contentType) => contentType.StartsWith(GrpcMediaType, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The answer to a call that was not sent.</summary>
+    /// <summary>
+    /// The answer to a call that was not sent. Handlers that retry or hedge take an answer of gRPC for a success, whatever its status: where there may be
+    /// some, a gRPC call fails by an exception too, of which its client makes UNAVAILABLE because of the cause.
+    /// </summary>
     public static Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, string reason, Exception? cause)
     {
-        if (!IsGrpc(request))
+        var isGrpc = IsGrpc(request);
+        if (!isGrpc || TriedInstances.Of(request) is not null)
         {
-            return Task.FromException<HttpResponseMessage>(new HttpRequestException(HttpRequestError.ConnectionError, reason, cause));
+            // The client's status has the message of each inner exception, and the reason says it all.
+            return Task.FromException<HttpResponseMessage>(
+                new HttpRequestException(HttpRequestError.ConnectionError, reason, isGrpc ? new IOException("Nothing was sent.") : cause));
         }
 
         var response = new HttpResponseMessage(HttpStatusCode.OK)

@@ -82,6 +82,12 @@ internal class TrackedContent : HttpContent
     /// <param name="token">What cancels it.</param>
     public void OnFailed(Exception exception, CancellationToken token)
     {
+        if (_response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
+        {
+            // A handler above may read the body as a part of its attempt, and make another.
+            TriedInstances.Of(request)?.Avoid(instance);
+        }
+
         if (exception is OperationCanceledException)
         {
             _call.GiveUp(this, CallOutcome.Cancelled, RequestInVain, token);

@@ -37,17 +37,7 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
 
     /// <summary>Sends a request. What it throws is for <see cref="FindFailure"/>.</summary>
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return Invoker.SendAsync(request, cancellationToken);
-        }
-        catch (ObjectDisposedException e) when (_disposed)
-        {
-            // Thrown here and now, not by the task: the call had picked the instance just before it left, and nothing was sent.
-            throw new InstanceConnectException(this, $"The connections to {instance.Address} were closed because it left, or because this application ends.", e);
-        }
-    }
+        => RepeatedRequests.MustPrevent(request) ? SendOnceAsync(request, cancellationToken) : InvokeAsync(request, cancellationToken);
 
     /// <summary>The failure to connect that an exception of <see cref="SendAsync"/> is about, or null when it is about anything else.</summary>
     public InstanceConnectException? FindFailure(Exception exception)
@@ -115,6 +105,33 @@ internal sealed class InstanceTransport(ServiceInstance instance, TransportFacto
         {
             _disposed = true;
             _invoker?.Dispose();
+        }
+    }
+
+    /// <summary>Sends a request with a body of no bytes, and leaves it as it was: a handler above may send it again.</summary>
+    private async Task<HttpResponseMessage> SendOnceAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var body = RepeatedRequests.AddBody(request);
+        try
+        {
+            return await InvokeAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            RepeatedRequests.RemoveBody(request, body);
+        }
+    }
+
+    private Task<HttpResponseMessage> InvokeAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Invoker.SendAsync(request, cancellationToken);
+        }
+        catch (ObjectDisposedException e) when (_disposed)
+        {
+            // Thrown here and now, not by the invoker's task: the call had picked the instance just before it left, and nothing was sent.
+            throw new InstanceConnectException(this, $"The connections to {instance.Address} were closed because it left, or because this application ends.", e);
         }
     }
 
