@@ -56,6 +56,70 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task A_preferred_network_is_taken_when_it_comes_up_and_again_when_it_was_away_but_a_mere_change_of_routes_moves_nothing()
+    {
+        var machine = new Machine { Addresses = ["192.168.1.7", "192.168.1.8"], Route = "192.168.1.7" };
+        await using var app = await StartAsync(machine, "PreferredNetworks=10.9.0.0/16,10.8.0.0/16");
+        await StandsAtAsync(app, "192.168.1.7");
+
+        machine.Route = "192.168.1.8";
+        await LooksTwiceAsync(machine);
+        await StandsAtAsync(app, "192.168.1.7");
+
+        foreach (var address in (string[])["10.8.0.5", "10.8.0.6"])
+        {
+            machine.Addresses = ["192.168.1.7", "192.168.1.8", address];
+            await StandsAtAsync(app, address);
+            machine.Addresses = ["192.168.1.7", "192.168.1.8"];
+            await StandsAtAsync(app, "192.168.1.8");
+        }
+
+        // One that is preferred to the one that is preferred is awaited too.
+        machine.Addresses = ["192.168.1.8", "10.8.0.5"];
+        await StandsAtAsync(app, "10.8.0.5");
+        machine.Addresses = ["192.168.1.8", "10.8.0.5", "10.9.0.5"];
+        await StandsAtAsync(app, "10.9.0.5");
+        Assert.Equal(2, app.Log.At(LogLevel.Warning).Count(static line => line.Contains("PreferredNetworks", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.8")]
+    [InlineData(null)]
+    public async Task An_address_that_was_away_is_taken_again_when_the_machine_has_it_back(string? routeMeanwhile)
+    {
+        var machine = new Machine { Addresses = ["10.0.0.8", "10.0.0.7"], Route = "10.0.0.7" };
+        await using var app = await StartAsync(machine);
+        await StandsAtAsync(app, "10.0.0.7");
+
+        (machine.Addresses, machine.Route) = (["10.0.0.8"], routeMeanwhile);
+        await StandsAtAsync(app, "10.0.0.8");
+        await LooksTwiceAsync(machine);
+
+        machine.Addresses = ["10.0.0.8", "10.0.0.7"];
+        await StandsAtAsync(app, "10.0.0.7");
+
+        // It is where it was, and goes by routes no more than before.
+        machine.Route = "10.0.0.8";
+        await LooksTwiceAsync(machine);
+        await StandsAtAsync(app, "10.0.0.7");
+    }
+
+    [Fact]
+    public async Task Where_etcd_is_reached_by_loopback_the_first_default_route_decides()
+    {
+        var machine = new Machine { Addresses = ["127.0.0.1", "172.17.0.1"], EtcdRoute = "127.0.0.1" };
+        await using var app = await StartAsync(machine);
+        await StandsAtAsync(app, "172.17.0.1");
+
+        (machine.Addresses, machine.Route) = (["127.0.0.1", "172.17.0.1", "10.0.0.7", "10.0.0.8"], "10.0.0.7");
+        await StandsAtAsync(app, "10.0.0.7");
+
+        machine.Route = "10.0.0.8";
+        await LooksTwiceAsync(machine);
+        await StandsAtAsync(app, "10.0.0.7");
+    }
+
+    [Fact]
     public async Task A_look_that_fails_is_not_the_last()
     {
         var machine = new Machine { Addresses = ["172.17.0.1"] };
@@ -145,8 +209,18 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         builder.Services.AddSingleton<LocalAddresses>(machine);
     }
 
-    private Task<TestApp> StartAsync(Machine machine)
-        => TestApp.StartAsync(node.Etcd.Endpoint, _service, configure: builder => Use(builder, machine));
+    private Task<TestApp> StartAsync(Machine machine, string settings = "")
+        => TestApp.StartAsync(node.Etcd.Endpoint, _service, settings, builder => Use(builder, machine));
+
+    private Task StandsAtAsync(TestApp app, string address) => Eventually.IsTrue(
+        () => app.Keys is [var only] && only.StartsWith($"services/{_service}/{address}:", StringComparison.Ordinal),
+        what: $"It stands at {address}, is {string.Join(", ", app.Keys)}");
+
+    private static async Task LooksTwiceAsync(Machine machine)
+    {
+        var before = machine.Reads;
+        await Eventually.IsTrue(() => machine.Reads >= before + 3);
+    }
 
     private sealed class Machine : LocalAddresses
     {
@@ -167,6 +241,9 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
 
         public string? Route { get; set; }
 
+        /// <summary>The one towards etcd, where it is another.</summary>
+        public string? EtcdRoute { get; set; }
+
         public override IEnumerable<IPAddress> All
         {
             get
@@ -180,7 +257,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         {
             Interlocked.Increment(ref _looks);
             await Task.Delay(Hangs ? Timeout.InfiniteTimeSpan : TimeSpan.Zero, cancellationToken);
-            return Route is { } route ? [IPAddress.Parse(route)] : [];
+            return ((remote.IsLoopback ? EtcdRoute : null) ?? Route) is { } route ? [IPAddress.Parse(route)] : [];
         }
     }
 }
