@@ -209,7 +209,18 @@ public sealed class OptionsLayersTests
         configuration["Etcd:Discovery:Services:orders:Policy"] = "Roundest";
         configuration.Reload();
         Assert.Equal("RoundRobin", pool.Options.Policy);
-        Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'orders' are not used", "Roundest"));
+        configuration.Reload();
+        Assert.Contains("Roundest", NotUsed().Single(), StringComparison.Ordinal);
+
+        // What is said once is said again when it was valid meanwhile.
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "Random";
+        configuration.Reload();
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "Roundest";
+        configuration.Reload();
+        Assert.Equal(2, NotUsed().Count());
+
+        IEnumerable<string> NotUsed()
+            => log.At(LogLevel.Error).Where(static l => l.Contains("The changed discovery settings of service 'orders' are not used", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -40,7 +40,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
     public async Task What_is_wrong_is_said_once_however_often_is_looked()
     {
         var machine = new Machine { Addresses = ["172.17.0.1"] };
-        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AllowLoopback=false;Endpoints:http:Enabled=true;Endpoints:nobody:Enabled=true", builder =>
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AllowLoopback=false;Endpoints:http:Enabled=true;Endpoints:nobody:Enabled=true;PreferredNetworks=10.0.0.0/8", builder =>
         {
             builder.WebHost.UseUrls("http://*:0", "http://127.0.0.1:0");
             builder.Services.AddSingleton<LocalAddresses>(machine);
@@ -49,10 +49,40 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         await Eventually.IsTrue(() => machine.Looks >= 4);
 
         Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains("this machine only", StringComparison.Ordinal));
-        Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains("nobody", StringComparison.Ordinal));
+        AssertSaidOnce();
+
+        // A file is reloaded for whatever changes in it.
+        var before = machine.Looks;
+        app.Reload("");
+        await Eventually.IsTrue(() => machine.Looks >= before + 3);
+        AssertSaidOnce();
 
         app.Reload("Weight=5");
         await Eventually.IsTrue(() => app.Log.At(LogLevel.Warning).Count(line => line.Contains("nobody", StringComparison.Ordinal)) == 2);
+
+        void AssertSaidOnce() => Assert.All(
+            (string[])["nobody", "PreferredNetworks is '10.0.0.0/8'"],
+            text => Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains(text, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_an_edit_is_said_once_for_the_same_settings()
+    {
+        var machine = new Machine { Addresses = ["10.0.0.7"], Route = "10.0.0.7" };
+        await using var app = await StartAsync(machine);
+
+        app.Reload("AdvertisedHost=localhost;AllowLoopback=false");
+        await Eventually.IsTrue(() => NotUsed() == 1);
+        app.Reload("");
+        app.Reload("Weight=5");
+        await Eventually.IsTrue(() => NotUsed() == 2);
+
+        app.Reload("AllowLoopback=true");
+        await Eventually.IsTrue(() => app.Keys is [var only] && only.StartsWith($"services/{_service}/localhost:", StringComparison.Ordinal));
+        app.Reload("AllowLoopback=false");
+        await Eventually.IsTrue(() => NotUsed() == 3);
+
+        int NotUsed() => app.Log.At(LogLevel.Error).Count(static line => line.Contains("settings are not used", StringComparison.Ordinal));
     }
 
     [Fact]
