@@ -21,20 +21,24 @@ namespace Discovery.EmbeddedEtcd;
 public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
 {
     private readonly EmbeddedEtcdOptions _options;
-    private readonly Socket _listener;
     private readonly FaultPlan _faults = new();
     private readonly Lazy<Task> _stopped;
     private readonly Lock _gate = new();
+    private Socket? _listener;
     private EtcdEngine? _engine;
     private EtcdServer? _server;
     private Task? _start;
     private volatile bool _isDisposed;
 
-    private EmbeddedEtcdServer(EmbeddedEtcdOptions options, Socket listener)
+    private EmbeddedEtcdServer(EmbeddedEtcdOptions options)
     {
         _options = options;
-        _listener = listener;
-        Endpoint = $"http://{listener.LocalEndPoint}";
+        if (options.Port == 0)
+        {
+            _listener = Listen(options);
+        }
+
+        Endpoint = $"http://{_listener?.LocalEndPoint ?? new IPEndPoint(IPAddress.Loopback, options.Port)}";
         Endpoints = [Endpoint];
         _stopped = new Lazy<Task>(StopAsync);
     }
@@ -96,7 +100,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
     public static async Task<EmbeddedEtcdServer> StartAsync(EmbeddedEtcdOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= new EmbeddedEtcdOptions();
-        var etcd = Bind(options);
+        var etcd = Create(options);
         try
         {
             await etcd.RunAsync(options.LoggerFactory ?? NullLoggerFactory.Instance, cancellationToken).ConfigureAwait(false);
@@ -180,10 +184,27 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
     /// <summary>The same as <see cref="DisposeAsync"/>, and blocks until the server has stopped.</summary>
     public void Dispose() => _stopped.Value.GetAwaiter().GetResult();
 
-    /// <summary>Takes the port, so that the endpoint is known; connections wait until <see cref="RunAsync"/>.</summary>
-    internal static EmbeddedEtcdServer Bind(EmbeddedEtcdOptions options)
+    /// <summary>
+    /// Takes a port of the system's choice, so that the endpoint is known; connections wait until <see cref="RunAsync"/>. A fixed one is known
+    /// without, and taken only then.
+    /// </summary>
+    internal static EmbeddedEtcdServer Create(EmbeddedEtcdOptions options)
     {
         options.Validate();
+        return new EmbeddedEtcdServer(options);
+    }
+
+    /// <summary>Serves from now on, if it does not yet.</summary>
+    internal Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return _start ??= StartServerAsync(loggerFactory, cancellationToken);
+        }
+    }
+
+    private static Socket Listen(EmbeddedEtcdOptions options)
+    {
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
@@ -199,16 +220,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
                     + $"{nameof(EmbeddedEtcdOptions)}.{nameof(options.SkipIfEndpointsConfigured)} to true, and it is used.", e);
         }
 
-        return new EmbeddedEtcdServer(options, listener);
-    }
-
-    /// <summary>Serves from now on, if it does not yet.</summary>
-    internal Task RunAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return _start ??= StartServerAsync(loggerFactory, cancellationToken);
-        }
+        return listener;
     }
 
     private async Task StartServerAsync(ILoggerFactory loggerFactory, CancellationToken cancellationToken)
@@ -217,6 +229,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _listener ??= Listen(_options);
             _engine = new EtcdEngine(_options.TimeProvider, _options.RetainedRevisions);
             _server = server = new EtcdServer(
                 _listener, stopping => EtcdServices.Bind(_engine, Endpoint, _options.WatchProgressInterval, stopping), _faults, loggerFactory);
@@ -250,7 +263,7 @@ public sealed partial class EmbeddedEtcdServer : IAsyncDisposable, IDisposable
         }
 
         _engine?.Dispose();
-        _listener.Dispose();
+        _listener?.Dispose();
     }
 
     private InvalidOperationException NotRunning() => new($"The embedded etcd on {Endpoint} has not been started yet: start the host first.");

@@ -1,5 +1,6 @@
 using Deque.AxeCore.Playwright;
 using Discovery.BrowserTests.Support;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Playwright;
 
 namespace Discovery.BrowserTests;
@@ -32,6 +33,30 @@ public sealed class ShownPageTests(Chromium chromium) : IClassFixture<Chromium>
         await Expect(page.GetByRole(AriaRole.Cell, new() { Name = first.Address })).ToHaveCountAsync(0);
         await Expect(page.Locator("#changes li", new() { HasText = first.Address }).Filter(new() { HasText = "left" })).ToBeVisibleAsync();
         Assert.True(await page.EvaluateAsync<bool>("() => window.isTheSame"));
+    }
+
+    [Fact]
+    public async Task Behind_a_proxy_that_strips_a_prefix_it_is_live_too()
+    {
+        await using var application = await PageApplication.StartAsync(static app =>
+        {
+            app.Use(static (context, next) =>
+            {
+                // What the proxy strips, the application never sees.
+                context.Request.Path = context.Request.Path.StartsWithSegments("/operators", out var rest) ? rest : "/elsewhere";
+                return next(context);
+            });
+            app.UseRouting();
+            app.MapEtcdDiscovery();
+        });
+        var server = await application.StartServerAsync();
+        using var greeter = application.Greeter;
+        await greeter.GetStringAsync("x");
+        var page = await chromium.Browser.NewPageAsync();
+
+        await page.GotoAsync(application.App.Urls.First() + "/operators/discovery/");
+
+        await Expect(page.GetByRole(AriaRole.Cell, new() { Name = server.Address })).ToBeVisibleAsync();
     }
 
     [Fact]

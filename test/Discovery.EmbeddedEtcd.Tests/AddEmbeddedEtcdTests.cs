@@ -104,6 +104,52 @@ public sealed class AddEmbeddedEtcdTests
             [app.Services.GetRequiredService<EmbeddedEtcdServer>().Endpoint], app.Services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
     }
 
+    [Fact]
+    public async Task What_is_for_the_tls_and_the_users_of_another_etcd_is_not_for_it()
+    {
+        var builder = Builder("Development");
+        builder.Services.Configure<EtcdClientOptions>(o =>
+            (o.Username, o.Password, o.Tls.CaFile, o.Tls.CertificateFile, o.Tls.ServerName) = ("root", "secret", "/none", "/none", "production"));
+        builder.AddEmbeddedEtcd();
+        await using var app = builder.Build();
+
+        await app.StartAsync();
+
+        var options = app.Services.GetRequiredService<IOptions<EtcdClientOptions>>().Value;
+        Assert.Equal((null, null), (options.Username, options.Password));
+        Assert.Equivalent(new EtcdTlsOptions(), options.Tls, strict: true);
+        Assert.Empty(options.Validate());
+    }
+
+    [Fact]
+    public async Task A_fixed_port_is_taken_when_the_application_starts()
+    {
+        await using var running = await EmbeddedEtcdServer.StartAsync();
+        var builder = Builder("Development");
+        builder.AddEmbeddedEtcd(o => o.Port = new Uri(running.Endpoint).Port);
+        await using var app = builder.Build();
+
+        // Tools that build the application beside a running one get as far as this.
+        Assert.Equal(running.Endpoint, app.Services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints.Single());
+        var error = await Assert.ThrowsAsync<IOException>(() => app.StartAsync());
+        Assert.Contains("EmbeddedEtcdOptions.Port", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_application_with_a_fixed_port_is_reached_by_it()
+    {
+        var before = await EmbeddedEtcdServer.StartAsync();
+        var port = new Uri(before.Endpoint).Port;
+        await before.DisposeAsync();
+        var builder = Builder("Development");
+        builder.AddEmbeddedEtcd(o => o.Port = port);
+        await using var app = builder.Build();
+        await app.StartAsync();
+
+        using var client = new RawClient($"http://127.0.0.1:{port}");
+        await client.PutAsync("a", "1");
+    }
+
     [Theory]
     [InlineData("Etcd:Endpoints", "http://production:2379", "http://production:2379")]
     [InlineData("Etcd:Endpoints:1", "http://production:2379", "http://production:2379")]

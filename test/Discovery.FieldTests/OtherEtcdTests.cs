@@ -1,5 +1,6 @@
 using Discovery.AspNetCore;
 using Discovery.EmbeddedEtcd;
+using Discovery.Etcd;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -35,6 +36,39 @@ public sealed class OtherEtcdTests
             Environment.SetEnvironmentVariable(prefix + variable, team);
             builder.Configuration.AddEnvironmentVariables(prefix);
         });
+
+    [Theory]
+    [InlineData("Etcd:Tls:CaFile", "/run/secrets/ca.pem")]
+    [InlineData("Etcd:Username", "shop")]
+    [InlineData("ConnectionStrings:etcd", "Endpoints=http://team:2379;Username=shop;Password=secret")]
+    public Task It_starts_whatever_the_settings_say_of_tls_and_users(string setting, string value)
+        => OnlyTheEmbeddedOneIsUsedAsync((builder, team) => builder.Configuration.AddInMemoryCollection([new("Etcd:Endpoints", team), new(setting, value)]));
+
+    [Fact]
+    public async Task Clusters_beside_the_default_one_are_warned_of_by_whatever_they_have_endpoints()
+    {
+        using var log = new LogRecorder();
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = "Development" });
+        builder.Logging.ClearProviders().AddProvider(log);
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Configuration.AddInMemoryCollection(
+            [new("Etcd:Clusters:section:Endpoints", "http://production:1"), new("ConnectionStrings:string", "Endpoints=http://production:2;Username=u;Password=secret")]);
+        builder.AddEmbeddedEtcd();
+        builder.Services.AddKeyedEtcdClient("section").AddKeyedEtcdClient("string").AddKeyedEtcdClient("code", static o => o.Endpoints = ["http://production:3"]);
+        builder.Services.AddKeyedEtcdClient("same").AddOptions<EtcdClientOptions>("same")
+            .Configure<EmbeddedEtcdServer>(static (o, etcd) => o.Endpoints = [etcd.Endpoint]);
+        await using var app = builder.Build();
+
+        await app.StartAsync();
+
+        foreach (var (cluster, endpoint) in new[] { ("section", "http://production:1"), ("string", "http://production:2"), ("code", "http://production:3") })
+        {
+            Assert.True(log.Has(LogLevel.Warning, $"the cluster '{cluster}' has its own endpoints ({endpoint})"), cluster);
+        }
+
+        Assert.Equal(3, log.At(LogLevel.Warning).Count(static l => l.Contains("has its own endpoints", StringComparison.Ordinal)));
+        Assert.DoesNotContain(log.Lines, static l => l.Contains("secret", StringComparison.Ordinal));
+    }
 
     [Fact]
     public async Task A_proxy_whose_destinations_are_in_the_embedded_one_starts_without_waiting()

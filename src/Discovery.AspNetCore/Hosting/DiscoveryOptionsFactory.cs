@@ -13,55 +13,9 @@ internal sealed class DiscoveryOptionsFactory(
     IEnumerable<IValidateOptions<EtcdDiscoveryOptions>> validations,
     ClientCatalog clients) : IOptionsFactory<EtcdDiscoveryOptions>
 {
-    private enum Layer
-    {
-        Configuration,
-        AllServices,
-        Service,
-        Client,
-    }
-
     public EtcdDiscoveryOptions Create(string name)
     {
-        var options = new EtcdDiscoveryOptions();
-        foreach (var setup in setups.OrderBy(LayerOf))
-        {
-            Apply(setup, name, options);
-        }
-
-        foreach (var setup in last)
-        {
-            setup.PostConfigure(name, options);
-        }
-
-        var failures = validations.Select(v => v.Validate(name, options)).Where(static r => r.Failed).SelectMany(static r => r.Failures!).ToList();
-        return failures.Count == 0 ? options : throw new OptionsValidationException(name, typeof(EtcdDiscoveryOptions), failures);
-    }
-
-    private Layer LayerOf(IConfigureOptions<EtcdDiscoveryOptions> setup) => setup switch
-    {
-        ConfigureDiscovery => Layer.Configuration,
-        ConfigureDiscoveringClient => Layer.Client,
-        ConfigureNamedOptions<EtcdDiscoveryOptions> { Name: { Length: > 0 } name } => clients.ServiceOf(name) == name ? Layer.Service : Layer.Client,
-        _ => Layer.AllServices,
-    };
-
-    private void Apply(IConfigureOptions<EtcdDiscoveryOptions> setup, string name, EtcdDiscoveryOptions options)
-    {
-        switch (setup)
-        {
-            case ConfigureNamedOptions<EtcdDiscoveryOptions> { Name: "" }:
-                setup.Configure(options);
-                break;
-            case ConfigureNamedOptions<EtcdDiscoveryOptions> named when named.Name == clients.ServiceOf(name):
-                named.Configure(named.Name, options);
-                break;
-            case IConfigureNamedOptions<EtcdDiscoveryOptions> named:
-                named.Configure(name, options);
-                break;
-            default:
-                setup.Configure(options);
-                break;
-        }
+        string[] names = [Options.DefaultName, clients.ServiceOf(name), name];
+        return OptionsLayers.Create([.. names.Distinct(StringComparer.Ordinal)], setups, last, validations);
     }
 }

@@ -84,7 +84,9 @@ public static class EtcdHttpClientBuilderExtensions
         if (configure is not null)
         {
             client.IsCustomised = true;
-            builder.Services.AddSingleton<IConfigureOptions<EtcdDiscoveryOptions>>(new ConfigureDiscoveringClient(client, configure));
+            // As Configure does, which looks through all services besides, and clients may be thousands.
+            builder.Services.AddSingleton<IConfigureOptions<EtcdDiscoveryOptions>>(
+                new ConfigureNamedOptions<EtcdDiscoveryOptions>(client.OptionsName, configure));
         }
 
         builder.ConfigurePrimaryHttpMessageHandler(services =>

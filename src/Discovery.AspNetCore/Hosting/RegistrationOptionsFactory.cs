@@ -15,53 +15,8 @@ internal sealed class RegistrationOptionsFactory(
 {
     public EtcdRegistrationOptions Create(string name)
     {
-        var options = new EtcdRegistrationOptions();
-        var inherits = name.Length > 0 && clusters.Find(name) is not null;
-        foreach (var setup in setups.OrderBy(s => LayerOf(s, name)))
-        {
-            Apply(setup, name, inherits, options);
-        }
-
-        foreach (var setup in last)
-        {
-            if (inherits && setup is PostConfigureOptions<EtcdRegistrationOptions> { Name: "" })
-            {
-                setup.PostConfigure("", options);
-            }
-            else
-            {
-                setup.PostConfigure(name, options);
-            }
-        }
-
-        var failures = validations.Select(v => v.Validate(name, options)).Where(static r => r.Failed).SelectMany(static r => r.Failures!).ToList();
-        return failures.Count == 0 ? options : throw new OptionsValidationException(name, typeof(EtcdRegistrationOptions), failures);
-    }
-
-    private static int LayerOf(IConfigureOptions<EtcdRegistrationOptions> setup, string name) => setup switch
-    {
-        ConfigureRegistration => 0,
-        ConfigureNamedOptions<EtcdRegistrationOptions> { Name: { Length: > 0 } own } when own == name => 2,
-        _ => 1,
-    };
-
-    private static void Apply(IConfigureOptions<EtcdRegistrationOptions> setup, string name, bool inherits, EtcdRegistrationOptions options)
-    {
-        switch (setup)
-        {
-            case ConfigureNamedOptions<EtcdRegistrationOptions> { Name: "" } general when inherits:
-                general.Configure("", options);
-                break;
-            case IConfigureNamedOptions<EtcdRegistrationOptions> named:
-                named.Configure(name, options);
-                break;
-            default:
-                if (name.Length == 0 || inherits)
-                {
-                    setup.Configure(options);
-                }
-
-                break;
-        }
+        // A name that is no cluster's is of the application's own options, for which nothing else counts.
+        var isCluster = name.Length > 0 && clusters.Find(name) is not null;
+        return OptionsLayers.Create(isCluster ? [Options.DefaultName, name] : [name], setups, last, validations);
     }
 }

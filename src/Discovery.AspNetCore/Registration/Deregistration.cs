@@ -173,7 +173,7 @@ internal sealed partial class Deregistration(
         public static partial void NotPublished(ILogger logger, string what, TimeSpan limit, string reason);
 
         [LoggerMessage(2714, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
-            + "was told that this application leaves; its keys go with their lease.")]
+            + "was told that this application leaves; its keys go when it is disposed, or with their lease.")]
         public static partial void CutShort(ILogger logger);
     }
 }

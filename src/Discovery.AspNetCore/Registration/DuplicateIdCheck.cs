@@ -10,6 +10,11 @@ internal static class DuplicateIdCheck
 {
     public static async Task RunAsync(EtcdClient client, Registrar registrar, TimeProvider time, CancellationToken cancellationToken)
     {
+        if (!registrar.HasEndpoints)
+        {
+            return;
+        }
+
         var options = registrar.Options;
         var suspects = await FindAsync(client, registrar, cancellationToken).ConfigureAwait(false);
         if (suspects.Count == 0)

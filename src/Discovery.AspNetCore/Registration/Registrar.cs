@@ -23,6 +23,7 @@ internal sealed class Registrar : IAsyncDisposable
     private volatile DesiredRegistration _desired;
     private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
     private volatile bool _stopped;
+    private bool _isCutShort;
     private volatile int _changes;
 
     // Under the gate: keys that stand only until those that replace them do, and whether a task waits for that.
@@ -208,13 +209,14 @@ internal sealed class Registrar : IAsyncDisposable
             }
 
             var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
-            var hasLeft = await _deregistration.LeaveAsync(cancellationToken).ConfigureAwait(false);
+            var hasLeft = await LeaveAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)
             {
                 await _deregistration.ServeOnAsync(standing.Count, serving.Token).ConfigureAwait(false);
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
+                _isCutShort = true;
                 _deregistration.OnCutShort();
             }
         }
@@ -227,13 +229,30 @@ internal sealed class Registrar : IAsyncDisposable
 
     /// <summary>
     /// Deregisters at once if <see cref="StopAsync"/> was not called, as when the application's start failed. The keys drain all the same, or
-    /// clients would take it for a crash. One that is under way goes on without its delays.
+    /// clients would take it for a crash. One that is under way goes on without its delays. After one that was cut short the keys are deleted, for
+    /// that was for want of time and not of etcd.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
         await _disposing.CancelAsync().ConfigureAwait(false);
         await StopAsync(CancellationToken.None).ConfigureAwait(false);
+        if (_isCutShort)
+        {
+            await LeaveAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
         await _keeper.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
+    {
+        var hasLeft = await _deregistration.LeaveAsync(cancellationToken).ConfigureAwait(false);
+        if (hasLeft)
+        {
+            _written = new Dictionary<string, RegistrationRecord>();
+        }
+
+        return hasLeft;
     }
 
     private async Task ReconcileGateHeldAsync()

@@ -29,19 +29,21 @@ internal sealed partial class RegistrationPlanner(
     private IReadOnlyList<string> _bound = [];
     private IReadOnlyList<(EndPoint, HttpProtocols)> _spoken = [];
     private IReadOnlyList<IPAddress> _chosen = [];
+    private IReadOnlyList<IPAddress> _lost = [];
+    private Func<IPAddress, bool> _isAwaited = static _ => false;
     private EtcdRegistrationOptions? _options;
     private DeduplicatingLogger _problems = new(logger);
 
-    /// <summary>Whether the last result has to be looked at again: there was no route towards etcd yet, or no address but loopback.</summary>
+    /// <summary>Whether the last result has to be looked at again: there was no route that decides yet, or no address but loopback.</summary>
     public bool IsProvisional { get; private set; } = true;
 
     /// <summary>
     /// Whether another run may come to another result: the server has moved or speaks another protocol, as Kestrel does some time after its
-    /// settings are edited, the machine has lost an address that was chosen for a wildcard, or there was nothing to choose from. A mere
-    /// change of routes moves nothing.
+    /// settings are edited, the machine has lost an address that was chosen for a wildcard or has one now that would have been chosen, or there
+    /// was nothing to choose from. A mere change of routes moves nothing.
     /// </summary>
     public bool IsOutdated
-        => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !_spoken.SequenceEqual(Spoken(KestrelOptions())) || !HasChosenAddresses();
+        => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !_spoken.SequenceEqual(Spoken(KestrelOptions())) || HasMoved();
 
     /// <summary>Makes the desired registration. One that has nothing to advertise says why. Not to be called twice at a time.</summary>
     public async Task<DesiredRegistration> PlanAsync(EtcdRegistrationOptions options, CancellationToken cancellationToken)
@@ -54,8 +56,10 @@ internal sealed partial class RegistrationPlanner(
 
         var bound = BoundAddresses();
         var kestrel = KestrelOptions();
+        var present = _chosen.Count + _lost.Count > 0 ? PresentAddresses() : null;
+        var lost = present is null ? _lost : [.. _lost.Concat(IsProvisional ? [] : _chosen.Except(present)).Distinct()];
         var resolver = new EndpointResolver(
-            addresses, client.Value.Endpoints, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
+            addresses, client.Value.Endpoints, lost, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
         DesiredRegistration desired;
         try
         {
@@ -68,7 +72,7 @@ internal sealed partial class RegistrationPlanner(
             desired = Choose(options, endpoints, resolver.Bound, resolver.LeftOut);
             if (desired is { Problem: null, Endpoints.Count: > 0 })
             {
-                WarnOfGrpc(resolver.Bound);
+                WarnOfGrpc(options, endpoints, resolver);
                 WarnOfRefusedHosts(options);
             }
         }
@@ -82,20 +86,26 @@ internal sealed partial class RegistrationPlanner(
         _bound = bound;
         _spoken = [.. Spoken(kestrel)];
         _chosen = resolver.Chosen;
+        _lost = present is null ? lost : [.. lost.Except(present)];
+        _isAwaited = resolver.IsAwaited;
         IsProvisional = resolver.IsProvisional;
         return desired;
     }
 
-    private bool HasChosenAddresses()
+    /// <summary>Whether the machine has lost an address that was chosen, or has one now that would have been.</summary>
+    private bool HasMoved()
+        => _chosen.Count > 0 && PresentAddresses() is { } present && (!_chosen.All(present.Contains) || present.Any(_isAwaited));
+
+    /// <summary>The machine's addresses; null when the system does not tell, and what was chosen stands.</summary>
+    private HashSet<IPAddress>? PresentAddresses()
     {
         try
         {
-            return _chosen.Count == 0 || _chosen.All(addresses.All.ToHashSet().Contains);
+            return [.. addresses.All];
         }
         catch (NetworkInformationException)
         {
-            // The system does not tell; what was chosen stands.
-            return true;
+            return null;
         }
     }
 
@@ -155,11 +165,25 @@ internal sealed partial class RegistrationPlanner(
             + " Set Etcd:Registration:Endpoints:<name>:Enabled to true for the one that serves them, or Etcd:Registration:AdvertisedUrls to the URL "
             + "by which they reach it, e.g. http://10.0.0.1:5000.");
 
-    private void WarnOfGrpc(IReadOnlyList<BoundEndpoint> bound)
+    private void WarnOfGrpc(EtcdRegistrationOptions options, IReadOnlyList<AdvertisedEndpoint> endpoints, EndpointResolver resolver)
     {
-        if (bound.Count > 0 && bound.All(static s => s.Protocols is { } protocols && !EndpointProtocols.HasHttp2(protocols)) && GrpcServices.AreMapped(services))
+        var bound = resolver.Bound;
+        if (bound.Count > 0 && !bound.Any(static s => EndpointProtocols.HasHttp2(s.Protocols)))
         {
-            Log.GrpcWithoutHttp2(_problems, string.Join(", ", bound.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
+            if (GrpcServices.AreMapped(services))
+            {
+                Log.GrpcWithoutHttp2(_problems, string.Join(", ", bound.Select(static s => $"'{s.Name}'").Distinct(StringComparer.Ordinal)));
+            }
+
+            return;
+        }
+
+        // What the settings leave out is meant to be; what this library leaves out unasked may not.
+        var leftOut = resolver.LeftOutAsPrivate.Where(static s => EndpointProtocols.HasHttp2(s.Protocols)).ToList();
+        var registered = RegistrationRecord.ServicesOf(options).SelectMany(s => EndpointSelector.Select(options, s.Options, endpoints));
+        if (leftOut.Count > 0 && !registered.Any(static e => EndpointProtocols.HasHttp2(e.Protocols)) && GrpcServices.AreMappedForClients(services))
+        {
+            Log.GrpcNotRegistered(_problems, string.Join(", ", leftOut), resolver.GetRemedy(leftOut[0]));
         }
     }
 
@@ -188,6 +212,10 @@ internal sealed partial class RegistrationPlanner(
             + "every gRPC call will fail. Without TLS Kestrel speaks HTTP/1.1 unless it is told to speak HTTP/2 alone: set "
             + "Kestrel:EndpointDefaults:Protocols to Http2, or Kestrel:Endpoints:<name>:Protocols for one endpoint.")]
         public static partial void GrpcWithoutHttp2(ILogger logger, string endpoints);
+
+        [LoggerMessage(2745, LogLevel.Warning, "This application maps gRPC services, but none of its registered endpoints speaks HTTP/2, so every gRPC call by "
+            + "name will fail: {Endpoints} does, and is taken for one that is not for clients. {Remedy}")]
+        public static partial void GrpcNotRegistered(ILogger logger, string endpoints, string remedy);
 
         [LoggerMessage(2744, LogLevel.Warning, "Calls by name have the host {Hosts}, which this application answers with 400 Bad Request: AllowedHosts is "
             + "'{Allowed}'. Set AllowedHosts to '{Needed}'.")]

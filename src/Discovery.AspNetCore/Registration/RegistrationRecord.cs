@@ -39,6 +39,12 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
     {
         var (options, endpoints, _) = desired;
         var records = new Dictionary<string, RegistrationRecord>(StringComparer.Ordinal);
+        if (endpoints.Count == 0)
+        {
+            // Nor are the layouts read, which nobody has validated where registration is switched off.
+            return records;
+        }
+
         foreach (var (name, service) in ServicesOf(options))
         {
             var written = layouts.Parse(service.Layout ?? options.Layout);
@@ -83,7 +89,7 @@ internal sealed record RegistrationRecord(byte[] Value, byte[]? DrainingValue)
         return records;
     }
 
-    private static bool SpeaksHttp2(AdvertisedEndpoint endpoint) => endpoint.Protocols is null || EndpointProtocols.HasHttp2(endpoint.Protocols);
+    private static bool SpeaksHttp2(AdvertisedEndpoint endpoint) => EndpointProtocols.HasHttp2(endpoint.Protocols);
 
     /// <summary>
     /// Replicas that advertise one URL each have their own key, below that of the address: one that stops takes nothing from the others.

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Discovery.AspNetCore.Clusters;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
@@ -19,8 +21,9 @@ internal sealed partial class RegistrationSettings(
 {
     private readonly IChangeToken _sinceStart = configuration.GetReloadToken();
     private volatile EtcdRegistrationOptions? _changed;
+    private volatile string? _notUsed;
 
-    /// <summary>The last valid settings.</summary>
+    /// <summary>The last valid settings. The same object as long as they are the same: files are reloaded for whatever changes in them.</summary>
     public EtcdRegistrationOptions Current => _changed ?? initial.Value;
 
     /// <summary>Calls back whenever the configuration was reloaded and is valid; <see cref="Current"/> is up to date then.</summary>
@@ -58,16 +61,25 @@ internal sealed partial class RegistrationSettings(
                 Log.SwitchedOff(logger);
             }
 
-            _changed = changed;
+            _changed = IsSame(changed, Current) ? Current : changed;
+            _notUsed = null;
             return true;
         }
         catch (Exception e)
         {
             // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
-            Log.NotUsed(logger, e.Message);
+            if (_notUsed != e.Message)
+            {
+                _notUsed = e.Message;
+                Log.NotUsed(logger, e.Message);
+            }
+
             return false;
         }
     }
+
+    private static bool IsSame(EtcdRegistrationOptions one, EtcdRegistrationOptions other)
+        => JsonSerializer.Serialize(one, Json.Default.EtcdRegistrationOptions) == JsonSerializer.Serialize(other, Json.Default.EtcdRegistrationOptions);
 
     private void WarnOfFixed(EtcdRegistrationOptions changed)
     {
@@ -86,6 +98,9 @@ internal sealed partial class RegistrationSettings(
             }
         }
     }
+
+    [JsonSerializable(typeof(EtcdRegistrationOptions))]
+    private sealed partial class Json : JsonSerializerContext;
 
     private static partial class Log
     {

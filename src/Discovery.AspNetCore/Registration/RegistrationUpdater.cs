@@ -22,6 +22,7 @@ internal sealed partial class RegistrationUpdater(
     private readonly SemaphoreSlim _reloading = new(1, 1);
 
     private volatile string? _lookProblem;
+    private (EtcdRegistrationOptions Settings, string Problem)? _notUsed;
 
     /// <summary>Runs until the application stops.</summary>
     public Task RunAsync() => Task.WhenAll(FollowUpAsync(), WatchHealthAsync(), WatchAddressesAsync());
@@ -55,11 +56,13 @@ internal sealed partial class RegistrationUpdater(
                     // What is advertised may still be right, as when a network is away for a moment; nothing is better for sure.
                     if (!onlyIfMoved || !planner.IsProvisional)
                     {
-                        Log.ReloadNotUsed(logger, problem.Message);
+                        ReportNotUsed(desired.Options, problem.Message);
                     }
 
                     return;
                 }
+
+                _notUsed = null;
 
                 if (desired.Problem is { } other && other.Message != registrar.LastError)
                 {
@@ -82,13 +85,23 @@ internal sealed partial class RegistrationUpdater(
             // Nobody waits for this: what goes wrong, as when the system does not tell its addresses, has to be said here.
             if (!onlyIfMoved)
             {
-                Log.ReloadNotUsed(logger, e.Message);
+                ReportNotUsed(settings.Current, e.Message);
             }
             else if (_lookProblem != e.Message)
             {
                 _lookProblem = e.Message;
                 Log.LookFailed(logger, LookInterval, e.Message);
             }
+        }
+    }
+
+    /// <summary>Once for the same settings: files are reloaded for whatever changes in them.</summary>
+    private void ReportNotUsed(EtcdRegistrationOptions changed, string problem)
+    {
+        if (_notUsed != (changed, problem))
+        {
+            _notUsed = (changed, problem);
+            Log.ReloadNotUsed(logger, problem);
         }
     }
 

@@ -20,6 +20,7 @@ internal sealed partial class DiscoverySettings(
     private readonly IChangeToken _sinceStart = configuration.GetReloadToken();
     private readonly ConcurrentDictionary<string, IChangeToken> _reloads = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Name, string Setting), bool> _unfollowed = new();
+    private readonly ConcurrentDictionary<(string Name, Cluster? Cluster), string> _notUsed = new();
 
     /// <summary>The settings of a service or a client. All who ask share them: a change is applied to what was handed out before.</summary>
     /// <param name="name">The name of the options.</param>
@@ -73,11 +74,17 @@ internal sealed partial class DiscoverySettings(
             }
 
             apply(changed);
+            _notUsed.TryRemove((name, cluster), out _);
         }
         catch (Exception e)
         {
             // Whatever a broken file leads to, also in the application's own code: what was valid goes on.
-            Log.ChangeNotUsed(logger, service, e.Message);
+            // It is said once, for files are reloaded for whatever changes in them.
+            if (_notUsed.GetValueOrDefault((name, cluster)) != e.Message)
+            {
+                _notUsed[(name, cluster)] = e.Message;
+                Log.ChangeNotUsed(logger, service, e.Message);
+            }
         }
     }
 

@@ -7,11 +7,18 @@ using Microsoft.Extensions.Options;
 namespace Discovery.EmbeddedEtcd.Hosting;
 
 /// <summary>Starts the embedded etcd before any other service of the host, and stops it after them.</summary>
+/// <param name="etcd">The embedded etcd.</param>
+/// <param name="environment">The environment, which is to be Development.</param>
+/// <param name="configuration">May say otherwise.</param>
+/// <param name="clientOptions">The options of the application's clients, by the names of their clusters.</param>
+/// <param name="namedClusters">The clusters that the application has beside the default one.</param>
+/// <param name="loggerFactory">Where to log.</param>
 internal sealed partial class EmbeddedEtcdService(
     EmbeddedEtcdServer etcd,
     IHostEnvironment environment,
     IConfiguration configuration,
-    IOptions<EtcdClientOptions> clientOptions,
+    IOptionsMonitor<EtcdClientOptions> clientOptions,
+    IReadOnlyList<string> namedClusters,
     ILoggerFactory loggerFactory) : IHostedLifecycleService
 {
     private readonly ILogger _logger = loggerFactory.CreateLogger<EmbeddedEtcdServer>();
@@ -30,9 +37,12 @@ internal sealed partial class EmbeddedEtcdService(
             Log.SettingOverridden(_logger, setting, EndpointSettings.Printable(value), etcd.Endpoint);
         }
 
-        foreach (var cluster in EndpointSettings.NamedClusters(configuration))
+        foreach (var cluster in namedClusters)
         {
-            Log.NamedCluster(_logger, cluster);
+            if (EndpointsOf(cluster) is { } endpoints && endpoints.Any(e => e != etcd.Endpoint))
+            {
+                Log.NamedCluster(_logger, cluster, string.Join(", ", endpoints.Select(EndpointSettings.Printable)));
+            }
         }
     }
 
@@ -49,14 +59,8 @@ internal sealed partial class EmbeddedEtcdService(
     // Nothing but another PostConfigure can come after ours. To start would be to meet an etcd that this application must not meet.
     private void CheckClientOptions()
     {
-        IList<string> endpoints;
-        try
+        if (EndpointsOf(Options.DefaultName) is not { } endpoints)
         {
-            endpoints = clientOptions.Value.Endpoints;
-        }
-        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException)
-        {
-            // Some other setting is wrong; whoever needs the client says which.
             return;
         }
 
@@ -69,6 +73,19 @@ internal sealed partial class EmbeddedEtcdService(
         }
     }
 
+    /// <summary>The endpoints of a cluster; null when some other setting of it is wrong: whoever needs the client says which.</summary>
+    private IList<string>? EndpointsOf(string cluster)
+    {
+        try
+        {
+            return clientOptions.Get(cluster).Endpoints;
+        }
+        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
     private static partial class Log
     {
         [LoggerMessage(3003, LogLevel.Warning, "The embedded etcd runs in the environment {Environment}, because it was allowed to. Its data are lost when this process ends, and no other machine sees them.")]
@@ -77,7 +94,7 @@ internal sealed partial class EmbeddedEtcdService(
         [LoggerMessage(3004, LogLevel.Warning, "{Setting} is '{Value}', by a configuration source that was added after AddEmbeddedEtcd(). Clients of this application use the embedded etcd on {Endpoint} all the same; what reads the setting itself does not. Add the source before, or remove AddEmbeddedEtcd().")]
         public static partial void SettingOverridden(ILogger logger, string setting, string value, string endpoint);
 
-        [LoggerMessage(3005, LogLevel.Warning, "The embedded etcd stands for the default cluster alone; {Setting} has its own endpoints, and this application goes there. See that this is not the etcd of production.")]
-        public static partial void NamedCluster(ILogger logger, string setting);
+        [LoggerMessage(3005, LogLevel.Warning, "The embedded etcd stands for the default cluster alone; the cluster '{Cluster}' has its own endpoints ({Endpoints}), and this application goes there. See that this is not the etcd of production.")]
+        public static partial void NamedCluster(ILogger logger, string cluster, string endpoints);
     }
 }

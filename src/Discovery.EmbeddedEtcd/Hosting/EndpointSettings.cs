@@ -17,10 +17,6 @@ internal static class EndpointSettings
             .Where(static setting => !string.IsNullOrWhiteSpace(setting.value))
             .Select(static setting => (setting.key, setting.value!));
 
-    /// <summary>The sections of named clusters that have endpoints; the embedded etcd does not stand in for those.</summary>
-    public static IEnumerable<string> NamedClusters(IConfiguration configuration)
-        => configuration.GetSection("Etcd:Clusters").GetChildren().Where(static c => c.GetSection("Endpoints").Exists()).Select(static c => c.Path);
-
     /// <summary>
     /// Points all of them to one endpoint. A setting cannot be taken back by a later source, only be overwritten: so the text is, every
     /// entry of the list, and a connection string where there is one.

@@ -94,6 +94,26 @@ public sealed class ClusterSettingsTests : IDisposable
         Assert.Equal(["room", "team"], named.Metadata.Keys.Order());
     }
 
+    [Fact]
+    public async Task A_registration_begins_with_the_default_one_by_whatever_method_code_sets_it()
+    {
+        await using var services = Build(
+            s => s.AddKeyedEtcdRegistration("dc2")
+                .AddOptions<EtcdRegistrationOptions>("dc2").Configure<IConfiguration>(static (o, _) => o.Version = "of dc2")
+                    .PostConfigure<IConfiguration>(static (o, _) => o.Tags.Add("last of dc2")).Services
+                .AddEtcdRegistration()
+                .AddOptions<EtcdRegistrationOptions>().BindConfiguration("Mine").Configure<IConfiguration>(static (o, _) => (o.Version, o.Zone) = ("all", "all"))
+                    .PostConfigure<IConfiguration>(static (o, _) => o.Tags.Add("last")),
+            ("Etcd:Registration:ServiceName", "greeter"), ("Mine:Weight", "5"));
+
+        var options = services.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>();
+        var (ofDefault, named) = (options.CurrentValue, options.Get("dc2"));
+        Assert.Equal((5, "all", "all"), (ofDefault.Weight, ofDefault.Version, ofDefault.Zone));
+        Assert.Equal(["last"], ofDefault.Tags);
+        Assert.Equal((5, "of dc2", "all"), (named.Weight, named.Version, named.Zone));
+        Assert.Equal(["last", "last of dc2"], named.Tags);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("a:b")]

@@ -43,6 +43,72 @@ public sealed class OptionsLayersTests
         Assert.Equal(("PickFirst", "service", 1), Of(provider, "plain"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task By_whatever_method_code_sets_options_the_layers_are_the_same(bool reversed)
+    {
+        List<Action> calls =
+        [
+            () => _services.AddOptions<EtcdDiscoveryOptions>().Configure<Zones>(static (o, zones) => (o.Zone, o.Policy, o.SubsetSize) = (zones.All, "Random", 1)),
+            () => _services.AddOptions<EtcdDiscoveryOptions>("orders").Configure<Zones>(static (o, zones) => (o.Zone, o.Policy) = (zones.Orders, "PickFirst")),
+            () => _services.AddHttpClient("c").AddEtcdDiscovery("orders", static o => o.Policy = "RoundRobin"),
+            () => _services.AddHttpClient("plain").AddEtcdDiscovery("orders"),
+            () => _services.AddHttpClient("other").AddEtcdDiscovery("users"),
+        ];
+        if (reversed)
+        {
+            calls.Reverse();
+        }
+
+        calls.ForEach(call => call());
+        await using var provider = _services.AddSingleton(new Zones("all", "service")).BuildServiceProvider();
+
+        Assert.Equal(("RoundRobin", "service", 1), Of(provider, "c"));
+        Assert.Equal(("PickFirst", "service", 1), Of(provider, "plain"));
+        Assert.Equal(("Random", "all", 1), Of(provider, "other"));
+    }
+
+    [Fact]
+    public async Task A_section_that_code_binds_holds_for_all_services()
+    {
+        _services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(
+            [new("Mine:Zone", "mine"), new("Mine:Policy", "Random"), new("Etcd:Discovery:Zone", "file"), new("Orders:Policy", "PickFirst")]).Build());
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders", static o => o.SubsetSize = 3);
+        _services.AddOptions<EtcdDiscoveryOptions>("orders").BindConfiguration("Orders");
+        _services.AddOptions<EtcdDiscoveryOptions>().BindConfiguration("Mine");
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal(("PickFirst", "mine", 3), Of(provider, "c"));
+    }
+
+    [Fact]
+    public async Task What_code_sets_last_has_the_same_layers()
+    {
+        _services.AddOptions<EtcdDiscoveryOptions>("orders").PostConfigure<Zones>(static (o, zones) => o.Zone = zones.Orders);
+        _services.PostConfigure<EtcdDiscoveryOptions>("orders", static o => o.Policy = "PickFirst");
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders", static o => (o.Zone, o.Policy) = ("client", "RoundRobin"));
+        _services.AddHttpClient("other").AddEtcdDiscovery("users");
+        _services.PostConfigure<EtcdDiscoveryOptions>(static o => (o.Policy, o.SubsetSize) = ("Random", 4));
+        _services.AddOptions<EtcdDiscoveryOptions>().PostConfigure<Zones>(static (o, zones) => o.Zone = zones.All);
+        await using var provider = _services.AddSingleton(new Zones("all", "service")).BuildServiceProvider();
+
+        Assert.Equal(("PickFirst", "service", 4), Of(provider, "c"));
+        Assert.Equal(("Random", "all", 4), Of(provider, "other"));
+    }
+
+    [Fact]
+    public async Task What_is_set_for_all_names_and_what_types_of_the_application_set_runs_once()
+    {
+        _services.ConfigureAll<EtcdDiscoveryOptions>(static o => o.Select.Tags.Add("1"));
+        _services.PostConfigureAll<EtcdDiscoveryOptions>(static o => o.Select.Tags.Add("2"));
+        _services.ConfigureOptions<OwnSetup>();
+        _services.AddHttpClient("c").AddEtcdDiscovery("orders", static o => o.SubsetSize = 3);
+        await using var provider = _services.BuildServiceProvider();
+
+        Assert.Equal(["1", "c@orders", "2", "last"], provider.GetRequiredService<PoolCache>().OfClient("c").Options.Select.Tags);
+    }
+
     [Fact]
     public void Services_share_what_they_have_in_common_but_nothing_that_can_be_changed()
     {
@@ -143,7 +209,18 @@ public sealed class OptionsLayersTests
         configuration["Etcd:Discovery:Services:orders:Policy"] = "Roundest";
         configuration.Reload();
         Assert.Equal("RoundRobin", pool.Options.Policy);
-        Assert.True(log.Has(LogLevel.Error, "The changed discovery settings of service 'orders' are not used", "Roundest"));
+        configuration.Reload();
+        Assert.Contains("Roundest", NotUsed().Single(), StringComparison.Ordinal);
+
+        // What is said once is said again when it was valid meanwhile.
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "Random";
+        configuration.Reload();
+        configuration["Etcd:Discovery:Services:orders:Policy"] = "Roundest";
+        configuration.Reload();
+        Assert.Equal(2, NotUsed().Count());
+
+        IEnumerable<string> NotUsed()
+            => log.At(LogLevel.Error).Where(static l => l.Contains("The changed discovery settings of service 'orders' are not used", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -298,5 +375,22 @@ public sealed class OptionsLayersTests
             Assert.Equal(value, copied);
             Assert.True(value is string or ValueType || property.Name == nameof(EtcdDiscoveryOptions.Layouts) || !ReferenceEquals(value, copied), property.Name);
         }
+    }
+
+    private sealed record Zones(string All, string Orders);
+
+    private sealed class OwnSetup : IConfigureNamedOptions<EtcdDiscoveryOptions>, IPostConfigureOptions<EtcdDiscoveryOptions>
+    {
+        public void Configure(EtcdDiscoveryOptions options) => Configure("", options);
+
+        public void Configure(string? name, EtcdDiscoveryOptions options)
+        {
+            if (!string.IsNullOrEmpty(name))
+            {
+                options.Select.Tags.Add(name);
+            }
+        }
+
+        public void PostConfigure(string? name, EtcdDiscoveryOptions options) => options.Select.Tags.Add("last");
     }
 }

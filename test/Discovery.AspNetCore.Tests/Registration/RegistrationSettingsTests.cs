@@ -48,6 +48,35 @@ public sealed class RegistrationSettingsTests : IDisposable
         Assert.Equal((8, 1), (_settings.Current.Weight, _changes));
     }
 
+    [Fact]
+    public void What_is_not_valid_is_said_once_until_it_was_valid_again()
+    {
+        Reload("Weight", "-1");
+        Reload("Weight", "-1");
+        Assert.Single(_log.At(LogLevel.Error));
+
+        Reload("Weight", "-2");
+        Assert.Equal(2, _log.At(LogLevel.Error).Count);
+
+        Reload("Weight", "5");
+        Reload("Weight", "-2");
+        Assert.Equal(3, _log.At(LogLevel.Error).Count);
+    }
+
+    [Fact]
+    public void Settings_that_a_reload_did_not_change_are_the_same()
+    {
+        Reload("Metadata:team", "a");
+        var before = _settings.Current;
+
+        Reload("Metadata:team", "a");
+        Assert.Same(before, _settings.Current);
+        Assert.Equal(2, _changes);
+
+        Reload("Metadata:team", "b");
+        Assert.NotSame(before, _settings.Current);
+    }
+
     [Theory]
     [InlineData("InstanceId", "other")]
     [InlineData("TimeToLive", "00:00:20")]

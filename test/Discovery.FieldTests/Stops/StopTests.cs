@@ -198,6 +198,33 @@ public sealed class StopTests : IAsyncLifetime
         AssertNoProblems();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Disposed_after_a_stop_that_was_cut_short_it_leaves_no_key(bool isCutAtOnce)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]);
+        builder.Services.AddEtcdRegistration(static o => (o.ServiceName, o.DrainDelay) = ("shop", TimeSpan.FromSeconds(20)));
+        var application = builder.Build();
+        await application.StartAsync();
+        var registration = application.Services.GetRequiredService<IServiceRegistration>();
+        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Registered);
+
+        using var cut = new CancellationTokenSource();
+        var stop = Task.Run(() => application.StopAsync(isCutAtOnce ? new CancellationToken(canceled: true) : cut.Token));
+        await Eventually.IsTrue(() => registration.Status.State is ServiceRegistrationState.Draining or ServiceRegistrationState.Stopped);
+        await cut.CancelAsync();
+        await EndsAsync(stop).WaitAsync(Limit);
+        await application.DisposeAsync().AsTask().WaitAsync(Limit);
+
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [_etcd.Endpoint] });
+        Assert.Empty((await client.ListAsync("")).Items);
+        Assert.Equal(ServiceRegistrationState.Stopped, registration.Status.State);
+        Assert.Empty(registration.Status.Keys);
+    }
+
     [Fact]
     public async Task Disposed_before_etcd_ever_answered_it_does_not_wait_for_it()
     {

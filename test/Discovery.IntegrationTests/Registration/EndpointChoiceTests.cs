@@ -68,6 +68,17 @@ public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task A_registration_that_is_switched_off_does_not_care_for_its_settings()
+    {
+        await using var app = TestApp.Build(node.Etcd.Endpoint, _service, "Enabled=false;Layout=Nonsense;FailFast=true;InstanceId=i1");
+        await app.StartAsync();
+
+        await app.ReachAsync(ServiceRegistrationState.Disabled);
+        await app.StopAsync();
+        Assert.Empty(app.Log.At(LogLevel.Error));
+    }
+
+    [Fact]
     public async Task With_fail_fast_it_fails_the_start()
     {
         await using var app = TestApp.Build(
@@ -182,6 +193,50 @@ public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
         await app.SettleAsync();
 
         Assert.Equal(isTold, app.Log.Has(LogLevel.Warning, "Kestrel:EndpointDefaults:Protocols to Http2", "'http'"));
+        Assert.Equal(ServiceRegistrationState.Registered, app.State);
+    }
+
+    [Theory]
+    [InlineData("Grpc", "http://127.0.0.1:0", "", true)]
+    [InlineData("Admin", "http://*:0", "", true)]
+    [InlineData("Internal", "http://*:0", "", false)]
+    [InlineData("Admin", "http://*:0", "Endpoints:Admin:Enabled=true", false)]
+    [InlineData("Admin", "http://*:0", "Endpoints:Admin:Enabled=false", false)]
+    [InlineData("Admin", "http://*:0", "Services:other:Endpoints=Admin", false)]
+    [InlineData("Admin", "http://*:0", "AdvertisedUrls=https://shop.example", false)]
+    public async Task A_grpc_service_whose_endpoint_is_left_out_is_told_of_with_the_setting_that_registers_it(string name, string url, string settings, bool isTold)
+    {
+        await using var app = TestApp.Build(
+            node.Etcd.Endpoint,
+            _service,
+            $"/Kestrel:Endpoints:{name}:Url={url};/Kestrel:Endpoints:{name}:Protocols=Http2;/Kestrel:Endpoints:Web:Url=http://*:0;{settings}",
+            static builder => builder.Services.AddGrpc());
+        app.Map(static routes => routes.MapGrpcService<Interop.InteropService>());
+        await app.StartAsync();
+        await app.SettleAsync();
+
+        Assert.Equal(isTold, app.Log.Has(LogLevel.Warning, $"'{name}' (http", "so every gRPC call by name will fail", $"Etcd:Registration:Endpoints:{name}:Enabled"));
+        Assert.Equal(isTold, app.Log.Has(LogLevel.Warning, "gRPC"));
+        Assert.Equal(ServiceRegistrationState.Registered, app.State);
+    }
+
+    [Fact]
+    public async Task A_grpc_health_service_on_an_endpoint_for_operators_is_meant_to_be_there()
+    {
+        await using var app = TestApp.Build(
+            node.Etcd.Endpoint,
+            _service,
+            "/Kestrel:Endpoints:Health:Url=http://*:0;/Kestrel:Endpoints:Health:Protocols=Http2;/Kestrel:Endpoints:Web:Url=http://*:0",
+            static builder =>
+            {
+                builder.Services.AddGrpc();
+                builder.Services.AddGrpcHealthChecks();
+            });
+        app.Map(static routes => routes.MapGrpcHealthChecksService());
+        await app.StartAsync();
+        await app.SettleAsync();
+
+        Assert.False(app.Log.Has(LogLevel.Warning, "gRPC"));
         Assert.Equal(ServiceRegistrationState.Registered, app.State);
     }
 

@@ -76,6 +76,20 @@ public sealed class KestrelMatrixTests(OneNode node) : IClassFixture<OneNode>
         }
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("PreferredNetworks=::1/128")]
+    [InlineData("Endpoints:http:Enabled=true")]
+    public async Task A_port_that_is_bound_to_two_addresses_has_one_record_unless_the_settings_name_it(string settings)
+    {
+        await using var app = await StartAsync("http://[::1]:port;http://127.0.0.1:port", settings);
+
+        var hosts = (await DialAllAsync()).Select(static a => new Uri(a).Host).Order(StringComparer.Ordinal);
+
+        // Of the two the route towards etcd has the second.
+        Assert.Equal(settings switch { "" => ["127.0.0.1"], "Endpoints:http:Enabled=true" => ["127.0.0.1", "[::1]"], _ => ["[::1]"] }, hosts);
+    }
+
     [Fact]
     public async Task Two_endpoints_are_advertised_by_name_scheme_and_metadata_even_with_ports_of_the_systems_choice()
     {

@@ -40,7 +40,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
     public async Task What_is_wrong_is_said_once_however_often_is_looked()
     {
         var machine = new Machine { Addresses = ["172.17.0.1"] };
-        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AllowLoopback=false;Endpoints:http:Enabled=true;Endpoints:nobody:Enabled=true", builder =>
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, "AllowLoopback=false;Endpoints:http:Enabled=true;Endpoints:nobody:Enabled=true;PreferredNetworks=10.0.0.0/8", builder =>
         {
             builder.WebHost.UseUrls("http://*:0", "http://127.0.0.1:0");
             builder.Services.AddSingleton<LocalAddresses>(machine);
@@ -49,10 +49,104 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         await Eventually.IsTrue(() => machine.Looks >= 4);
 
         Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains("this machine only", StringComparison.Ordinal));
-        Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains("nobody", StringComparison.Ordinal));
+        AssertSaidOnce();
+
+        // A file is reloaded for whatever changes in it.
+        var before = machine.Looks;
+        app.Reload("");
+        await Eventually.IsTrue(() => machine.Looks >= before + 3);
+        AssertSaidOnce();
 
         app.Reload("Weight=5");
         await Eventually.IsTrue(() => app.Log.At(LogLevel.Warning).Count(line => line.Contains("nobody", StringComparison.Ordinal)) == 2);
+
+        void AssertSaidOnce() => Assert.All(
+            (string[])["nobody", "PreferredNetworks is '10.0.0.0/8'"],
+            text => Assert.Single(app.Log.At(LogLevel.Warning), line => line.Contains(text, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_an_edit_is_said_once_for_the_same_settings()
+    {
+        var machine = new Machine { Addresses = ["10.0.0.7"], Route = "10.0.0.7" };
+        await using var app = await StartAsync(machine);
+
+        app.Reload("AdvertisedHost=localhost;AllowLoopback=false");
+        await Eventually.IsTrue(() => NotUsed() == 1);
+        app.Reload("");
+        app.Reload("Weight=5");
+        await Eventually.IsTrue(() => NotUsed() == 2);
+
+        app.Reload("AllowLoopback=true");
+        await Eventually.IsTrue(() => app.Keys is [var only] && only.StartsWith($"services/{_service}/localhost:", StringComparison.Ordinal));
+        app.Reload("AllowLoopback=false");
+        await Eventually.IsTrue(() => NotUsed() == 3);
+
+        int NotUsed() => app.Log.At(LogLevel.Error).Count(static line => line.Contains("settings are not used", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_preferred_network_is_taken_when_it_comes_up_and_again_when_it_was_away_but_a_mere_change_of_routes_moves_nothing()
+    {
+        var machine = new Machine { Addresses = ["192.168.1.7", "192.168.1.8"], Route = "192.168.1.7" };
+        await using var app = await StartAsync(machine, "PreferredNetworks=10.9.0.0/16,10.8.0.0/16");
+        await StandsAtAsync(app, "192.168.1.7");
+
+        machine.Route = "192.168.1.8";
+        await LooksTwiceAsync(machine);
+        await StandsAtAsync(app, "192.168.1.7");
+
+        foreach (var address in (string[])["10.8.0.5", "10.8.0.6"])
+        {
+            machine.Addresses = ["192.168.1.7", "192.168.1.8", address];
+            await StandsAtAsync(app, address);
+            machine.Addresses = ["192.168.1.7", "192.168.1.8"];
+            await StandsAtAsync(app, "192.168.1.8");
+        }
+
+        // One that is preferred to the one that is preferred is awaited too.
+        machine.Addresses = ["192.168.1.8", "10.8.0.5"];
+        await StandsAtAsync(app, "10.8.0.5");
+        machine.Addresses = ["192.168.1.8", "10.8.0.5", "10.9.0.5"];
+        await StandsAtAsync(app, "10.9.0.5");
+        Assert.Equal(2, app.Log.At(LogLevel.Warning).Count(static line => line.Contains("PreferredNetworks", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.8")]
+    [InlineData(null)]
+    public async Task An_address_that_was_away_is_taken_again_when_the_machine_has_it_back(string? routeMeanwhile)
+    {
+        var machine = new Machine { Addresses = ["10.0.0.8", "10.0.0.7"], Route = "10.0.0.7" };
+        await using var app = await StartAsync(machine);
+        await StandsAtAsync(app, "10.0.0.7");
+
+        (machine.Addresses, machine.Route) = (["10.0.0.8"], routeMeanwhile);
+        await StandsAtAsync(app, "10.0.0.8");
+        await LooksTwiceAsync(machine);
+
+        machine.Addresses = ["10.0.0.8", "10.0.0.7"];
+        await StandsAtAsync(app, "10.0.0.7");
+
+        // It is where it was, and goes by routes no more than before.
+        machine.Route = "10.0.0.8";
+        await LooksTwiceAsync(machine);
+        await StandsAtAsync(app, "10.0.0.7");
+    }
+
+    [Fact]
+    public async Task Where_etcd_is_reached_by_loopback_the_first_default_route_decides()
+    {
+        var machine = new Machine { Addresses = ["127.0.0.1", "172.17.0.1"], EtcdRoute = "127.0.0.1" };
+        await using var app = await StartAsync(machine);
+        await StandsAtAsync(app, "172.17.0.1");
+
+        (machine.Addresses, machine.Route) = (["127.0.0.1", "172.17.0.1", "10.0.0.7", "10.0.0.8"], "10.0.0.7");
+        await StandsAtAsync(app, "10.0.0.7");
+
+        machine.Route = "10.0.0.8";
+        await LooksTwiceAsync(machine);
+        await StandsAtAsync(app, "10.0.0.7");
     }
 
     [Fact]
@@ -145,8 +239,18 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         builder.Services.AddSingleton<LocalAddresses>(machine);
     }
 
-    private Task<TestApp> StartAsync(Machine machine)
-        => TestApp.StartAsync(node.Etcd.Endpoint, _service, configure: builder => Use(builder, machine));
+    private Task<TestApp> StartAsync(Machine machine, string settings = "")
+        => TestApp.StartAsync(node.Etcd.Endpoint, _service, settings, builder => Use(builder, machine));
+
+    private Task StandsAtAsync(TestApp app, string address) => Eventually.IsTrue(
+        () => app.Keys is [var only] && only.StartsWith($"services/{_service}/{address}:", StringComparison.Ordinal),
+        what: $"It stands at {address}, is {string.Join(", ", app.Keys)}");
+
+    private static async Task LooksTwiceAsync(Machine machine)
+    {
+        var before = machine.Reads;
+        await Eventually.IsTrue(() => machine.Reads >= before + 3);
+    }
 
     private sealed class Machine : LocalAddresses
     {
@@ -167,6 +271,9 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
 
         public string? Route { get; set; }
 
+        /// <summary>The one towards etcd, where it is another.</summary>
+        public string? EtcdRoute { get; set; }
+
         public override IEnumerable<IPAddress> All
         {
             get
@@ -180,7 +287,7 @@ public sealed class LateNetworkTests(OneNode node) : IClassFixture<OneNode>
         {
             Interlocked.Increment(ref _looks);
             await Task.Delay(Hangs ? Timeout.InfiniteTimeSpan : TimeSpan.Zero, cancellationToken);
-            return Route is { } route ? [IPAddress.Parse(route)] : [];
+            return ((remote.IsLoopback ? EtcdRoute : null) ?? Route) is { } route ? [IPAddress.Parse(route)] : [];
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Security.Cryptography;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Headers;
@@ -107,16 +106,11 @@ internal sealed class DiscoveryPage : IDisposable
     private static Task WritePageAsync(HttpContext context)
     {
         var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
-        var request = context.Request;
-        var path = (request.PathBase + request.Path).Value!.TrimEnd('/');
         context.Response.ContentType = "text/html; charset=utf-8";
         context.Response.Headers.ContentSecurityPolicy = $"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
             + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         context.Response.Headers["Referrer-Policy"] = "no-referrer";
-        var html = Html.Value
-            .Replace("{{nonce}}", nonce, StringComparison.Ordinal)
-            .Replace("{{path}}", HtmlEncoder.Default.Encode(path), StringComparison.Ordinal);
-        return context.Response.WriteAsync(html, context.RequestAborted);
+        return context.Response.WriteAsync(Html.Value.Replace("{{nonce}}", nonce, StringComparison.Ordinal), context.RequestAborted);
     }
 
     private static string ReadHtml()

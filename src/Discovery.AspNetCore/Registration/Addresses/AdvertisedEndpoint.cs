@@ -16,6 +16,11 @@ internal sealed record AdvertisedEndpoint(string Name, string Scheme, string Hos
     /// <summary>Whether it serves only those services that name it, see <see cref="BoundEndpoint.IsPrivate"/>.</summary>
     public bool IsPrivate { get; init; }
 
+    /// <summary>
+    /// Whether another one has the same port, scheme and protocols on another address, and is registered in its place: to whoever calls they are one.
+    /// </summary>
+    public bool IsAlternative { get; init; }
+
     /// <summary>Host and port; IPv6 in brackets.</summary>
     public string Address => $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}";
 

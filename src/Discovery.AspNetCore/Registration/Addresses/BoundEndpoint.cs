@@ -13,7 +13,7 @@ internal sealed record BoundEndpoint(string Name, BindingAddress Address, string
     /// <summary>Names of endpoints that people give to what is not for clients.</summary>
     private static readonly FrozenSet<string> Administrative = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
-        "Admin", "Administration", "Management", "Metrics", "Prometheus", "Health", "Probes", "Diagnostics", "Debug", "Internal");
+        "Admin", "Administration", "Management", "Metrics", "Prometheus", "Health", "Probes", "Diagnostics", "Debug");
 
     private bool IsAdministrative => Administrative.Contains(Name);
 

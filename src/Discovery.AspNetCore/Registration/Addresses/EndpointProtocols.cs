@@ -12,8 +12,8 @@ internal sealed class EndpointProtocols(IConfiguration configuration, IReadOnlyL
     public const string Http1 = "h1";
     public const string Http2 = "h2";
 
-    /// <summary>Whether an endpoint speaks HTTP/2.</summary>
-    public static bool HasHttp2(string protocols) => protocols.Contains(Http2, StringComparison.Ordinal);
+    /// <summary>Whether an endpoint speaks HTTP/2, or may, for it is not known what it speaks.</summary>
+    public static bool HasHttp2(string? protocols) => protocols?.Contains(Http2, StringComparison.Ordinal) != false;
 
     /// <summary>What an endpoint speaks; empty for HTTP/3 alone, <see langword="null"/> when that is not known.</summary>
     /// <param name="address">The address that the server told.</param>

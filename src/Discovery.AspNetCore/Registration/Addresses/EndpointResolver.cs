@@ -10,11 +10,12 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// wildcards replaced by an address of this machine. What cannot be dialled from elsewhere is never advertised.
 /// </summary>
 internal sealed partial class EndpointResolver(
-    LocalAddresses local, IReadOnlyList<Uri> etcd, EndpointNames names, EndpointProtocols protocols, ILogger logger)
+    LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<IPAddress> lost, EndpointNames names, EndpointProtocols protocols, ILogger logger)
 {
     private const string Settings = "Etcd:Registration";
 
-    private readonly HostSelector _hosts = new(local, etcd);
+    private readonly HostSelector _hosts = new(local, etcd, lost);
+    private readonly List<BoundEndpoint> _leftOutAsPrivate = [];
 
     /// <inheritdoc cref="HostSelector.IsProvisional"/>
     public bool IsProvisional => _hosts.IsProvisional;
@@ -25,8 +26,14 @@ internal sealed partial class EndpointResolver(
     /// <summary>Why endpoints are not registered, in sentences; none when the server has no network address at all.</summary>
     public IReadOnlyList<string> LeftOut { get; private set; } = [];
 
+    /// <summary>Those of <see cref="Bound"/> that are taken for ones that are not for clients, and that no setting names.</summary>
+    public IReadOnlyList<BoundEndpoint> LeftOutAsPrivate => _leftOutAsPrivate;
+
     /// <inheritdoc cref="HostSelector.Chosen"/>
     public IReadOnlyList<IPAddress> Chosen => _hosts.Chosen;
+
+    /// <inheritdoc cref="HostSelector.IsAwaited"/>
+    public bool IsAwaited(IPAddress address) => _hosts.IsAwaited(address);
 
     /// <summary>Resolves the endpoints to advertise.</summary>
     /// <param name="options">The settings, validated.</param>
@@ -86,6 +93,7 @@ internal sealed partial class EndpointResolver(
             throw new InvalidOperationException(string.Join(" ", LeftOut));
         }
 
+        found = await MarkAlternativesAsync(options, found, cancellationToken).ConfigureAwait(false);
         if (_hosts.IsOutsidePreferred)
         {
             Log.OutsidePreferred(logger, string.Join(", ", options.PreferredNetworks), string.Join(", ", Chosen.Distinct()));
@@ -94,6 +102,14 @@ internal sealed partial class EndpointResolver(
         problems.ForEach(problem => Log.EndpointSkipped(logger, problem));
         return Complete(options, found);
     }
+
+    /// <summary>How to have an endpoint registered that is left out as not for clients.</summary>
+    public string GetRemedy(BoundEndpoint endpoint)
+
+        // Of those that go by their scheme, a setting by name would mean all.
+        => Bound.Count(e => e.Name.Equals(endpoint.Name, StringComparison.OrdinalIgnoreCase)) > 1
+            ? $"To register it, give it a name of its own, e.g. by Kestrel:Endpoints:Web:Url, and set {Settings}:Endpoints:<name>:Enabled to true."
+            : $"Set {Settings}:Endpoints:{endpoint.Name}:Enabled to true to register it, or to false to say that this is right.";
 
     private string? GetReasonToLeaveOut(EtcdRegistrationOptions options, BoundEndpoint endpoint, bool isPrivate)
     {
@@ -110,10 +126,8 @@ internal sealed partial class EndpointResolver(
 
         if (isPrivate && !EndpointSelector.IsNamed(options, endpoint.Name))
         {
-            // Of those that go by their scheme, a setting by name would mean all.
-            Log.PrivateEndpoint(logger, endpoint.ToString(), Bound.Count(e => e.Name.Equals(endpoint.Name, StringComparison.OrdinalIgnoreCase)) > 1
-                ? $"To register it, give it a name of its own, e.g. by Kestrel:Endpoints:Web:Url, and set {Settings}:Endpoints:<name>:Enabled to true."
-                : $"Set {Settings}:Endpoints:{endpoint.Name}:Enabled to true to register it, or to false to say that this is right.");
+            _leftOutAsPrivate.Add(endpoint);
+            Log.PrivateEndpoint(logger, endpoint.ToString(), GetRemedy(endpoint));
             return $"{endpoint} is taken for one that is not for clients.";
         }
 
@@ -127,6 +141,26 @@ internal sealed partial class EndpointResolver(
             ? Checked(options, nameof(options.AdvertisedHost), set, set.Trim('[', ']'))
             : await _hosts.ChooseAsync(options, address, cancellationToken).ConfigureAwait(false);
         return new AdvertisedEndpoint(name, address.Scheme.ToLowerInvariant(), host, options.AdvertisedPort ?? address.Port) { Protocols = spoken };
+    }
+
+    /// <summary>Finds those that one port has on several addresses, and marks all but the one to register, or those that the settings name.</summary>
+    private async Task<List<AdvertisedEndpoint>> MarkAlternativesAsync(
+        EtcdRegistrationOptions options, List<AdvertisedEndpoint> found, CancellationToken cancellationToken)
+    {
+        var alternatives = new HashSet<AdvertisedEndpoint>();
+        foreach (var alike in found.Where(static e => e is { IsPrivate: false, IsShared: false }).GroupBy(static e => (e.Port, e.Scheme, e.Protocols)))
+        {
+            var hosts = alike.Select(static e => e.Host).Distinct().ToList();
+            if (hosts.Count > 1)
+            {
+                var host = alike.Any(e => options.Endpoints.ContainsKey(e.Name))
+                    ? null
+                    : await _hosts.ChooseBetweenAsync(options, hosts, cancellationToken).ConfigureAwait(false);
+                alternatives.UnionWith(alike.Where(e => e.Host != host));
+            }
+        }
+
+        return [.. found.Select(e => alternatives.Contains(e) ? e with { IsAlternative = true } : e)];
     }
 
     private List<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)

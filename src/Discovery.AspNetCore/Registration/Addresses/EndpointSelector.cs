@@ -10,7 +10,7 @@ internal static class EndpointSelector
         EtcdRegistrationOptions options, RegisteredServiceOptions service, IReadOnlyList<AdvertisedEndpoint> endpoints)
         => service.Endpoints.Count > 0
             ? [.. endpoints.Where(e => service.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase))]
-            : [.. endpoints.Where(e => IsChosen(options, e) || !e.IsPrivate)];
+            : [.. endpoints.Where(e => IsChosen(options, e) || e is { IsPrivate: false, IsAlternative: false })];
 
     /// <summary>Whether the settings name an endpoint, for all services or for one.</summary>
     public static bool IsNamed(EtcdRegistrationOptions options, string endpointName)

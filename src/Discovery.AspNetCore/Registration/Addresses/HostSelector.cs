@@ -6,7 +6,10 @@ using Microsoft.AspNetCore.Http;
 namespace Discovery.AspNetCore.Registration.Addresses;
 
 /// <summary>Chooses the host by which others reach a bound address, and refuses those that they cannot dial.</summary>
-internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd)
+/// <param name="local">The machine's addresses.</param>
+/// <param name="etcd">etcd's endpoints.</param>
+/// <param name="lost">Addresses that were chosen before and that the machine lost, the earliest first. One that it has again is chosen again.</param>
+internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<IPAddress> lost)
 {
     private const string Settings = "Etcd:Registration";
 
@@ -15,9 +18,11 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
 
     private readonly bool _etcdIsLocal = etcd.All(LoopbackHost.Is);
     private readonly List<IPAddress> _chosen = [];
+    private readonly List<Func<IPAddress, bool>> _awaited = [];
 
     /// <summary>
-    /// Whether another look may find something better: there was no route towards etcd, which decides, or nothing but loopback.
+    /// Whether another look may find something better: there was no route towards etcd, or none outwards where etcd is reached by loopback,
+    /// which decides, or nothing but loopback.
     /// </summary>
     public bool IsProvisional { get; private set; }
 
@@ -26,6 +31,9 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
 
     /// <summary>Whether an address was chosen for a wildcard though the preferred networks have none of this machine's.</summary>
     public bool IsOutsidePreferred { get; private set; }
+
+    /// <summary>Whether an address that the machine did not have would have been chosen before what was.</summary>
+    public bool IsAwaited(IPAddress address) => _awaited.Exists(isAwaited => isAwaited(address));
 
     /// <summary>Why a host that is set explicitly cannot be advertised, or <see langword="null"/> when it can.</summary>
     public string? GetProblem(EtcdRegistrationOptions options, string setting, string value, string host)
@@ -76,6 +84,22 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
         return ip.ToString();
     }
 
+    /// <summary>Chooses between addresses that the server is bound to, as it would for one that is bound to all: the first where nothing decides.</summary>
+    public async Task<string> ChooseBetweenAsync(EtcdRegistrationOptions options, IReadOnlyList<string> hosts, CancellationToken cancellationToken)
+    {
+        var addresses = hosts.Select(IPAddress.Parse).ToList();
+        if (options.PreferredNetworks.Select(IPNetwork.Parse).Select(network => addresses.Find(network.Contains)).FirstOrDefault(static a => a is not null) is { } preferred)
+        {
+            return preferred.ToString();
+        }
+
+        var towardsEtcd = await RoutesAsync(etcd, cancellationToken).ConfigureAwait(false);
+        IsProvisional |= towardsEtcd.Count == 0;
+        var route = towardsEtcd.Find(addresses.Contains)
+            ?? (towardsEtcd.Count > 0 ? (await RoutesAsync(Elsewhere, cancellationToken).ConfigureAwait(false)).Find(addresses.Contains) : null);
+        return route?.ToString() ?? hosts[0];
+    }
+
     private static bool IsLinkLocal(IPAddress ip)
         => ip.IsIPv6LinkLocal || (ip.AddressFamily == AddressFamily.InterNetwork && ip.GetAddressBytes() is [169, 254, ..]);
 
@@ -89,7 +113,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
                 && (MayBeLoopback(options) || !IPAddress.IsLoopback(address));
 
         // The interfaces are asked for only where they decide: some sandboxes do not tell them.
-        if (options.PreferredNetworks.Count > 0)
+        if (options.PreferredNetworks.Count > 0 || lost.Count > 0)
         {
             var candidates = local.All.Where(Fits).ToList();
             foreach (var network in options.PreferredNetworks.Select(IPNetwork.Parse))
@@ -98,9 +122,17 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
                 {
                     return preferred;
                 }
+
+                _awaited.Add(address => Fits(address) && network.Contains(address));
             }
 
-            IsOutsidePreferred = true;
+            IsOutsidePreferred |= options.PreferredNetworks.Count > 0;
+            if (lost.FirstOrDefault(candidates.Contains) is { } again)
+            {
+                return again;
+            }
+
+            _awaited.Add(address => Fits(address) && lost.Contains(address));
         }
 
         // A loopback route says only how etcd is reached, by a forwarded port for example, not where the clients are.
@@ -117,6 +149,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
             return outwards;
         }
 
+        IsProvisional = true;
         var all = local.All.Where(Fits).ToList();
         if ((all.Find(static a => !IPAddress.IsLoopback(a) && a.AddressFamily == AddressFamily.InterNetwork)
             ?? all.Find(static a => !IPAddress.IsLoopback(a))) is { } any)
@@ -124,7 +157,6 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
             return any;
         }
 
-        IsProvisional = true;
         return towardsEtcd.FirstOrDefault(Fits) ?? all.FirstOrDefault();
     }
 

@@ -72,7 +72,7 @@ public sealed class EndpointResolverTests : IDisposable
     public async Task Loopback_is_advertised_only_without_anything_else_and_with_a_warning(string bound)
     {
         var lonely = new FakeLocalAddresses("127.0.0.1", "::1", "fe80::1") { Routes = { ["localhost"] = ["127.0.0.1"] } };
-        var resolver = new EndpointResolver(lonely, [new Uri("http://localhost:2379")], Names(), Unknown, _log);
+        var resolver = new EndpointResolver(lonely, [new Uri("http://localhost:2379")], [], Names(), Unknown, _log);
 
         Assert.Equal("127.0.0.1", Assert.Single(await resolver.ResolveAsync(_options, [bound], default)).Host);
         Assert.Contains("Etcd:Registration:PreferredNetworks or AdvertisedHost", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
@@ -134,7 +134,7 @@ public sealed class EndpointResolverTests : IDisposable
     public async Task A_machine_without_a_usable_address_is_told_what_to_set()
     {
         var resolver = new EndpointResolver(
-            new FakeLocalAddresses("127.0.0.1", "fe80::1"), [new Uri("http://etcd:2379")], Names(), Unknown, _log);
+            new FakeLocalAddresses("127.0.0.1", "fe80::1"), [new Uri("http://etcd:2379")], [], Names(), Unknown, _log);
 
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => resolver.ResolveAsync(_options, ["http://*:5000"], default));
         Assert.Contains("Etcd:Registration:AdvertisedHost", error.Message, StringComparison.Ordinal);
@@ -233,6 +233,37 @@ public sealed class EndpointResolverTests : IDisposable
         Assert.Empty(await ResolveAsync(["http://[::]:5000", "http://[::]:9090"], names: Names(("Web", "http://*:5000"), ("Metrics", "http://*:9090"))));
     }
 
+    [Theory]
+    [InlineData("http://etcd:2379", "", "10.0.0.7")]
+    [InlineData("http://etcd6:2379", "", "fd00::7")]
+    [InlineData("http://etcd:2379", "172.16.0.0/12,192.168.0.0/16,10.0.0.0/8", "192.168.1.7")]
+    [InlineData("http://localhost:2379", "", "10.0.0.7")]
+    [InlineData("http://unknown:2379", "", "fd00::7")]
+    public async Task Of_the_addresses_of_one_port_the_one_is_registered_that_would_be_if_it_were_bound_to_all(string etcd, string preferred, string host)
+    {
+        _machine.Routes["198.51.100.1"] = ["10.0.0.7"];
+        foreach (var network in preferred.Split(',', StringSplitOptions.RemoveEmptyEntries))
+        {
+            _options.PreferredNetworks.Add(network);
+        }
+
+        var all = await ResolveAsync(["http://[fd00::7]:5000", "http://192.168.1.7:5000", "http://10.0.0.7:5000", "https://10.0.0.7:5001"], etcd);
+
+        Assert.Equal([host, "10.0.0.7"], all.Where(static e => !e.IsAlternative).Select(static e => e.Host));
+    }
+
+    [Fact]
+    public async Task Of_the_addresses_of_one_port_those_are_registered_that_the_settings_name()
+    {
+        _options.Endpoints["b"] = new RegisteredEndpointOptions();
+        var names = Names(("A", "http://10.0.0.7:5000"), ("B", "http://192.168.1.7:5000"), ("C", "http://[fd00::7]:5000"));
+
+        var all = await ResolveAsync(["http://10.0.0.7:5000", "http://192.168.1.7:5000", "http://[fd00::7]:5000"], names: names);
+
+        Assert.Equal("B", Assert.Single(EndpointSelector.Select(_options, new RegisteredServiceOptions(), all)).Name);
+        Assert.Equal("C", Assert.Single(EndpointSelector.Select(_options, new RegisteredServiceOptions { Endpoints = { "c" } }, all)).Name);
+    }
+
     [Fact]
     public async Task An_endpoint_on_loopback_that_shares_its_name_is_not_to_be_switched_off_by_it()
     {
@@ -240,6 +271,13 @@ public sealed class EndpointResolverTests : IDisposable
 
         Assert.True(_log.Has(LogLevel.Information, "'http' (http://localhost:5001)", "give it a name of its own"));
     }
+
+    [Fact]
+    public async Task An_internal_endpoint_is_one_for_the_services_that_call()
+        => Assert.Equal(
+            ["Internal", "Public"],
+            (await ResolveAsync(["http://[::]:5001", "https://[::]:5000"], names: Names(("Internal", "http://*:5001"), ("Public", "https://*:5000"))))
+                .Where(static e => !e.IsPrivate).Select(static e => e.Name));
 
     [Fact]
     public async Task An_only_endpoint_is_registered_whatever_its_name()
@@ -288,5 +326,5 @@ public sealed class EndpointResolverTests : IDisposable
 
     private Task<IReadOnlyList<AdvertisedEndpoint>> ResolveAsync(
         string[] bound, string etcd = "http://etcd:2379", EndpointNames? names = null)
-        => new EndpointResolver(_machine, [new Uri(etcd)], names ?? Names(), Unknown, _log).ResolveAsync(_options, bound, default);
+        => new EndpointResolver(_machine, [new Uri(etcd)], [], names ?? Names(), Unknown, _log).ResolveAsync(_options, bound, default);
 }
