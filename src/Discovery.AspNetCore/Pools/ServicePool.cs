@@ -5,6 +5,7 @@ using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Pools;
@@ -57,7 +58,7 @@ internal sealed partial class ServicePool : IDisposable
         _instances = new PoolInstances(this, _context, filter, transports, _retired, logger);
         _pending = new PendingChanges(service.Feed);
         _balancers = new BalancerUpdates(_context);
-        _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _rebuildTimer = Detached.CreateTimer(time, TryRebuild);
         _schedule = new RebuildSchedule(TryRebuild, debounceClock ?? TimeProvider.System);
         _service.Feed.Published += OnPublished;
         if (_service.Feed.Current is not null)

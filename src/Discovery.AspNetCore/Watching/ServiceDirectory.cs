@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Watching;
@@ -42,7 +43,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         _logger = logger;
         _lister = new ServiceLister(source, time, logger);
         _listing = new SharedListing(source, planner, time, logger);
-        _sweep = time.CreateTimer(static d => ((ServiceDirectory)d!).EndIdle(), this, IdleTime / 10, IdleTime / 10);
+        _sweep = Detached.CreateTimer(time, EndIdle, IdleTime / 10);
         _metrics = metrics;
         metrics?.Observed.AddServices(() => Services);
     }
