@@ -81,8 +81,22 @@ internal sealed partial class ServicePool : IDisposable
 
     public FirstInstance FirstInstance { get; }
 
-    /// <summary>How many records of the service are no instances.</summary>
-    public int SkippedRecords => _service.Status.SkippedRecords;
+    /// <summary>How many records of the service are no instances; 0 where the application's own directory cannot say.</summary>
+    public int SkippedRecords
+    {
+        get
+        {
+            try
+            {
+                return _service.Status.SkippedRecords;
+            }
+            catch (Exception)
+            {
+                // Whoever asks explains why a call failed, and must not fail otherwise.
+                return 0;
+            }
+        }
+    }
 
     /// <summary>What is measured of the service; null if nothing is.</summary>
     public ServiceMetrics? Metrics => _context.Metrics;
