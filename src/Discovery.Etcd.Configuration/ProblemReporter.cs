@@ -10,7 +10,7 @@ internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOp
     private const int MaxKeyLength = 200;
 
     private readonly Lock _gate = new();
-    private readonly ILogger _logger = options.LoggerFactory?.CreateLogger(typeof(EtcdConfigurationOptions)) ?? NullLogger.Instance;
+    private readonly ILogger _logger = new GuardedLoggerFactory(options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger<EtcdConfigurationOptions>();
 
     /// <summary>A key's value cannot be used.</summary>
     public void KeyRejected(string key, string problem, bool hasEarlierValue)

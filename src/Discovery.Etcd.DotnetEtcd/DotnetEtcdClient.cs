@@ -10,7 +10,7 @@ internal static class DotnetEtcdClient
     public static IEtcdClient Create(EtcdClient etcd, IWatchManager watches) => new dotnet_etcd.EtcdClient(CreateStubs(etcd), watches);
 
     public static IWatchManager CreateWatchManager(EtcdClient etcd, ILoggerFactory loggers) =>
-        new WatchManager(etcd, CreateStubs(etcd).KVClient, loggers.CreateLogger<WatchManager>());
+        new WatchManager(etcd, CreateStubs(etcd).KVClient, new GuardedLoggerFactory(loggers).CreateLogger<WatchManager>());
 
     private static EtcdStubs CreateStubs(EtcdClient etcd) => new(etcd.CreateCallInvoker().Intercept(new CancellationInterceptor()));
 }

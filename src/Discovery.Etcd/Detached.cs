@@ -1,7 +1,8 @@
 namespace Discovery.Etcd;
 
 /// <summary>
-/// Runs what lives as long as the client apart from whoever began it, whose trace, log scopes and the like must not stay with it.
+/// Runs what lives as long as the client or the application apart from whoever began it: the first call of a service begins its watch, but its
+/// trace, its log scopes and its <c>HttpContext</c> must not stay with it.
 /// </summary>
 internal static class Detached
 {
@@ -19,7 +20,10 @@ internal static class Detached
     }
 
     /// <summary>Creates a timer that is not set.</summary>
-    public static ITimer CreateTimer(TimeProvider time, Action callback)
+    public static ITimer CreateTimer(TimeProvider time, Action callback) => CreateTimer(time, callback, Timeout.InfiniteTimeSpan);
+
+    /// <summary>Creates a timer that is due after each interval.</summary>
+    public static ITimer CreateTimer(TimeProvider time, Action callback, TimeSpan interval)
     {
         if (ExecutionContext.IsFlowSuppressed())
         {
@@ -31,6 +35,6 @@ internal static class Detached
             return Create();
         }
 
-        ITimer Create() => time.CreateTimer(static c => ((Action)c!)(), callback, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        ITimer Create() => time.CreateTimer(static c => ((Action)c!)(), callback, interval, interval);
     }
 }

@@ -56,7 +56,7 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
         }
 
         _time = timeProvider ?? TimeProvider.System;
-        _loggers = loggerFactory ?? NullLoggerFactory.Instance;
+        _loggers = new GuardedLoggerFactory(loggerFactory ?? NullLoggerFactory.Instance);
         Endpoints = options.ParseEndpoints([]);
         var logger = _loggers.CreateLogger<EtcdClient>();
         if (Endpoints.FirstOrDefault(static e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)

@@ -74,17 +74,9 @@ internal sealed class EventLoop : IThreadPoolWorkItem
 
     private void RunAll()
     {
-        try
+        while (TryTake() is { } work)
         {
-            while (TryTake() is { } work)
-            {
-                RunOne(work);
-            }
-        }
-        catch (Exception e)
-        {
-            // What handles failures has failed. That ends the loop, and not the process.
-            _completion.TrySetException(e);
+            RunOne(work);
         }
     }
 
@@ -96,7 +88,19 @@ internal sealed class EventLoop : IThreadPoolWorkItem
         }
         catch (Exception e)
         {
-            _onFailure(e);
+            Report(e);
+        }
+    }
+
+    private void Report(Exception failure)
+    {
+        try
+        {
+            _onFailure(failure);
+        }
+        catch (Exception)
+        {
+            // What handles failures has failed. There is nobody left to tell, and the other work must be done all the same.
         }
     }
 

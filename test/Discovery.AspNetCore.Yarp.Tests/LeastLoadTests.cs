@@ -40,6 +40,41 @@ public sealed class LeastLoadTests : ProxyTestBase
         Assert.InRange(await FailuresOfAsync(requests: 300), 1, 20);
     }
 
+    /// <summary>A limit of rates or an authorization stands between the choice of a destination and the request to it.</summary>
+    [Fact]
+    public async Task What_a_middleware_answers_by_itself_says_nothing_of_the_servers()
+    {
+        await StartServerAsync();
+        await StartServerAsync();
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad, pipeline: static pipeline =>
+        {
+            pipeline.UseLoadBalancing();
+            pipeline.Use((context, next) =>
+            {
+                if (context.Request.Path == "/limited")
+                {
+                    context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+                    return Task.CompletedTask;
+                }
+
+                return next();
+            });
+        });
+        using var client = ClientOf(proxy);
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(client, "/limited")).Status);
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+        Assert.True(proxy.Services.GetRequiredService<global::Yarp.ReverseProxy.IProxyStateLookup>().TryGetCluster("greeter", out var cluster));
+        var balancer = proxy.Services.GetRequiredService<Discovery.AspNetCore.Yarp.LoadBalancing.ClusterBalancers>().Of(cluster);
+        await Eventually.IsTrue(() => balancer.InFlight == 0);
+        Assert.All(balancer.Instances, static i => Assert.True(i is { IsEjected: false, FailureRate: 0 }, $"{i}: {i.FailureRate}"));
+    }
+
     [Fact]
     public async Task A_server_that_refuses_connections_is_left_out()
     {

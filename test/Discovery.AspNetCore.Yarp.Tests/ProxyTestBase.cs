@@ -66,11 +66,17 @@ public abstract class ProxyTestBase : IAsyncLifetime
     }
 
     protected Task<WebApplication> StartProxyAsync(
-        string address = "etcd://Greeter", string? policy = null, Action<IServiceCollection>? configure = null)
-        => StartProxyAsync([new DestinationConfig { Address = address }], policy, configure);
+        string address = "etcd://Greeter",
+        string? policy = null,
+        Action<IServiceCollection>? configure = null,
+        Action<IReverseProxyApplicationBuilder>? pipeline = null)
+        => StartProxyAsync([new DestinationConfig { Address = address }], policy, configure, pipeline);
 
     protected Task<WebApplication> StartProxyAsync(
-        IReadOnlyList<DestinationConfig> destinations, string? policy = null, Action<IServiceCollection>? configure = null)
+        IReadOnlyList<DestinationConfig> destinations,
+        string? policy = null,
+        Action<IServiceCollection>? configure = null,
+        Action<IReverseProxyApplicationBuilder>? pipeline = null)
         => StartProxyAsync(builder =>
         {
             builder.Services.AddReverseProxy().LoadFromMemory(
@@ -85,7 +91,7 @@ public abstract class ProxyTestBase : IAsyncLifetime
                 ])
                 .AddEtcdDestinationResolver(o => o.ReadyTimeout = ReadyTimeout);
             configure?.Invoke(builder.Services);
-        });
+        }, pipeline);
 
     protected async Task<WebApplication> StartProxyAsync(
         Action<WebApplicationBuilder> configure, Action<IReverseProxyApplicationBuilder>? pipeline = null)

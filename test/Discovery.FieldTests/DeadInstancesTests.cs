@@ -5,6 +5,7 @@ using System.Text;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Discovery.FieldTests;
 
@@ -26,6 +27,32 @@ public sealed class DeadInstancesTests
             var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
             Assert.Contains("No connection to service 'svc': 3 instances tried", e.Message, StringComparison.Ordinal);
             Assert.Contains("refused", e.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_log_that_cannot_be_written_costs_no_call_and_the_dead_are_left_out()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            await field.RegisterAsync(Field.DeadAddress(i));
+        }
+
+        using var log = new FullDiskLog(LogLevel.Warning);
+        using var client = field.Client(
+            static o => (o.MaxConnectAttempts, o.SlowStart) = (5, TimeSpan.Zero), b => b.Services.AddLogging(l => l.ClearProviders().AddProvider(log)));
+        await Eventually.IsTrue(async () =>
+        {
+            await client.GetStringAsync("x");
+            return log.Lost > 0;
+        });
+
+        // That they are left out is what was to be logged.
+        for (var i = 0; i < 50; i++)
+        {
+            await client.GetStringAsync("x");
         }
     }
 

@@ -45,7 +45,31 @@ public sealed class SettingsTests
         }
     }
 
+    /// <summary>The page looks at the registration from a timer, where what is thrown would end the process.</summary>
+    [Fact]
+    public async Task With_the_page_mapped_it_is_the_start_that_reports_a_wrong_setting()
+    {
+        var builder = CreateBuilder(("Etcd:Endpoints", "http://127.0.0.1"), ("Etcd:Registration:ServiceName", Field.Service));
+        builder.Services.AddEtcdRegistration();
+        await using var application = builder.Build();
+        application.MapEtcdDiscovery();
+
+        // A timer that is due at once is served by others than this thread.
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+        var e = await Assert.ThrowsAsync<OptionsValidationException>(() => application.StartAsync());
+
+        Assert.Contains("Etcd:Endpoints", e.Message, StringComparison.Ordinal);
+    }
+
     private static async Task<OptionsValidationException> FailToStartAsync(params (string Name, string Value)[] settings)
+    {
+        var builder = CreateBuilder(settings);
+        builder.Services.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
+        await using var application = builder.Build();
+        return await Assert.ThrowsAsync<OptionsValidationException>(() => application.StartAsync());
+    }
+
+    private static WebApplicationBuilder CreateBuilder(params (string Name, string Value)[] settings)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -56,8 +80,6 @@ public sealed class SettingsTests
             builder.Configuration[name] = value;
         }
 
-        builder.Services.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
-        await using var application = builder.Build();
-        return await Assert.ThrowsAsync<OptionsValidationException>(() => application.StartAsync());
+        return builder;
     }
 }

@@ -1,6 +1,6 @@
 using Discovery.AspNetCore.Diagnostics;
-using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Registration;
+using Discovery.Etcd;
 using Grpc.AspNetCore.HealthChecks;
 using Grpc.HealthCheck;
 using Microsoft.Extensions.Diagnostics.HealthChecks;

@@ -1,5 +1,5 @@
-using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Feeds;
+using Discovery.Etcd;
 using Grpc.Core;
 using Grpc.Net.Client.Balancer;
 using Microsoft.Extensions.Logging;

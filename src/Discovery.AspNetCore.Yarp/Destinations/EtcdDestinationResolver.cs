@@ -56,7 +56,7 @@ internal sealed partial class EtcdDestinationResolver(
         {
             [] => null,
             [var only] => only,
-            _ => new CompositeChangeToken(tokens),
+            _ => new AnyChangeToken(tokens),
         });
     }
 

@@ -37,8 +37,11 @@ internal sealed class ClusterBalancer
 
     public string ServiceName { get; }
 
+    /// <summary>The destinations with their live state.</summary>
+    public IReadOnlyList<InstanceState> Instances => _context.Instances;
+
     /// <summary>How many requests are under way.</summary>
-    public int InFlight => _context.Instances.Sum(static i => i.InFlight);
+    public int InFlight => Instances.Sum(static i => i.InFlight);
 
     /// <summary>Chooses one of the destinations that may be called.</summary>
     /// <param name="available">Those that may be called: the proxy's own list, or one that a middleware made for the request.</param>

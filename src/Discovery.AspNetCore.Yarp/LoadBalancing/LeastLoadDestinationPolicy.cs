@@ -23,7 +23,7 @@ internal sealed class LeastLoadDestinationPolicy(ClusterBalancers balancers) : I
             return null;
         }
 
-        context.Features.Set(ProxiedCall.Start(context, instance));
+        context.Features.Set(ProxiedCall.Start(context, destination, instance));
         return destination;
     }
 }

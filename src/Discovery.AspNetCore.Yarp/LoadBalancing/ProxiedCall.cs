@@ -5,6 +5,7 @@ using Discovery.AspNetCore.LoadReports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
+using Yarp.ReverseProxy.Model;
 
 namespace Discovery.AspNetCore.Yarp.LoadBalancing;
 
@@ -14,20 +15,22 @@ internal sealed class ProxiedCall
     private const string GrpcStatusHeader = "grpc-status";
 
     private readonly HttpContext _context;
+    private readonly DestinationState _destination;
     private readonly InstanceState _instance;
     private CallProgress _progress;
     private bool _isOver;
 
-    private ProxiedCall(HttpContext context, InstanceState instance)
+    private ProxiedCall(HttpContext context, DestinationState destination, InstanceState instance)
     {
         _context = context;
+        _destination = destination;
         _instance = instance;
         _progress = instance.OnCallStarted();
     }
 
-    public static ProxiedCall Start(HttpContext context, InstanceState instance)
+    public static ProxiedCall Start(HttpContext context, DestinationState destination, InstanceState instance)
     {
-        var call = new ProxiedCall(context, instance);
+        var call = new ProxiedCall(context, destination, instance);
         context.Response.OnStarting(static c => ((ProxiedCall)c).OnStartingAsync(), call);
         context.Response.OnCompleted(static c => ((ProxiedCall)c).OnCompletedAsync(), call);
         return call;
@@ -87,8 +90,13 @@ internal sealed class ProxiedCall
             : OutcomeRules.OfHttpStatus(status);
     }
 
+    /// <summary>The proxy says which destination it sends a request to just before it does.</summary>
+    private bool IsForwarded => ReferenceEquals(_context.Features.Get<IReverseProxyFeature>()?.ProxiedDestination, _destination);
+
     private CallOutcome Outcome() => _context.Features.Get<IForwarderErrorFeature>()?.Error switch
     {
+        // A middleware after the choice answered by itself, such as a limit of rates or an authorization: the instance knows nothing of it.
+        _ when !IsForwarded => CallOutcome.Cancelled,
         null or ForwarderError.None => OfAnswer((HttpStatusCode)_context.Response.StatusCode),
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination

@@ -70,7 +70,7 @@ internal sealed partial class EtcdProxyConfigProvider : IProxyConfigProvider, ID
             stop = _stop.Token;
         }
 
-        _ = Task.Run(() => FollowAsync(stop), CancellationToken.None);
+        _ = Detached.Run(() => FollowAsync(stop));
 
         // This is the proxy's first load, and it holds up the application's start: requests that come right after it are to find their routes.
         if (!_ready.Task.Wait(_readyTimeout))

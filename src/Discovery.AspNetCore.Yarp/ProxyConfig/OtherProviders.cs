@@ -33,7 +33,7 @@ internal sealed class OtherProviders(EtcdProxyConfigProvider self, IServiceProvi
             }
         }
 
-        return new OtherIds(routes, clusters, new CompositeChangeToken(tokens));
+        return new OtherIds(routes, clusters, new AnyChangeToken(tokens));
     }
 
     private static IProxyConfig? TryGetConfig(IProxyConfigProvider provider)

@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
 
@@ -29,7 +30,7 @@ internal sealed partial class ServiceFeed : IDisposable
         _time = time;
         _logger = logger;
         var stop = _stop.Token;
-        _ = Task.Run(() => FollowAsync(stop), CancellationToken.None);
+        _ = Detached.Run(() => FollowAsync(stop));
     }
 
     public string ServiceName { get; }

@@ -23,6 +23,15 @@ namespace Discovery.AspNetCore.Hosting;
 /// </summary>
 internal static class ClusterServices
 {
+    /// <summary>The loggers of the library's categories, which never throw, in place of those that the application's factory makes.</summary>
+    public static void AddLoggers(IServiceCollection services)
+    {
+        services.TryAddSingleton<ILogger<EtcdDiscoveryOptions>>(static s => LoggerOf<EtcdDiscoveryOptions>(s.GetRequiredService<ILoggerFactory>()));
+        services.TryAddSingleton<ILogger<InstanceState>>(static s => LoggerOf<InstanceState>(s.GetRequiredService<ILoggerFactory>()));
+        services.TryAddSingleton<ILogger<IServiceDirectory>>(static s => LoggerOf<IServiceDirectory>(s.GetRequiredService<ILoggerFactory>()));
+        services.TryAddSingleton<ILogger<IServiceRegistration>>(static s => LoggerOf<IServiceRegistration>(s.GetRequiredService<ILoggerFactory>()));
+    }
+
     /// <summary>The client and the directory of a named cluster.</summary>
     public static void AddClient(IServiceCollection services, Cluster cluster)
     {
@@ -30,8 +39,9 @@ internal static class ClusterServices
         services.AddOptions<EtcdClientOptions>(name).ValidateOnStart();
         services.AddKeyedSingleton(name, cluster);
         services.AddKeyedSingleton<ILoggerFactory>(name, (s, _) => new ClusterLoggerFactory(s.GetRequiredService<ILoggerFactory>(), name));
-        services.AddKeyedSingleton<ILogger<IServiceDirectory>>(name, (s, _) => LoggerOf<IServiceDirectory>(s, name));
-        services.AddKeyedSingleton<ILogger<IServiceRegistration>>(name, (s, _) => LoggerOf<IServiceRegistration>(s, name));
+        services.AddKeyedSingleton<ILogger<InstanceState>>(name, (s, _) => LoggerOf<InstanceState>(s.GetRequiredKeyedService<ILoggerFactory>(name)));
+        services.AddKeyedSingleton<ILogger<IServiceDirectory>>(name, (s, _) => LoggerOf<IServiceDirectory>(s.GetRequiredKeyedService<ILoggerFactory>(name)));
+        services.AddKeyedSingleton<ILogger<IServiceRegistration>>(name, (s, _) => LoggerOf<IServiceRegistration>(s.GetRequiredKeyedService<ILoggerFactory>(name)));
         services.AddKeyedSingleton(name, (s, _) => OptionsOf<EtcdClientOptions>(s, name));
         services.TryAddKeyedSingleton(name, (s, _) => CreateClient(s, cluster));
         services.AddKeyedSingleton(name, (s, _) => Defer(s, cluster));
@@ -116,8 +126,7 @@ internal static class ClusterServices
             services.GetService<IHostApplicationLifetime>());
     }
 
-    private static Logger<T> LoggerOf<T>(IServiceProvider services, string cluster)
-        => new Logger<T>(services.GetRequiredKeyedService<ILoggerFactory>(cluster));
+    private static Logger<T> LoggerOf<T>(ILoggerFactory loggers) => new(new GuardedLoggerFactory(loggers));
 
     private static IOptions<T> OptionsOf<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] T>(
         IServiceProvider services, string cluster)

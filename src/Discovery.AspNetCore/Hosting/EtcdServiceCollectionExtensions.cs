@@ -170,6 +170,7 @@ public static class EtcdServiceCollectionExtensions
         _ = EtcdUse.Of(services);
         _ = ClusterCatalog.Of(services);
         services.AddLogging();
+        ClusterServices.AddLoggers(services);
         services.AddMetrics();
         services.TryAddSingleton<DiscoveryMetrics>();
         services.TryAddSingleton(Cluster.Default);

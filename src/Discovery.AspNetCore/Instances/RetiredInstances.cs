@@ -1,3 +1,4 @@
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Instances;
@@ -22,7 +23,7 @@ internal sealed partial class RetiredInstances : IDisposable
     {
         _time = time;
         _logger = logger;
-        _timer = time.CreateTimer(static r => ((RetiredInstances)r!).CloseIdle(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = Detached.CreateTimer(time, CloseIdle);
     }
 
     public void Add(InstanceState instance)

@@ -86,7 +86,7 @@ internal sealed class PoolCache(
         }
 
         var service = new SubscribedService(
-            ofCluster, serviceName, time, cluster.GetService<ILoggerFactory>(services).CreateLogger<IServiceDirectory>());
+            ofCluster, serviceName, time, cluster.GetService<ILogger<IServiceDirectory>>(services));
         _subscribed.Add(service);
         return service;
     }
@@ -110,7 +110,7 @@ internal sealed class PoolCache(
         {
             var poolOptions = OptionsOf(key, serviceName);
             var cluster = clusters.Get(poolOptions.Cluster);
-            var logger = cluster.GetService<ILoggerFactory>(services).CreateLogger<InstanceState>();
+            var logger = cluster.GetService<ILogger<InstanceState>>(services);
             var service = GetService(serviceName, cluster, poolOptions);
 
             // What the settings or the application's own directory say is not another's word.

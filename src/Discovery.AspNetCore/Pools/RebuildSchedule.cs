@@ -1,3 +1,5 @@
+using Discovery.Etcd;
+
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>
@@ -28,7 +30,7 @@ internal sealed class RebuildSchedule : IDisposable
         _rebuild = rebuild;
         _clock = clock;
         _rebuiltAt = clock.GetTimestamp() - clock.TimestampFrequency;
-        _timer = clock.CreateTimer(static s => ((RebuildSchedule)s!).RebuildIfRequested(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = Detached.CreateTimer(clock, RebuildIfRequested);
     }
 
     /// <summary>Has the pool built anew on another thread: neither a failing call nor the directory must pay for it.</summary>

@@ -5,6 +5,7 @@ using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Watching;
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Pools;
@@ -57,7 +58,7 @@ internal sealed partial class ServicePool : IDisposable
         _instances = new PoolInstances(this, _context, filter, transports, _retired, logger);
         _pending = new PendingChanges(service.Feed);
         _balancers = new BalancerUpdates(_context);
-        _rebuildTimer = time.CreateTimer(static p => ((ServicePool)p!).TryRebuild(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _rebuildTimer = Detached.CreateTimer(time, TryRebuild);
         _schedule = new RebuildSchedule(TryRebuild, debounceClock ?? TimeProvider.System);
         _service.Feed.Published += OnPublished;
         if (_service.Feed.Current is not null)
@@ -80,8 +81,22 @@ internal sealed partial class ServicePool : IDisposable
 
     public FirstInstance FirstInstance { get; }
 
-    /// <summary>How many records of the service are no instances.</summary>
-    public int SkippedRecords => _service.Status.SkippedRecords;
+    /// <summary>How many records of the service are no instances; 0 where the application's own directory cannot say.</summary>
+    public int SkippedRecords
+    {
+        get
+        {
+            try
+            {
+                return _service.Status.SkippedRecords;
+            }
+            catch (Exception)
+            {
+                // Whoever asks explains why a call failed, and must not fail otherwise.
+                return 0;
+            }
+        }
+    }
 
     /// <summary>What is measured of the service; null if nothing is.</summary>
     public ServiceMetrics? Metrics => _context.Metrics;

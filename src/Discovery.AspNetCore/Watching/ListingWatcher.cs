@@ -32,7 +32,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
             Publish();
         }
 
-        _loops = Task.WhenAll(plan.Roots.Select(root => Task.Run(() => FollowAsync(new RootReader(root), _stop.Token))));
+        _loops = Task.WhenAll(plan.Roots.Select(root => Detached.Run(() => FollowAsync(new RootReader(root), _stop.Token))));
     }
 
     /// <summary>The listings, the first of which comes when all roots have been read.</summary>

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Layouts;
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Watching;
@@ -42,7 +43,7 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         _logger = logger;
         _lister = new ServiceLister(source, time, logger);
         _listing = new SharedListing(source, planner, time, logger);
-        _sweep = time.CreateTimer(static d => ((ServiceDirectory)d!).EndIdle(), this, IdleTime / 10, IdleTime / 10);
+        _sweep = Detached.CreateTimer(time, EndIdle, IdleTime / 10);
         _metrics = metrics;
         metrics?.Observed.AddServices(() => Services);
     }
@@ -203,10 +204,12 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
             _ = _source.Endpoints;
         }
 
+        DirectoryEntry? entry;
+        string? contradiction;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
-            if (!_entries.TryGetValue(key, out var entry))
+            if (!_entries.TryGetValue(key, out entry))
             {
                 IWatchedService service = layouts is null
                     ? new StaticService(serviceName, options.Instances, _time)
@@ -215,9 +218,16 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
             }
 
             entry.Users++;
-            WarnOfContradiction(entry, serviceName, options);
-            return entry;
+            contradiction = FindContradiction(entry, options);
         }
+
+        // Nothing is logged under the lock: a provider may ask for the status of a service, or wait for who does.
+        if (contradiction is not null)
+        {
+            Log.Contradiction(_logger, serviceName, contradiction);
+        }
+
+        return entry;
     }
 
     private IWatchedService Watch(string serviceName, IReadOnlyList<IServiceLayout> layouts, EtcdDiscoveryOptions options)
@@ -236,23 +246,27 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         }
     }
 
-    private void WarnOfContradiction(DirectoryEntry entry, string serviceName, EtcdDiscoveryOptions options)
+    /// <summary>What the first user of an entry has set differently, if that was not said before.</summary>
+    private static string? FindContradiction(DirectoryEntry entry, EtcdDiscoveryOptions options)
     {
         var setting = options.HoldDuration != entry.Options.HoldDuration ? nameof(options.HoldDuration)
             : options.RelistInterval != entry.Options.RelistInterval ? nameof(options.RelistInterval)
             : options.SnapshotDirectory != entry.Options.SnapshotDirectory ? nameof(options.SnapshotDirectory)
             : null;
-        if (setting is not null && !entry.IsContradicted)
+        if (setting is null || entry.IsContradicted)
         {
-            entry.IsContradicted = true;
-            Log.Contradiction(_logger, serviceName, setting);
+            return null;
         }
+
+        entry.IsContradicted = true;
+        return setting;
     }
 
     /// <summary>Ends watches that nobody needs: a name from a URL or a typo on a status page must not be watched for ever.</summary>
     private void EndIdle()
     {
         _listing.EndIdle(IdleTime);
+        List<string> ended = [];
         lock (_gate)
         {
             foreach (var (key, entry) in _entries.ToList())
@@ -261,9 +275,14 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
                 {
                     _entries.Remove(key);
                     _ = entry.Service.DisposeAsync().AsTask();
-                    Log.Idle(_logger, key.Service, IdleTime);
+                    ended.Add(key.Service);
                 }
             }
+        }
+
+        foreach (var service in ended)
+        {
+            Log.Idle(_logger, service, IdleTime);
         }
     }
 

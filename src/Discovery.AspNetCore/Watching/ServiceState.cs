@@ -69,7 +69,6 @@ internal sealed partial class ServiceState(
             Log.HistoryChanged(logger, serviceName, _revision, listing.Revision);
         }
 
-        var before = _index.Instances;
         if (_index.IsEmpty)
         {
             Begin(listing, ahead);
@@ -82,7 +81,9 @@ internal sealed partial class ServiceState(
         ClusterId = listing.ClusterId;
         Interlocked.Exchange(ref _revision, listing.Revision);
         Volatile.Write(ref _skipped, _index.Skipped);
-        if (feed.Current is not { } current || !ReferenceEquals(before, _index.Instances) || IsUnconfirmed(current.Reason))
+
+        // By what was published, not by what was known: a change before this may have failed half-way.
+        if (feed.Current is not { } current || !ReferenceEquals(current.Present, _index.Instances) || IsUnconfirmed(current.Reason))
         {
             Publish(reason);
         }

@@ -1,6 +1,5 @@
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics.Metrics;
-using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.Etcd;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;

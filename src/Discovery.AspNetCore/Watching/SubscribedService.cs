@@ -1,3 +1,4 @@
+using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Watching;
@@ -22,7 +23,7 @@ internal sealed partial class SubscribedService : IWatchedService
         _time = time;
         _logger = logger;
         PublishFirst(directory.GetSnapshot(serviceName));
-        _loop = Task.Run(() => FollowAsync(_stop.Token));
+        _loop = Detached.Run(() => FollowAsync(_stop.Token));
     }
 
     public SnapshotFeed Feed { get; } = new();

@@ -40,13 +40,13 @@ internal sealed class EtcdMetrics : IDisposable
     public bool MeasuresAttempts => _attempts.Enabled;
 
     public void OnOperation(string operation, string? error, TimeSpan duration)
-        => _operations.Record(duration.TotalSeconds, TagsOf(operation, error));
+        => _operations.TryRecord(duration.TotalSeconds, TagsOf(operation, error));
 
     public void OnAttempt(string operation, Uri endpoint, string? error, TimeSpan duration)
     {
         var tags = TagsOf(operation, error);
         Add(ref tags, endpoint);
-        _attempts.Record(duration.TotalSeconds, tags);
+        _attempts.TryRecord(duration.TotalSeconds, tags);
     }
 
     public void OnReopen(Uri endpoint, string reason)
@@ -56,7 +56,7 @@ internal sealed class EtcdMetrics : IDisposable
             var tags = TagsOf(operation: null, error: null);
             tags.Add("etcd.client.watch.reopen.reason", reason);
             Add(ref tags, endpoint);
-            _reopens.Add(1, tags);
+            _reopens.TryAdd(1, tags);
         }
     }
 
@@ -65,7 +65,7 @@ internal sealed class EtcdMetrics : IDisposable
     {
         var tags = TagsOf(operation: null, error: null);
         Add(ref tags, endpoint);
-        _connections.Add(change, tags);
+        _connections.TryAdd(change, tags);
     }
 
     public void Dispose() => _own?.Dispose();

@@ -32,10 +32,14 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
 
     private static readonly TimeSpan RefusalReminder = TimeSpan.FromMinutes(1);
 
+    /// <summary>Keeps what is logged in order. Only this is held meanwhile: a provider may read the keeper's status, or wait for who does.</summary>
+    private readonly Lock _reporting = new();
+
+    /// <summary>For <see cref="_standing"/>, which is changed under both locks.</summary>
     private readonly Lock _gate = new();
     private readonly OrderedDictionary<FailureCause, Exception> _standing = [];
     private readonly HashSet<(FailureArea Area, StatusCode Code)> _loggedRefusals = [];
-    private bool _isUnavailable;
+    private volatile bool _isUnavailable;
     private long? _refusedSince;
     private long _refusalLoggedAt;
     private bool _isReadDenied;
@@ -56,33 +60,14 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
     /// <summary>Why keys of ours cannot be read.</summary>
     public Exception? ReadError => Last(Kind.ReadDenied);
 
-    public bool IsUnavailable
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _isUnavailable;
-            }
-        }
-    }
+    public bool IsUnavailable => _isUnavailable;
 
     public void Failed(FailureCause cause, Exception error)
     {
-        lock (_gate)
+        lock (_reporting)
         {
             Log.AttemptFailed(logger, cause.Area, cause.Key, error.Message);
-            var isSame = _standing.TryGetValue(cause, out var before) && NatureOf(cause, before) == NatureOf(cause, error);
-            if (isSame)
-            {
-                _standing[cause] = error;
-            }
-            else
-            {
-                _standing.Remove(cause);
-                _standing.Add(cause, error);
-            }
-
+            var isSame = Stand(cause, error);
             Report(cause, error);
             if (isSame)
             {
@@ -96,11 +81,14 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
     /// <summary>A cause is over, if there was one.</summary>
     public void Succeeded(FailureCause cause)
     {
-        lock (_gate)
+        lock (_reporting)
         {
-            if (!_standing.Remove(cause))
+            lock (_gate)
             {
-                return;
+                if (!_standing.Remove(cause))
+                {
+                    return;
+                }
             }
 
             ReportEnd();
@@ -121,6 +109,23 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
         KindOf(cause, error) is var kind && kind == Kind.Refused
             ? (kind, (error as EtcdException)?.StatusCode, false)
             : (kind, null, error is EtcdException { Reason: EtcdErrorReason.TlsFailed });
+
+    /// <returns>Whether the cause stands already, with a failure of the same nature.</returns>
+    private bool Stand(FailureCause cause, Exception error)
+    {
+        lock (_gate)
+        {
+            if (_standing.TryGetValue(cause, out var before) && NatureOf(cause, before) == NatureOf(cause, error))
+            {
+                _standing[cause] = error;
+                return true;
+            }
+
+            _standing.Remove(cause);
+            _standing.Add(cause, error);
+            return false;
+        }
+    }
 
     private Exception? Last(params ReadOnlySpan<Kind> kinds)
     {

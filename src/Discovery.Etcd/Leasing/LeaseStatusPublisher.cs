@@ -2,9 +2,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Leasing;
 
-/// <summary>What a keeper shows of itself. Changes are announced one at a time.</summary>
+/// <summary>
+/// What a keeper shows of itself. Changes are announced one at a time, under a lock of their own: the present state can be read whatever a
+/// handler does or waits for.
+/// </summary>
 internal sealed partial class LeaseStatusPublisher
 {
+    private readonly Lock _announcing = new();
     private readonly Lock _gate = new();
     private readonly DesiredKeys _keys;
     private readonly KeeperFailures _failures;
@@ -25,33 +29,41 @@ internal sealed partial class LeaseStatusPublisher
     {
         get
         {
+            EtcdLeaseState state;
+            HeldLease? lease;
             lock (_gate)
             {
-                return new EtcdLeaseStatus
-                {
-                    State = _state,
-                    LeaseId = _lease?.Id ?? 0,
-                    TimeToLive = _lease?.Clock.TimeToLive ?? TimeSpan.Zero,
-                    Remaining = _lease?.Clock.Remaining ?? TimeSpan.Zero,
-                    KeysStored = _keys.Stored,
-                    KeysDesired = _keys.Desired,
-                    LastError = _failures.LastError,
-                    ReadError = _failures.ReadError,
-                };
+                (state, lease) = (_state, _lease);
             }
+
+            return new EtcdLeaseStatus
+            {
+                State = state,
+                LeaseId = lease?.Id ?? 0,
+                TimeToLive = lease?.Clock.TimeToLive ?? TimeSpan.Zero,
+                Remaining = lease?.Clock.Remaining ?? TimeSpan.Zero,
+                KeysStored = _keys.Stored,
+                KeysDesired = _keys.Desired,
+                LastError = _failures.LastError,
+                ReadError = _failures.ReadError,
+            };
         }
     }
 
     public void Set(EtcdLeaseState state, HeldLease? lease = null)
     {
-        lock (_gate)
+        lock (_announcing)
         {
-            if (_state == EtcdLeaseState.Stopped || (_state == state && _lease == lease))
+            lock (_gate)
             {
-                return;
+                if (_state == EtcdLeaseState.Stopped || (_state == state && _lease == lease))
+                {
+                    return;
+                }
+
+                (_state, _lease) = (state, lease);
             }
 
-            (_state, _lease) = (state, lease);
             Announce();
         }
     }
@@ -62,7 +74,7 @@ internal sealed partial class LeaseStatusPublisher
     /// </summary>
     public void Refresh()
     {
-        lock (_gate)
+        lock (_announcing)
         {
             if (_announced != (_keys.Stored, _keys.Desired, _keys.Generation))
             {
@@ -73,7 +85,7 @@ internal sealed partial class LeaseStatusPublisher
 
     private void Announce()
     {
-        lock (_gate)
+        lock (_announcing)
         {
             // First, so that a change in between is announced once more and not never.
             var generation = _keys.Generation;

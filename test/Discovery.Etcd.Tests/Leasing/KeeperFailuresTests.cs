@@ -21,6 +21,24 @@ public sealed class KeeperFailuresTests : IDisposable
         _failures.Changed += () => _changes++;
     }
 
+    /// <summary>A provider may have a lock of its own, which another thread holds that enriches a line with the keeper's status.</summary>
+    [Fact]
+    public void What_is_logged_may_wait_for_who_reads_the_failures()
+    {
+        KeeperFailures? failures = null;
+        var waits = new List<bool>();
+        failures = new KeeperFailures(
+            _outage,
+            _clock,
+            new CallingLog(() => waits.Add(Task.Run(() => (failures!.LastError, failures.ReadError, failures.IsUnavailable)).Wait(TimeSpan.FromSeconds(10)))));
+
+        failures.Failed(Lease, Unavailable());
+        failures.Succeeded(Lease);
+
+        Assert.NotEmpty(waits);
+        Assert.All(waits, Assert.True);
+    }
+
     [Fact]
     public void An_outage_that_others_meet_too_is_one_warning_and_one_line_up_by_the_last_that_recovers()
     {
@@ -176,4 +194,16 @@ public sealed class KeeperFailuresTests : IDisposable
     private static EtcdException Unavailable() => new("no answer", new Status(StatusCode.Unavailable, ""), "Txn", []);
 
     private static EtcdException Refused(StatusCode code = StatusCode.PermissionDenied) => new("permission denied", new Status(code, ""), "Txn", []);
+
+    private sealed class CallingLog(Action call) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull
+            => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => call();
+    }
 }

@@ -37,4 +37,16 @@ public sealed class LeaseStatusPublisherTests
 
         Assert.Equal(2, _announced);
     }
+
+    /// <summary>A handler that logs waits for the log's provider, and a line of another thread may be enriched there with the status.</summary>
+    [Fact]
+    public void A_handler_may_wait_for_who_reads_the_status()
+    {
+        var isRead = false;
+        _status.Changed += _ => isRead = Task.Run(() => _status.Current).Wait(TimeSpan.FromSeconds(10));
+
+        _status.Set(EtcdLeaseState.Granting);
+
+        Assert.True(isRead);
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Discovery.AspNetCore;
 using Discovery.EmbeddedEtcd;
 using Discovery.Etcd;
@@ -32,6 +33,42 @@ public sealed class DirectoryMetricsTests
         await Eventually.IsTrue(() => metrics.Count("discovery.directory.event.lag", Service) == 1);
         Assert.Equal(1, metrics.Value("discovery.directory.changes", Service, ("discovery.change.reason", "watched")));
         Assert.InRange(metrics.Value("discovery.directory.event.lag", Service), 0, 10);
+    }
+
+    [Fact]
+    public async Task A_listener_that_fails_costs_neither_a_change_nor_a_call()
+    {
+        await using var field = await Field.StartAsync();
+        var first = await field.StartServerAsync();
+        var services = field.Application(static s => s.AddHttpClient("client").AddEtcdDiscovery(Field.Service));
+        var meters = services.GetRequiredService<IMeterFactory>();
+        var failures = 0;
+        using var failing = new MeterListener();
+        failing.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Meter.Scope == meters && instrument.Meter.Name.StartsWith("Discovery.", StringComparison.Ordinal))
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        failing.SetMeasurementEventCallback<long>((_, _, _, _) => Fail());
+        failing.SetMeasurementEventCallback<double>((_, _, _, _) => Fail());
+        failing.Start();
+        using var metrics = new MetricRecorder(services, static i => i.Name == "discovery.client.active_calls");
+        using var client = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+        Assert.Equal(first.Address, await client.GetStringAsync("x"));
+
+        var second = await field.StartServerAsync();
+
+        await Eventually.IsTrue(async () => await client.GetStringAsync("x") == second.Address);
+        await Eventually.IsTrue(() => metrics.Value("discovery.client.active_calls", Service) == 0);
+        Assert.True(failures > 0);
+
+        void Fail()
+        {
+            Interlocked.Increment(ref failures);
+            throw new InvalidOperationException("a mistake in a listener");
+        }
     }
 
     [Fact]

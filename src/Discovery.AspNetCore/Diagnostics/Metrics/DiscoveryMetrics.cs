@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Watching;
+using Discovery.Etcd.Diagnostics;
 
 namespace Discovery.AspNetCore.Diagnostics.Metrics;
 
@@ -82,7 +83,7 @@ internal sealed class DiscoveryMetrics : IDisposable
     {
         if (_reregistrations.Enabled)
         {
-            _reregistrations.Add(1, ServiceTags.OfCluster(cluster));
+            _reregistrations.TryAdd(1, ServiceTags.OfCluster(cluster));
         }
     }
 

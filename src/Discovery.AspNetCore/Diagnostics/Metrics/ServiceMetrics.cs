@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Discovery.Etcd.Diagnostics;
 
 namespace Discovery.AspNetCore.Diagnostics.Metrics;
 
@@ -14,21 +15,21 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     public bool MeasuresConnects => metrics.Connects.Enabled;
 
     public void OnAttemptEnded(string outcome, TimeSpan duration)
-        => metrics.Attempts.Record(duration.TotalSeconds, tags.With("discovery.attempt.outcome", outcome));
+        => metrics.Attempts.TryRecord(duration.TotalSeconds, tags.With("discovery.attempt.outcome", outcome));
 
     /// <param name="errorType">What went wrong; null if nothing did.</param>
     /// <param name="duration">How long it took.</param>
     public void OnConnectEnded(string? errorType, TimeSpan duration)
-        => metrics.Connects.Record(duration.TotalSeconds, errorType is null ? tags.ToList() : tags.With("error.type", errorType));
+        => metrics.Connects.TryRecord(duration.TotalSeconds, errorType is null ? tags.ToList() : tags.With("error.type", errorType));
 
     /// <summary>A connection was opened (1) or closed (-1).</summary>
-    public void OnConnections(int change) => metrics.Connections.Add(change, tags.ToList());
+    public void OnConnections(int change) => metrics.Connections.TryAdd(change, tags.ToList());
 
     public void OnFailover()
     {
         if (metrics.Failovers.Enabled)
         {
-            metrics.Failovers.Add(1, tags.ToList());
+            metrics.Failovers.TryAdd(1, tags.ToList());
         }
     }
 
@@ -36,7 +37,7 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     {
         if (metrics.RefusedRetries.Enabled)
         {
-            metrics.RefusedRetries.Add(1, tags.ToList());
+            metrics.RefusedRetries.TryAdd(1, tags.ToList());
         }
     }
 
@@ -44,7 +45,7 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     {
         if (metrics.LoadReports.Enabled)
         {
-            metrics.LoadReports.Add(1, tags.With("discovery.load_report.readable", isReadable));
+            metrics.LoadReports.TryAdd(1, tags.With("discovery.load_report.readable", isReadable));
         }
     }
 
@@ -56,7 +57,7 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
         {
             var list = tags.With("discovery.list.cause", cause);
             list.Add("discovery.list.answered", isAnswered);
-            metrics.Lists.Add(1, list);
+            metrics.Lists.TryAdd(1, list);
         }
     }
 
@@ -64,7 +65,7 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     {
         if (metrics.Changes.Enabled)
         {
-            metrics.Changes.Add(1, tags.With("discovery.change.reason", reason.ToTag()));
+            metrics.Changes.TryAdd(1, tags.With("discovery.change.reason", reason.ToTag()));
         }
     }
 
@@ -72,7 +73,7 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     {
         if (metrics.EventLag.Enabled)
         {
-            metrics.EventLag.Record(Math.Max(0, lag.TotalSeconds), tags.ToList());
+            metrics.EventLag.TryRecord(Math.Max(0, lag.TotalSeconds), tags.ToList());
         }
     }
 
@@ -80,7 +81,7 @@ internal sealed class ServiceMetrics(DiscoveryMetrics metrics, ServiceTags tags)
     {
         if (metrics.Reopens.Enabled)
         {
-            metrics.Reopens.Add(1, tags.ToList());
+            metrics.Reopens.TryAdd(1, tags.ToList());
         }
     }
 }

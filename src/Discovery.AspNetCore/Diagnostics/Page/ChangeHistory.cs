@@ -1,3 +1,5 @@
+using Discovery.Etcd;
+
 namespace Discovery.AspNetCore.Diagnostics.Page;
 
 /// <summary>The last changes. Looks every second what is different, so that nothing on the way of a call or of an event has to think of the page.</summary>
@@ -34,7 +36,10 @@ internal sealed class ChangeHistory : IDisposable
 
     /// <summary>Begins to look.</summary>
     public void Follow(DiscoveryReporter reporter)
-        => _timer = _time.CreateTimer(_ => Look(reporter), null, TimeSpan.Zero, Interval);
+    {
+        _timer = Detached.CreateTimer(_time, () => Look(reporter));
+        _timer.Change(TimeSpan.Zero, Interval);
+    }
 
     public void Dispose() => _timer?.Dispose();
 
@@ -57,6 +62,10 @@ internal sealed class ChangeHistory : IDisposable
             {
                 // The application was disposed; one that was never stopped said nothing of it.
                 _timer?.Dispose();
+            }
+            catch (Exception)
+            {
+                // On a timer's thread it would end the process. Whoever opens the page gets it, and the next look may succeed.
             }
         }
     }

@@ -24,10 +24,14 @@ internal sealed class DiscoveryPage : IDisposable
     public DiscoveryPage(IServiceProvider services)
     {
         _time = services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider);
-        _stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
+        var lifetime = services.GetService<IHostApplicationLifetime>();
+        _stopping = lifetime?.ApplicationStopping ?? CancellationToken.None;
         _changes = new ChangeHistory(_time);
         _reporter = new DiscoveryReporter(services, _changes, _time);
-        _changes.Follow(_reporter);
+
+        // Not before the start, which says what is wrong with the settings.
+        var started = lifetime?.ApplicationStarted ?? new CancellationToken(canceled: true);
+        started.UnsafeRegister(static page => ((DiscoveryPage)page!).Follow(), this);
         _stopping.UnsafeRegister(static page => ((DiscoveryPage)page!).Dispose(), this);
     }
 
@@ -73,6 +77,8 @@ internal sealed class DiscoveryPage : IDisposable
             // The reader is gone, or the application stops: an open page must not hold it up.
         }
     }
+
+    private void Follow() => _changes.Follow(_reporter);
 
     private static string? FormatOf(HttpRequest request)
     {

@@ -8,7 +8,10 @@ using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Diagnostics.Page;
 
-/// <summary>Writes down how registration and discovery stand. It only looks: nothing is asked of etcd, and no service is watched for it.</summary>
+/// <summary>
+/// Writes down how registration and discovery stand. It only looks: nothing is asked of etcd, and no service is watched for it. A directory or a
+/// registration that is the application's own may throw anything: what cannot be read is left out.
+/// </summary>
 internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory changes, TimeProvider time)
 {
     private readonly string _application = services.GetService<IHostEnvironment>()?.ApplicationName ?? "";
@@ -34,7 +37,7 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
     public IReadOnlyList<ServiceView> Views()
     {
         var watched = Watched();
-        var called = _pools?.All.Select(p => ServiceView.Of(p.OptionsName, p.Pool)).ToList() ?? [];
+        var called = _pools?.All.Select(p => Read(() => ServiceView.Of(p.OptionsName, p.Pool))).OfType<ServiceView>().ToList() ?? [];
         var isCalled = called.Select(static v => (v.Status.Cluster, v.Status.Prefix)).ToHashSet();
         return
         [
@@ -45,15 +48,28 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
 
     /// <summary>How the registrations stand, one for each cluster in which the application registers itself.</summary>
     public IEnumerable<ServiceRegistrationStatus> Registrations()
-        => _clusters.Registering.Select(c => c.GetService<IServiceRegistration>(services).Status);
+        => _clusters.Registering.Select(c => Read(() => c.GetService<IServiceRegistration>(services).Status)).OfType<ServiceRegistrationStatus>();
 
     private IReadOnlyList<(ServiceStatus Status, ServiceSnapshot? Snapshot)> Watched() => _directory switch
     {
         null => [],
         ServiceDirectory own => own.Peek(),
         DirectoryRouter router => [.. _clusters.All.Select(router.Of).OfType<ServiceDirectory>().SelectMany(static d => d.Peek())],
-        var other => [.. other.Services.Select(s => (s, other.GetSnapshot(s.ServiceName)))],
+        var other => [.. (Read(() => other.Services) ?? []).Select(s => (s, Read(() => other.GetSnapshot(s.ServiceName))))],
     };
+
+    private static T? Read<T>(Func<T?> read)
+        where T : class
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (!(e is ObjectDisposedException disposed && EtcdServiceSource.IsDisposed(disposed)))
+        {
+            return null;
+        }
+    }
 
     private IReadOnlyList<EndpointReport> Endpoints()
     {

@@ -25,7 +25,6 @@ internal sealed record ServiceView(
     public static ServiceView Of(ServiceStatus status, ServiceSnapshot? snapshot)
         => new(IdOf(status.ServiceName, status), null, status, snapshot, null, [], 0);
 
-
     private static string IdOf(string name, ServiceStatus status) => status.Cluster is null ? name : $"{status.Cluster}/{name}";
 
     /// <summary>The instances with their live state where there is one.</summary>

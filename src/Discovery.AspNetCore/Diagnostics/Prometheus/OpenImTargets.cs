@@ -23,7 +23,7 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
         // Nothing is watched for an endpoint that nobody asks.
         if (Interlocked.Exchange(ref _isStarted, 1) == 0)
         {
-            _ = Task.Run(FollowAsync, CancellationToken.None);
+            _ = Detached.Run(FollowAsync);
         }
 
         var snapshot = await _feed.WaitForFirstAsync(limit, time, cancellationToken).ConfigureAwait(false)
