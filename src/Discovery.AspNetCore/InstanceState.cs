@@ -250,6 +250,7 @@ public sealed class InstanceState
                 _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnknownError(startedAt);
                 break;
+            case CallOutcome.SameFailure:
             case CallOutcome.Failure when hasHeaders && !_health.IsNewBreak(startedAt):
                 break;
             case CallOutcome.Failure or CallOutcome.ConnectFailure or CallOutcome.WrongServer:

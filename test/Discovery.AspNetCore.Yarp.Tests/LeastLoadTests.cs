@@ -2,8 +2,10 @@ using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Yarp.ReverseProxy.Configuration;
+using Yarp.ReverseProxy.Forwarder;
 
 namespace Discovery.AspNetCore.Yarp.Tests;
 
@@ -48,6 +50,50 @@ public sealed class LeastLoadTests : ProxyTestBase
         await StartServerAsync();
 
         Assert.InRange(await FailuresOfAsync(requests: 300), 1, 20);
+    }
+
+    [Fact]
+    public async Task All_requests_of_a_connection_that_breaks_are_one_failure()
+    {
+        static Task AnswerAsync(HttpContext context)
+            => context.Request.Path == "/quiet" ? Task.Delay(Timeout.Infinite, context.RequestAborted) : context.Response.WriteAsync("hello");
+
+        await using var one = await BackendServer.StartAsync(AnswerAsync, HttpProtocols.Http2);
+        await using var other = await BackendServer.StartAsync(AnswerAsync, HttpProtocols.Http2);
+        await using var network = TcpProxy.Start(new Uri($"http://{one.Address}").Port);
+        var proxy = await StartProxyAsync(builder => builder.Services.AddReverseProxy()
+            .LoadFromMemory(
+                [new RouteConfig { RouteId = "all", ClusterId = "greeter", Match = new RouteMatch { Path = "{**rest}" } }],
+                [
+                    new ClusterConfig
+                    {
+                        ClusterId = "greeter",
+                        LoadBalancingPolicy = EtcdLoadBalancingPolicies.LeastLoad,
+                        HttpRequest = new ForwarderRequestConfig { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
+                        Destinations = new Dictionary<string, DestinationConfig>
+                        {
+                            ["one"] = new() { Address = network.Endpoint }, ["other"] = new() { Address = $"http://{other.Address}" },
+                        },
+                    },
+                ])
+            .AddEtcdDestinationResolver());
+        using var client = ClientOf(proxy);
+        await Eventually.IsTrue(async () => (await GetAsync(client)).Status == HttpStatusCode.OK && one.Requests > 0 && other.Requests > 0);
+        var before = one.Requests;
+        var quiet = Enumerable.Range(0, 40).Select(_ => GetAsync(client, "/quiet")).ToList();
+        await Eventually.IsTrue(() => one.Requests - before >= 6 && one.Requests + other.Requests >= before + 40);
+        var broken = one.Requests - before;
+
+        network.CutAll();
+        await Eventually.IsTrue(() => quiet.Count(static q => q.IsCompletedSuccessfully) == broken);
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+        }
+
+        Assert.All(quiet.Where(static q => q.IsCompleted), static q => Assert.Equal(HttpStatusCode.BadGateway, q.Result.Status));
+        Assert.DoesNotContain(Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
     }
 
     /// <summary>A web application at an address that was a gRPC server's answers everything with its start page.</summary>

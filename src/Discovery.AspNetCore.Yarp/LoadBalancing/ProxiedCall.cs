@@ -40,6 +40,11 @@ internal sealed class ProxiedCall
         {
             _isOver = true;
             var outcome = Outcome();
+            if (outcome == CallOutcome.Failure && _context.Features.Get<IForwarderErrorFeature>()?.Exception is { } exception && !BrokenConnections.IsFirst(exception))
+            {
+                outcome = CallOutcome.SameFailure;
+            }
+
             if (outcome == CallOutcome.Success && LoadReportOf() is { } report)
             {
                 ReceivedReports.Learn(report, _instance);

@@ -53,11 +53,11 @@ internal static class OutcomeRules
 
     /// <summary>
     /// The outcome of a call that failed with an exception. What the connection did is the instance's doing; the rest is the caller's, such
-    /// as a request body that is disposed, or a response that is larger than the caller takes.
+    /// as a request body that is disposed, or a response that is larger than the caller takes. To be asked once for a call.
     /// </summary>
     public static CallOutcome Of(Exception exception)
         => exception is HttpRequestException or IOException && !AreHeadersTooLarge(exception) && !IsNotSupported(exception)
-            ? CallOutcome.Failure
+            ? BrokenConnections.IsFirst(exception) ? CallOutcome.Failure : CallOutcome.SameFailure
             : CallOutcome.Cancelled;
 
     /// <summary>The same before response headers came, where a passed deadline is told from a caller that gave up.</summary>
