@@ -201,7 +201,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         // What this machine lacks is not held against the instance.
         var outcome = failure is null ? OutcomeRules.Of(exception, request, instance, call, cancellationToken)
-            : failure.IsLocal ? CallOutcome.Cancelled
+            : failure.IsLocal || ProtocolRefusals.Learn(failure, instance) ? CallOutcome.Cancelled
             : CallOutcome.ConnectFailure;
         instance.OnCallEnded(call, outcome);
         AttemptActivity.OnFailed(activity, instance, exception, failure);
