@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -50,6 +51,27 @@ public sealed class LeastLoadTests : ProxyTestBase
         await StartServerAsync();
 
         Assert.InRange(await FailuresOfAsync(requests: 300), 1, 20);
+    }
+
+    /// <summary>Kestrel reads headers as UTF-8, and what YARP sends must be ASCII.</summary>
+    [Fact]
+    public async Task A_header_that_cannot_be_sent_on_ejects_nobody()
+    {
+        await StartServerAsync();
+        await StartServerAsync();
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad);
+        using var handler = new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 };
+        using var client = new HttpClient(handler) { BaseAddress = new Uri(proxy.Urls.First()) };
+        client.DefaultRequestHeaders.Add("x-user", "José");
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(HttpStatusCode.BadGateway, (await GetAsync(client)).Status);
+        }
+
+        client.DefaultRequestHeaders.Clear();
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+        Assert.DoesNotContain(Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
     }
 
     [Fact]

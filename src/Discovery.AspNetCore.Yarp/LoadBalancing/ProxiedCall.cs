@@ -40,9 +40,10 @@ internal sealed class ProxiedCall
         {
             _isOver = true;
             var outcome = Outcome();
-            if (outcome == CallOutcome.Failure && _context.Features.Get<IForwarderErrorFeature>()?.Exception is { } exception && !BrokenConnections.IsFirst(exception))
+            if (outcome == CallOutcome.Failure && _context.Features.Get<IForwarderErrorFeature>()?.Exception is { } exception)
             {
-                outcome = CallOutcome.SameFailure;
+                // Of a request and its answer that both break there are two.
+                outcome = OutcomeRules.Of(exception is AggregateException { InnerException: { } first } ? first : exception);
             }
 
             if (outcome == CallOutcome.Success && LoadReportOf() is { } report)
