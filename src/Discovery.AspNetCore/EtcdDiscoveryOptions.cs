@@ -43,8 +43,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
 
     /// <summary>
     /// The share of calls, in percent, that goes to instances of a version, e.g. 5 for <c>v2</c>; the rest goes to all other versions. Calls
-    /// with one hash key go to one version. A version without an instance leaves its share to the rest, and the other way round. Calls that
-    /// name a version are not split. Default: none.
+    /// with one hash key go to one version. A version without an instance that is to get calls leaves its share to the rest, and the other way
+    /// round. Calls that name a version are not split. Default: none.
     /// </summary>
     public IDictionary<string, double> Split { get; set; } = new Dictionary<string, double>(StringComparer.Ordinal);
 

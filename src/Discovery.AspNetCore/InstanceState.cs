@@ -165,9 +165,9 @@ public sealed class InstanceState
             KeyHash = StableHash.Of(record.Key);
         }
 
-        if (record.Revision != _record.Revision && record.InstanceId is null)
+        if (record.Revision != _record.Revision && (record.InstanceId is null || record.LeaseId != _record.LeaseId))
         {
-            // Whoever wrote it again may be another process, and nothing else would tell.
+            // Whoever wrote it again may be another process: nothing else tells where there is no id, or one from the settings, such as a pod's name.
             Interlocked.Exchange(ref _refusedProtocols, 0);
             _health.OnRegisteredAgain();
         }
@@ -250,6 +250,7 @@ public sealed class InstanceState
                 _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnknownError(startedAt);
                 break;
+            case CallOutcome.SameFailure:
             case CallOutcome.Failure when hasHeaders && !_health.IsNewBreak(startedAt):
                 break;
             case CallOutcome.Failure or CallOutcome.ConnectFailure or CallOutcome.WrongServer:

@@ -60,6 +60,9 @@ public sealed record ServiceInstance
     /// <summary>The etcd revision of the record's last change.</summary>
     public long Revision { get; init; }
 
+    /// <summary>The etcd lease of the record, which is that of one process; 0 for none, and where it is not known.</summary>
+    internal long LeaseId { get; init; }
+
     /// <summary>Host and port as they are written in records: IPv6 in brackets.</summary>
     public string Address => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 

@@ -1,9 +1,12 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Yarp.ReverseProxy.Configuration;
+using Yarp.ReverseProxy.Forwarder;
 
 namespace Discovery.AspNetCore.Yarp.Tests;
 
@@ -83,6 +86,71 @@ public sealed class LeastLoadTests : ProxyTestBase
         await StartServerAsync();
 
         Assert.InRange(await FailuresOfAsync(requests: 300), 1, 20);
+    }
+
+    /// <summary>Kestrel reads headers as UTF-8, and what YARP sends must be ASCII.</summary>
+    [Fact]
+    public async Task A_header_that_cannot_be_sent_on_ejects_nobody()
+    {
+        await StartServerAsync();
+        await StartServerAsync();
+        var proxy = await StartProxyAsync(policy: EtcdLoadBalancingPolicies.LeastLoad);
+        using var handler = new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 };
+        using var client = new HttpClient(handler) { BaseAddress = new Uri(proxy.Urls.First()) };
+        client.DefaultRequestHeaders.Add("x-user", "José");
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(HttpStatusCode.BadGateway, (await GetAsync(client)).Status);
+        }
+
+        client.DefaultRequestHeaders.Clear();
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+        Assert.DoesNotContain(Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task All_requests_of_a_connection_that_breaks_are_one_failure()
+    {
+        static Task AnswerAsync(HttpContext context)
+            => context.Request.Path == "/quiet" ? Task.Delay(Timeout.Infinite, context.RequestAborted) : context.Response.WriteAsync("hello");
+
+        await using var one = await BackendServer.StartAsync(AnswerAsync, HttpProtocols.Http2);
+        await using var other = await BackendServer.StartAsync(AnswerAsync, HttpProtocols.Http2);
+        await using var network = TcpProxy.Start(new Uri($"http://{one.Address}").Port);
+        var proxy = await StartProxyAsync(builder => builder.Services.AddReverseProxy()
+            .LoadFromMemory(
+                [new RouteConfig { RouteId = "all", ClusterId = "greeter", Match = new RouteMatch { Path = "{**rest}" } }],
+                [
+                    new ClusterConfig
+                    {
+                        ClusterId = "greeter",
+                        LoadBalancingPolicy = EtcdLoadBalancingPolicies.LeastLoad,
+                        HttpRequest = new ForwarderRequestConfig { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
+                        Destinations = new Dictionary<string, DestinationConfig>
+                        {
+                            ["one"] = new() { Address = network.Endpoint }, ["other"] = new() { Address = $"http://{other.Address}" },
+                        },
+                    },
+                ])
+            .AddEtcdDestinationResolver());
+        using var client = ClientOf(proxy);
+        await Eventually.IsTrue(async () => (await GetAsync(client)).Status == HttpStatusCode.OK && one.Requests > 0 && other.Requests > 0);
+        var before = one.Requests;
+        var quiet = Enumerable.Range(0, 40).Select(_ => GetAsync(client, "/quiet")).ToList();
+        await Eventually.IsTrue(() => one.Requests - before >= 6 && one.Requests + other.Requests >= before + 40);
+        var broken = one.Requests - before;
+
+        network.CutAll();
+        await Eventually.IsTrue(() => quiet.Count(static q => q.IsCompletedSuccessfully) == broken);
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+        }
+
+        Assert.All(quiet.Where(static q => q.IsCompleted), static q => Assert.Equal(HttpStatusCode.BadGateway, q.Result.Status));
+        Assert.DoesNotContain(Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
     }
 
     /// <summary>A web application at an address that was a gRPC server's answers everything with its start page.</summary>

@@ -171,6 +171,36 @@ public sealed class BadServersTests
         Assert.Equal((5, 5), (server.Requests - before, other.Requests - beforeOther));
     }
 
+    /// <summary>Neither is sent: the one is no ASCII, and the other larger than servers of HTTP/2 say that they take.</summary>
+    [Theory]
+    [InlineData(1, "José", 1)]
+    [InlineData(2, "José", 1)]
+    [InlineData(2, "x", 40 * 1024)]
+    public async Task A_header_that_cannot_be_sent_ejects_nobody(int version, string value, int times)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(protocols: version == 1 ? HttpProtocols.Http1 : HttpProtocols.Http2);
+        }
+
+        using var client = field.Client(static o => o.Policy = "RoundRobin");
+        client.DefaultRequestVersion = version == 1 ? HttpVersion.Version11 : HttpVersion.Version20;
+        client.DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        await client.GetStringAsync("x");
+        await client.GetStringAsync("x");
+
+        client.DefaultRequestHeaders.TryAddWithoutValidation("x-user", string.Concat(Enumerable.Repeat(value, times)));
+        for (var i = 0; i < 40; i++)
+        {
+            await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+        }
+
+        client.DefaultRequestHeaders.Remove("x-user");
+        await client.GetStringAsync("x");
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -100,6 +100,33 @@ public sealed class ProtocolTests
     }
 
     [Fact]
+    public async Task A_grpc_port_that_speaks_no_http_1_over_tls_is_not_ejected_for_it_and_the_error_does_not_blame_the_certificate()
+    {
+        await using var field = await Field.StartAsync();
+        using var certificates = new TestCertificates("authority");
+        using var certificate = certificates.Issue("svc");
+        await field.StartServerAsync(protocols: HttpProtocols.Http2, listen: l => l.UseHttps(certificate), metadata: "\"scheme\":\"https\"");
+        var rest = await field.StartServerAsync(listen: l => l.UseHttps(certificate), metadata: "\"scheme\":\"https\"");
+        using var client = field.Client(
+            static o => (o.Policy, o.Scheme, o.HoldDuration) = ("RoundRobin", "https", TimeSpan.Zero), static b => b.ConfigureEtcdTransport(AcceptAnyCertificate));
+        for (var i = 0; i < 40; i++)
+        {
+            Assert.Equal(rest.Address, await client.GetStringAsync("x"));
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("ejected", StringComparison.Ordinal));
+        await field.DeregisterAsync(rest.Address);
+        HttpRequestException? error = null;
+        await Eventually.IsTrue(async () =>
+        {
+            error = await Record.ExceptionAsync(() => client.GetStringAsync("x")) as HttpRequestException;
+            return error is not null;
+        });
+        Assert.Contains("the server speaks no HTTP/1.1 at this address", error!.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("certificate", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_grpc_call_to_an_instance_of_the_settings_that_speaks_http_1_names_the_servers_setting()
     {
         await using var field = await Field.StartAsync();

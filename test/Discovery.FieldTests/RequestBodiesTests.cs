@@ -2,6 +2,7 @@ using System.Net;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -132,6 +133,45 @@ public sealed class RequestBodiesTests
         }
 
         Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+    }
+
+    /// <summary>Kestrel answers 413 and closes the connection, on which .NET still writes and never reads that answer.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_body_that_is_larger_than_servers_take_ejects_nobody(int version)
+    {
+        await using var field = await Field.StartAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(
+                static async c =>
+                {
+                    c.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = 100_000;
+                    await c.Request.Body.CopyToAsync(Stream.Null, c.RequestAborted);
+                },
+                version == 1 ? HttpProtocols.Http1 : HttpProtocols.Http2);
+        }
+
+        using var client = field.Client(static o => o.Policy = "RoundRobin");
+        var body = new byte[40_000_000];
+        var errors = new List<string>();
+        for (var i = 0; i < 20; i++)
+        {
+            using var request = Post(version, new ByteArrayContent(body));
+            try
+            {
+                using var response = await client.SendAsync(request);
+                Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+            }
+            catch (HttpRequestException e)
+            {
+                errors.Add(e.ToString());
+            }
+        }
+
+        Assert.DoesNotContain(field.Log.Lines, static l => l.Contains("failing", StringComparison.Ordinal));
+        Assert.All(errors, static e => Assert.Contains("The instance answered 413 and closed the connection", e, StringComparison.Ordinal));
     }
 
     [Theory]

@@ -43,6 +43,12 @@ internal sealed class ProxiedCall
         {
             _isOver = true;
             var outcome = Outcome();
+            if (outcome == CallOutcome.Failure && _context.Features.Get<IForwarderErrorFeature>()?.Exception is { } exception)
+            {
+                // Of a request and its answer that both break there are two.
+                outcome = OutcomeRules.Of(exception is AggregateException { InnerException: { } first } ? first : exception);
+            }
+
             if (outcome == CallOutcome.Success && LoadReportOf() is { } report)
             {
                 ReceivedReports.Learn(report, _instance);

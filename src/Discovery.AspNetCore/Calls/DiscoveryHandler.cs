@@ -202,7 +202,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         // What this machine lacks is not held against the instance.
         var outcome = failure is null ? OutcomeRules.Of(exception, request, instance, call, cancellationToken)
-            : failure.IsLocal ? CallOutcome.Cancelled
+            : failure.IsLocal || ProtocolRefusals.Learn(failure, instance) ? CallOutcome.Cancelled
             : CallOutcome.ConnectFailure;
         instance.OnCallEnded(call, outcome);
         AttemptActivity.OnFailed(activity, instance, exception, failure);
@@ -233,7 +233,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             return failures is null ? current.Find(pinned, CallNeeds.Of(request, version: null)) : null;
         }
 
-        if (current.For(CallNeeds.Of(request, steering?.Version), steering?.HashKey) is not { } balancer)
+        var needs = CallNeeds.Of(request, steering?.Version);
+        if (current.For(needs, steering?.HashKey) is not { } balancer)
         {
             return null;
         }
@@ -243,8 +244,11 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         // A call has few attempts: after the first in vain they go to instances of which etcd says that they are there.
         var held = failures is null || current.Snapshot.Held.IsEmpty ? [] : current.Instances.Where(static i => i.IsHeld);
         InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? [], .. steering?.FailedBefore ?? [], .. held];
-        return PickExcept(balancer, steering?.HashKey, avoided)
-            ?? (avoided.Length > unreachable.Length ? PickExcept(balancer, steering?.HashKey, unreachable) : null);
+        return PickOther(avoided) ?? (avoided.Length > unreachable.Length ? PickOther(unreachable) : null);
+
+        InstanceState? PickOther(InstanceState[] than)
+            => PickExcept(balancer, steering?.HashKey, than)
+                ?? (current.ForAnyShare(needs) is { } all ? PickExcept(all, steering?.HashKey, than) : null);
     }
 
     private static InstanceState? PickExcept(Balancer balancer, string? hashKey, InstanceState[] avoided)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Calls;
@@ -53,11 +54,11 @@ internal static class OutcomeRules
 
     /// <summary>
     /// The outcome of a call that failed with an exception. What the connection did is the instance's doing; the rest is the caller's, such
-    /// as a request body that is disposed, or a response that is larger than the caller takes.
+    /// as a request body that is disposed, or a response that is larger than the caller takes. To be asked once for a call.
     /// </summary>
     public static CallOutcome Of(Exception exception)
-        => exception is HttpRequestException or IOException && !AreHeadersTooLarge(exception) && !IsNotSupported(exception)
-            ? CallOutcome.Failure
+        => exception is HttpRequestException or IOException && !IsOfRequest(exception) && !IsNotSupported(exception)
+            ? BrokenConnections.IsFirst(exception) ? CallOutcome.Failure : CallOutcome.SameFailure
             : CallOutcome.Cancelled;
 
     /// <summary>The same before response headers came, where a passed deadline is told from a caller that gave up.</summary>
@@ -107,14 +108,18 @@ internal static class OutcomeRules
     }
 
     /// <summary>
-    /// Whether headers or trailers are larger than the caller takes. HTTP/2 has no error of its own for that: its decoder fails, and the connection
-    /// with it. The decoder's exception is not public.
+    /// Whether the request is why it could not be sent, or its answer not be taken: a header that is no ASCII, or larger than the server said that it
+    /// takes, for which .NET has neither an error nor a cause; a body that the server refused while it was sent; headers or trailers that are larger
+    /// than the caller takes. HTTP/2 has no error of its own for the last: its decoder fails, whose exception is not public, and the connection with it.
     /// </summary>
-    private static bool AreHeadersTooLarge(Exception exception)
+    private static bool IsOfRequest(Exception exception)
     {
         for (var e = exception; e is not null; e = e.InnerException)
         {
-            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } || e.GetType().Name == "HPackDecodingException")
+            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded }
+                or HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: null, StatusCode: null }
+                or EarlyRefusalException
+                || e.GetType().Name == "HPackDecodingException")
             {
                 return true;
             }

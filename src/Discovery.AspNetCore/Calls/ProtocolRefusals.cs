@@ -28,6 +28,19 @@ internal static class ProtocolRefusals
         return instance.Record.Protocols == InstanceProtocols.Unspecified;
     }
 
+    /// <summary>A failure to connect.</summary>
+    /// <returns>Whether it is a refusal, which says nothing of the health of an instance that did not say what it speaks.</returns>
+    public static bool Learn(InstanceConnectException failure, InstanceState instance)
+    {
+        if (failure.InnerException is not ProtocolRefusedException { Offered: (InstanceProtocols.Http1 or InstanceProtocols.Http2) and var refused })
+        {
+            return false;
+        }
+
+        instance.OnRefused(refused);
+        return instance.Record.Protocols == InstanceProtocols.Unspecified;
+    }
+
     /// <summary>
     /// Adds to a failure that is a refusal what to do about it: the platform's words name neither the instance nor a setting. A server that closes
     /// at once may cut off what it says, so what was learnt before counts too.

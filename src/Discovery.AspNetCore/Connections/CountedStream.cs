@@ -1,4 +1,6 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Text;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 
 namespace Discovery.AspNetCore.Connections;
@@ -27,6 +29,12 @@ internal sealed class CountedStream : NetworkStream
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         => _onFirstByte is null || buffer.IsEmpty ? base.ReadAsync(buffer, cancellationToken) : ReadFirstAsync(buffer, cancellationToken);
 
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var write = base.WriteAsync(buffer, cancellationToken);
+        return write.IsCompletedSuccessfully ? write : AwaitAsync(write);
+    }
+
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
@@ -46,5 +54,37 @@ internal sealed class CountedStream : NetworkStream
         }
 
         return read;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask AwaitAsync(ValueTask write)
+    {
+        try
+        {
+            await write.ConfigureAwait(false);
+        }
+        catch (IOException e) when (FindRefusal() is { } status)
+        {
+            throw new EarlyRefusalException(status, e);
+        }
+    }
+
+    /// <summary>
+    /// The status of the answer that lies unread where a write has failed, if it says that the request is wrong. Over TLS it cannot be seen, and HTTP/2
+    /// ends a stream and not the connection.
+    /// </summary>
+    private string? FindRefusal()
+    {
+        try
+        {
+            Span<byte> start = stackalloc byte["HTTP/1.1 413".Length];
+            return Socket.Available >= start.Length && Socket.Receive(start, SocketFlags.Peek) == start.Length && start.StartsWith("HTTP/1."u8) && start[^3] == '4'
+                ? Encoding.ASCII.GetString(start[^3..])
+                : null;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
     }
 }

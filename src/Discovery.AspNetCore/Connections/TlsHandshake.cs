@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
@@ -15,6 +16,9 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
     public const string Service = "service";
     public const string Endpoint = "endpoint";
 
+    /// <summary>SEC_E_APPLICATION_PROTOCOL_MISMATCH, as Windows has it.</summary>
+    private const int ApplicationProtocolMismatch = unchecked((int)0x80090367);
+
     /// <summary>The name to expect of an instance by the setting, or null for the one in the request's URI.</summary>
     public static string? HostOf(string setting, string instanceHost)
         => setting.Equals(Service, StringComparison.OrdinalIgnoreCase) ? null
@@ -29,6 +33,7 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
     }
 
     /// <exception cref="AuthenticationException">The certificate is not accepted, or it is no TLS; names what was expected.</exception>
+    /// <exception cref="ProtocolRefusedException">The peer speaks none of the protocols that were offered.</exception>
     public async Task<Stream> HandshakeAsync(Stream stream, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var copy = OptionsFor(request);
@@ -46,10 +51,23 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
                 throw;
             }
 
+            var reason = e.GetBaseException();
+            if (IsProtocolRefusal(reason))
+            {
+                throw new ProtocolRefusedException(copy.ApplicationProtocols!, reason);
+            }
+
+            // The platform says "see inner exception" and not more.
             throw new AuthenticationException(
-                $"TLS failed; the certificate must be trusted and bear the name '{copy.TargetHost}' (Etcd:Discovery:TlsTargetHost): {e.Message}", e);
+                $"TLS failed; the certificate must be trusted and bear the name '{copy.TargetHost}' (Etcd:Discovery:TlsTargetHost): {e.Message}"
+                + (reason == e ? "" : $" {reason.Message}"),
+                e);
         }
     }
+
+    /// <summary>Whether the peer has ended the handshake by the alert no_application_protocol, which .NET has no name for.</summary>
+    private static bool IsProtocolRefusal(Exception reason)
+        => reason is Win32Exception { NativeErrorCode: ApplicationProtocolMismatch } || reason.Message.Contains("no application protocol", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>
     /// The protocols to offer: those that the request's version and policy allow. HTTP/1.1 alone is offered too, which the handler itself would not

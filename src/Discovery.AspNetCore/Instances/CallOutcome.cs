@@ -9,6 +9,9 @@ internal enum CallOutcome : byte
     /// <summary>The instance failed: 5xx, gRPC UNAVAILABLE and the like, a reset stream.</summary>
     Failure,
 
+    /// <summary>A failure with the connection that others failed with before it: one thing that went wrong counts once.</summary>
+    SameFailure,
+
     /// <summary>No connection came about, nothing was sent.</summary>
     ConnectFailure,
 

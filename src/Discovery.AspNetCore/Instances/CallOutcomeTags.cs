@@ -11,7 +11,7 @@ internal static class CallOutcomeTags
     public static string ToTag(this CallOutcome outcome) => outcome switch
     {
         CallOutcome.Success or CallOutcome.Redirected => "success",
-        CallOutcome.Failure => "failure",
+        CallOutcome.Failure or CallOutcome.SameFailure => "failure",
         CallOutcome.ConnectFailure => "connect_failure",
         CallOutcome.Cancelled => "cancelled",
         CallOutcome.TimedOut or CallOutcome.Stalled => "timed_out",

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Discovery.AspNetCore.Balancing;
+using Discovery.AspNetCore.Balancing.Steps;
 using Discovery.AspNetCore.Instances;
 
 namespace Discovery.AspNetCore.Pools;
@@ -15,19 +16,24 @@ internal sealed class BalancerSet
 
     private readonly Func<IReadOnlyList<InstanceState>, Balancer> _build;
     private readonly InstanceList _instances;
+    private readonly EjectionOptions _ejection;
     private readonly List<(string Version, double UpTo)> _split = [];
     private readonly Entry?[] _byKind = new Entry?[Kinds];
-    private readonly ConcurrentDictionary<(int Kind, string? Version), Entry> _byVersion = new();
+    private readonly ConcurrentDictionary<(int Kind, string Version), Entry> _byVersion = new();
+
+    /// <summary>Of the versions that have a share, and under null of all others together.</summary>
+    private readonly ConcurrentDictionary<(int Kind, string? Version), Entry> _shares = new();
     private Balancer? _all;
 
     /// <summary>Prepares the balancers.</summary>
     /// <param name="selected">The instances that may be called and are selected.</param>
-    /// <param name="options">How calls are split.</param>
+    /// <param name="options">How calls are split, and which share of the instances may be ejected.</param>
     /// <param name="build">Builds a balancer.</param>
     public BalancerSet(InstanceList selected, EtcdDiscoveryOptions options, Func<IReadOnlyList<InstanceState>, Balancer> build)
     {
         _build = build;
         _instances = selected;
+        _ejection = options.Ejection;
         var upTo = 0.0;
         foreach (var (version, percent) in options.Split.OrderBy(static s => s.Key, StringComparer.Ordinal))
         {
@@ -57,6 +63,10 @@ internal sealed class BalancerSet
 
         return needs.Version is { } version ? OfVersion(kind, version) : OfSplit(kind, hashKey);
     }
+
+    /// <summary>The balancer for a call for which nobody is left in its share; null if there is no other.</summary>
+    public Balancer? ForAnyShare(in CallNeeds needs)
+        => needs.Version is null && _split.Count > 0 ? Of(KindOf(needs.Scheme, needs.Protocol)).Balancer : null;
 
     /// <summary>Whether calls of a kind have a balancer.</summary>
     public bool Has(int kind) => Volatile.Read(ref _byKind[kind]) is not null;
@@ -111,18 +121,36 @@ internal sealed class BalancerSet
         {
             if (position < upTo)
             {
-                return OfVersion(kind, version) ?? OfOthers(kind) ?? Of(kind).Balancer;
+                return OfShare(kind, version) ?? OfShare(kind, version: null) ?? Of(kind).Balancer;
             }
         }
 
-        return OfOthers(kind) ?? Of(kind).Balancer;
+        return OfShare(kind, version: null) ?? Of(kind).Balancer;
     }
 
-    /// <summary>Of all versions that have no share of their own.</summary>
-    private Balancer? OfOthers(int kind)
-        => _byVersion.GetOrAdd(
-            (kind, null),
-            key => new Entry(Build([.. Fitting(_instances, key.Kind).Where(i => !_split.Exists(s => s.Version == i.Record.Version))]))).Balancer;
+    /// <summary>
+    /// Of a version that has a share, or of all that have none; null if that has nobody who is to get calls. Alone in a balancer, instances that drain or
+    /// fail would be spared, as there are no others.
+    /// </summary>
+    private Balancer? OfShare(int kind, string? version)
+    {
+        if (_shares.TryGetValue((kind, version), out var entry))
+        {
+            return entry.Balancer;
+        }
+
+        var fitting = Fitting(_instances, kind);
+        List<InstanceState> members = [.. fitting.Where(i => version is null ? !_split.Exists(s => s.Version == i.Record.Version) : i.Record.Version == version)];
+        var ejected = EjectedOf([.. fitting.Where(static i => i.Record.TakesNewCalls)]);
+        return _shares.GetOrAdd(
+            (kind, version),
+            _ => new Entry(!members.Exists(i => i.Record.TakesNewCalls && !ejected.Contains(i)) ? null : version is null ? Build(members) : OfVersion(kind, version)))
+            .Balancer;
+    }
+
+    /// <summary>Those that are ejected where they all are in one balancer.</summary>
+    private HashSet<InstanceState> EjectedOf(List<InstanceState> serving)
+        => serving.Count == 0 ? [] : [.. HealthFilter.Split(serving, _ejection, serving[0].Context.ReadClock()).Ejected];
 
     private static IReadOnlyList<InstanceState> Fitting(InstanceList instances, int kind)
     {

@@ -17,6 +17,9 @@ internal sealed record PoolSnapshot(ServiceSnapshot Snapshot, IReadOnlyList<Inst
     /// <summary>The balancer for a call; null if no instance meets its needs.</summary>
     public Balancer? For(in CallNeeds needs, string? hashKey) => Balancers.For(needs, hashKey);
 
+    /// <summary>The balancer for a call for which nobody is left in its share of a split; null if there is no other.</summary>
+    public Balancer? ForAnyShare(in CallNeeds needs) => Balancers.ForAnyShare(needs);
+
     /// <summary>
     /// Finds an instance by its id or its address that supports calls of a scheme. Ports of one process share its id: then one that speaks the call's
     /// protocol is meant.

@@ -151,7 +151,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         try
         {
             return layout.TryReadAll(serviceName, record, out var found, out var problem) && found.Count > 0
-                ? new Reading(found.Count == 1 ? found : [.. found.DistinctBy(static i => i.Address)], null)
+                ? new Reading([.. found.DistinctBy(static i => i.Address).Select(i => i with { LeaseId = record.LeaseId })], null)
                 : new Reading([], problem);
         }
         catch (Exception e)

@@ -54,8 +54,12 @@ internal sealed class Field : IAsyncDisposable
     /// <param name="address">Host and port.</param>
     /// <param name="metadata">The members of a JSON object.</param>
     /// <param name="service">The service.</param>
-    public Task RegisterAsync(string address, string metadata = "", string service = Service)
-        => _client.PutAsync($"services/{service}/{address}", Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{{{{metadata}}}}}"""));
+    /// <param name="lease">The lease of the record; 0 for none.</param>
+    public Task RegisterAsync(string address, string metadata = "", string service = Service, long lease = 0)
+        => _client.PutAsync($"services/{service}/{address}", Encoding.UTF8.GetBytes($$$"""{"Op":0,"Addr":"{{{address}}}","Metadata":{{{{metadata}}}}}"""), lease);
+
+    /// <summary>A lease that outlives the test.</summary>
+    public async Task<long> GrantLeaseAsync() => (await _client.GrantLeaseAsync(TimeSpan.FromMinutes(10))).Id;
 
     /// <summary>Writes any key.</summary>
     public Task PutAsync(string key, string value) => _client.PutAsync(key, Encoding.UTF8.GetBytes(value));
