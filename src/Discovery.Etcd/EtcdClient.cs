@@ -159,6 +159,11 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     public Task<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) => _keyValues.DeleteAsync(key, cancellationToken);
 
     /// <summary>Runs a transaction.</summary>
+    /// <remarks>
+    /// A transaction that is not answered in time is sent again elsewhere, and may have been carried out already: the answer may then say that its
+    /// comparisons failed, because of what it wrote itself. Where that matters, have it read the key where they fail, and look whether its own value
+    /// stands there.
+    /// </remarks>
     public Task<EtcdTransactionResult> ExecuteAsync(EtcdTransaction transaction, CancellationToken cancellationToken = default) =>
         _keyValues.ExecuteAsync(transaction, cancellationToken);
 

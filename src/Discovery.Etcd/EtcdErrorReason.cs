@@ -47,4 +47,9 @@ public enum EtcdErrorReason
 
     /// <summary>The members' data differ: etcd raised its alarm CORRUPT, and takes no writes.</summary>
     Corrupt,
+
+    /// <summary>
+    /// An answer was arriving and was not whole when the limit passed: it is large for its connection. Lists ask for smaller pages when they meet it.
+    /// </summary>
+    AnswerIncomplete,
 }

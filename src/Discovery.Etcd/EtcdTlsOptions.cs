@@ -3,7 +3,10 @@ namespace Discovery.Etcd;
 /// <summary>TLS towards etcd. Files are read again when they change; new connections use what they then hold.</summary>
 public sealed class EtcdTlsOptions
 {
-    /// <summary>A PEM file with the certificate authorities that etcd's certificate must chain to. Default: the system's.</summary>
+    /// <summary>
+    /// A PEM file with the certificate authorities that etcd's certificate must chain to, roots or intermediate ones: a chain ends at any of them, as
+    /// etcdctl has it. Default: the system's.
+    /// </summary>
     public string? CaFile { get; set; }
 
     /// <summary>The client certificate: PEM (with <see cref="KeyFile"/>) or PFX.</summary>

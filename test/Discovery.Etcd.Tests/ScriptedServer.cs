@@ -75,6 +75,15 @@ internal sealed class ScriptedServer : IAsyncDisposable
     public static async Task HangAsync(HttpContext http) =>
         await Task.Delay(Timeout.Infinite, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
+    /// <summary>Takes the request, sends the headers and the first bytes of an answer, and nothing more.</summary>
+    public static async Task BeginToAnswerAsync(HttpContext http)
+    {
+        http.Response.ContentType = GrpcFraming.ContentType;
+        await http.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 1, 0, 1 });
+        await http.Response.Body.FlushAsync();
+        await HangAsync(http);
+    }
+
     private Task HandleAsync(HttpContext http)
     {
         var path = http.Request.Path.Value!;

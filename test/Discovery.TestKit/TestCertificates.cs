@@ -10,23 +10,36 @@ public sealed class TestCertificates : IDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("certificates-");
     private readonly X509Certificate2 _authority;
 
-    /// <summary>Creates the authority.</summary>
+    /// <summary>Creates an authority that signs itself.</summary>
     public TestCertificates(string name)
+        : this(name, issuer: null, until: null)
+    {
+    }
+
+    private TestCertificates(string name, X509Certificate2? issuer, DateTimeOffset? until)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
-        _authority = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(30));
+        _authority = Sign(request, key, issuer, until ?? DateTimeOffset.UtcNow.AddDays(issuer is null ? 30 : 20));
         File.WriteAllText(CaFile, _authority.ExportCertificatePem());
     }
 
     /// <summary>The authority's certificate.</summary>
+    public X509Certificate2 Authority => _authority;
+
+    /// <summary>The file of the authority's certificate.</summary>
     public string CaFile => PathOf("ca.pem");
 
     /// <summary>The path of a file in the certificates' directory.</summary>
     public string PathOf(string file) => Path.Combine(_directory.FullName, file);
+
+    /// <summary>Signs the certificate of another authority.</summary>
+    /// <param name="name">The authority's name.</param>
+    /// <param name="until">When it expires; in twenty days unless it is set.</param>
+    public TestCertificates IssueAuthority(string name, DateTimeOffset? until = null) => new(name, _authority, until);
 
     /// <summary>Signs a certificate for a host and for loopback addresses, usable by servers and clients.</summary>
     /// <param name="name">The host.</param>
@@ -47,9 +60,7 @@ public sealed class TestCertificates : IDisposable
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));
-        using var certificate = request.Create(
-            _authority, DateTimeOffset.UtcNow.AddDays(-1), until ?? DateTimeOffset.UtcNow.AddDays(10), RandomNumberGenerator.GetBytes(12));
-        return certificate.CopyWithPrivateKey(key);
+        return Sign(request, key, _authority, until ?? DateTimeOffset.UtcNow.AddDays(10));
     }
 
     /// <summary>Signs a certificate and writes it as PEM.</summary>
@@ -81,5 +92,17 @@ public sealed class TestCertificates : IDisposable
     {
         _authority.Dispose();
         _directory.Delete(recursive: true);
+    }
+
+    private static X509Certificate2 Sign(CertificateRequest request, ECDsa key, X509Certificate2? issuer, DateTimeOffset until)
+    {
+        var from = DateTimeOffset.UtcNow.AddDays(-1);
+        if (issuer is null)
+        {
+            return request.CreateSelfSigned(from, until);
+        }
+
+        using var certificate = request.Create(issuer, from, until, RandomNumberGenerator.GetBytes(12));
+        return certificate.CopyWithPrivateKey(key);
     }
 }

@@ -98,7 +98,7 @@ internal sealed class EtcdNamingLayout(string? root, bool asObject = false) : IS
         {
             return InstanceMetadata.Read(json, instance);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             // Somebody's own text: it says nothing to us, and the address counts all the same.
             return instance;

@@ -103,13 +103,13 @@ internal static class InstanceMetadata
         => instance.Protocols != InstanceProtocols.Unspecified ? instance.Protocols : AsProtocols(instance.Metadata.GetValueOrDefault(Protocols));
 
     /// <summary>Adds what metadata says to an instance, by weights of which so many are one of ours. Metadata may be any JSON, or absent; what is not understood is left alone.</summary>
-    /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
     public static ServiceInstance Read(FieldValue metadata, ServiceInstance instance, int weightUnit = 1)
         => metadata.Kind == JsonTokenType.StartObject ? Read(metadata.Json.Span, instance, weightUnit) : instance;
 
-    /// <summary>Adds what a JSON object of metadata says to an instance, by weights of which so many are one of ours.</summary>
+    /// <summary>
+    /// Adds what a JSON object of metadata says to an instance, by weights of which so many are one of ours. A text that cannot be had says nothing.
+    /// </summary>
     /// <exception cref="JsonException">It is no JSON object.</exception>
-    /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
     public static ServiceInstance Read(ReadOnlySpan<byte> metadata, ServiceInstance instance, int weightUnit = 1)
     {
         // All at the end: each change of an instance is a copy of it, and what is no valid JSON at its end says nothing.
@@ -127,8 +127,13 @@ internal static class InstanceMetadata
                 continue;
             }
 
-            var (known, name) = NameOf(ref reader);
+            var (known, name) = FieldValue.IsReadable(ref reader) ? NameOf(ref reader) : default;
             reader.Read();
+            if (reader.TokenType == JsonTokenType.String && !FieldValue.IsReadable(ref reader))
+            {
+                continue;
+            }
+
             switch (known)
             {
                 case Id when FieldValue.AsText(ref reader) is { Length: > 0 } text:
@@ -275,7 +280,7 @@ internal static class InstanceMetadata
         var texts = new List<string>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (FieldValue.AsText(ref reader) is { } text)
+            if ((reader.TokenType != JsonTokenType.String || FieldValue.IsReadable(ref reader)) && FieldValue.AsText(ref reader) is { } text)
             {
                 texts.Add(text);
             }

@@ -119,7 +119,7 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
         }
 
         problem = null;
-        var (metadata, id, version) = (fields[2], fields[3].Text, fields[4].Text);
+        var (metadata, id, version) = (fields[2], fields[3].ReadableText, fields[4].ReadableText);
         return [.. found.Values.Select(instance => InstanceMetadata.Read(metadata, instance, WeightUnit) with
         {
             Scheme = instance.Scheme,

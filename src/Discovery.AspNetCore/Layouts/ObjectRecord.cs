@@ -58,13 +58,12 @@ internal static class ObjectRecord
     }
 
     /// <summary>Which of some names, in any case, is that of the property where a reader stands; -1 if none.</summary>
-    /// <exception cref="InvalidOperationException">The name is no text, because of an unpaired surrogate.</exception>
     private static int IndexOfName(ref Utf8JsonReader reader, string[] names)
     {
         var name = reader.ValueSpan;
         if (reader.ValueIsEscaped || !Ascii.IsValid(name))
         {
-            var text = reader.GetString();
+            var text = FieldValue.IsReadable(ref reader) ? reader.GetString() : null;
             return Array.FindIndex(names, n => n.Equals(text, StringComparison.OrdinalIgnoreCase));
         }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Discovery.Etcd;
 
@@ -98,6 +99,13 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             if (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
             {
                 problem = $"'{ForeignText.Show(text)}' is a wildcard, not an address";
+                return false;
+            }
+
+            // Some programs read 010.0.0.1 as 8.0.0.1 and others as 10.0.0.1, and 10.1 as 10.0.0.1: what the writer meant is not known.
+            if (ip.AddressFamily == AddressFamily.InterNetwork)
+            {
+                problem = $"the host of '{ForeignText.Show(text)}' is no IPv4 address as four plain numbers, such as 10.0.0.1";
                 return false;
             }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using System.Text.Unicode;
 using Discovery.AspNetCore.Layouts;
 using Discovery.Etcd;
 
@@ -15,7 +16,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>So many records are read by one processor at a time; fewer are not worth the distribution.</summary>
     private const int RecordsOfPart = 250;
 
-    /// <summary>What stands under each key; there are no instances where the record is none.</summary>
+    /// <summary>What stands under each key, by <see cref="KeyOf"/>; there are no instances where the record is none.</summary>
     private readonly Dictionary<string, Entry> _byKey = new(StringComparer.Ordinal);
 
     /// <summary>The keys of those addresses that several keys lead to.</summary>
@@ -46,13 +47,20 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
     /// <summary>All records, as etcd has them.</summary>
     public IEnumerable<EtcdKeyValue> Records => _byKey.Values.Select(static e => e.Record);
 
+    /// <summary>What tells the key of a record from all others: its text, or its bytes where they are no text, for different ones may decode to the same.</summary>
+    public static string KeyOf(EtcdKeyValue record)
+        => Utf8.IsValid(record.KeyBytes.Span) ? record.Key : $"\0{Convert.ToHexString(record.KeyBytes.Span)}";
+
     /// <summary>Makes room for records, which is cheaper at once.</summary>
     public void EnsureRoom(int records) => _byKey.EnsureCapacity(_byKey.Count + records);
 
     /// <summary>Applies a record that an event brought, unless a newer one is known.</summary>
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
     public string? Put(EtcdKeyValue record)
-        => _byKey.TryGetValue(record.Key, out var known) && known.Record.ModRevision >= record.ModRevision ? null : Set(record, known, Read(record));
+    {
+        var key = KeyOf(record);
+        return _byKey.TryGetValue(key, out var known) && known.Record.ModRevision >= record.ModRevision ? null : Set(key, record, known, Read(record));
+    }
 
     /// <summary>
     /// Applies records of a list, which all processors read together if they are many. The list is the truth: after a restore, an older record
@@ -67,7 +75,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         {
             for (var i = from; i < to; i++)
             {
-                readings[i] = _byKey.TryGetValue(records[i].Key, out var known) && AreSame(known.Record, records[i]) ? null : Read(records[i]);
+                readings[i] = _byKey.TryGetValue(KeyOf(records[i]), out var known) && AreSame(known.Record, records[i]) ? null : Read(records[i]);
             }
         }
 
@@ -82,7 +90,13 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
         for (var i = 0; i < readings.Length; i++)
         {
-            if (readings[i] is { } reading && Set(records[i], _byKey.GetValueOrDefault(records[i].Key), reading) is { } problem)
+            if (readings[i] is not { } reading)
+            {
+                continue;
+            }
+
+            var key = KeyOf(records[i]);
+            if (Set(key, records[i], _byKey.GetValueOrDefault(key), reading) is { } problem)
             {
                 onSkipped(records[i], problem);
             }
@@ -95,12 +109,13 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         var listed = 0;
         foreach (var record in records)
         {
-            if (except.Contains(record.Key))
+            var key = KeyOf(record);
+            if (except.Contains(key))
             {
                 continue;
             }
 
-            if (!_byKey.TryGetValue(record.Key, out var known) || !AreSame(known.Record, record))
+            if (!_byKey.TryGetValue(key, out var known) || !AreSame(known.Record, record))
             {
                 return false;
             }
@@ -111,7 +126,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         return listed == _byKey.Count - except.Count(_byKey.ContainsKey);
     }
 
-    /// <summary>Removes a key.</summary>
+    /// <summary>Removes a key, as <see cref="KeyOf"/> gives it.</summary>
     public void Remove(string key)
     {
         if (_byKey.Remove(key, out var known))
@@ -127,11 +142,11 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         => one.ModRevision == other.ModRevision && one.Value.Span.SequenceEqual(other.Value.Span);
 
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
-    private string? Set(EtcdKeyValue record, Entry? known, Reading reading)
+    private string? Set(string key, EtcdKeyValue record, Entry? known, Reading reading)
     {
         var entry = new Entry(record, reading.Instances);
-        Forget(record.Key, known, replacedBy: entry);
-        _byKey[record.Key] = entry;
+        Forget(key, known, replacedBy: entry);
+        _byKey[key] = entry;
         if (reading.Instances.Count == 0)
         {
             Skipped++;
@@ -140,7 +155,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
         foreach (var instance in reading.Instances)
         {
-            Add(record.Key, instance);
+            Add(key, instance);
         }
 
         return null;
@@ -148,6 +163,11 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
     private Reading Read(EtcdKeyValue record)
     {
+        if (!Utf8.IsValid(record.KeyBytes.Span))
+        {
+            return new Reading([], "the key is no UTF-8");
+        }
+
         try
         {
             return layout.TryReadAll(serviceName, record, out var found, out var problem) && found.Count > 0

@@ -39,6 +39,7 @@ internal sealed class ServiceLister
         _agreed = new ListQueue(source.MostListsTogether, turn => ListInTurnAsync(turn, EtcdReadConsistency.Linearizable));
         _own = new ListQueue(source.MostListsTogether, turn => ListInTurnAsync(turn, EtcdReadConsistency.Serializable));
         AgainLines = new LogLimit(time);
+        RejectedLines = new LogLimit(time);
         Outage = new ListOutage(new Lazy<EtcdOutage>(() => source.Outage ?? new EtcdOutage(time)), time, logger ?? NullLogger.Instance);
     }
 
@@ -46,6 +47,9 @@ internal sealed class ServiceLister
 
     /// <summary>Keeps the services of an application, which may all be listed again at once, from flooding the log.</summary>
     public LogLimit AgainLines { get; }
+
+    /// <summary>The same for watches that are refused, each at every try.</summary>
+    public LogLimit RejectedLines { get; }
 
     /// <summary>How often a service is listed that cannot be watched: the more services, the less often.</summary>
     public TimeSpan PollInterval

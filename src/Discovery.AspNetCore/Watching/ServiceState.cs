@@ -100,11 +100,12 @@ internal sealed partial class ServiceState(
                 continue;
             }
 
-            _touched?.Add(change.Record.Key);
+            var key = InstanceIndex.KeyOf(change.Record);
+            _touched?.Add(key);
 
             if (change.Deleted)
             {
-                _index.Remove(change.Record.Key);
+                _index.Remove(key);
             }
             else
             {
@@ -156,7 +157,7 @@ internal sealed partial class ServiceState(
 
     private void Replace(EtcdListing listing)
     {
-        var listed = listing.Items.Select(static r => r.Key).ToHashSet(StringComparer.Ordinal);
+        var listed = listing.Items.Select(InstanceIndex.KeyOf).ToHashSet(StringComparer.Ordinal);
         foreach (var key in _index.KeysOtherThan(listed))
         {
             _index.Remove(key);

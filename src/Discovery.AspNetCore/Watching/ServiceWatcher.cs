@@ -275,8 +275,14 @@ internal sealed partial class ServiceWatcher : IWatchedService
                 _check.ScheduleWithin(_lister.PollInterval);
                 break;
             case EtcdWatchUpdateKind.Rejected:
-                _status.OnInterrupted(update.Error);
-                Log.Rejected(_logger, _serviceName, _prefix, update.Error?.Message);
+                // etcd answers, and the watch alone is refused, maybe for good: lists stand in here too.
+                _status.OnUnavailable(update.Error);
+                _check.ScheduleWithin(_lister.PollInterval);
+                if (_lister.RejectedLines.Allows(_logger, _serviceName))
+                {
+                    Log.Rejected(_logger, _serviceName, _prefix, update.Error?.Message);
+                }
+
                 break;
         }
     }

@@ -43,7 +43,17 @@ internal sealed class MissedChanges(KV.KVClient keyValues, WatchCreateRequest wa
         var puts = new List<Event>();
         while (true)
         {
-            var page = await keyValues.RangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+            RangeResponse page;
+            try
+            {
+                page = await keyValues.RangeAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+            }
+            catch (RpcException e) when (IsTooMuch(e) && request.Limit > 1)
+            {
+                request.Limit = Math.Max(1, request.Limit / 16);
+                continue;
+            }
+
             if (request.Revision == 0)
             {
                 // The other pages are read at the revision of the first.
@@ -64,6 +74,10 @@ internal sealed class MissedChanges(KV.KVClient keyValues, WatchCreateRequest wa
             request.Key = After(page.Kvs[^1].Key);
         }
     }
+
+    // More than one message may hold, or than the connection carries within the limit.
+    private static bool IsTooMuch(RpcException e) =>
+        e.StatusCode == StatusCode.ResourceExhausted || e is EtcdException { Reason: EtcdErrorReason.AnswerIncomplete };
 
     private static ByteString After(ByteString key) => ByteString.CopyFrom([.. key.Span, 0]);
 }

@@ -29,6 +29,10 @@ internal static class EtcdErrors
     private const string OtherName =
         "The certificate there bears another name: put one that it bears into Etcd:Endpoints, or set Etcd:Tls:ServerName to it.";
 
+    private const string OtherAuthority =
+        "The certificate there is of an authority that is not trusted: put that authority's certificate into the file that Etcd:Tls:CaFile names. Where "
+        + "other authorities stand between the two, put theirs there too, or have etcd send them with its own.";
+
     /// <summary>etcd answered, and said no.</summary>
     public static EtcdException Refused(string operation, string endpoint, CallFailedException failure, EtcdClientOptions options) => new(
         $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(operation, failure.Detail, options)}",
@@ -55,7 +59,7 @@ internal static class EtcdErrors
         string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, TimeSpan? deadline,
         EtcdClientOptions options)
     {
-        var limit = $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
+        var limit = Limit(deadline, options);
         if (attempts.Count == 0)
         {
             return new EtcdException(
@@ -80,12 +84,33 @@ internal static class EtcdErrors
         };
     }
 
+    /// <summary>An endpoint had begun to answer when the total limit passed: that the whole takes longer is no fault of etcd's.</summary>
+    /// <param name="operation">The operation.</param>
+    /// <param name="endpoint">Where the answer came from.</param>
+    /// <param name="deadline">The caller's own limit, if there was one.</param>
+    /// <param name="options">The settings.</param>
+    public static EtcdException Incomplete(string operation, EtcdEndpoint endpoint, TimeSpan? deadline, EtcdClientOptions options)
+    {
+        var what = $"the answer did not arrive whole within {Limit(deadline, options)}";
+        return new EtcdException(
+            $"{operation} failed: {what} from {endpoint.Name}, which had begun to send it. The connection there is slow for so much: "
+            + $"{(deadline is null ? "raise Etcd:RequestTimeout" : "give the call a later deadline")}, or ask for less at a time.",
+            new Status(StatusCode.DeadlineExceeded, what),
+            operation,
+            [endpoint.Name])
+        {
+            Reason = EtcdErrorReason.AnswerIncomplete,
+        };
+    }
+
     /// <summary>A stream ended before its time.</summary>
     public static EtcdException StreamEnded(string operation, string endpoint, CallFailedException end, EtcdClientOptions options) => new(
         $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(operation, end.Detail, options)}",
         new Status(end.Code, end.Detail, end),
         operation,
         [endpoint]);
+
+    private static string Limit(TimeSpan? deadline, EtcdClientOptions options) => $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
 
     private static string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts)
     {
@@ -112,6 +137,8 @@ internal static class EtcdErrors
     private static string? OfCertificate(string detail)
         => detail.EndsWith($": {nameof(X509ChainStatusFlags.NotTimeValid)}", StringComparison.Ordinal) ? Expired
             : detail.EndsWith($": {nameof(SslPolicyErrors.RemoteCertificateNameMismatch)}", StringComparison.Ordinal) ? OtherName
+            : detail.EndsWith($": {nameof(X509ChainStatusFlags.PartialChain)}", StringComparison.Ordinal)
+                || detail.EndsWith($": {nameof(X509ChainStatusFlags.UntrustedRoot)}", StringComparison.Ordinal) ? OtherAuthority
             : null;
 
     /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
@@ -122,9 +149,11 @@ internal static class EtcdErrors
             $" The user '{options.Username}' was added with --no-password: add it with a password, or set neither Etcd:Username nor Etcd:Password and have "
             + "Etcd:Tls:CertificateFile name a certificate whose common name is the user.",
         EtcdErrorReason.AuthenticationFailed => $" Check Etcd:Username, which is '{options.Username}', and Etcd:Password.",
-        EtcdErrorReason.PermissionDenied => string.IsNullOrEmpty(options.Username)
-            ? " The cluster has authentication enabled: set Etcd:Username and Etcd:Password."
-            : $" No role of the user '{options.Username}' allows it: {Grant(operation, options)}.",
+        EtcdErrorReason.PermissionDenied when !string.IsNullOrEmpty(options.Username) =>
+            $" No role of the user '{options.Username}' allows it: {Grant(operation, options.Username)}.",
+        EtcdErrorReason.PermissionDenied when !string.IsNullOrEmpty(options.Tls.CertificateFile) =>
+            $" No role of the user that the common name of Etcd:Tls:CertificateFile names allows it: {Grant(operation, "<user>")}.",
+        EtcdErrorReason.PermissionDenied => " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.",
         EtcdErrorReason.NoSpace => " Compact and defragment etcd, then disarm the alarm: 'etcdctl alarm disarm'.",
         EtcdErrorReason.Corrupt => " The members' data differ: find the member by 'etcdctl alarm list', replace it, then disarm the alarm: 'etcdctl alarm disarm'.",
         EtcdErrorReason.RequestTooLarge => " etcd takes 1.5 MiB in one request unless it runs with --max-request-bytes.",
@@ -132,7 +161,7 @@ internal static class EtcdErrors
     };
 
     /// <summary>What gives a user the right to an operation, and no more than that.</summary>
-    private static string Grant(string operation, EtcdClientOptions options) => OperationNames.NeededPermission(operation) is { } permission
+    private static string Grant(string operation, string user) => OperationNames.NeededPermission(operation) is { } permission
         ? $"grant one with 'etcdctl role grant-permission <role> {permission} --prefix=true <prefix>'"
-        : $"it takes the role root, as by 'etcdctl user grant-role {options.Username} root'";
+        : $"it takes the role root, as by 'etcdctl user grant-role {user} root'";
 }

@@ -131,10 +131,17 @@ internal sealed partial class Failover(
         {
             return await run.RunAsync().ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
+        {
+            // Callers tell their own cancellation from others by the token.
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
+        }
+        catch (OperationCanceledException)
         {
             ObjectDisposedException.ThrowIf(shutdown.IsCancellationRequested, typeof(EtcdClient));
-            throw EtcdErrors.Unreachable(operation.Name, pool, run.Failures(), operation.Limit, options);
+            throw run.Answering is { } endpoint
+                ? EtcdErrors.Incomplete(operation.Name, endpoint, operation.Limit, options)
+                : EtcdErrors.Unreachable(operation.Name, pool, run.Failures(), operation.Limit, options);
         }
     }
 

@@ -31,6 +31,9 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
     public IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> Failures() =>
         [.. _history.Failures, .. _running.Where(r => r.Attempt.IsSilent).Select(r => (r.Attempt.Endpoint, Silence(r.Attempt)))];
 
+    /// <summary>An endpoint whose answer is arriving, if one is.</summary>
+    public EtcdEndpoint? Answering => _running.Find(r => r.Attempt.IsAnswering)?.Attempt.Endpoint;
+
     /// <summary>Makes attempts until one is answered.</summary>
     /// <exception cref="EtcdException">etcd refused, or an attempt failed that may not be repeated.</exception>
     /// <exception cref="OperationCanceledException">The time is up.</exception>

@@ -73,6 +73,10 @@ internal static class EndpointList
         {
             problem = $"{section}:Endpoints is '{entry}', which has a path: gRPC uses none, {Example}.";
         }
+        else if (uri.IdnHost.Contains('%', StringComparison.Ordinal))
+        {
+            problem = $"{section}:Endpoints is '{entry}', whose address has a zone, which gRPC's addresses cannot: set a name or an address without one, {Example}.";
+        }
         else if (IPAddress.TryParse(uri.Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)))
         {
             problem = $"{section}:Endpoints is '{entry}', which is what etcd listens on: set the address by which it is reached, {Example}.";

@@ -1,13 +1,11 @@
 using System.Collections.Immutable;
-using System.Text;
+using System.Text.Unicode;
 
 namespace Discovery.Etcd.Following;
 
 /// <summary>The records of a prefix as of one revision, and the rules by which changes and lists become part of them. Used by one loop.</summary>
 internal sealed class PrefixRecords(string prefix)
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     private readonly List<EtcdWatchUpdate> _sinceListBegan = [];
     private readonly HashSet<string> _skipped = new(StringComparer.Ordinal);
     private ImmutableSortedDictionary<string, EtcdKeyValue> _items = ImmutableSortedDictionary.Create<string, EtcdKeyValue>(StringComparer.Ordinal);
@@ -89,25 +87,6 @@ internal sealed class PrefixRecords(string prefix)
         one.ModRevision == other.ModRevision && one.CreateRevision == other.CreateRevision && one.LeaseId == other.LeaseId && one.Version == other.Version
         && string.Equals(one.Key, other.Key, StringComparison.Ordinal) && one.Value.Span.SequenceEqual(other.Value.Span);
 
-    private static bool IsText(EtcdKeyValue record)
-    {
-        // Decoding puts U+FFFD for what is not UTF-8, but a key may hold that character itself.
-        if (!record.Key.Contains('\uFFFD', StringComparison.Ordinal))
-        {
-            return true;
-        }
-
-        try
-        {
-            Strict.GetCharCount(record.KeyBytes.Span);
-            return true;
-        }
-        catch (DecoderFallbackException)
-        {
-            return false;
-        }
-    }
-
     private ImmutableSortedDictionary<string, EtcdKeyValue> Change(
         ImmutableSortedDictionary<string, EtcdKeyValue> items, IEnumerable<EtcdWatchEvent> events)
     {
@@ -115,7 +94,7 @@ internal sealed class PrefixRecords(string prefix)
         foreach (var change in events)
         {
             var record = change.Record;
-            var isText = IsText(record);
+            var isText = Utf8.IsValid(record.KeyBytes.Span);
             switch (change.Deleted)
             {
                 case true when isText:

@@ -41,7 +41,16 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
         {
             RequestRange = new RangeRequest { Key = r.Start, RangeEnd = r.End, Limit = share, Serializable = serializable },
         }));
-        var response = await stub.TxnAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+        TxnResponse response;
+        try
+        {
+            response = await stub.TxnAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+        catch (EtcdException e) when (IsTooMuch(e))
+        {
+            return await ReadEachAsync(ranges, serializable, cancellationToken).ConfigureAwait(false);
+        }
+
         response.Header ??= new ResponseHeader();
         if (response.Responses.Count != ranges.Count || response.Responses.Any(static r => r.ResponseRange is null))
         {
@@ -77,6 +86,22 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
             continued,
             new ParallelOptions { MaxDegreeOfParallelism = MaxContinued, CancellationToken = cancellationToken },
             async (i, token) => listings[i] = await ReadAsync(ranges[i], serializable, response.Responses[i].ResponseRange, onPage: null, token).ConfigureAwait(false))
+            .ConfigureAwait(false);
+        return listings;
+    }
+
+    // More than one message may hold, or than the connection carries within the limit. Silence is neither.
+    private static bool IsTooMuch(EtcdException e) => e.StatusCode == StatusCode.ResourceExhausted || e.Reason == EtcdErrorReason.AnswerIncomplete;
+
+    private async Task<IReadOnlyList<EtcdListing>> ReadEachAsync(
+        IReadOnlyList<KeyRange> ranges, bool serializable, CancellationToken cancellationToken)
+    {
+        var listings = new EtcdListing[ranges.Count];
+        await Parallel.ForAsync(
+            0,
+            ranges.Count,
+            new ParallelOptions { MaxDegreeOfParallelism = MaxContinued, CancellationToken = cancellationToken },
+            async (i, token) => listings[i] = await ReadAsync(ranges[i], serializable, onPage: null, token).ConfigureAwait(false))
             .ConfigureAwait(false);
         return listings;
     }
@@ -171,7 +196,7 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
                         },
                         cancellationToken: cancellationToken).ConfigureAwait(false);
                 }
-                catch (EtcdException e) when (e.StatusCode == StatusCode.ResourceExhausted && limit > 1)
+                catch (EtcdException e) when (IsTooMuch(e) && limit > 1)
                 {
                     limit = Math.Max(1, limit / 16);
                 }

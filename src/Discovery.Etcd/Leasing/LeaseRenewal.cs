@@ -7,6 +7,10 @@ internal sealed partial class LeaseRenewal(LeaseRequests leases, DesiredKeys key
 {
     // A machine that slept must be back in the registry within a second, so its sleep has to be noticed sooner than a renewal is due.
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(500);
+
+    // Timers take no more than 49 days, and leases may live longer.
+    private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
+
     private static readonly FailureCause Cause = new(FailureArea.Lease);
 
     private enum Outcome
@@ -57,7 +61,8 @@ internal sealed partial class LeaseRenewal(LeaseRequests leases, DesiredKeys key
 
     private async Task<Outcome> RenewAsync(HeldLease lease, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(lease.Clock.Remaining, time);
+        var left = lease.Clock.Remaining;
+        using var limit = new CancellationTokenSource(left < LongestWait ? left : LongestWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var sentAt = time.GetTimestamp();
         try
@@ -78,6 +83,11 @@ internal sealed partial class LeaseRenewal(LeaseRequests leases, DesiredKeys key
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
+            if (left > LongestWait)
+            {
+                return Outcome.Unknown;
+            }
+
             failures.Failed(Cause, new TimeoutException($"etcd did not answer the renewal of lease {lease.Id:x} before it ran out."));
             return Outcome.Gone;
         }

@@ -129,6 +129,11 @@ internal sealed class OwnKeyWatcher(
                 ReadDenied(key, update.Error!);
                 return;
             }
+            else if (update.Kind == EtcdWatchUpdateKind.Rejected && await ReadAsync(key, range, cancellationToken).ConfigureAwait(false) is null)
+            {
+                // Refused for another reason than that, such as too many watches. It is tried again after a pause, and each time a read stands in.
+                return;
+            }
         }
     }
 

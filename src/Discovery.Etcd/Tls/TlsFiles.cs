@@ -1,6 +1,5 @@
 using System.Net.Security;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.Etcd.Tls;
@@ -14,7 +13,7 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
     private readonly Lock _gate = new();
     private byte[]? _hash;
     private SslStreamCertificateContext? _certificate;
-    private X509Certificate2Collection? _authorities;
+    private ListedAuthorities? _authorities;
 
     /// <summary>Why the files cannot be read, or <see langword="null"/>.</summary>
     public static string? FindProblem(EtcdTlsOptions options)
@@ -46,22 +45,10 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
                 TargetHost = string.IsNullOrEmpty(options.ServerName) ? host.Trim('[', ']') : options.ServerName,
                 ApplicationProtocols = [SslApplicationProtocol.Http2],
                 ClientCertificateContext = _certificate,
-                CertificateChainPolicy = CreatePolicy(),
+                CertificateChainPolicy = _authorities?.CreatePolicy(),
+                RemoteCertificateValidationCallback = _authorities?.Validation,
             };
         }
-    }
-
-    private X509ChainPolicy? CreatePolicy()
-    {
-        if (_authorities is null)
-        {
-            return null;
-        }
-
-        // Private authorities rarely publish revocation lists.
-        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        policy.CustomTrustStore.AddRange(_authorities);
-        return policy;
     }
 
     private void UpdateLockHeld(byte[]? hash)
@@ -74,7 +61,7 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
         try
         {
             // Those before are not disposed: a handshake may be using them.
-            var authorities = CertificateLoader.LoadAuthorities(options);
+            var authorities = CertificateLoader.LoadAuthorities(options) is { } listed ? new ListedAuthorities(listed) : null;
             var certificate = CertificateLoader.LoadCertificate(options);
             (_authorities, _certificate, _hash) = (authorities, certificate, hash ?? []);
         }

@@ -56,6 +56,15 @@ internal sealed partial class WatchDiagnosis(
     public void HistoryInDoubt(WatchStream stream, WatchSubscription watch, long seen) =>
         _ = CheckHistoryAsync(stream, watch, watch.RequestedId, seen, watch.Term);
 
+    /// <summary>A proxy stands between, whose own answers do not tell whether the cluster is the one that the watches belong to.</summary>
+    public void ProxyInDoubt(WatchStream stream, IReadOnlyList<WatchSubscription> watches)
+    {
+        if (watches.Count > 0)
+        {
+            _ = CheckBehindProxyAsync(stream, watches);
+        }
+    }
+
     /// <summary>The member knows an older revision than the cluster had some time ago: it is cut off, or the cluster was restored meanwhile.</summary>
     public void Lagging(WatchStream stream, WatchSubscription watch, long revision, long expected) =>
         _ = CheckLagAsync(stream, watch, revision, expected);
@@ -116,23 +125,44 @@ internal sealed partial class WatchDiagnosis(
             }
         }
 
-        loop.Post(() =>
+        if (header is not null)
+        {
+            loop.Post(() => Compare(stream, new OpenWatch(watch, opening, seen, term), header));
+        }
+    }
+
+    // What the watches had seen before the question: events may arrive before the answer.
+    private async Task CheckBehindProxyAsync(WatchStream stream, IReadOnlyList<WatchSubscription> watches)
+    {
+        List<OpenWatch> before = [.. watches.Select(static w => new OpenWatch(w, w.RequestedId, w.Next - 1, w.Term))];
+        var (header, _) = await Task.Run(() => connector.ProbeAsync(watches[0].Range, shutdown)).ConfigureAwait(false);
+        if (header is not null)
+        {
+            loop.Post(() => before.ForEach(watch => Compare(stream, watch, header)));
+        }
+    }
+
+    private void Compare(WatchStream stream, OpenWatch open, ResponseHeader header)
+    {
+        var (watch, opening, seen, term) = open;
+        if (watch.Phase != WatchPhase.Open || watch.RequestedId != opening)
         {
             // Whoever opens it again looks again.
-            if (header is null || watch.Phase != WatchPhase.Open || watch.RequestedId != opening)
-            {
-                return;
-            }
+            return;
+        }
 
-            if (header.Revision < seen)
-            {
-                WentBack(stream, watch, $"the cluster's revision went back from {seen} to {header.Revision}");
-            }
-            else if (IsEarlier(header.RaftTerm, term))
-            {
-                WentBack(stream, watch, $"the cluster was replaced by an earlier or new one: its raft term went back from {term} to {header.RaftTerm}");
-            }
-        });
+        if (header.ClusterId != 0 && watch.ClusterId != 0 && header.ClusterId != watch.ClusterId)
+        {
+            WentBack(stream, watch, $"another cluster answers: {header.ClusterId:x} instead of {watch.ClusterId:x}");
+        }
+        else if (header.Revision < seen)
+        {
+            WentBack(stream, watch, $"the cluster's revision went back from {seen} to {header.Revision}");
+        }
+        else if (IsEarlier(header.RaftTerm, term))
+        {
+            WentBack(stream, watch, $"the cluster was replaced by an earlier or new one: its raft term went back from {term} to {header.RaftTerm}");
+        }
     }
 
     private async Task CheckLagAsync(WatchStream stream, WatchSubscription watch, long revision, long expected)
@@ -197,6 +227,13 @@ internal sealed partial class WatchDiagnosis(
 
         stream.Add(watch);
     }
+
+    /// <summary>A watch as it stood when a question was asked.</summary>
+    /// <param name="Watch">The watch.</param>
+    /// <param name="Opening">The id that was asked for at its opening.</param>
+    /// <param name="Seen">The last revision that it had seen.</param>
+    /// <param name="Term">The latest raft term that it had seen.</param>
+    private sealed record OpenWatch(WatchSubscription Watch, long Opening, long Seen, ulong Term);
 
     private static partial class Log
     {

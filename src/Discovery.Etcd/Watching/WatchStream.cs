@@ -29,6 +29,7 @@ internal sealed class WatchStream
     private readonly List<WatchSubscription> _delayed = [];
     private PendingCreate? _pending;
     private bool _isProxied;
+    private int _signsUnchecked;
     private bool _isClosed;
     private long _replaceAt;
     private long _latestRevision;
@@ -175,6 +176,11 @@ internal sealed class WatchStream
                 HandleSignOfLife(response);
             }
         }
+        else if (response.CompactRevision != 0)
+        {
+            SendCancel(response.WatchId);
+            _diagnosis.Compacted(this, watch, response.CompactRevision);
+        }
         else if (response.Canceled)
         {
             _diagnosis.Refused(this, watch, response.CancelReason);
@@ -200,18 +206,25 @@ internal sealed class WatchStream
     {
         if (response.CompactRevision != 0)
         {
-            _open.Remove(watch.ServerId);
+            Forget(watch);
             _diagnosis.Compacted(this, watch, response.CompactRevision);
         }
         else if (response.Canceled)
         {
-            _open.Remove(watch.ServerId);
+            Forget(watch);
             _diagnosis.Refused(this, watch, response.CancelReason);
         }
         else
         {
             watch.Received(response);
         }
+    }
+
+    // etcd's proxy keeps a watch that etcd ended among those of its range until it is cancelled, and has the next one join them: nothing would come.
+    private void Forget(WatchSubscription watch)
+    {
+        _open.Remove(watch.ServerId);
+        SendCancel(watch.ServerId);
     }
 
     /// <summary>
@@ -243,6 +256,13 @@ internal sealed class WatchStream
         foreach (var watch in _open.Values)
         {
             watch.StreamAlive();
+        }
+
+        // etcd's proxy answers itself, and holds the stream open while it looks for etcd: only a read shows that another history stands behind it.
+        if (_isProxied && ++_signsUnchecked == WatchTimings.SignsOfProxy)
+        {
+            _signsUnchecked = 0;
+            _diagnosis.ProxyInDoubt(this, [.. _open.Values]);
         }
 
         // A member may lag for a moment. One that has not got to where the cluster was at the question before this one is cut off, and

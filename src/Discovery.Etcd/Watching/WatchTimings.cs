@@ -9,6 +9,12 @@ internal static class WatchTimings
     /// <summary>How long a stream may be silent before it is asked for a sign of life. With the answer's limit, a dead one is noticed within 15 s.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(9);
 
+    /// <summary>
+    /// How many signs of life of etcd's proxy there are for one read that goes through it to etcd: a read costs etcd more than a sign of life, and a
+    /// wiped or restored etcd is noticed within half a minute.
+    /// </summary>
+    public const int SignsOfProxy = 3;
+
     /// <summary>How long an answer may take on a stream that was heard before.</summary>
     public static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
 

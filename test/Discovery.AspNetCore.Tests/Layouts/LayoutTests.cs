@@ -97,7 +97,6 @@ public sealed class LayoutTests
     }
 
     [Theory]
-    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"\\ud800\"}"}""", null)]
     [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"a\"} x"}""", null)]
     [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"a\"}"}""", "a")]
     [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"{\"\\u0049D\":\"a\"}"}""", "a")]
@@ -111,9 +110,7 @@ public sealed class LayoutTests
 
     [Theory]
     [InlineData("""{"Addr":"10.0.0.1:80"} x""", "the value is no valid JSON")]
-    [InlineData("""{"Addr":"10.0.0.1:80","\ud800":1}""", "the value is no valid JSON")]
-    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":"\ud800"}""", "the value is no valid JSON")]
-    [InlineData("""{"Addr":"10.0.0.1:80","Metadata":{"id":"\ud800"}}""", "the value is no valid JSON")]
+    [InlineData("""{"Addr":"\ud800"}""", "the value is no valid JSON")]
     [InlineData("""["Addr"] ]""", "the value is no valid JSON")]
     [InlineData("""["Addr"]""", "the value is no JSON object")]
     [InlineData("", "the value is no valid JSON")]
@@ -124,15 +121,41 @@ public sealed class LayoutTests
     }
 
     [Theory]
-    [InlineData("1.2.3.4", "1.2.3.4")]
-    [InlineData("255.255.255.255", "255.255.255.255")]
-    [InlineData("0.0.0.1", "0.0.0.1")]
-    [InlineData("1.2.3.010", "1.2.3.8")]
-    [InlineData("1.2.772", "1.2.3.4")]
-    public void An_IPv4_address_is_what_it_is_dialled_as(string host, string canonical)
+    [InlineData("EtcdNaming", """{"Addr":"10.0.0.1:80","\ud800":1,"Metadata":{"zone":"z"}}""")]
+    [InlineData("EtcdNaming", """{"Addr":"10.0.0.1:80","Metadata":{"id":"\ud800","\ud800":"x","tags":["a","\ud800"],"team":"\udc00","zone":"z"}}""")]
+    [InlineData("EtcdNaming", """{"Addr":"10.0.0.1:80","Metadata":"{\"id\":\"\\ud800\",\"zone\":\"z\"}"}""")]
+    [InlineData("Kratos", """{"name":"svc","id":"\ud800","version":"\ud800","metadata":{"team":"\ud800","zone":"z"},"endpoints":["http://10.0.0.1:80"]}""")]
+    [InlineData("Kitex", """{"network":"tcp","address":"10.0.0.1:80","tags":{"team":"\ud800","\ud800":"x","zone":"z"}}""")]
+    public void A_text_that_cannot_be_had_says_nothing_and_takes_nothing_else_away(string layout, string value)
+    {
+        Assert.True(new LayoutCatalog([]).Parse(layout)[0].TryRead("svc", Record("k", Encoding.UTF8.GetBytes(value)), out var read, out var problem), problem);
+
+        Assert.Equal(("10.0.0.1:80", "z", null, null), (read.Address, read.Zone, read.InstanceId, read.Version));
+        Assert.Empty(read.Metadata);
+        Assert.All(read.Tags, static t => Assert.Equal("a", t));
+    }
+
+    [Theory]
+    [InlineData("\"\\ud800\"")]
+    [InlineData("\"\u00ff\"")]
+    public void Metadata_that_are_a_text_which_cannot_be_had_are_none(string metadata)
+    {
+        // As bytes, for U+00FF alone is no UTF-8.
+        var value = Encoding.Latin1.GetBytes($$"""{"Addr":"10.0.0.1:80","Metadata":{{metadata}}}""");
+
+        Assert.True(new EtcdNamingLayout(null).TryRead("svc", Record("k", value), out var read, out var problem), problem);
+
+        Assert.Equal("10.0.0.1:80", read.Address);
+    }
+
+    [Theory]
+    [InlineData("1.2.3.4")]
+    [InlineData("255.255.255.255")]
+    [InlineData("0.0.0.1")]
+    public void An_IPv4_address_is_four_plain_numbers(string host)
     {
         Assert.True(ServiceAddress.TryParse(host + ":80", out var read, out _));
-        Assert.Equal(canonical, read.Host);
+        Assert.Equal(host, read.Host);
     }
 
     [Theory]
@@ -189,7 +212,6 @@ public sealed class LayoutTests
     [InlineData("[::1]:80", "[::1]:80", null)]
     [InlineData("[0:0::1]:80", "[::1]:80", null)]
     [InlineData("[::ffff:10.0.0.1]:80", "10.0.0.1:80", null)]
-    [InlineData("2852039166:80", "169.254.169.254:80", null)]
     [InlineData("HTTPS://10.0.0.1:80/", "10.0.0.1:80", "https")]
     public void An_address_has_one_spelling(string text, string address, string? scheme)
     {
@@ -206,6 +228,12 @@ public sealed class LayoutTests
     [InlineData("::1:80", "is an IPv6 address without brackets")]
     [InlineData("0.0.0.0:80", "is a wildcard, not an address")]
     [InlineData("[::]:80", "is a wildcard, not an address")]
+    [InlineData("010.0.0.1:80", "the host of '010.0.0.1:80' is no IPv4 address as four plain numbers, such as 10.0.0.1")]
+    [InlineData("1.2.3.010:80", "four plain numbers")]
+    [InlineData("1.2.772:80", "four plain numbers")]
+    [InlineData("0x7f.1:80", "four plain numbers")]
+    [InlineData("2852039166:80", "four plain numbers")]
+    [InlineData("http://10.1:80", "four plain numbers")]
     [InlineData("a b:80", "has no valid host")]
     [InlineData("tcp://10.0.0.1:80", "is neither http nor https")]
     public void What_is_no_address_says_why(string text, string problem)

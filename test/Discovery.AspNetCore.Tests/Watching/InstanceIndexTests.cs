@@ -76,6 +76,29 @@ public sealed class InstanceIndexTests
         Assert.Same(before, _table.Instances);
     }
 
+    [Fact]
+    public void Keys_that_are_no_text_are_skipped_one_by_one_and_take_no_other_record_away()
+    {
+        EtcdKeyValue Bad(byte end, long revision, string address) => Record("a", revision, address, "1") with { KeyBytes = new byte[] { (byte)'a', end } };
+        var skipped = new List<string>();
+        void Skip(EtcdKeyValue record, string problem) => skipped.Add(problem);
+
+        // As text, the two are one: a and U+FFFD, which is a key of its own.
+        EtcdKeyValue[] listed = [Bad(0xfe, 2, "10.0.0.1:80"), Bad(0xff, 3, "10.0.0.2:80"), Record("a\ufffd", 4, "10.0.0.3:80", "1")];
+        _table.PutListed(listed, Skip);
+        Assert.Equal(["the key is no UTF-8", "the key is no UTF-8"], skipped);
+        Assert.Equal((2, "10.0.0.3:80"), (_table.Skipped, Assert.Single(_table.Instances).Key));
+        Assert.True(_table.Has(listed, new HashSet<string>()));
+        Assert.Equal(3, _table.Records.Count());
+
+        _table.Remove(InstanceIndex.KeyOf(listed[0]));
+        Assert.Equal((1, 1), (_table.Skipped, _table.Instances.Count));
+        Assert.NotNull(_table.Put(Bad(0xfe, 5, "10.0.0.1:80")));
+        Assert.Equal((2, 1), (_table.Skipped, _table.Instances.Count));
+        Assert.Empty(_table.Vanished);
+        Assert.Empty(_table.KeysOtherThan(listed.Select(InstanceIndex.KeyOf).ToHashSet()));
+    }
+
     private static EtcdKeyValue Record(string key, long revision, string address, string version, bool isDraining = false) => new()
     {
         KeyBytes = Encoding.UTF8.GetBytes(key),

@@ -198,6 +198,49 @@ public sealed class ServiceWatcherTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task While_the_watch_is_refused_it_is_listed_every_few_seconds_too_and_the_log_is_not_flooded()
+    {
+        Put("10.0.0.1:80");
+        var watcher = Watch();
+        await Eventually.IsTrue(() => watcher.Status.IsConnected);
+        var watches = _etcd.Watches;
+        _etcd.Disconnect();
+        for (var i = 0; i < 50; i++)
+        {
+            _etcd.Reject();
+        }
+
+        Put("10.0.0.2:80");
+        await AdvanceUntilAsync(() => watcher.Feed.Current!.Count == 2);
+        Assert.Equal((false, ServiceChangeReason.Reconciled), (watcher.Status.IsConnected, watcher.Feed.Current!.Reason));
+        Put("10.0.0.3:80");
+        await AdvanceUntilAsync(() => watcher.Feed.Current!.Count == 3);
+
+        _etcd.Connect();
+        await Eventually.IsTrue(() => watcher.Status.IsConnected && _etcd.Watches == watches + 1);
+        Assert.Equal(20, _log.At(LogLevel.Warning).Count(static l => l.Contains("etcd refuses the watch of service 'svc'", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_key_that_is_no_text_goes_with_its_own_deletion_only()
+    {
+        var feed = new SnapshotFeed();
+        var state = new ServiceState("svc", new EtcdNamingLayout(null), TimeSpan.FromMinutes(5), feed, _clock, NullLogger.Instance);
+        EtcdKeyValue Bad(byte end, long revision) => Record("services/svc/", "10.0.0.1:80", revision) with { KeyBytes = (byte[])[.. "services/svc/"u8, end] };
+        EtcdListing Listing(long revision, params EtcdKeyValue[] records) => new() { Items = records, Revision = revision, ClusterId = 1 };
+        var good = Record("services/svc/\ufffd", "10.0.0.2:80", 1);
+
+        state.Apply(Listing(3, Bad(0xfe, 2), Bad(0xff, 3), good), ServiceChangeReason.Listed);
+        Assert.Equal((2, 1), (state.SkippedRecords, feed.Current!.Count));
+
+        state.Apply(new EtcdWatchUpdate { Kind = EtcdWatchUpdateKind.Changed, Revision = 4, Events = [new EtcdWatchEvent { Deleted = true, Record = Bad(0xff, 4) }] });
+        Assert.Equal((1, 1), (state.SkippedRecords, feed.Current.Count));
+
+        state.Apply(Listing(5, good), ServiceChangeReason.Reconciled);
+        Assert.Equal((0, "10.0.0.2:80"), (state.SkippedRecords, Assert.Single(feed.Current.Instances).Address));
+    }
+
+    [Fact]
     public async Task Compaction_flaps_nobody()
     {
         Put("10.0.0.1:80");

@@ -1,3 +1,4 @@
+using Discovery.Etcd.Calls;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 
@@ -45,5 +46,22 @@ public sealed class AdviceTests
         Assert.Equal(advice == Leader, error.Message.Contains(Leader, StringComparison.Ordinal));
 
         Task RefuseAsync(HttpContext http) => ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code!), detail!);
+    }
+
+    [Theory]
+    [InlineData("app", null, "Range", "No role of the user 'app' allows it: grant one with 'etcdctl role grant-permission <role> read --prefix=true <prefix>'.")]
+    [InlineData("app", "/client.pem", "Range", "No role of the user 'app' allows it")]
+    [InlineData(null, "/client.pem", "Put", "No role of the user that the common name of Etcd:Tls:CertificateFile names allows it: grant one with 'etcdctl role grant-permission")]
+    [InlineData(null, "/client.pem", "MemberAdd", "'etcdctl user grant-role <user> root'")]
+    [InlineData(null, null, "Range", "set Etcd:Username and Etcd:Password")]
+    public void A_missing_permission_is_that_of_the_user_who_asked(string? user, string? certificate, string operation, string advice)
+    {
+        var options = new EtcdClientOptions { Username = user, Tls = new EtcdTlsOptions { CertificateFile = certificate } };
+        var failure = new CallFailedException(StatusCode.PermissionDenied, "etcdserver: permission denied", CallFailureKind.Status);
+
+        var error = EtcdErrors.Refused(operation, "http://a:2379", failure, options);
+
+        Assert.Contains(advice, error.Message, StringComparison.Ordinal);
+        Assert.Equal(user is null && certificate is null, error.Message.Contains("Etcd:Password", StringComparison.Ordinal));
     }
 }

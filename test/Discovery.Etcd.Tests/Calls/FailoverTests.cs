@@ -74,18 +74,59 @@ public sealed class FailoverTests : IAsyncLifetime
         Assert.Single(error.Endpoints);
     }
 
-    [Fact]
-    public async Task The_callers_cancellation_ends_the_call_as_such()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_callers_cancellation_ends_a_call_as_such_and_bears_the_callers_token(bool isBefore)
     {
         _good.On(EtcdMethods.Put, ScriptedServer.HangAsync);
-        await using var client = Connect();
-        using var cancelled = new CancellationTokenSource();
-        var call = client.PutAsync("a", default, cancellationToken: cancelled.Token);
-        await Eventually.IsTrue(() => _bad.Calls.Count + _good.Calls.Count > 0);
+        foreach (var callAsync in (Func<EtcdClient, CancellationToken, Task>[])
+        [
+            static (c, t) => c.GetAsync("a", t),
+            static (c, t) => c.PutAsync("a", default, cancellationToken: t),
+            static (c, t) => c.DeleteAsync("a", t),
+            static (c, t) => c.ListAsync("a", cancellationToken: t),
+            static (c, t) => c.ListManyAsync(["a", "b"], cancellationToken: t),
+            static (c, t) => c.ExecuteAsync(new EtcdTransaction(), t),
+            static (c, t) => c.GrantLeaseAsync(TimeSpan.FromMinutes(1), t),
+            static (c, t) => c.RenewLeaseAsync(7, t),
+            static (c, t) => c.RevokeLeaseAsync(7, t),
+            static (c, t) => c.GetStatusAsync(t),
+        ])
+        {
+            await using var client = Connect();
+            using var cancelled = new CancellationTokenSource();
+            if (isBefore)
+            {
+                await cancelled.CancelAsync();
+            }
 
-        await cancelled.CancelAsync();
+            var before = _bad.Calls.Count + _good.Calls.Count;
+            var call = callAsync(client, cancelled.Token);
+            await Eventually.IsTrue(() => isBefore || _bad.Calls.Count + _good.Calls.Count > before);
+            await cancelled.CancelAsync();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+            var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+            Assert.Equal(cancelled.Token, error.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task An_answer_that_was_arriving_at_the_limit_is_not_called_silence()
+    {
+        foreach (var server in (ScriptedServer[])[_bad, _good])
+        {
+            server.On(EtcdMethods.Put, ScriptedServer.BeginToAnswerAsync);
+        }
+
+        await using var client = Connect(o => o.RequestTimeout = TimeSpan.FromSeconds(3));
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync("a", default));
+
+        Assert.Equal((StatusCode.DeadlineExceeded, EtcdErrorReason.AnswerIncomplete), (error.StatusCode, error.Reason));
+        Assert.Contains("the answer did not arrive whole within 3 s", error.Message, StringComparison.Ordinal);
+        Assert.Contains("raise Etcd:RequestTimeout", error.Message, StringComparison.Ordinal);
+        Assert.Equal(1, _bad.Calls.Count + _good.Calls.Count);
     }
 
     [Theory]

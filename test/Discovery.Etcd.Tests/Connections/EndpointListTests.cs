@@ -42,6 +42,8 @@ public sealed class EndpointListTests
     [InlineData("a b:2379")]
     [InlineData("http://0.0.0.0:2379")]
     [InlineData("[::]:2379")]
+    [InlineData("http://[fe80::1%25eth0]:2379")]
+    [InlineData("[fe80::1%2]:2379")]
     public void A_malformed_endpoint_is_named_with_the_setting_and_a_valid_one(string entry)
     {
         var failures = new List<string>();

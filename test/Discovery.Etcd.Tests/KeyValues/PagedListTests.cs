@@ -129,6 +129,51 @@ public sealed class PagedListTests
         Assert.Empty(await client.ListManyAsync([]));
     }
 
+    [Fact]
+    public async Task What_does_not_arrive_whole_within_the_limit_is_asked_for_in_smaller_pieces()
+    {
+        await using var server = await ScriptedServer.StartAsync();
+        var limits = new List<long>();
+        server.On(EtcdMethods.Txn, ScriptedServer.BeginToAnswerAsync);
+        server.On(EtcdMethods.Range, async http =>
+        {
+            var limit = (await ReadAsync(http, RangeRequest.Parser)).Limit;
+            lock (limits)
+            {
+                limits.Add(limit);
+            }
+
+            await (limit > 1000 ? ScriptedServer.BeginToAnswerAsync(http) : ScriptedServer.AnswerAsync(http, Page("a1", more: false)));
+        });
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [server.Endpoint], RequestTimeout = TimeSpan.FromSeconds(3) });
+
+        Assert.Equal("a1", Assert.Single((await client.ListAsync("a")).Items).Key);
+        Assert.Equal([2000, 125], limits);
+
+        var lists = await client.ListManyAsync(["a", "b"]);
+        Assert.All(lists, static l => Assert.Single(l.Items));
+        Assert.Equal([125, 125, 125, 2000, 2000, 2000], limits.Order());
+    }
+
+    [Fact]
+    public async Task Silence_is_no_reason_for_smaller_pieces()
+    {
+        await using var server = await ScriptedServer.StartAsync();
+        var limits = new List<long>();
+        server.On(EtcdMethods.Range, async http =>
+        {
+            limits.Add((await ReadAsync(http, RangeRequest.Parser)).Limit);
+            await ScriptedServer.HangAsync(http);
+        });
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = TimeSpan.FromMinutes(1), RequestTimeout = TimeSpan.FromSeconds(1) });
+
+        var error = await Assert.ThrowsAsync<EtcdException>(() => client.ListAsync("a"));
+
+        Assert.NotEqual(EtcdErrorReason.AnswerIncomplete, error.Reason);
+        Assert.DoesNotContain(limits, static l => l != 2000);
+    }
+
     private static RangeResponse Page(string key, bool more, long revision = 7) => new()
     {
         Header = new ResponseHeader { Revision = revision, ClusterId = 1 }, Kvs = { new KeyValue { Key = ByteString.CopyFromUtf8(key) } }, More = more,

@@ -5,8 +5,10 @@ namespace Discovery.Etcd.Tests.Leasing;
 
 public sealed class LeaseInDoubtTests
 {
-    [Fact]
-    public async Task When_a_watch_learns_that_etcd_lost_its_data_the_lease_is_asked_for_at_once_and_nothing_is_put_on_it_before()
+    [Theory]
+    [InlineData(600)]
+    [InlineData(100 * 24 * 3600)]
+    public async Task When_a_watch_learns_that_etcd_lost_its_data_the_lease_is_asked_for_at_once_and_nothing_is_put_on_it_before(long timeToLive)
     {
         // Stands still: what waited for a renewal to be due, or for a tick, would wait for ever.
         var clock = new FakeTimeProvider();
@@ -14,13 +16,13 @@ public sealed class LeaseInDoubtTests
         var loss = new TaskCompletionSource();
         var (grants, renewals, refused, streams) = (0, 0, 0, 0);
         await using var server = await ScriptedServer.StartAsync();
-        server.On(EtcdMethods.LeaseGrant, () => new LeaseGrantResponse { ID = Interlocked.Increment(ref grants), TTL = 600 });
+        server.On(EtcdMethods.LeaseGrant, () => new LeaseGrantResponse { ID = Interlocked.Increment(ref grants), TTL = timeToLive });
         server.On(EtcdMethods.Range, () => new RangeResponse { Header = ScriptedWatch.Header(isLost ? 3 : 10) });
         server.On(EtcdMethods.LeaseKeepAlive, async http =>
         {
             var request = await new GrpcFrameReader(http.Request.Body).ReadAsync(LeaseKeepAliveRequest.Parser, http.RequestAborted);
             Interlocked.Increment(ref renewals);
-            await ScriptedServer.AnswerAsync(http, new LeaseKeepAliveResponse { ID = request!.ID, TTL = isLost ? 0 : 600 });
+            await ScriptedServer.AnswerAsync(http, new LeaseKeepAliveResponse { ID = request!.ID, TTL = isLost ? 0 : timeToLive });
         });
         server.On(EtcdMethods.Txn, async http =>
         {

@@ -62,4 +62,42 @@ public sealed class OwnKeyWatcherTests
             }
         }
     }
+
+    [Fact]
+    public async Task Where_the_watch_of_an_own_key_is_refused_its_deletion_by_somebody_is_seen_all_the_same()
+    {
+        var clock = new FakeTimeProvider();
+        var puts = 0;
+        await using var server = await ScriptedServer.StartAsync();
+        server.On(EtcdMethods.LeaseGrant, static () => new LeaseGrantResponse { Header = ScriptedWatch.Header(10), ID = 7, TTL = 3600 });
+        server.On(EtcdMethods.Txn, () =>
+        {
+            var revision = 10 + Interlocked.Increment(ref puts);
+            return new TxnResponse { Header = ScriptedWatch.Header(revision), Succeeded = true };
+        });
+        server.On(EtcdMethods.Range, () => new RangeResponse { Header = ScriptedWatch.Header(20) });
+        server.On(EtcdMethods.Watch, static async http =>
+        {
+            var watch = new ScriptedWatch(http);
+            while (true)
+            {
+                await watch.ReadCreateAsync();
+                await watch.SendAsync(new WatchResponse
+                {
+                    Header = ScriptedWatch.Header(20), Created = true, Canceled = true, WatchId = -1, CancelReason = "etcdserver: too many watchers",
+                });
+            }
+        });
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [server.Endpoint], AttemptTimeout = TimeSpan.FromMinutes(10), RequestTimeout = TimeSpan.FromMinutes(20) },
+            timeProvider: clock);
+        await using var keeper = client.KeepLease(TimeSpan.FromHours(1));
+        keeper.Put("a", default);
+
+        await Eventually.IsTrue(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            return Volatile.Read(ref puts) >= 2;
+        });
+    }
 }

@@ -176,6 +176,62 @@ public sealed class WatchStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_create_that_is_answered_by_a_compaction_asks_for_a_list_and_not_for_patience()
+    {
+        var starts = new List<long>();
+        _server.On(EtcdMethods.Watch, async http =>
+        {
+            var watch = new ScriptedWatch(http);
+            while (true)
+            {
+                var create = await watch.ReadCreateAsync();
+                starts.Add(create.StartRevision);
+                await watch.SendAsync(create.StartRevision <= 20
+                    ? new WatchResponse { Header = ScriptedWatch.Header(30), Created = true, Canceled = true, WatchId = create.WatchId, CompactRevision = 20 }
+                    : new WatchResponse { Header = ScriptedWatch.Header(30), Created = true, WatchId = create.WatchId });
+            }
+        });
+        await using var watch = _client.Watch("", 5);
+
+        var again = await ReadAsync(watch, EtcdWatchUpdateKind.ListAgain, 1);
+
+        Assert.Equal((20, EtcdErrorReason.Unspecified), (again[0].CompactRevision, again[0].Error!.Reason));
+        watch.Restart(31, 1);
+        await ReadAsync(watch, EtcdWatchUpdateKind.Opened, 1);
+        Assert.Equal([5, 31], starts);
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(0)]
+    public async Task A_watch_that_the_server_ended_is_cancelled_there_for_a_proxy_keeps_it_until_then(long compactRevision)
+    {
+        var (first, cancelled) = (new TaskCompletionSource<long>(), new TaskCompletionSource<long>());
+        _server.On(EtcdMethods.Watch, async http =>
+        {
+            var watch = new ScriptedWatch(http);
+            while (await watch.ReadAsync() is { } request)
+            {
+                if (request.CreateRequest is { } create)
+                {
+                    await watch.SendAsync(new WatchResponse { Header = ScriptedWatch.Header(30), Created = true, WatchId = create.WatchId });
+                    if (first.TrySetResult(create.WatchId))
+                    {
+                        await watch.SendAsync(new WatchResponse { WatchId = create.WatchId, Canceled = true, CompactRevision = compactRevision, CancelReason = "mvcc: some reason" });
+                    }
+                }
+                else if (request.CancelRequest is { } cancel)
+                {
+                    cancelled.TrySetResult(cancel.WatchId);
+                }
+            }
+        });
+        await using var watch = _client.Watch("", 5);
+
+        Assert.Equal(await first.Task, await cancelled.Task.WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
     public async Task A_member_that_is_cut_off_is_left_although_it_answers()
     {
         await using var other = await ScriptedServer.StartAsync();

@@ -78,6 +78,26 @@ public sealed class BadNetworkTests(OneNode node, ITestOutputHelper output) : IC
         Assert.Equal(2, proxy.Accepted);
     }
 
+    [Fact]
+    public async Task What_a_slow_network_does_not_carry_within_the_limit_is_listed_in_smaller_pieces()
+    {
+        await using var direct = node.Connect();
+        await using var proxy = TcpProxy.Start(node.Etcd.ClientPort);
+        var prefix = NewPrefix();
+        for (var i = 0; i < 30; i++)
+        {
+            await direct.PutAsync($"{prefix}{i:00}", new byte[200_000]);
+        }
+
+        // At most 1.6 MB a second, for 6 MB.
+        proxy.Delay = TimeSpan.FromMilliseconds(10);
+        await using var client = Connect(proxy.Endpoint, o => o.RequestTimeout = TimeSpan.FromSeconds(3));
+
+        var listing = await client.ListAsync(prefix);
+
+        Assert.Equal(Enumerable.Range(0, 30).Select(i => $"{prefix}{i:00}"), listing.Items.Select(static i => i.Key));
+    }
+
     [Theory]
     [InlineData(true, false)]
     [InlineData(false, true)]

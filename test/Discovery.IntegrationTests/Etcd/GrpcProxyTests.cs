@@ -53,17 +53,83 @@ public sealed class GrpcProxyTests(OneNode node) : IClassFixture<OneNode>
                 [EtcdWatchUpdateKind.Opened, EtcdWatchUpdateKind.Progress, EtcdWatchUpdateKind.Progress, EtcdWatchUpdateKind.Progress], log.Kinds);
         }
     }
+
+    [Fact]
+    public async Task A_watch_that_met_a_compaction_goes_on_from_its_new_list()
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        await using var proxy = await GrpcProxy.StartAsync(etcd.Endpoint);
+        await using var direct = Connect(etcd.Endpoint);
+        await using var client = Connect(proxy.Endpoint);
+        var prefix = NewPrefix();
+        var listing = await client.ListAsync(prefix);
+        await using var watch = client.Watch(prefix, listing.Revision + 1, listing.ClusterId);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.Opened));
+
+        await proxy.KillAsync();
+        await direct.PutAsync(prefix + "a", Bytes("1"));
+        await Etcdctl.RunAsync(etcd.Endpoint, "compact", $"{await direct.PutAsync(prefix + "a", Bytes("2"))}");
+        await proxy.RestartAsync();
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.ListAgain));
+        var again = await client.ListAsync(prefix);
+        watch.Restart(again.Revision + 1, again.ClusterId);
+        await Eventually.IsTrue(() => log.Kinds.Count(static k => k == EtcdWatchUpdateKind.Opened) > 1 && log.Kinds[^1] == EtcdWatchUpdateKind.Opened);
+
+        await direct.PutAsync(prefix + "a", Bytes("3"));
+        await Eventually.IsTrue(() => log.Events.Count == 1, TimeSpan.FromSeconds(10));
+        Assert.Single(log.Kinds, EtcdWatchUpdateKind.ListAgain);
+    }
+
+    [Fact]
+    public async Task A_wiped_etcd_is_noticed_although_the_stream_to_the_proxy_stays_open()
+    {
+        await using var etcd = await EtcdProcess.StartAsync();
+        await using var proxy = await GrpcProxy.StartAsync(etcd.Endpoint);
+        var clock = new FakeTimeProvider();
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [proxy.Endpoint], AttemptTimeout = TimeSpan.FromMinutes(30), RequestTimeout = TimeSpan.FromHours(1) }, timeProvider: clock);
+        var prefix = NewPrefix();
+        for (var i = 0; i < 20; i++)
+        {
+            await client.PutAsync(prefix + "a", Bytes("x"));
+        }
+
+        var listing = await client.ListAsync(prefix);
+        await using var watch = client.Watch(prefix, listing.Revision + 1, listing.ClusterId);
+        var log = WatchLog.Follow(watch);
+        await Eventually.IsTrue(() => log.Kinds.Count == 1);
+
+        await etcd.KillAsync();
+        etcd.Member.Wipe();
+        await etcd.RestartAsync();
+        for (var signs = 1; signs <= 3; signs++)
+        {
+            clock.Advance(TimeSpan.FromSeconds(10));
+            await Eventually.IsTrue(() => log.Kinds.Count(static k => k == EtcdWatchUpdateKind.Progress) >= signs);
+        }
+
+        await Eventually.IsTrue(() => log.Kinds.Contains(EtcdWatchUpdateKind.ListAgain));
+        Assert.DoesNotContain(EtcdWatchUpdateKind.Interrupted, log.Kinds);
+        Assert.Contains("revision went back", log.Updates.Single(u => u.Kind == EtcdWatchUpdateKind.ListAgain).Error!.Message, StringComparison.Ordinal);
+        var again = await client.ListAsync(prefix);
+        watch.Restart(again.Revision + 1, again.ClusterId);
+        await client.PutAsync(prefix + "b", Bytes("y"));
+        await Eventually.IsTrue(() => log.Events is [.., var last] && last.Record.Key == prefix + "b");
+    }
 }
 
 internal sealed class GrpcProxy : IAsyncDisposable
 {
     private const int MaxAttempts = 10;
 
-    private readonly OwnedProcess _process;
+    private readonly string _etcd;
+    private readonly string _address;
+    private OwnedProcess _process;
 
-    private GrpcProxy(OwnedProcess process, string endpoint) => (_process, Endpoint) = (process, endpoint);
+    private GrpcProxy(OwnedProcess process, string etcd, string address) => (_process, _etcd, _address) = (process, etcd, address);
 
-    public string Endpoint { get; }
+    public string Endpoint => "http://" + _address;
 
     public bool HasExited => _process.HasExited;
 
@@ -74,15 +140,11 @@ internal sealed class GrpcProxy : IAsyncDisposable
         for (var attempt = 1; ; attempt++)
         {
             var address = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort.Next()}");
-
-            // etcd 3.5 calls the address that it advertises, and ends when nothing answers there.
-            var process = await OwnedProcess.StartAsync(
-                EtcdBinary.Etcd,
-                ["grpc-proxy", "start", "--endpoints", new Uri(etcd).Authority, "--listen-addr", address, "--advertise-client-url", address]);
+            var process = await LaunchAsync(etcd, address);
             try
             {
-                await process.WaitForOutputAsync(output => output.Contains("started gRPC proxy", StringComparison.Ordinal));
-                return new GrpcProxy(process, "http://" + address);
+                await WaitUntilServingAsync(process);
+                return new GrpcProxy(process, etcd, address);
             }
             catch (InvalidOperationException) when (process.FoundPortTaken && attempt < MaxAttempts)
             {
@@ -96,5 +158,22 @@ internal sealed class GrpcProxy : IAsyncDisposable
         }
     }
 
+    public async Task KillAsync() => await _process.DisposeAsync();
+
+    /// <summary>Starts it again after <see cref="KillAsync"/>, at the same address.</summary>
+    public async Task RestartAsync()
+    {
+        _process = await LaunchAsync(_etcd, _address);
+        await WaitUntilServingAsync(_process);
+    }
+
     public ValueTask DisposeAsync() => _process.DisposeAsync();
+
+    // etcd 3.5 calls the address that it advertises, and ends when nothing answers there.
+    private static Task<OwnedProcess> LaunchAsync(string etcd, string address) => OwnedProcess.StartAsync(
+        EtcdBinary.Etcd,
+        ["grpc-proxy", "start", "--endpoints", new Uri(etcd).Authority, "--listen-addr", address, "--advertise-client-url", address]);
+
+    private static Task WaitUntilServingAsync(OwnedProcess process) =>
+        process.WaitForOutputAsync(output => output.Contains("started gRPC proxy", StringComparison.Ordinal));
 }

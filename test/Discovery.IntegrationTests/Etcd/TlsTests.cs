@@ -70,6 +70,27 @@ public sealed class TlsTests(TlsNode node, ITestOutputHelper output) : IClassFix
     }
 
     [Fact]
+    public async Task A_file_with_the_issuing_authority_alone_is_enough_as_it_is_for_etcdctl()
+    {
+        using var root = new TestCertificates("root");
+        using var issuer = root.IssueAuthority("issuer");
+        var (certificate, key) = issuer.IssuePem("etcd.test", "server");
+        await using var etcd = await EtcdProcess.StartAsync(new EtcdProcessOptions
+        {
+            ClientScheme = "https", FastElections = true, ExtraArguments = ["--cert-file", certificate, "--key-file", key],
+        });
+        await using var client = Connect(etcd.Endpoint, o => o.Tls.CaFile = issuer.CaFile);
+        await using var withRoot = Connect(etcd.Endpoint, o => (o.RequestTimeout, o.Tls.CaFile) = (TimeSpan.FromSeconds(4), root.CaFile));
+
+        await client.PutAsync("a", Bytes("1"));
+
+        // etcd does not send the issuer's certificate.
+        var error = await Assert.ThrowsAsync<EtcdException>(() => withRoot.GetAsync("a"));
+        output.WriteLine(error.Message);
+        Assert.Contains("is of an authority that is not trusted", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_server_name_can_be_another_than_the_endpoints_host()
     {
         var (certificate, key) = node.Certificates.IssuePem("client", "named");
