@@ -41,6 +41,7 @@ packages=$root/artifacts/packages
 rm -rf "$packages"
 mkdir -p "$packages"
 for project in "$root"/src/*/*.csproj; do
+    echo "Packing $(basename "$project" .csproj) ..."
     dotnet pack "$project" -c Release -o "$packages" -p:Version="$version" -nologo -v quiet
 done
 ls "$packages"

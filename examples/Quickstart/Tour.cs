@@ -71,6 +71,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
     public async Task ServeAsync(CancellationToken cancellationToken)
     {
         Console.WriteLine($"Serving: curl {_client!.BaseAddress}greet/you   (Ctrl+C ends)");
+        Console.WriteLine($"Who is registered, and where calls go: {_client.BaseAddress}discovery");
         await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -226,6 +227,7 @@ internal sealed class Tour(string[] args) : IAsyncDisposable
 
         var app = builder.Build();
         app.MapControllers();
+        app.MapEtcdDiscovery();
         await app.StartAsync();
         return app;
     }

@@ -23,6 +23,12 @@ public static class EtcdDestinationMetadata
     /// <summary>The version.</summary>
     public const string Version = "Etcd.Version";
 
+    /// <summary>
+    /// What a destination speaks: <c>h1</c>, <c>h2</c> or <c>h1,h2</c>. One without TLS that does not speak the version of HTTP that its cluster sends
+    /// is left out, unless no other is left; also of destinations that are not from etcd.
+    /// </summary>
+    public const string Protocols = "Etcd.Protocols";
+
     /// <summary>The tags, separated by commas.</summary>
     public const string Tags = "Etcd.Tags";
 }

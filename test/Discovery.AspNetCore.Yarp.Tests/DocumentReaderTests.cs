@@ -82,6 +82,31 @@ public sealed class DocumentReaderTests
     public void An_id_may_hold_what_a_path_of_a_configuration_cannot()
         => Assert.Equal("a:b/c", DocumentReader.ReadRoute("a:b/c", Encoding.UTF8.GetBytes(Route)).RouteId);
 
+    [Theory]
+    [InlineData("""{ "Destinatons": {} }""", "Destinatons")]
+    [InlineData("""{ "Destinatons": [] }""", "Destinatons")]
+    [InlineData("""{ "Destinatons": null }""", "Destinatons")]
+    [InlineData("""{ "Destinatons": "" }""", "Destinatons")]
+    [InlineData("""{ "HealthCheck": { "Pasive": {} } }""", "HealthCheck:Pasive")]
+    [InlineData("""{ "LoadBalancingPolicy": {} }""", "LoadBalancingPolicy")]
+    public void A_member_that_YARP_does_not_know_is_told_though_it_is_empty(string json, string member)
+    {
+        var error = Assert.Throws<FormatException>(() => DocumentReader.ReadCluster("c", Encoding.UTF8.GetBytes(json)));
+
+        Assert.Contains($"YARP does not know '{member}'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_member_that_YARP_knows_may_be_empty()
+    {
+        const string Json = """
+            { "LoadBalancingPolicy": "", "Metadata": {}, "HealthCheck": null, "HttpClient": { "SslProtocols": [] }, "Destinations": { "one": { "Address": "http://a", "Host": null } } }
+            """;
+
+        Assert.Equal("http://a", DocumentReader.ReadCluster("c", Encoding.UTF8.GetBytes(Json)).Destinations!["one"].Address);
+        Assert.Equal("/", DocumentReader.ReadRoute("r", """{ "Match": { "Path": "/", "Methods": [], "Headers": [] }, "Transforms": [] }"""u8.ToArray()).Match.Path);
+    }
+
     private static IProxyConfig ReadByYarp(string json)
     {
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(json));

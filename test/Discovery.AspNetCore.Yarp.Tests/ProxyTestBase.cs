@@ -3,6 +3,7 @@ using Discovery.EmbeddedEtcd;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -44,11 +45,11 @@ public abstract class ProxyTestBase : IAsyncLifetime
             : new Dictionary<string, DestinationConfig>();
 
     protected async Task<WebApplication> StartServerAsync(
-        Action<EtcdRegistrationOptions>? configure = null, RequestDelegate? answer = null)
+        Action<EtcdRegistrationOptions>? configure = null, RequestDelegate? answer = null, Action<KestrelServerOptions>? listen = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls("http://127.0.0.1:0").ConfigureKestrel(listen ?? (static _ => { }));
         builder.Services.AddEtcdClient(o => o.Endpoints = [Etcd.Endpoint]);
         builder.Services.AddEtcdRegistration(o =>
         {

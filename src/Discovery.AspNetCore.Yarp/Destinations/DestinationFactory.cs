@@ -1,6 +1,7 @@
 using System.Globalization;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Feeds;
+using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.Options;
 using Yarp.ReverseProxy.Configuration;
 
@@ -68,6 +69,7 @@ internal sealed class DestinationFactory(CallableInstances callable, IOptionsMon
             (EtcdDestinationMetadata.InstanceId, instance.InstanceId),
             (EtcdDestinationMetadata.Zone, instance.Zone),
             (EtcdDestinationMetadata.Version, instance.Version),
+            (EtcdDestinationMetadata.Protocols, InstanceMetadata.AsText(instance.Protocols)),
             (EtcdDestinationMetadata.Tags, instance.Tags.Count == 0 ? null : string.Join(',', instance.Tags)),
         ];
         foreach (var (name, value) in others)

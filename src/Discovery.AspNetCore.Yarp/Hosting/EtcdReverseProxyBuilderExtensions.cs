@@ -26,7 +26,8 @@ public static class EtcdReverseProxyBuilderExtensions
 
     /// <summary>
     /// Puts the instances of a service in place of destinations with addresses such as <c>etcd://greeter</c>, live, and adds the policy
-    /// <see cref="EtcdLoadBalancingPolicies.LeastLoad"/>. Other destinations are left as they are, or to the resolver that was added before.
+    /// <see cref="EtcdLoadBalancingPolicies.LeastLoad"/>. Instances without TLS that do not speak the version of HTTP that a cluster sends are left
+    /// out of it; a filter that sets <c>HttpRequest</c> has to be added before. Other destinations are left as they are, or to the resolver that was added before.
     /// </summary>
     /// <param name="builder">The proxy.</param>
     /// <param name="configure">Sets options of all services; wins over the section <c>Etcd:Discovery</c>.</param>
@@ -52,6 +53,7 @@ public static class EtcdReverseProxyBuilderExtensions
             s.GetRequiredService<DestinationFactory>(),
             next is null ? null : Create(next, s),
             s.GetRequiredService<ILogger<EtcdDiscoveryOptions>>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IProxyConfigFilter, ProtocolFilter>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ILoadBalancingPolicy, LeastLoadDestinationPolicy>());
         services.TryAddSingleton<ClusterBalancers>();
         return builder;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.Configuration;
@@ -23,6 +24,9 @@ internal static class DocumentReader
 
     private const int MaxLength = 200;
 
+    /// <summary>What appsettings.json may have, a document may have too.</summary>
+    private static readonly JsonDocumentOptions AsInConfiguration = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+
     /// <summary>Reads a route.</summary>
     /// <exception cref="FormatException">The document is none; the message says why.</exception>
     public static RouteConfig ReadRoute(string id, ReadOnlyMemory<byte> json) => Read(json, Routes).Routes.Single() with { RouteId = id };
@@ -46,11 +50,8 @@ internal static class DocumentReader
             throw new FormatException($"{NameOf(reads.Last, path)} cannot be read: {ForeignText.Show(e.Message, MaxLength)}", e);
         }
 
-        List<string> unread =
-        [
-            .. configuration.AsEnumerable().Where(v => !string.IsNullOrEmpty(v.Value) && !reads.Has(v.Key))
-                .Select(v => NameOf(v.Key, path)).Order(StringComparer.Ordinal),
-        ];
+        using var document = JsonDocument.Parse(json, AsInConfiguration);
+        List<string> unread = [.. Unread(document.RootElement, path, reads).Select(p => NameOf(p, path)).Order(StringComparer.Ordinal)];
         return unread.Count == 0 ? config : throw new FormatException(
             $"YARP does not know {string.Join(", ", unread.Take(5))}, or has them in another shape");
     }
@@ -70,6 +71,21 @@ internal static class DocumentReader
             throw new FormatException($"it is no JSON object: {ForeignText.Show((e.InnerException ?? e).Message, MaxLength)}", e);
         }
     }
+
+    /// <summary>
+    /// What YARP has not asked for, or for its value where it has members, and the other way round. The JSON tells it and not the configuration, which
+    /// knows no empty objects.
+    /// </summary>
+    private static IEnumerable<string> Unread(JsonElement element, string path, TrackedSection.Reads reads) => element.ValueKind switch
+    {
+        JsonValueKind.Object when element.EnumerateObject().Any()
+            => element.EnumerateObject().SelectMany(m => Unread(m.Value, ConfigurationPath.Combine(path, m.Name), reads)),
+        JsonValueKind.Array when element.GetArrayLength() > 0
+            => element.EnumerateArray().SelectMany((e, i) => Unread(e, ConfigurationPath.Combine(path, i.ToString(CultureInfo.InvariantCulture)), reads)),
+        JsonValueKind.Object or JsonValueKind.Array => reads.HasMembers(path) ? [] : [path],
+        JsonValueKind.Null => reads.Has(path) || reads.HasMembers(path) ? [] : [path],
+        _ => reads.Has(path) ? [] : [path],
+    };
 
     private static IProxyConfig ReadByYarp(IConfiguration configuration)
     {

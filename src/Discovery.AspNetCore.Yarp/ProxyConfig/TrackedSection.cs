@@ -65,6 +65,9 @@ internal sealed class TrackedSection(IConfigurationSection section, TrackedSecti
 
         public void OnMembers(string path) => _withMembers.Add(path);
 
+        /// <summary>Whether members were asked for.</summary>
+        public bool HasMembers(string path) => _withMembers.Contains(path);
+
         /// <summary>Whether a value was asked for as one. Where members were asked for, a value has been passed over.</summary>
         public bool Has(string path) => _values.Contains(path) && !_withMembers.Contains(path);
     }

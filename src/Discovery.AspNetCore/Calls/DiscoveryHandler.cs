@@ -73,7 +73,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         catch (ServiceDiscoveryException e)
         {
             waiting.SetFailed(nameof(ServiceDiscoveryException), e.Message);
-            pool.OnNotPicked();
+            pool.OnNotPicked(reason: null);
             return await NoInstance.AnswerAsync(request, e.Message, e).ConfigureAwait(false);
         }
         finally
@@ -115,8 +115,9 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             return await ChooseAsync(pool, request, steering, cancellationToken).ConfigureAwait(false);
         }
 
-        pool.OnNotPicked();
-        return await NoInstance.AnswerAsync(request, NoInstance.Explain(pool, current, needs, steering), cause: null).ConfigureAwait(false);
+        var reason = NoInstance.Explain(pool, current, needs, steering);
+        pool.OnNotPicked(steering is { Instance: not null } or { Version: not null } ? null : reason);
+        return await NoInstance.AnswerAsync(request, reason, cause: null).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -288,7 +289,17 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
         else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError or CallOutcome.Unimplemented)
         {
+            if (outcome == CallOutcome.Redirected)
+            {
+                instance.Context.Redirects.OnAnswer(request, response, instance);
+            }
+
             outcome = OutcomeRules.Compare(outcome, request, instance, steering);
+        }
+        else if (outcome == CallOutcome.WrongServer)
+        {
+            // What a gRPC call gets where others get a redirect.
+            instance.Context.Redirects.OnAnswer(request, response, instance);
         }
 
         AttemptActivity.OnAnswered(activity, response, outcome);

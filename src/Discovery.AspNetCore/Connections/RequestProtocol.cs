@@ -5,5 +5,9 @@ internal static class RequestProtocol
 {
     /// <summary>Without TLS nothing is negotiated: "or lower" is sent as HTTP/1.1, and "or higher" as it stands.</summary>
     public static InstanceProtocols WithoutTls(HttpRequestMessage request)
-        => request.Version.Major >= 2 && request.VersionPolicy != HttpVersionPolicy.RequestVersionOrLower ? InstanceProtocols.Http2 : InstanceProtocols.Http1;
+        => WithoutTls(request.Version, request.VersionPolicy);
+
+    /// <summary>The same by a version and what may become of it.</summary>
+    public static InstanceProtocols WithoutTls(Version version, HttpVersionPolicy policy)
+        => version.Major >= 2 && policy != HttpVersionPolicy.RequestVersionOrLower ? InstanceProtocols.Http2 : InstanceProtocols.Http1;
 }

@@ -22,7 +22,7 @@ internal sealed class DiscoveryHealthCheck(
             return new HealthCheckResult(
                 context.Registration.FailureStatus,
                 $"It is not known which instances service '{serviceName}' has. {e.Message}",
-                e,
+                exception: null,
                 Collect(unknown, [("service", serviceName), ("prefix", unknown.Prefix), ("minimum", minimum), ("connected", unknown.IsConnected)]));
         }
 

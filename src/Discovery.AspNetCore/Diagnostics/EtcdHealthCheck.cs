@@ -9,6 +9,12 @@ namespace Discovery.AspNetCore.Diagnostics;
 /// <summary>Tells whether etcd answers, has a leader, and has raised no alarm.</summary>
 internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealthCheck
 {
+    /// <summary>
+    /// How long etcd may take. Kubernetes' probes give the whole answer a second, and a check that waits out an outage fails them all. An etcd that
+    /// works tells its status within milliseconds, however slow its disk is: it writes nothing for it.
+    /// </summary>
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromMilliseconds(700);
+
     private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(static (byte[] b) => b, static b => b);
     private static readonly Method<byte[], byte[]> MemberList = new(MethodType.Unary, "etcdserverpb.Cluster", "MemberList", Bytes, Bytes);
 
@@ -17,7 +23,7 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
 
     public static HealthCheckRegistration Register(
         Cluster cluster, string name, HealthStatus? failureStatus, IEnumerable<string>? tags, TimeSpan? timeout)
-        => new(name, new Source(cluster).Create, failureStatus ?? HealthStatus.Degraded, tags, timeout);
+        => new(name, new Source(cluster).Create, failureStatus ?? HealthStatus.Degraded, tags, timeout ?? DefaultTimeout);
 
     public static bool Is(HealthCheckRegistration check) => check.Factory.Target is Source;
 
@@ -39,8 +45,8 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
             data["leader"] = member.LeaderId.ToString("x", CultureInfo.InvariantCulture);
             return member switch
             {
-                { LeaderId: 0 } => Failure($"{name} has no leader, so it takes no writes: {member.Endpoint} says so.", null),
-                { Errors.Count: > 0 } => Failure($"{name} has raised an alarm, so it takes no writes: {string.Join(", ", member.Errors)}.", null),
+                { LeaderId: 0 } => Failure($"{name} has no leader, so it takes no writes: {member.Endpoint} says so."),
+                { Errors.Count: > 0 } => Failure($"{name} has raised an alarm, so it takes no writes: {string.Join(", ", member.Errors)}."),
                 _ => HealthCheckResult.Healthy(data: data),
             };
         }
@@ -70,10 +76,16 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
         }
 
         HealthCheckResult DoesNotAnswer(Exception e)
-            => Failure($"{name} does not answer at {string.Join(", ", etcd.Endpoints)}. {e.Message}", e);
+        {
+            // Those that failed meanwhile are marked now.
+            data["endpoints"] = etcd.GetEndpointStatus().Select(Describe).ToArray();
+            var why = e is not OperationCanceledException && !cancellationToken.IsCancellationRequested ? e.Message
+                : string.Create(CultureInfo.InvariantCulture, $"There was no answer within {context.Registration.Timeout.TotalSeconds:0.###} s (the check's timeout).");
+            return Failure($"{name} does not answer at {string.Join(", ", etcd.Endpoints)}. {why}");
+        }
 
-        HealthCheckResult Failure(string description, Exception? exception)
-            => new(context.Registration.FailureStatus, description, exception, data);
+        // Without the exception: the log has its stack trace at each run of an outage, and the description says all that it tells.
+        HealthCheckResult Failure(string description) => new(context.Registration.FailureStatus, description, exception: null, data);
     }
 
     private static string Describe(EtcdEndpointStatus endpoint)

@@ -20,7 +20,10 @@ public static class EtcdHealthChecksBuilderExtensions
     /// <param name="name">The check's name.</param>
     /// <param name="failureStatus">What it says while etcd does not answer. Default: <see cref="HealthStatus.Degraded"/>.</param>
     /// <param name="tags">The check's tags. Default: none.</param>
-    /// <param name="timeout">How long the check may take. Default: no limit of its own; <c>Etcd:RequestTimeout</c> (5 s) is one.</param>
+    /// <param name="timeout">
+    /// How long the check may take, after which etcd counts as not answering. Default: 0.7 s, which is within the second that a probe of Kubernetes
+    /// has. Give it more where etcd is so far away that connecting to it takes longer.
+    /// </param>
     /// <returns>The builder.</returns>
     public static IHealthChecksBuilder AddEtcd(
         this IHealthChecksBuilder builder,
@@ -39,7 +42,10 @@ public static class EtcdHealthChecksBuilderExtensions
     /// <param name="name">The check's name. Default: <c>etcd-</c> and the cluster's name.</param>
     /// <param name="failureStatus">What it says while etcd does not answer. Default: <see cref="HealthStatus.Degraded"/>.</param>
     /// <param name="tags">The check's tags. Default: none.</param>
-    /// <param name="timeout">How long the check may take. Default: no limit of its own; <c>RequestTimeout</c> (5 s) is one.</param>
+    /// <param name="timeout">
+    /// How long the check may take, after which etcd counts as not answering. Default: 0.7 s, which is within the second that a probe of Kubernetes
+    /// has. Give it more where etcd is so far away that connecting to it takes longer.
+    /// </param>
     /// <returns>The builder.</returns>
     /// <exception cref="ArgumentException">The cluster's name is not valid.</exception>
     public static IHealthChecksBuilder AddKeyedEtcd(

@@ -37,6 +37,7 @@ internal sealed class InstanceContext
         Clock = clock;
         Options = options;
         Ejections = new EjectionLog(clock, logger);
+        Redirects = new RedirectLog(logger);
         TicksPerSecond = clock.TimestampFrequency;
         _resolution = Math.Max(1, clock.TimestampFrequency / 1000);
         _equalTicks = EqualSeconds * clock.TimestampFrequency;
@@ -93,6 +94,9 @@ internal sealed class InstanceContext
 
     /// <summary>What is said and counted of ejections.</summary>
     public EjectionLog Ejections { get; }
+
+    /// <summary>What is said of redirects to https.</summary>
+    public RedirectLog Redirects { get; }
 
     /// <summary>
     /// Reads the clock. The shared field is written once a millisecond at most, or every core would fight for its cache line.

@@ -207,7 +207,7 @@ internal static class InstanceMetadata
             : null;
 
     /// <summary>The protocols as somebody wrote them, e.g. <c>h1,h2</c>; names that are not known here say nothing.</summary>
-    private static InstanceProtocols AsProtocols(string? text) => text switch
+    public static InstanceProtocols AsProtocols(string? text) => text switch
     {
         // As we write them.
         "h1" => InstanceProtocols.Http1,
@@ -232,7 +232,8 @@ internal static class InstanceMetadata
         return protocols;
     }
 
-    private static string? AsText(InstanceProtocols protocols) => protocols switch
+    /// <summary>The protocols as they are written; null where nothing is known of them.</summary>
+    public static string? AsText(InstanceProtocols protocols) => protocols switch
     {
         InstanceProtocols.Http1 => "h1",
         InstanceProtocols.Http2 => "h2",

@@ -16,6 +16,11 @@ namespace Discovery.AspNetCore.Pools;
 /// </summary>
 internal sealed partial class ServicePool : IDisposable
 {
+    private const long Never = long.MinValue;
+
+    /// <summary>After how long it is said again that calls have nowhere to go.</summary>
+    private static readonly TimeSpan NoInstanceInterval = TimeSpan.FromMinutes(10);
+
     private readonly IWatchedService _service;
     private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
@@ -30,6 +35,7 @@ internal sealed partial class ServicePool : IDisposable
 
     private volatile PoolSnapshot? _current;
     private long _notPicked;
+    private long _noInstanceSaidAt = Never;
     private bool _disposed;
 
     public ServicePool(
@@ -129,8 +135,22 @@ internal sealed partial class ServicePool : IDisposable
     public ValueTask<bool> WaitForOthersAsync(PoolSnapshot current, CancellationToken cancellationToken)
         => FirstInstance.WaitForOthersAsync(Options.ReadyTimeout / 5, () => !ReferenceEquals(_current, current), cancellationToken);
 
+    /// <summary>How many calls there was no instance for.</summary>
+    public long NotPicked => Interlocked.Read(ref _notPicked);
+
     /// <summary>There was no instance for a call.</summary>
-    public void OnNotPicked() => Interlocked.Increment(ref _notPicked);
+    /// <param name="reason">Why, for the log; null where another says it, or the call itself asked for what there is not.</param>
+    public void OnNotPicked(string? reason)
+    {
+        Interlocked.Increment(ref _notPicked);
+        var saidAt = Interlocked.Read(ref _noInstanceSaidAt);
+        if (reason is not null
+            && (saidAt == Never || Time.GetElapsedTime(saidAt) >= NoInstanceInterval)
+            && Interlocked.CompareExchange(ref _noInstanceSaidAt, Time.GetTimestamp(), saidAt) == saidAt)
+        {
+            Log.NowhereToGo(_logger, ServiceName, reason);
+        }
+    }
 
     /// <summary>What was counted, and how the instances stand.</summary>
     public PoolCounts Count(ServiceTags tags)
@@ -293,6 +313,12 @@ internal sealed partial class ServicePool : IDisposable
         var isChanged = snapshot != _current?.Snapshot;
         var isEvent = isChanged && _current is not null && snapshot.Reason == ServiceChangeReason.Watched;
         var balancers = _balancers.Next(callable, changes, _instances.Unsettled, Options, _policy, Build, _current?.Balancers, now);
+        if (balancers.Count > 0 && _current is not { Balancers.Count: > 0 })
+        {
+            // Whatever keeps calls from these is something else.
+            Interlocked.Exchange(ref _noInstanceSaidAt, Never);
+        }
+
         _current = new PoolSnapshot(snapshot, callable, _instances.Refused, balancers);
         if (isEvent)
         {
@@ -321,6 +347,9 @@ internal sealed partial class ServicePool : IDisposable
 
     private static partial class Log
     {
+        [LoggerMessage(2304, LogLevel.Warning, "Calls of service '{Service}' have nowhere to go. {Reason} That is not said again for ten minutes.")]
+        public static partial void NowhereToGo(ILogger logger, string service, string reason);
+
         [LoggerMessage(2302, LogLevel.Error, "The instances of service '{Service}' could not be made ready; calls go by those of before.")]
         public static partial void RebuildFailed(ILogger logger, string service, Exception exception);
     }

@@ -153,7 +153,15 @@ internal sealed partial class Deregistration(
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
             var reason = keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
-            Log.NotPublished(logger, what, options().StopTimeout, reason.Message);
+            if (reason is EtcdException refusal && Registrar.IsLasting(refusal))
+            {
+                Log.NotTaken(logger, what, refusal.Message);
+            }
+            else
+            {
+                Log.NotPublished(logger, what, options().StopTimeout, reason.Message);
+            }
+
             return false;
         }
     }
@@ -171,6 +179,9 @@ internal sealed partial class Deregistration(
 
         [LoggerMessage(2713, LogLevel.Warning, "etcd could not be told within {Limit} (Etcd:Registration:StopTimeout) that {What}. {Reason}")]
         public static partial void NotPublished(ILogger logger, string what, TimeSpan limit, string reason);
+
+        [LoggerMessage(2715, LogLevel.Warning, "etcd refuses this application's keys, so it was not told that {What}. {Reason}")]
+        public static partial void NotTaken(ILogger logger, string what, string reason);
 
         [LoggerMessage(2714, LogLevel.Warning, "The stop was cut short, by HostOptions.ShutdownTimeout or by whoever asked for it, before etcd "
             + "was told that this application leaves; its keys go when it is disposed, or with their lease.")]

@@ -138,7 +138,8 @@ internal sealed class Registrar : IAsyncDisposable
         }
     }
 
-    private static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
+    /// <summary>Whether no waiting changes it.</summary>
+    internal static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
         or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
         or EtcdErrorReason.Corrupt
         or EtcdErrorReason.TlsFailed;
@@ -201,6 +202,7 @@ internal sealed class Registrar : IAsyncDisposable
             // Without etcd no client learns of it, and serving on for longer would only delay the stop. Once all is disposed nothing serves.
             using var serving = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token, cancellationToken);
             var standing = Standing();
+            var stored = CountStored();
 
             // Disposed before it ever had a lease, it was never seen: that etcd is away must not hold up the disposal.
             if (!_disposing.IsCancellationRequested || _keeper.Status.LeaseId != 0)
@@ -208,11 +210,13 @@ internal sealed class Registrar : IAsyncDisposable
                 await _deregistration.DrainAsync(standing, serving.Token, cancellationToken).ConfigureAwait(false);
             }
 
-            var stood = standing.Count > 0 && _keeper.Status.LeaseId != 0;
+            // Those that are put as draining for the first time stand too; those of formats that know no draining are gone by now.
+            stored = Math.Min(standing.Count, Math.Max(stored, CountStored()));
+            var stood = stored > 0 && _keeper.Status.LeaseId != 0;
             var hasLeft = await LeaveAsync(cancellationToken).ConfigureAwait(false);
             if (hasLeft && stood)
             {
-                await _deregistration.ServeOnAsync(standing.Count, serving.Token).ConfigureAwait(false);
+                await _deregistration.ServeOnAsync(stored, serving.Token).ConfigureAwait(false);
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
@@ -337,6 +341,9 @@ internal sealed class Registrar : IAsyncDisposable
             _replaced = [];
         }
     }
+
+    /// <summary>How many of the keys etcd has, from this application or from a replica for it.</summary>
+    private int CountStored() => _keeper.Status.KeysStored + _report.Shared;
 
     /// <summary>All keys that etcd has, or is to have for now.</summary>
     private Dictionary<string, RegistrationRecord> Standing() => _replaced.Concat(_written).ToDictionary(StringComparer.Ordinal);

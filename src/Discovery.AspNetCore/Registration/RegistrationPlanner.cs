@@ -196,8 +196,12 @@ internal sealed partial class RegistrationPlanner(
         }
     }
 
+    /// <summary>
+    /// Names that no endpoint has. A mistyped one leaves in what was to be left out; but that one for operators is off is said once for all
+    /// environments, of which some do not have it.
+    /// </summary>
     private static IEnumerable<string> UnknownNames(EtcdRegistrationOptions options, HashSet<string> known)
-        => options.Endpoints.Where(static e => e.Value.Enabled).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
+        => options.Endpoints.Where(static e => e.Value.Enabled || !BoundEndpoint.IsAdministrative(e.Key)).Select(static e => ("Etcd:Registration:Endpoints", e.Key))
             .Concat(options.Services.SelectMany(static s => s.Value.Endpoints.Select(e => ($"Etcd:Registration:Services:{s.Key}:Endpoints", e))))
             .Where(setting => !known.Contains(setting.Item2))
             .Select(setting => $"{setting.Item1} names '{setting.Item2}', but the endpoints are: {string.Join(", ", known)}. An endpoint goes by "

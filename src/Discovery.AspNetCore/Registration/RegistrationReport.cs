@@ -28,6 +28,9 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
     public string? Problem => _conflict ?? _duplicate;
 
+    /// <summary>How many keys of this application a replica holds for it too.</summary>
+    public int Shared => _shared.Count;
+
     public bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count >= lease.KeysDesired;
 

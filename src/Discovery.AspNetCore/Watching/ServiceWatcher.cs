@@ -90,7 +90,7 @@ internal sealed partial class ServiceWatcher : IWatchedService
             _serviceName,
             $"Service '{_serviceName}' could not be listed under '{_prefix}' within {waited.TotalSeconds:0.###} s "
             + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", _source.Endpoints)} ({Cluster.SectionOf(_source.Cluster)}:Endpoints). "
-            + (Problem?.Message ?? "etcd did not answer yet."),
+            + (Problem is { } problem ? $"The last attempt: {problem.Message}" : "etcd did not answer yet."),
             Problem);
 
     public async ValueTask DisposeAsync()

@@ -105,6 +105,6 @@ internal sealed class SharedListing(IServiceSource source, ListingPlanner planne
             "",
             $"The services could not be listed under '{string.Join("', '", watcher.Roots)}' within {waited.TotalSeconds:0.###} s "
             + $"(Etcd:Discovery:ReadyTimeout), from {string.Join(", ", source.Endpoints)} ({Cluster.SectionOf(source.Cluster)}:Endpoints). "
-            + (watcher.Problem?.Message ?? "etcd did not answer yet."),
+            + (watcher.Problem is { } problem ? $"The last attempt: {problem.Message}" : "etcd did not answer yet."),
             watcher.Problem);
 }

@@ -49,6 +49,31 @@ public sealed class HealthCheckTests : IAsyncLifetime
         await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd")).Status == HealthStatus.Healthy);
     }
 
+    /// <summary>A probe of Kubernetes has a second for all checks, and the log has what is handed into a result at each run.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_etcd_that_is_away_does_not_hold_up_a_probe(bool isSilent)
+    {
+        await using var services = Services(static h => h.AddEtcd());
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(services, "etcd")).Status);
+        if (isSilent)
+        {
+            _etcd.Pause();
+        }
+        else
+        {
+            await _etcd.DisposeAsync();
+        }
+
+        var entry = await CheckAsync(services, "etcd");
+
+        Assert.Equal(HealthStatus.Degraded, entry.Status);
+        Assert.Null(entry.Exception);
+        Assert.Contains("There was no answer within 0.7 s", entry.Description, StringComparison.Ordinal);
+        Assert.InRange(entry.Duration, TimeSpan.Zero, TimeSpan.FromSeconds(3));
+    }
+
     [Fact]
     public async Task A_named_cluster_has_a_check_of_its_own()
     {

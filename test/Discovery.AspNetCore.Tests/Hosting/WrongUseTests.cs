@@ -124,7 +124,7 @@ public sealed class WrongUseTests
 
         Assert.Equal(
             "Service 'svc' could not be listed under 'services/svc/' within 2 s (Etcd:Discovery:ReadyTimeout), from http://model:2379/ "
-            + "(Etcd:Endpoints). the model is down",
+            + "(Etcd:Endpoints). The last attempt: the model is down",
             await FailAsync(client));
     }
 

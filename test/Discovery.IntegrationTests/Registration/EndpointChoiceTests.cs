@@ -182,6 +182,17 @@ public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
     }
 
     [Theory]
+    [InlineData("Grcp", true)]
+    [InlineData("Metrics", false)]
+    public async Task An_endpoint_that_is_switched_off_and_does_not_exist_is_told_unless_it_is_for_operators(string name, bool isTold)
+    {
+        await using var app = await TestApp.StartAsync(node.Etcd.Endpoint, _service, GrpcAndWeb + $"Endpoints:{name}:Enabled=false");
+
+        Assert.Equal(2, app.Keys.Count);
+        Assert.Equal(isTold, app.Log.Has(LogLevel.Warning, $"Etcd:Registration:Endpoints names '{name}', but the endpoints are: Grpc, Web."));
+    }
+
+    [Theory]
     [InlineData("", true)]
     [InlineData("/Kestrel:EndpointDefaults:Protocols=Http2", false)]
     [InlineData(GrpcAndWeb, false)]

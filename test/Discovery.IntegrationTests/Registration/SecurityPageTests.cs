@@ -55,6 +55,20 @@ public sealed class SecurityPageTests(SecuredNode node) : IClassFixture<SecuredN
         Assert.StartsWith("Warning", Assert.Single(Complaints(app)), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_was_refused_is_not_said_to_have_left()
+    {
+        await using var app = TestApp.Build(node.Endpoint, "orders", Client);
+        await app.StartAsync();
+        await Eventually.IsTrue(() => app.Log.Has(LogLevel.Warning, "etcd refuses to keep", "No role of the user"));
+
+        await app.StopAsync();
+
+        Assert.False(app.Log.Has(LogLevel.Information, "This application left etcd"));
+        Assert.False(app.Log.Has(LogLevel.Warning, "could not be told within"));
+        Assert.True(app.Log.Has(LogLevel.Warning, "etcd refuses this application's keys, so it was not told that this application drains.", "No role of the user"));
+    }
+
     [Theory]
     [InlineData("AllowLoopback=true;/Etcd:Username=orders-server;/Etcd:Password=wrong", "orders", "Etcd:Username, which is 'orders-server'")]
     [InlineData(Client, "orders", "No role of the user 'shop-client'")]

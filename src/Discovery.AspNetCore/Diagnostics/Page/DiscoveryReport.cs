@@ -64,6 +64,7 @@ internal sealed record RegistrationReportRow(
 /// <param name="Ejected">How many get no calls because they failed.</param>
 /// <param name="Skipped">How many records are no instances.</param>
 /// <param name="Refused">How many may not be dialled.</param>
+/// <param name="NotSelected">How many the client's settings leave out.</param>
 /// <param name="Calls">The calls sent to the present instances.</param>
 /// <param name="InFlight">The calls under way.</param>
 /// <param name="Error">What is wrong, or null.</param>
@@ -84,6 +85,7 @@ internal sealed record ServiceReport(
     int Ejected,
     int Skipped,
     int Refused,
+    int NotSelected,
     long Calls,
     int InFlight,
     string? Error);
@@ -96,7 +98,7 @@ internal sealed record InstancesReport(string Id, int Matching, IReadOnlyList<In
 
 /// <summary>An instance.</summary>
 /// <param name="Address">Host and port.</param>
-/// <param name="State">Ready, draining, held, ejected, failing (it is to be ejected, and too few would be left) or refused.</param>
+/// <param name="State">Ready, draining, held, ejected, failing (it is to be ejected, and too few would be left), refused or not selected.</param>
 /// <param name="Why">Why it is in that state, or null.</param>
 /// <param name="EjectedSeconds">For how long it is still ejected.</param>
 /// <param name="InstanceId">The process's id.</param>

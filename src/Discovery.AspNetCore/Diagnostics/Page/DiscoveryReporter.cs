@@ -114,6 +114,7 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
             states.Count(static i => i.IsEjected),
             view.Status.SkippedRecords,
             view.Refused,
+            view.CountUnselected(),
             states.Sum(static i => i.Calls),
             states.Sum(static i => i.InFlight),
             view.Status.LastError?.Message);

@@ -19,11 +19,28 @@ internal sealed record ServiceView(
         var status = pool.Status;
         var client = optionsName == pool.ServiceName ? null : optionsName[..^(pool.ServiceName.Length + 1)];
         return new ServiceView(
-            IdOf(optionsName, status), client, status, current?.Snapshot, pool.PolicyName, current?.Instances ?? [], current?.Refused ?? 0);
+            IdOf(optionsName, status), client, status, current?.Snapshot, pool.PolicyName, current?.Instances ?? [], current?.Refused ?? 0)
+        {
+            Settings = pool.Options,
+            NotPicked = pool.NotPicked,
+        };
     }
 
     public static ServiceView Of(ServiceStatus status, ServiceSnapshot? snapshot)
         => new(IdOf(status.ServiceName, status), null, status, snapshot, null, [], 0);
+
+    /// <summary>The settings of the client; null where nobody calls.</summary>
+    public EtcdDiscoveryOptions? Settings { get; init; }
+
+    /// <summary>How many calls there was no instance for.</summary>
+    public long NotPicked { get; init; }
+
+    /// <summary>
+    /// Whether calls go by the scheme of the settings, as far as can be seen: a client whose base address says another goes by that.
+    /// </summary>
+    private bool IsSchemeCalled => Settings is { } settings
+        && (NotPicked > 0 || Instances.Any(static i => i.Calls > 0))
+        && !Instances.Any(i => i.Calls > 0 && !i.Record.Supports(settings.Scheme));
 
     private static string IdOf(string name, ServiceStatus status) => status.Cluster is null ? name : $"{status.Cluster}/{name}";
 
@@ -38,10 +55,33 @@ internal sealed record ServiceView(
             all += instance.Calls;
         }
 
-        return (Snapshot?.Instances ?? []).Select(record => Describe(record, states.GetValueOrDefault(record.Address), all));
+        var isSchemeCalled = IsSchemeCalled;
+        return (Snapshot?.Instances ?? []).Select(record => Describe(record, states.GetValueOrDefault(record.Address), all, isSchemeCalled));
     }
 
-    private InstanceReport Describe(ServiceInstance record, InstanceState? state, long allCalls)
+    /// <summary>How many instances the settings leave out, of those that would be called otherwise.</summary>
+    public int CountUnselected()
+    {
+        var isSchemeCalled = IsSchemeCalled;
+        return Instances.Count(i => i is { IsEjected: false, Record.TakesNewCalls: true }
+            && Snapshot?.HeldAddresses.Contains(i.Record.Address) != true
+            && WhyUnselected(i.Record, isSchemeCalled) is not null);
+    }
+
+    private string? WhyUnselected(ServiceInstance record, bool isSchemeCalled)
+    {
+        if (Settings is not { } settings)
+        {
+            return null;
+        }
+
+        var section = $"Etcd:Discovery:Services:{record.ServiceName}";
+        return !settings.Select.Fits(record) ? $"it does not fit {section}:Select ({settings.Select})"
+            : isSchemeCalled && !record.Supports(settings.Scheme) ? $"its record says {record.Scheme}, and {section}:Scheme is {settings.Scheme}"
+            : null;
+    }
+
+    private InstanceReport Describe(ServiceInstance record, InstanceState? state, long allCalls, bool isSchemeCalled)
     {
         var isHeld = Snapshot!.HeldAddresses.Contains(record.Address);
         var (name, why) = state switch
@@ -52,6 +92,7 @@ internal sealed record ServiceView(
             _ when isHeld => ("held", "it vanished from etcd without draining, with most of the service"),
             _ when record.IsDraining => ("draining", null),
             _ when !record.TakesNewCalls => ("draining", "its weight is 0"),
+            _ when WhyUnselected(record, isSchemeCalled) is { } reason => ("not selected", reason),
             _ => ("ready", (string?)null),
         };
         var latency = state?.Latency ?? TimeSpan.Zero;

@@ -15,9 +15,10 @@ internal sealed record BoundEndpoint(string Name, BindingAddress Address, string
         StringComparer.OrdinalIgnoreCase,
         "Admin", "Administration", "Management", "Metrics", "Prometheus", "Health", "Probes", "Diagnostics", "Debug");
 
-    private bool IsAdministrative => Administrative.Contains(Name);
-
     private bool IsLoopback => LoopbackHost.Is(Address.Host.Trim('[', ']'));
+
+    /// <summary>Whether an endpoint's name says that it is not for clients.</summary>
+    public static bool IsAdministrative(string name) => Administrative.Contains(name);
 
     /// <summary>
     /// Whether it is plainly not for clients: its name says so and it is not alone, or it is on loopback beside one for clients that
@@ -26,7 +27,7 @@ internal sealed record BoundEndpoint(string Name, BindingAddress Address, string
     /// <param name="isAlone">Whether the server has no other endpoint, nor a socket.</param>
     /// <param name="all">All endpoints of the server.</param>
     public bool IsPrivate(bool isAlone, IReadOnlyList<BoundEndpoint> all)
-        => (IsAdministrative && !isAlone) || (IsLoopback && all.Any(static e => e is { IsLoopback: false, IsAdministrative: false }));
+        => (IsAdministrative(Name) && !isAlone) || (IsLoopback && all.Any(static e => !e.IsLoopback && !IsAdministrative(e.Name)));
 
     public override string ToString() => $"'{Name}' ({Address}{(string.IsNullOrEmpty(Protocols) ? "" : $", {Protocols}")})";
 }
