@@ -43,7 +43,7 @@ public sealed class ShownPageTests(Chromium chromium) : IClassFixture<Chromium>
             app.Use(static (context, next) =>
             {
                 // What the proxy strips, the application never sees.
-                context.Request.Path = context.Request.Path.StartsWithSegments("/operators", out var rest) ? rest : "/elsewhere";
+                context.Request.Path = context.Request.Path.StartsWithSegments("/operators", StringComparison.Ordinal, out var rest) ? rest : "/elsewhere";
                 return next(context);
             });
             app.UseRouting();
