@@ -3,6 +3,7 @@ using Discovery.Benchmarks.Changes;
 using Discovery.Benchmarks.Client;
 using Discovery.Benchmarks.Outages;
 using Discovery.Benchmarks.Scale;
+using Discovery.Benchmarks.Simulation;
 
 namespace Discovery.Benchmarks;
 
@@ -15,8 +16,9 @@ internal static class BenchCommand
     [
         ("handler", HandlerBenchmark.RunAsync),
         ("pick", PickBenchmark.RunAsync),
+        ("balancing", SimulateCommand.RunAsync),
         ("calls", CallsBenchmark.RunAsync),
-        ("rebuilds", RunRebuildsAsync),
+        ("rebuilds", RebuildsCommand.RunAsync),
         ("client", EtcdClientBenchmark.RunAsync),
         ("changes", ChangesBenchmark.RunAsync),
         ("coldstart", ColdStartBenchmark.RunAsync),
@@ -74,12 +76,5 @@ internal static class BenchCommand
 
         Console.WriteLine(report.AllMet ? "\nAll goals were met." : "\nNot all goals were met.");
         return report.AllMet ? 0 : 1;
-    }
-
-    private static Task RunRebuildsAsync(Report report, bool isQuick)
-    {
-        Console.WriteLine("\nrebuilds");
-        report.AddOther("rebuilds", RebuildsCommand.Run(isQuick ? ["200"] : []) == 0);
-        return Task.CompletedTask;
     }
 }

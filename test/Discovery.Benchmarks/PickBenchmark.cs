@@ -16,6 +16,14 @@ internal static class PickBenchmark
     private const double MostNanoseconds = 20;
     private const double MostNanosecondsOfCycle = 120;
 
+    /// <summary>
+    /// Of what the machine itself gives: two virtual processors may be one core. The random numbers that are compared with touch no memory.
+    /// </summary>
+    private const double LeastOfTwoThreads = 0.8;
+
+    /// <summary>What flat in size comes to where the instances no longer fit the nearest caches.</summary>
+    private const double MostOfHundred = 2;
+
     private static readonly int[] Sizes = [3, 100, 10_000];
     private static readonly PolicyCatalog Policies = new([]);
 
@@ -24,6 +32,9 @@ internal static class PickBenchmark
         var picks = isQuick ? 200_000 : 1_000_000;
         var rounds = isQuick ? 7 : 15;
         await WarmUpAsync(picks);
+        var ofHundred = double.NaN;
+        var (oneAlone, twoAlone) = await MeasureThreadsAsync(() => DrawRandom(10 * picks), picks, rounds);
+        var ofMachine = twoAlone / oneAlone;
         foreach (var size in Sizes)
         {
             foreach (var name in Policies.Names)
@@ -42,11 +53,21 @@ internal static class PickBenchmark
                         report.AddRatioAtMost("pick", "  by the fewest calls among five", "ns", pick, five, null);
                     }
 
-                    var cycle = Measure(() => Call(balancer, picks), () => floor.Pick(picks), picks, rounds).Ours;
-                    report.AddValue("pick", "  picked, begun and ended with latency", "ns", cycle, MostNanosecondsOfCycle);
+                    var cycle = Measure(() => Call(balancer, picks), () => floor.Pick(picks), picks, rounds);
+                    report.AddValue("pick", "  picked, begun and ended with latency", "ns", cycle.Ours, MostNanosecondsOfCycle);
+                    report.AddRatioAtMost("pick", "    by the floor", "ns", cycle.Ours, cycle.Floor, null);
                     report.AddValue("pick", "    allocated", "B", BytesOf(() => Call(balancer, picks), picks), 0);
-                    var (one, two) = await MeasureThreadsAsync(balancer, picks, rounds);
-                    report.AddRatioAtLeast("pick", "  two threads, by one", "/µs", two, one, 1);
+                    var (one, two) = await MeasureThreadsAsync(() => Pick(balancer, picks), picks, rounds);
+                    report.AddRatioAtLeast("pick", "  two threads, by one", "/µs", two, one, null);
+                    report.AddRatioAtLeast("pick", "    by what two threads gain that share nothing", "", two / one, ofMachine, LeastOfTwoThreads);
+                    if (size == Sizes[1])
+                    {
+                        ofHundred = pick;
+                    }
+                    else if (size > Sizes[1])
+                    {
+                        report.AddRatioAtMost("pick", "  by that of 100 instances", "ns", pick, ofHundred, MostOfHundred);
+                    }
                 }
             }
         }
@@ -100,15 +121,26 @@ internal static class PickBenchmark
     }
 
     /// <returns>Picks in a microsecond, by one thread and by two.</returns>
-    private static async Task<(double One, double Two)> MeasureThreadsAsync(Balancer balancer, int picks, int rounds)
+    private static async Task<(double One, double Two)> MeasureThreadsAsync(Action round, int picks, int rounds)
     {
         var results = await Turns.RunAsync([1, 2], warmUps: 1, rounds, async threads =>
         {
             var started = Stopwatch.GetTimestamp();
-            await Task.WhenAll(Enumerable.Range(0, threads).Select(_ => Task.Run(() => Pick(balancer, picks))));
+            await Task.WhenAll(Enumerable.Range(0, threads).Select(_ => Task.Run(round)));
             return [threads * picks / Stopwatch.GetElapsedTime(started).TotalMicroseconds];
         });
         return (results[0][0], results[1][0]);
+    }
+
+    private static void DrawRandom(int count)
+    {
+        var sum = 0UL;
+        for (var i = 0; i < count; i++)
+        {
+            sum += FastRandom.Next();
+        }
+
+        GC.KeepAlive(sum);
     }
 
     private static double BytesOf(Action round, int picks)

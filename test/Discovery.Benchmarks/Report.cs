@@ -54,9 +54,8 @@ internal sealed class Report
     /// <param name="ours">Ours.</param>
     /// <param name="reference">The reference's.</param>
     /// <param name="least">The goal: the least ratio; null if there is none.</param>
-    /// <param name="tolerance">What the measurement of the ratio may be off by.</param>
-    public void AddRatioAtLeast(string line, string what, string unit, double ours, double reference, double? least, double tolerance = 0)
-        => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtLeast, least), least, ours / reference >= least - tolerance));
+    public void AddRatioAtLeast(string line, string what, string unit, double ours, double reference, double? least)
+        => Add(new Row(line, what, unit, ours, reference, Comparison.Ratio, ours / reference, GoalOf(Goal.AtLeast, least), least, ours / reference >= least));
 
     /// <summary>Ours by a reference of the same run, where less is better.</summary>
     public void AddRatioAtMost(string line, string what, string unit, double ours, double reference, double? most)
@@ -66,8 +65,9 @@ internal sealed class Report
     public void AddValue(string line, string what, string unit, double ours, double? most)
         => Add(new Row(line, what, unit, ours, null, Comparison.None, null, GoalOf(Goal.AtMost, most), most, ours <= most));
 
-    /// <summary>A line that prints its own table.</summary>
-    public void AddOther(string line, bool areMet) => _rows.Add(new Row(line, "see its table", "", null, null, Comparison.None, null, Goal.None, null, areMet));
+    /// <summary>A value that needs no machine to be measured on.</summary>
+    public void AddTarget(string line, string what, double ours, double limit, bool isLeast)
+        => Add(new Row(line, what, "", ours, null, Comparison.None, null, isLeast ? Goal.AtLeast : Goal.AtMost, limit, isLeast ? ours >= limit : ours <= limit));
 
     /// <summary>Writes all rows.</summary>
     public void WriteJson(string path) => File.WriteAllText(path, JsonSerializer.Serialize(_rows, Json));

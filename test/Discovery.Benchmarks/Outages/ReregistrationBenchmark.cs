@@ -15,6 +15,9 @@ internal static class ReregistrationBenchmark
     private const int Clients = 100;
     private const double MostSeconds = 5;
     private const double Window = 100;
+
+    /// <summary>A quarter of them: spread over the half second and more that it takes.</summary>
+    private const double MostAtOnce = 250;
     private const string Prefix = Records.Root + "reregistration/";
 
     private static readonly TimeSpan TimeToLive = TimeSpan.FromSeconds(10);
@@ -38,7 +41,7 @@ internal static class ReregistrationBenchmark
         var times = await WatchAsync(etcd.Endpoint);
         report.AddValue("reregistration", "1,000 registrations, until the last", "s", times[^1] / 1000, MostSeconds);
         report.AddValue("reregistration", "  until the half", "s", times.Median() / 1000, null);
-        report.AddValue("reregistration", "  most within 100 ms", "", times.Max(from => times.Count(t => t >= from && t < from + Window)), null);
+        report.AddValue("reregistration", "  most within 100 ms", "", times.Max(from => times.Count(t => t >= from && t < from + Window)), MostAtOnce);
         using var http = new HttpClient();
         report.AddValue("reregistration", "  requests to etcd for each", "", (await EtcdCounters.ReadAsync(http, etcd)).Requests / Registrations, null);
         Report.Note($"How many came in each 100 ms: {string.Join(' ', Enumerable.Range(0, (int)(times[^1] / Window) + 1).Select(i => times.Count(t => (int)(t / Window) == i)))}");

@@ -31,7 +31,9 @@ internal static class ColdStartBenchmark
         var ofOne = await CompareAsync(etcd.Endpoint, one, Records.PrefixOf("one"), Instances, rounds);
         Add(report, "10,000 instances in one service", ofOne);
         report.AddValue("coldstart", "  by itself", "ms", ofOne.Ours.Milliseconds, MostMilliseconds);
-        Add(report, "10,000 in 1,000 services", await CompareAsync(etcd.Endpoint, many, Records.Root + "many-", Instances, rounds));
+        var ofMany = await CompareAsync(etcd.Endpoint, many, Records.Root + "many-", Instances, rounds);
+        Add(report, "10,000 in 1,000 services", ofMany);
+        report.AddValue("coldstart", "  by itself", "ms", ofMany.Ours.Milliseconds, MostMilliseconds);
     }
 
     private static void Add(Report report, string what, Costs costs)

@@ -20,6 +20,13 @@ internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolic
 
     public static Contender ReportedAlone { get; } = new("LeastLoad, rep., no ej.", () => new LeastLoadPolicy(), WithEjection: false, WithReports: true);
 
+    /// <summary>What else could be made of reports.</summary>
+    public static IReadOnlyList<Contender> OtherReported { get; } =
+    [
+        new("larger of both, aged", () => new AgedReportsReference(), WithEjection: true, WithReports: true),
+        new("hot/cold of Prequal", () => new HotColdReference(), WithEjection: true, WithReports: true),
+    ];
+
     public static IReadOnlyList<Contender> All { get; } =
     [
         new("RoundRobin, no ejection", () => new RoundRobinPolicy(), WithEjection: false),
@@ -31,6 +38,7 @@ internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolic
         Default,
         ReportedAlone,
         Reported,
+        .. OtherReported,
     ];
 }
 
@@ -38,4 +46,10 @@ internal sealed record Contender(string Name, Func<IBalancingPolicy> CreatePolic
 internal interface ICallObserver
 {
     void OnEnded(InstanceState instance, long startedAt, long now);
+
+    /// <summary>The instance said with an answer how many calls it has.</summary>
+    void OnReported(InstanceState instance, int inFlight, long now)
+    {
+        // Those that know no reports.
+    }
 }

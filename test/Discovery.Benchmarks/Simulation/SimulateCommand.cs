@@ -34,7 +34,31 @@ internal static class SimulateCommand
         }
 
         Console.WriteLine();
-        return Targets.Check(results) ? 0 : 1;
+        var targets = Targets.Of(results).ToList();
+        targets.ForEach(Console.WriteLine);
+        return targets.TrueForAll(static t => t.IsMet) ? 0 : 1;
+    }
+
+    /// <summary>Adds the targets to a report: those that are looked at by themselves, and of the others how many were met and the nearest.</summary>
+    public static Task RunAsync(Report report, bool isQuick)
+    {
+        var results = new Dictionary<(string, Contender), SimulationResult>();
+        foreach (var scenario in Scenarios.All)
+        {
+            foreach (var contender in Targets.Contenders)
+            {
+                results.Add((scenario.Name, contender), RunSeeds(scenario, contender, seeds: isQuick ? 1 : 5));
+            }
+        }
+
+        foreach (var group in Targets.Of(results).GroupBy(static t => (t.Contender.Name, t.What)))
+        {
+            var nearest = group.MaxBy(static t => t.IsLeast ? t.Limit / t.Value : t.Value / t.Limit)!;
+            var where = group.Count() == 1 ? nearest.Scenario : string.Create(CultureInfo.InvariantCulture, $"{group.Count()} scenarios, {nearest.Scenario}");
+            report.AddTarget("balancing", $"{group.Key.Name}: {group.Key.What} ({where})", nearest.Value, nearest.Limit, nearest.IsLeast);
+        }
+
+        return Task.CompletedTask;
     }
 
     private static SimulationResult RunSeeds(Scenario scenario, Contender contender, int seeds)

@@ -47,6 +47,13 @@ internal sealed class SimulatedClient
         return (instance, _servers[instance]);
     }
 
+    /// <summary>A server reported its load with an answer.</summary>
+    public void OnReported(InstanceState instance, int inFlight)
+    {
+        instance.OnLoadReport(inFlight);
+        (_policy as ICallObserver)?.OnReported(instance, inFlight, _clock.GetTimestamp());
+    }
+
     /// <summary>Tells a reference policy that keeps its own books of the end of a call.</summary>
     public void OnEnded(InstanceState instance, long startedAt)
         => (_policy as ICallObserver)?.OnEnded(instance, startedAt, _clock.GetTimestamp());

@@ -128,7 +128,7 @@ internal sealed class SimulationRun
         var progress = call.IsFailure ? call.Progress : call.Instance.OnHeaders(call.Progress);
         if (_contender.WithReports && !call.IsFailure)
         {
-            call.Instance.OnLoadReport(call.Server.InFlight);
+            call.Client.OnReported(call.Instance, call.Server.InFlight);
         }
 
         End(call, progress, call.IsFailure ? CallOutcome.Failure : CallOutcome.Success);
