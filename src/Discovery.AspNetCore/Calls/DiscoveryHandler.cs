@@ -286,6 +286,10 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         {
             outcome = OutcomeRules.Compare(outcome, request, instance, steering);
         }
+        else if (outcome == CallOutcome.UnknownError)
+        {
+            OutcomeRules.OnUnknownError(request, instance, steering);
+        }
 
         AttemptActivity.OnAnswered(activity, response, outcome);
         if (outcome.IsAnswer())
