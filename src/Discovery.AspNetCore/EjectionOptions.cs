@@ -8,8 +8,8 @@ public sealed class EjectionOptions
 
     /// <summary>
     /// How many failures in a row (5xx, gRPC UNAVAILABLE and the like, an answer that is not gRPC to a gRPC call) eject an instance; 1 to 1000.
-    /// After an ejection one failure is enough until a call succeeds. UNIMPLEMENTED counts if other instances serve meanwhile, UNKNOWN a tenth;
-    /// RESOURCE_EXHAUSTED and what is the caller's fault do not. Default: 5, as in Envoy.
+    /// After an ejection one failure is enough until a call succeeds. UNIMPLEMENTED counts if other instances serve meanwhile, UNKNOWN a tenth if they
+    /// do; RESOURCE_EXHAUSTED and what is the caller's fault do not. Default: 5, as in Envoy.
     /// </summary>
     public int ConsecutiveFailures { get; set; } = 5;
 

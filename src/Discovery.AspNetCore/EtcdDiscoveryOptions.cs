@@ -73,7 +73,7 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     public int MaxConnectAttempts { get; set; } = 3;
 
     /// <summary>
-    /// How many further attempts of retries and hedges may be made, in percent of the calls; what is beyond fails at once, so that
+    /// How many further attempts of retries and hedges may be made, in percent of the calls; what is beyond is not sent, so that
     /// retries do not multiply the load of a service that fails already. At most 100. Default: 0, which sets no limit.
     /// </summary>
     public double RetryBudgetPercent { get; set; }

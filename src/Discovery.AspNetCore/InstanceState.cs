@@ -270,8 +270,7 @@ public sealed class InstanceState
                 break;
         }
 
-        if (outcome is CallOutcome.NotFound or CallOutcome.Unimplemented or CallOutcome.WrongServer
-            && IsHeld)
+        if (IsHeld && IsOfStranger(outcome))
         {
             GiveUp();
         }
@@ -352,6 +351,13 @@ public sealed class InstanceState
             _hot.Latency.OnNoAnswer(startedAt, now, _context);
         }
     }
+
+    private bool IsOfStranger(CallOutcome outcome) => outcome switch
+    {
+        CallOutcome.NotFound or CallOutcome.Unimplemented or CallOutcome.WrongServer => true,
+        CallOutcome.Denied or CallOutcome.Redirected => _health.LooksLikeStranger,
+        _ => false,
+    };
 
     private void GiveUp()
     {

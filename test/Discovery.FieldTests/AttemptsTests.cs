@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
+using Google.Protobuf;
 using Grpc.Core;
 using Helloworld;
 using Microsoft.AspNetCore.Http;
@@ -148,9 +150,10 @@ public sealed class AttemptsTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_hedge_beyond_the_budget_leaves_the_attempt_that_runs(bool byHandler)
+    [InlineData(true, true)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task A_hedge_beyond_the_budget_leaves_the_attempt_that_runs(bool byHandler, bool goesOn)
     {
         await using var field = await Field.StartAsync();
         for (var i = 0; i < 2; i++)
@@ -174,7 +177,7 @@ public sealed class AttemptsTests
                 }
                 else
                 {
-                    builder.ConfigureChannel(static o => o.ServiceConfig = GrpcHedges.Of(attempts: 2, TimeSpan.FromMilliseconds(50)));
+                    builder.ConfigureChannel(o => o.ServiceConfig = GrpcHedges.Of(attempts: 2, TimeSpan.FromMilliseconds(50), goesOn));
                 }
             },
             static o => o.RetryBudgetPercent = 1);
@@ -183,6 +186,187 @@ public sealed class AttemptsTests
         var answers = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => client.SayHelloAsync(new HelloRequest { Name = "x" }).ResponseAsync));
 
         Assert.All(answers, static a => Assert.Equal("good", a.Message));
+    }
+
+    [Fact]
+    public async Task A_call_whose_hedges_are_beyond_the_budget_fails_when_its_own_attempt_does()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync(
+            static async c =>
+            {
+                await Task.Delay(500);
+                await GrpcAnswer.FailAsync(c, 14);
+            },
+            HttpProtocols.Http2);
+        var services = field.Application(
+            static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service)
+                .ConfigureChannel(static o => o.ServiceConfig = GrpcHedges.Of(attempts: 3, TimeSpan.FromMilliseconds(50))),
+            static o => (o.RetryBudgetPercent, o.Ejection.Enabled) = (1, false));
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+
+        var calls = Enumerable.Range(0, 30).Select(async _ => await Assert.ThrowsAsync<RpcException>(
+            async () => await client.SayHelloAsync(new HelloRequest { Name = "x" }).ResponseAsync.WaitAsync(TimeSpan.FromSeconds(30))));
+
+        Assert.All(await Task.WhenAll(calls), static e => Assert.Equal(StatusCode.Unavailable, e.StatusCode));
+    }
+
+    [Theory]
+    [InlineData(MethodType.Unary, 50)]
+    [InlineData(MethodType.Unary, 0)]
+    [InlineData(MethodType.ServerStreaming, 50)]
+    [InlineData(MethodType.ClientStreaming, 50)]
+    [InlineData(MethodType.DuplexStreaming, 50)]
+    public async Task A_hedge_of_grpc_goes_to_another_instance_than_the_attempts_that_run(MethodType type, int delay)
+    {
+        await using var field = await Field.StartAsync();
+        var attempts = new ConcurrentQueue<(string Call, int Server)>();
+        for (var i = 0; i < 3; i++)
+        {
+            var server = i;
+            await field.StartServerAsync(
+                async c =>
+                {
+                    attempts.Enqueue((c.Request.Headers["call"].ToString(), server));
+                    if (server == 0)
+                    {
+                        await Task.Delay(Timeout.Infinite, c.RequestAborted);
+                    }
+
+                    // To answer a message that is still being written cancels the writing.
+                    _ = await c.Request.Body.ReadAsync(new byte[100]);
+                    if (type == MethodType.ClientStreaming)
+                    {
+                        await c.Request.Body.CopyToAsync(Stream.Null);
+                    }
+
+                    await GrpcAnswer.SendAsync(c, "good");
+                },
+                HttpProtocols.Http2);
+        }
+
+        var services = field.Application(
+            s => s.AddEtcdGrpcClient<RawClient>(Field.Service)
+                .ConfigureChannel(o => o.ServiceConfig = GrpcHedges.Of(attempts: 3, TimeSpan.FromMilliseconds(delay))),
+            static o => (o.Policy, o.Ejection.Enabled) = ("Random", false));
+        var client = services.GetRequiredService<RawClient>();
+
+        // With unary calls first, which connect.
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Equal("good", await client.CallAsync(i < 10 ? MethodType.Unary : type, $"{i}").WaitAsync(TimeSpan.FromSeconds(20)));
+        }
+
+        Assert.Equal(attempts.Count, attempts.Distinct().Count());
+        Assert.Contains(attempts, static a => a.Server == 0);
+    }
+
+    [Fact]
+    public async Task An_instance_that_hangs_is_ejected_though_hedges_of_grpc_answer_in_its_place()
+    {
+        await using var field = await Field.StartAsync();
+        var hung = await field.StartServerAsync(static c => Task.Delay(Timeout.Infinite, c.RequestAborted), HttpProtocols.Http2);
+        for (var i = 0; i < 2; i++)
+        {
+            await field.StartServerAsync(static c => GrpcAnswer.SendAsync(c, "good"), HttpProtocols.Http2);
+        }
+
+        var services = field.Application(
+            static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service)
+                .ConfigureChannel(static o => o.ServiceConfig = GrpcHedges.Of(attempts: 2, TimeSpan.FromMilliseconds(500))),
+            static o => o.Policy = "RoundRobin");
+        var client = services.GetRequiredService<Greeter.GreeterClient>();
+
+        await Eventually.IsTrue(async () =>
+        {
+            await client.SayHelloAsync(new HelloRequest { Name = "x" }).ResponseAsync.WaitAsync(TimeSpan.FromSeconds(20));
+            return field.Log.Lines.Any(l => l.Contains(hung.Address, StringComparison.Ordinal) && l.Contains("no answer in time", StringComparison.Ordinal));
+        });
+    }
+
+    [Fact]
+    public async Task Retries_of_grpc_avoid_what_failed_before_also_with_many_callers_at_a_time()
+    {
+        await using var field = await Field.StartAsync();
+        var attempts = new ConcurrentQueue<(string Call, int Server)>();
+        for (var i = 0; i < 3; i++)
+        {
+            var server = i;
+            await field.StartServerAsync(
+                c =>
+                {
+                    attempts.Enqueue((c.Request.Headers["call"].ToString(), server));
+                    return server < 2 ? GrpcAnswer.FailAsync(c, 14) : GrpcAnswer.SendAsync(c, "good");
+                },
+                HttpProtocols.Http2);
+        }
+
+        var services = field.Application(
+            static s => s.AddEtcdGrpcClient<RawClient>(Field.Service).ConfigureChannel(static o => o.ServiceConfig = GrpcRetries.Of(attempts: 3)),
+            static o => (o.Policy, o.Ejection.Enabled) = ("Random", false));
+        var client = services.GetRequiredService<RawClient>();
+
+        await Task.WhenAll(Enumerable.Range(0, 16).Select(async caller =>
+        {
+            for (var i = 0; i < 25; i++)
+            {
+                Assert.Equal("good", await client.CallAsync(MethodType.Unary, $"{caller}.{i}"));
+            }
+        }));
+
+        Assert.Equal(attempts.Count, attempts.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Attempts_of_handlers_below_retries_of_grpc_avoid_what_those_were_sent_to()
+    {
+        await using var field = await Field.StartAsync();
+        var attempts = new ConcurrentQueue<(string Call, int Server)>();
+        for (var i = 0; i < 4; i++)
+        {
+            var server = i;
+            await field.StartServerAsync(
+                c =>
+                {
+                    attempts.Enqueue((c.Request.Headers["call"].ToString(), server));
+                    if (server % 2 == 0)
+                    {
+                        return GrpcAnswer.FailAsync(c, 14);
+                    }
+
+                    c.Abort();
+                    return Task.CompletedTask;
+                },
+                HttpProtocols.Http2);
+        }
+
+        var services = field.Application(
+            static s => s.AddEtcdGrpcClient<RawClient>(Field.Service)
+                .ConfigureChannel(static o => o.ServiceConfig = GrpcRetries.Of(attempts: 2))
+                .AddResilienceHandler("retry", static p => p.AddRetry(new HttpRetryStrategyOptions { MaxRetryAttempts = 1, Delay = TimeSpan.Zero })),
+            static o => (o.Policy, o.Ejection.Enabled) = ("Random", false));
+        var client = services.GetRequiredService<RawClient>();
+
+        for (var i = 0; i < 40; i++)
+        {
+            await Assert.ThrowsAsync<RpcException>(() => client.CallAsync(MethodType.Unary, $"{i}"));
+        }
+
+        Assert.True(attempts.Count >= 80);
+        Assert.Equal(attempts.Count, attempts.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_client_without_handlers_that_may_try_again_does_not_keep_what_was_tried()
+    {
+        await using var field = await Field.StartAsync();
+        await field.StartServerAsync();
+        using var client = field.Client();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "x");
+
+        using var response = await client.SendAsync(request);
+
+        Assert.DoesNotContain(request.Options, static o => o.Key == "discovery-tried");
     }
 
     /// <summary>Nor does that count as a retry.</summary>
@@ -272,6 +456,49 @@ public sealed class AttemptsTests
     {
         context.Response.StatusCode = (int)HttpStatusCode.ServiceUnavailable;
         return Task.CompletedTask;
+    }
+
+    /// <summary>A client that calls by each kind of method, and says in metadata which call it is.</summary>
+    private sealed class RawClient(CallInvoker invoker)
+    {
+        public async Task<string> CallAsync(MethodType type, string call)
+        {
+            var method = new Method<HelloRequest, HelloReply>(
+                type,
+                "helloworld.Greeter",
+                type.ToString(),
+                Marshallers.Create(static r => r.ToByteArray(), HelloRequest.Parser.ParseFrom),
+                Marshallers.Create(static r => r.ToByteArray(), HelloReply.Parser.ParseFrom));
+            var options = new CallOptions(new Metadata { { "call", call } });
+            var request = new HelloRequest { Name = "x" };
+            switch (type)
+            {
+                case MethodType.Unary:
+                    return (await invoker.AsyncUnaryCall(method, null, options, request)).Message;
+                case MethodType.ServerStreaming:
+                    using (var stream = invoker.AsyncServerStreamingCall(method, null, options, request))
+                    {
+                        Assert.True(await stream.ResponseStream.MoveNext(CancellationToken.None));
+                        return stream.ResponseStream.Current.Message;
+                    }
+
+                case MethodType.ClientStreaming:
+                    using (var stream = invoker.AsyncClientStreamingCall(method, null, options))
+                    {
+                        await stream.RequestStream.WriteAsync(request);
+                        await stream.RequestStream.CompleteAsync();
+                        return (await stream).Message;
+                    }
+
+                default:
+                    using (var stream = invoker.AsyncDuplexStreamingCall(method, null, options))
+                    {
+                        await stream.RequestStream.WriteAsync(request);
+                        Assert.True(await stream.ResponseStream.MoveNext(CancellationToken.None));
+                        return stream.ResponseStream.Current.Message;
+                    }
+            }
+        }
     }
 
     /// <summary>Sends again with a token what was not answered by 200.</summary>

@@ -9,7 +9,7 @@ namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>
 /// The last word on the channels of gRPC clients that discover their service: addresses such as <c>etcd:///greeter</c> become those that calls
-/// go by, and options that would go round discovery are errors.
+/// go by, and options that would go round discovery are errors. Where gRPC itself makes several attempts of calls, it links them.
 /// </summary>
 internal sealed class ConfigureDiscoveringChannels(ClientCatalog clients, IOptionsMonitor<EtcdDiscoveryOptions> discovery)
     : IPostConfigureOptions<GrpcClientFactoryOptions>
@@ -22,7 +22,12 @@ internal sealed class ConfigureDiscoveringChannels(ClientCatalog clients, IOptio
             return;
         }
 
-        options.ChannelOptionsActions.Add(channel => Check(client, channel));
+        var linking = new AttemptsLinking(options);
+        options.ChannelOptionsActions.Add(channel =>
+        {
+            Check(client, channel);
+            linking.AddFor(channel);
+        });
         if (EtcdAddress.Is(options.Address))
         {
             var service = EtcdAddress.ServiceNameOf(options.Address!);
@@ -61,6 +66,34 @@ internal sealed class ConfigureDiscoveringChannels(ClientCatalog clients, IOptio
             throw new InvalidOperationException(
                 $"The client '{client.Name}' discovers service '{client.ServiceName}', whose calls are balanced by Etcd:Discovery:Policy, e.g. RoundRobin; "
                 + $"leave LoadBalancingConfigs ('{balancing.PolicyName}') out of the channel's ServiceConfig.");
+        }
+    }
+
+    /// <summary>
+    /// Adds the interceptor where it is of use, which is known when the channel is made: then its options are set, and its interceptors are not made yet.
+    /// Several threads may make it at once.
+    /// </summary>
+    private sealed class AttemptsLinking(GrpcClientFactoryOptions options)
+    {
+        private readonly Lock _gate = new();
+        private bool _isAdded;
+
+        public void AddFor(GrpcChannelOptions channel)
+        {
+            if (!AttemptsInterceptor.IsFor(channel.ServiceConfig))
+            {
+                return;
+            }
+
+            lock (_gate)
+            {
+                if (!_isAdded)
+                {
+                    _isAdded = true;
+                    var interceptor = new AttemptsInterceptor(channel.ServiceConfig!);
+                    options.InterceptorRegistrations.Add(new InterceptorRegistration(InterceptorScope.Channel, _ => interceptor));
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ internal sealed class AttemptsHandler : DelegatingHandler
 {
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        request.Options.Set(TriedInstances.Key, new TriedInstances(request, cancellationToken));
+        request.Options.Set(TriedInstances.Key, new TriedInstances(cancellationToken, request, GrpcCallFlow.Of(request)));
         return base.SendAsync(request, cancellationToken);
     }
 }

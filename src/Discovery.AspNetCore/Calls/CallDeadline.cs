@@ -37,9 +37,15 @@ internal static class CallDeadline
         }
 
         var attempts = TriedInstances.Of(request);
-        if (attempts is { Caller.IsCancellationRequested: false })
+        if (attempts is { IsAnswered: true, IsGivenUp: false })
         {
-            return waited >= LeastWait && (!attempts.IsAnswered || waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency));
+            return waited >= LeastWait && waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency);
+        }
+
+        // gRPC itself cancels an attempt only for the answer of another, or because the caller disposed the call.
+        if (attempts is { Request: not null, Caller.IsCancellationRequested: false })
+        {
+            return waited >= LeastWait;
         }
 
         return !NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(attempts?.Caller ?? token) == true;

@@ -23,6 +23,11 @@ internal sealed class CallSteering
     /// <summary>How many attempts a gRPC client made before this one; each of them is a request of its own.</summary>
     public int PreviousAttempts { get; private set; }
 
+    /// <summary>How many attempts were made before this one, by whatever is above.</summary>
+    /// <param name="connects">How many of this request did not come to a connection.</param>
+    public int AttemptsBefore(int connects)
+        => Tried is { IsOfGrpc: true } ? Tried.Attempts : PreviousAttempts + (Tried?.Attempts ?? connects);
+
     /// <summary>Whether the caller asks by metadata which instance answers.</summary>
     public bool AsksServedBy { get; private set; }
 

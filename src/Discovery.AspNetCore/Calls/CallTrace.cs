@@ -21,7 +21,7 @@ internal static class CallTrace
     public static void OnFailed(HttpRequestMessage request, InstanceState instance, Activity? attempt)
     {
         request.Options.Set(EtcdRequestOptions.ServedBy, instance.Record);
-        if (NoInstance.IsGrpc(request))
+        if (NoInstance.IsGrpc(request) && TriedInstances.Of(request) is not { IsOfGrpc: true })
         {
             instance.Pool!.Failures.Add(
                 request.RequestUri!, CallSteering.PreviousAttemptsOf(request), CallDeadline.TimeLeftOf(request), instance);

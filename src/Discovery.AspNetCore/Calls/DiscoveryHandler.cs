@@ -29,6 +29,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             throw new InvalidOperationException(NoInstance.ExplainOtherHost(pool.ServiceName, request.RequestUri.IdnHost));
         }
 
+        GrpcCallFlow.Attach(request);
         HttpVersions.RestorePolicy(request);
         HttpVersions.KeepOffHttp3(request);
         var steering = CallSteering.TakeFrom(request);
@@ -38,12 +39,14 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     private static async Task<HttpResponseMessage> SendSteeredAsync(
         ServicePool pool, HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
     {
+        steering.Tried?.OnBegun();
         try
         {
             return await RouteAsync(pool, request, steering, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
+            steering.Tried?.OnEnded();
             steering.PutBack(request.Headers);
         }
     }
@@ -54,12 +57,32 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         if (pool.Retries is { } retries && !retries.TryBegin(steering?.IsRetry == true))
         {
             pool.Metrics?.OnRetryRefused();
-            return NoInstance.AnswerAsync(request, NoInstance.ExplainBudget(pool), cause: null);
+            return RefuseAsync(pool, request, steering!, cancellationToken);
         }
 
         return pool.FirstInstance.IsAwaited || pool.Current is null
             ? SendWhenReadyAsync(pool, request, steering, cancellationToken)
             : ChooseAsync(pool, request, steering, cancellationToken);
+    }
+
+    /// <summary>The answer to an attempt that the budget does not pay for.</summary>
+    private static async Task<HttpResponseMessage> RefuseAsync(
+        ServicePool pool, HttpRequestMessage request, CallSteering steering, CancellationToken cancellationToken)
+    {
+        if (steering.Tried is { IsOfGrpc: true } tried)
+        {
+            tried.OnEnded();
+            try
+            {
+                await tried.WaitForOthersAsync(pool.Time, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                tried.OnBegun();
+            }
+        }
+
+        return await NoInstance.AnswerAsync(request, NoInstance.ExplainBudget(pool), cause: null).ConfigureAwait(false);
     }
 
     private static async Task<HttpResponseMessage> SendWhenReadyAsync(
@@ -89,7 +112,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
     {
         var current = pool.Current!;
         var needs = CallNeeds.Of(request, steering?.Version);
-        if (steering?.PreviousAttempts > 0)
+        if (steering is { PreviousAttempts: > 0, Tried: not { IsOfGrpc: true } })
         {
             steering.FailedBefore = pool.Failures.Take(request.RequestUri!, steering.PreviousAttempts, CallDeadline.TimeLeftOf(request));
         }
@@ -162,7 +185,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         while (instance is not null)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var attempt = 1 + (steering?.Tried?.Attempts ?? failures?.Instances.Count ?? 0) + (steering?.PreviousAttempts ?? 0);
+            var connects = failures?.Instances.Count ?? 0;
+            var attempt = 1 + (steering?.AttemptsBefore(connects) ?? connects);
             using var activity = AttemptActivity.Start(pool, instance, attempt);
             if (attempt > 1)
             {
@@ -244,8 +268,18 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         // A call has few attempts: after the first in vain they go to instances of which etcd says that they are there.
         var held = failures is null || current.Snapshot.Held.IsEmpty ? [] : current.Instances.Where(static i => i.IsHeld);
-        InstanceState[] avoided = [.. unreachable, .. steering?.Tried?.All ?? [], .. steering?.FailedBefore ?? [], .. held];
-        return PickOther(avoided) ?? (avoided.Length > unreachable.Length ? PickOther(unreachable) : null);
+        while (true)
+        {
+            var tried = steering?.Tried?.All ?? [];
+            InstanceState[] avoided = [.. unreachable, .. tried, .. steering?.FailedBefore ?? [], .. held];
+            var instance = PickOther(avoided) ?? (avoided.Length > unreachable.Length ? PickOther(unreachable) : null);
+
+            // Hedges may choose at the same moment.
+            if (instance is null || steering?.Tried?.TryChoose(instance, tried) != false)
+            {
+                return instance;
+            }
+        }
 
         InstanceState? PickOther(InstanceState[] than)
             => PickExcept(balancer, steering?.HashKey, than)
@@ -277,7 +311,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         var (isGrpc, length) = BodyHeaders.Of(response.Content);
         var outcome = isProtocolRefused ? CallOutcome.Refused : OutcomeRules.Of(response, isGrpc);
-        if (steering?.Tried is { } tried && IsServed(outcome, response.StatusCode, isGrpc))
+        if (steering?.Tried is { Request: not null } tried && IsServed(outcome, response.StatusCode, isGrpc))
         {
             tried.OnServed(instance);
         }
@@ -301,11 +335,15 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             // What a gRPC call gets where others get a redirect.
             instance.Context.Redirects.OnAnswer(request, response, instance);
         }
+        else if (outcome == CallOutcome.UnknownError)
+        {
+            OutcomeRules.OnUnknownError(request, instance, steering);
+        }
 
         AttemptActivity.OnAnswered(activity, response, outcome);
         if (outcome.IsAnswer())
         {
-            steering?.Tried?.IsAnswered = true;
+            steering?.Tried?.OnAnswered(isSuccess: outcome == CallOutcome.Success);
             CallTrace.OnAnswered(request, instance, activity);
         }
         else

@@ -27,7 +27,7 @@ internal static class NoInstance
     public static Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, string reason, Exception? cause)
     {
         var isGrpc = IsGrpc(request);
-        if (!isGrpc || TriedInstances.Of(request) is not null)
+        if (!isGrpc || TriedInstances.Of(request) is { Request: not null })
         {
             // The client's status has the message of each inner exception, and the reason says it all.
             return Task.FromException<HttpResponseMessage>(

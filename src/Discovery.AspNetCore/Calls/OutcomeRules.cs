@@ -104,7 +104,23 @@ internal static class OutcomeRules
             instance.Context.Refused.OnRefused(request, instance);
         }
 
+        if (instance.IsHeld)
+        {
+            _ = request.Headers.NonValidated.TryGetValues("Authorization", out var caller);
+            instance.Health.OnStrangeAnswerTo(StableHash.Mix(RefusedRequests.IdOf(request)) ^ StableHash.Of(caller.ToString()));
+        }
+
         return outcome;
+    }
+
+    /// <summary>An instance answered UNKNOWN, which says something of it only if others serve the same. What is for one instance is not compared.</summary>
+    public static void OnUnknownError(HttpRequestMessage request, InstanceState instance, CallSteering? steering)
+    {
+        if (steering is not { Instance: not null })
+        {
+            instance.Context.Thrown.OnRefused(request, instance);
+            instance.Health.OnUnknownErrorOf(steering?.HashKey);
+        }
     }
 
     /// <summary>

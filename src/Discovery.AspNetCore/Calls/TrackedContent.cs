@@ -51,6 +51,7 @@ internal class TrackedContent : HttpContent
             {
                 // Headers of gRPC say nothing: a method that is not served may have them too.
                 instance.Context.Refused.OnServed(request, instance);
+                instance.Context.Thrown.OnServed(request, instance);
             }
         }
     }
@@ -64,9 +65,17 @@ internal class TrackedContent : HttpContent
         {
             var trailers = _response.TrailingHeaders;
             outcome = OutcomeRules.OfTrailers(trailers);
-            if (outcome == CallOutcome.Unimplemented && _response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
+            if (outcome is CallOutcome.Unimplemented or CallOutcome.UnknownError
+                && _response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
             {
-                instance.Context.Refused.OnRefused(request, instance);
+                if (outcome == CallOutcome.Unimplemented)
+                {
+                    instance.Context.Refused.OnRefused(request, instance);
+                }
+                else
+                {
+                    OutcomeRules.OnUnknownError(request, instance, steering: null);
+                }
             }
 
             _call.End(this, outcome, trailers);

@@ -2,6 +2,7 @@ using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Http.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Hosting;
@@ -49,7 +50,8 @@ internal sealed partial class ClientPipeline(ClientCatalog clients, IServiceProv
             }
         }
 
-        if (builder.AdditionalHandlers.Count > 0)
+        // Those of the factory's own logging are there as well, or come later, by the order in which services are added.
+        if (builder.AdditionalHandlers.Any(static h => h is not (LoggingHttpMessageHandler or LoggingScopeHttpMessageHandler)))
         {
             builder.AdditionalHandlers.Insert(0, new AttemptsHandler());
         }

@@ -50,6 +50,6 @@ internal enum CallOutcome : byte
     /// <summary>Too much for the instance, or for this caller's quota: RESOURCE_EXHAUSTED, 429. Counts as load and not as failure.</summary>
     Overloaded,
 
-    /// <summary>UNKNOWN, an exception in the application's code. Counts as load; only a long row of them is held against the instance.</summary>
+    /// <summary>UNKNOWN, an exception in the application's code. Counts as load; only a long row of them is held against the instance, and only if others serve.</summary>
     UnknownError,
 }

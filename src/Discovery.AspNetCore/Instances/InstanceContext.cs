@@ -89,6 +89,9 @@ internal sealed class InstanceContext
     /// <summary>What tells strangers at the instances' addresses.</summary>
     public RefusedRequests Refused { get; } = new();
 
+    /// <summary>What tells an instance that is broken from requests that cause an exception wherever they go.</summary>
+    public RefusedRequests Thrown { get; } = new();
+
     /// <summary>What is measured of the service; null if nothing is.</summary>
     public ServiceMetrics? Metrics { get; init; }
 

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Discovery.AspNetCore.Instances;
 
 /// <summary>
@@ -13,6 +15,9 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
 
     /// <summary>How many unknown errors count as one failure: most are exceptions that a request causes wherever it goes.</summary>
     private const int UnknownErrorsPerFailure = 10;
+
+    /// <summary>Of how many hash keys they must be: those of one always go to one instance, and may be what the key causes.</summary>
+    private const int LeastUnknownKeys = 5;
 
     /// <summary>How many times as many refusals are needed where no other instance was asked for the same.</summary>
     private const int UncomparedPerFailure = 4;
@@ -42,6 +47,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     private long _firstTimeoutAt;
     private long _firstUnimplementedAt;
     private long _firstRefusedAt;
+    private long _firstUnknownAt;
     private int _level;
     private int _failuresInRow;
     private int _connectFailuresInRow;
@@ -49,7 +55,11 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     private int _unimplementedInRow;
     private int _unknownErrorsInRow;
     private int _refusedInRow;
+    private int _strangeInRow;
     private ulong _refusedKeys;
+    private ulong _unknownKeys;
+    private ulong _strangeRequests;
+    private double _rateBeforeStrange;
     private double _refusalRate;
     private double _failureRate;
     private bool _onProbation;
@@ -83,7 +93,23 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     public bool ServedOfLate => _refusedInRow < LeastRefusedInRow && _unimplementedInRow < LeastRefusedInRow;
 
     /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
-    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusedInRow == 0;
+    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusedInRow == 0 && _unknownErrorsInRow == 0;
+
+    /// <summary>
+    /// Whether the latest answers are such as strangers give, and by what the instance answered before chance cannot be the reason. For one that is held: others
+    /// are not compared, for they may be strangers too. One caller may ask for the same again and again by a token that is no longer valid, so where there are
+    /// no different requests it takes a long row.
+    /// </summary>
+    public bool LooksLikeStranger
+    {
+        get
+        {
+            var areDifferent = BitOperations.PopCount(Volatile.Read(ref _strangeRequests)) >= LeastRefusedInRow;
+            var inRow = Volatile.Read(ref _strangeInRow);
+            return inRow >= (areDifferent ? 1 : UncomparedPerFailure) * _options.ConsecutiveFailures
+                && Improbability(inRow, _rateBeforeStrange) >= Certainty;
+        }
+    }
 
     /// <summary>The share of refusals among about the last 20 answers, from 0 to 1.</summary>
     /// <param name="answers">How many there were: the first ones begin at no refusals, which must not count as so many answers.</param>
@@ -97,6 +123,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         {
             _refusedInRow = 0;
             _refusedKeys = 0;
+            ResetStrange();
             var rate = _refusalRate * (1 - Smoothing);
             _refusalRate = rate < Negligible ? 0 : rate;
             Recover(startedAt);
@@ -121,6 +148,16 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     {
         OnRefusal(startedAt);
         _hasProblems = true;
+        if (outcome == CallOutcome.CallersError)
+        {
+            ResetStrange();
+        }
+        else if (Interlocked.Increment(ref _strangeInRow) == 1)
+        {
+            var before = instance.Calls - instance.InFlight;
+            _rateBeforeStrange = before > 0 ? Math.Max(RefusalRateOf(before), 1.0 / (before + 1)) : 1;
+        }
+
         _refusalRate += Smoothing * (1 - _refusalRate);
         var inRow = Interlocked.Increment(ref _refusedInRow);
         if (inRow == 1)
@@ -155,9 +192,16 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>Whether the latest refusals were none of a call with this hash key. Two keys may be taken for one.</summary>
     public bool IsNewlyRefused(string hashKey)
     {
-        var bit = 1UL << (int)(StableHash.Mix(StableHash.Of(hashKey)) & 63);
+        var bit = BitOf(StableHash.Of(hashKey));
         return (Interlocked.Or(ref _refusedKeys, bit) & bit) == 0;
     }
+
+    /// <summary>Of which hash key an unknown error is, before <see cref="OnUnknownError"/>; null for a call without one, which might have gone anywhere.</summary>
+    public void OnUnknownErrorOf(string? hashKey)
+        => Interlocked.Or(ref _unknownKeys, hashKey is null ? ulong.MaxValue : BitOf(StableHash.Of(hashKey)));
+
+    /// <summary>To which request the next answer is such as strangers give, before <see cref="OnRefused"/>.</summary>
+    public void OnStrangeAnswerTo(ulong request) => Interlocked.Or(ref _strangeRequests, BitOf(request));
 
     public void OnFailure(long startedAt, CallOutcome outcome)
     {
@@ -268,17 +312,35 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
     }
 
+    /// <summary>An exception in the application's code. Only if others serve the same methods meanwhile is it the instance's.</summary>
     public void OnUnknownError(long startedAt)
     {
         _hasProblems = true;
-        if (MayEject(startedAt) && Interlocked.Increment(ref _unknownErrorsInRow) is var inRow && inRow >= UnknownErrorsPerFailure * _options.ConsecutiveFailures)
+        if (!MayEject(startedAt))
         {
-            Eject($"{inRow} errors in a row with status UNKNOWN");
+            return;
+        }
+
+        var inRow = Interlocked.Increment(ref _unknownErrorsInRow);
+        if (inRow == 1)
+        {
+            Volatile.Write(ref _firstUnknownAt, startedAt);
+        }
+
+        var first = Volatile.Read(ref _firstUnknownAt);
+        if (inRow >= UnknownErrorsPerFailure * _options.ConsecutiveFailures
+            && BitOperations.PopCount(Volatile.Read(ref _unknownKeys)) >= LeastUnknownKeys
+            && context.Thrown.AreServedElsewhere(instance, first)
+            && context.OthersServe(instance, first))
+        {
+            Eject($"{inRow} errors in a row with status UNKNOWN, and others serve");
         }
     }
 
     /// <summary>How improbable so many refusals in a row are, as -ln of the probability, if this share of all answers are refusals.</summary>
     private static double Improbability(int inRow, double rate) => inRow * -Math.Log(Math.Min(1, rate + LeastRefusalRate));
+
+    private static ulong BitOf(ulong hash) => 1UL << (int)(StableHash.Mix(hash) & 63);
 
     private static string Verb(CallOutcome outcome) => outcome switch
     {
@@ -321,6 +383,13 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         _timeoutsInRow = 0;
         _unimplementedInRow = 0;
         _unknownErrorsInRow = 0;
+        _unknownKeys = 0;
+    }
+
+    private void ResetStrange()
+    {
+        _strangeInRow = 0;
+        _strangeRequests = 0;
     }
 
     private void Eject(string reason)

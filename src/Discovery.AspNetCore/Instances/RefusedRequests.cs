@@ -1,7 +1,7 @@
 namespace Discovery.AspNetCore.Instances;
 
 /// <summary>
-/// The requests that were answered 404 and the like of late, and whether other instances serve the same ones: what tells a stranger at an
+/// The requests that were answered 404 and the like, or by an exception, of late, and whether other instances serve the same ones: what tells a stranger at an
 /// instance's address from a service that does not have what it is asked for. Costs calls nothing while nothing is refused.
 /// </summary>
 internal sealed class RefusedRequests
@@ -46,7 +46,8 @@ internal sealed class RefusedRequests
     public bool AreServedElsewhere(InstanceState instance, long since)
         => Array.Exists(_latest, e => e?.Instance == instance && e.ServedAt >= since);
 
-    private static ulong IdOf(HttpRequestMessage request)
+    /// <summary>What tells requests apart: method, path and query.</summary>
+    public static ulong IdOf(HttpRequestMessage request)
         => StableHash.Mix(StableHash.Of(request.RequestUri!.PathAndQuery) ^ StableHash.Of(request.Method.Method));
 
     private sealed class Entry(ulong request, InstanceState instance)

@@ -332,6 +332,154 @@ public sealed class OutcomeTests
     }
 
     [Theory]
+    [InlineData("12", null, 200)]
+    [InlineData(null, "text/html", 200)]
+    [InlineData(null, null, 400)]
+    public async Task A_stranger_at_the_address_of_a_grpc_instance_that_vanished_is_called_once(string? grpcStatus, string? type, int status)
+    {
+        var isStranger = false;
+        await using var harness = new Harness(static o => o.Policy = "RoundRobin");
+        var serve = GrpcAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            var isFirst = i == 0;
+            await harness.StartServerAsync(
+                c =>
+                {
+                    if (!isFirst || !isStranger)
+                    {
+                        return serve(c);
+                    }
+
+                    c.Response.StatusCode = status;
+                    c.Response.ContentType = type;
+                    return grpcStatus is null ? Task.CompletedTask : GrpcAsync(int.Parse(grpcStatus, System.Globalization.CultureInfo.InvariantCulture))(c);
+                },
+                HttpProtocols.Http2);
+        }
+
+        using var client = harness.Client(HttpVersion.Version20);
+        await client.SendAsync(Grpc());
+        isStranger = true;
+        await HoldAllAsync(harness);
+
+        var refused = 0;
+        for (var i = 0; i < 30; i++)
+        {
+            using var response = await client.SendAsync(Grpc());
+            var isServed = response.Headers.TryGetValues("grpc-status", out var values) && values.Single() == "0";
+            refused += isServed ? 0 : 1;
+            await Eventually.IsTrue(() => refused == 0 || harness.Pool.Current!.Instances.Count == 2);
+        }
+
+        Assert.Equal(1, refused);
+    }
+
+    [Theory]
+    [InlineData(302, true)]
+    [InlineData(400, true)]
+    [InlineData(401, true)]
+    [InlineData(403, true)]
+    [InlineData(401, false)]
+    public async Task Strangers_that_refuse_everything_at_the_addresses_of_instances_that_vanished_are_given_up(int status, bool areAll)
+    {
+        var areStrangers = false;
+        await using var harness = new Harness();
+        for (var i = 0; i < 3; i++)
+        {
+            var isStranger = areAll || i == 0;
+            await harness.StartServerAsync(c =>
+            {
+                c.Response.StatusCode = isStranger && areStrangers ? status : 200;
+                return Task.CompletedTask;
+            });
+        }
+
+        using var client = harness.Client();
+        for (var i = 0; i < 90; i++)
+        {
+            using var response = await client.GetAsync($"{i}");
+        }
+
+        areStrangers = true;
+        await HoldAllAsync(harness);
+        for (var i = 0; i < 30; i++)
+        {
+            try
+            {
+                using var response = await client.GetAsync($"{i}");
+            }
+            catch (HttpRequestException)
+            {
+                // There is nobody left.
+            }
+        }
+
+        await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == (areAll ? 0 : 2));
+    }
+
+    [Theory]
+    [InlineData(302)]
+    [InlineData(400)]
+    [InlineData(401)]
+    public async Task An_instance_that_vanished_and_is_still_there_stays_though_one_caller_is_refused(int status)
+    {
+        await using var harness = new Harness();
+        for (var i = 0; i < 3; i++)
+        {
+            await harness.StartServerAsync(c =>
+            {
+                c.Response.StatusCode = c.Request.Headers.Authorization.Count > 0 ? status : 200;
+                return Task.CompletedTask;
+            });
+        }
+
+        using var client = harness.Client();
+        for (var i = 0; i < 90; i++)
+        {
+            using var response = await client.GetAsync($"{i}");
+        }
+
+        await HoldAllAsync(harness);
+        for (var i = 0; i < 45; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "mine") { Headers = { Authorization = new("Bearer", "expired") } };
+            using var response = await client.SendAsync(request);
+            Assert.Equal(status, (int)response.StatusCode);
+        }
+
+        Assert.All(harness.Pool.Current!.Instances, static i => Assert.False(i.IsGivenUp));
+        Assert.Equal(3, harness.Pool.Current!.Instances.Count);
+    }
+
+    [Fact]
+    public async Task An_instance_that_vanished_and_always_refused_much_stays_though_it_refuses_for_a_while()
+    {
+        var refuses = false;
+        await using var harness = new Harness();
+        await harness.StartServerAsync(c =>
+        {
+            c.Response.StatusCode = refuses || c.Request.Path.Value!.EndsWith('1') ? 401 : 200;
+            return Task.CompletedTask;
+        });
+
+        using var client = harness.Client();
+        for (var i = 0; i < 60; i++)
+        {
+            using var response = await client.GetAsync($"{i}{i % 2}");
+        }
+
+        refuses = true;
+        await HoldAllAsync(harness);
+        for (var i = 0; i < 15; i++)
+        {
+            using var response = await client.GetAsync($"{i}");
+        }
+
+        Assert.False(Assert.Single(harness.Pool.Current!.Instances).IsGivenUp);
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Held_instances_that_refuse_cost_a_call_one_attempt_and_are_left_out(bool withEjection)
@@ -396,6 +544,13 @@ public sealed class OutcomeTests
         VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         Content = new ByteArrayContent(new byte[5]) { Headers = { ContentType = new("application/grpc") } },
     };
+
+    private static async Task HoldAllAsync(Harness harness)
+    {
+        var addresses = harness.Pool.Current!.Instances.Select(static i => i.Record.Address).ToList();
+        harness.Etcd.Delete([.. addresses.Select(static a => $"services/svc/{a}")]);
+        await Eventually.IsTrue(() => harness.Pool.Current!.Snapshot.HeldAddresses.Count == addresses.Count);
+    }
 
     private static async Task CallUntilEjectedAsync(Harness harness, HttpClient client, BackendServer server)
     {
