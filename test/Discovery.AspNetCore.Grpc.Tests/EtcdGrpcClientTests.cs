@@ -153,6 +153,24 @@ public sealed class EtcdGrpcClientTests : IAsyncLifetime
         Assert.NotSame(channel, channels.GetChannel("other"));
         await services.DisposeAsync();
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await new Greeter.GreeterClient(channel).SayHelloAsync(new HelloRequest()));
+        Assert.Throws<ObjectDisposedException>(() => channels.GetChannel("greeter"));
+        Assert.Throws<ObjectDisposedException>(() => channels.GetChannel("new"));
+        Assert.Throws<ObjectDisposedException>(() => channels.GetChannels("greeter"));
+    }
+
+    [Theory]
+    [InlineData("etcd://user:secret@greeter/greeter", "'etcd://***@greeter/greeter' has a host")]
+    [InlineData("http://user:secret@greeter", "'http://***@greeter' is no address of a service in etcd")]
+    [InlineData("etcd:///user:secret@greeter?x=1", "'etcd://***@greeter?x=1' has more than a service's name")]
+    [InlineData("etcd:///user:secret@greeter/x", "'***@greeter/x' is no service name")]
+    public async Task A_password_in_an_address_is_not_repeated(string address, string shown)
+    {
+        await using var services = Services(static s => s.AddEtcdGrpcChannels());
+
+        var failure = Assert.Throws<ArgumentException>(() => services.GetRequiredService<IEtcdGrpcChannels>().GetChannel(new Uri(address)));
+
+        Assert.Contains(shown, failure.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -111,6 +111,7 @@ public sealed class DestinationTests : ProxyTestBase
             new DestinationConfig { Address = "etcd://Greeter" },
             new DestinationConfig { Address = "https://example.com/x", Host = "own" },
             new DestinationConfig { Address = "etcd://" },
+            new DestinationConfig { Address = "etcd://user:secret@Gree ter" },
         ]);
 
         Assert.Equal(
@@ -118,6 +119,8 @@ public sealed class DestinationTests : ProxyTestBase
             Destinations(proxy).OrderBy(static d => d.Value.Address, StringComparer.Ordinal).Select(static d => d.Key == "d1" ? d.Key : d.Value.Address).Reverse());
         Assert.Equal("own", Destinations(proxy)["d1"].Host);
         Assert.True(Log.Has(LogLevel.Error, "'d2'", "'etcd://'"));
+        Assert.True(Log.Has(LogLevel.Error, "'d3'", "'etcd://***@Gree ter'"));
+        Assert.DoesNotContain(Log.Lines, static l => l.Contains("secret", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Net;
 using System.Text;
+using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -28,6 +30,31 @@ public sealed class DeadInstancesTests
             Assert.Contains("No connection to service 'svc': 3 instances tried", e.Message, StringComparison.Ordinal);
             Assert.Contains("refused", e.Message, StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>They accept, and break off amid the handshake of TLS, so that each connect is seen where it arrives.</summary>
+    [Fact]
+    public async Task A_call_connects_to_three_of_three_hundred_and_to_none_outside_the_subset()
+    {
+        await using var field = await Field.StartAsync();
+        var servers = new List<ResettingServer>();
+        for (var i = 0; i < 300; i++)
+        {
+            var server = new ResettingServer();
+            field.Own(server);
+            servers.Add(server);
+            await field.RegisterAsync(server.Address, "\"scheme\":\"https\"");
+        }
+
+        using var client = field.Client(static o => (o.Scheme, o.SubsetSize) = ("https", 20));
+        for (var i = 1; i <= 30; i++)
+        {
+            var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x"));
+            Assert.Contains("3 instances tried", e.Message, StringComparison.Ordinal);
+            Assert.Equal(3 * i, servers.Sum(static s => s.Connections));
+        }
+
+        Assert.InRange(servers.Count(static s => s.Connections > 0), 4, 20);
     }
 
     [Fact]
@@ -199,18 +226,90 @@ public sealed class DeadInstancesTests
     public async Task A_body_whose_own_source_fails_is_sent_once()
     {
         await using var field = await Field.StartAsync();
-        var servers = new List<BackendServer>();
-        for (var i = 0; i < 3; i++)
+        var servers = await StartThreeAsync(field);
+        using var client = field.Client();
+
+        await ExpectSentOnceAsync(client, servers, static () => throw new HttpRequestException(HttpRequestError.ConnectionError, "the source refused"));
+    }
+
+    [Fact]
+    public async Task A_body_that_comes_of_another_service_whose_instances_are_dead_is_sent_once()
+    {
+        await using var field = await Field.StartAsync();
+        var servers = await StartThreeAsync(field);
+        await field.RegisterAsync(Field.DeadAddress(1), service: "files");
+        await field.RegisterAsync(Field.DeadAddress(2), service: "files");
+        var clients = field.Application(static s =>
         {
-            servers.Add(await field.StartServerAsync());
+            s.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
+            s.AddHttpClient("files").AddEtcdDiscovery("files");
+        }).GetRequiredService<IHttpClientFactory>();
+        using var client = clients.CreateClient("client");
+        using var files = clients.CreateClient("files");
+
+        await ExpectSentOnceAsync(client, servers, async () =>
+        {
+            var e = await Assert.ThrowsAsync<HttpRequestException>(() => files.GetAsync("x"));
+            Assert.Contains("2 instances tried", e.Message, StringComparison.Ordinal);
+            throw e;
+        });
+    }
+
+    /// <summary>The instance serves the connections that it has, and accepts no more: it stops, or has no handles left.</summary>
+    [Fact]
+    public async Task A_body_that_comes_of_the_same_instance_is_sent_once_though_that_one_accepts_no_further_connection()
+    {
+        await using var field = await Field.StartAsync();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var address = listener.LocalEndpoint.ToString()!;
+        await field.RegisterAsync(address);
+        using var client = field.Client(static o => (o.Policy, o.Ejection.Enabled) = ("RoundRobin", false));
+        var first = client.GetStringAsync("x");
+        using var connection = await listener.AcceptTcpClientAsync();
+        listener.Stop();
+        await connection.GetStream().ReadExactlyAsync(new byte[10]);
+        await connection.GetStream().WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"u8.ToArray());
+        Assert.Equal("hello", await first);
+
+        async Task CallAsync(string instance)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "files/1");
+            request.Options.Set(EtcdRequestOptions.Instance, instance);
+            using var response = await client.SendAsync(request);
         }
 
-        using var client = field.Client();
-        using var content = new FailingContent();
+        var other = await field.StartServerAsync();
+        await Eventually.IsTrue(async () =>
+        {
+            var call = CallAsync(other.Address);
+            await call.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return call.IsCompletedSuccessfully;
+        });
+
+        // By turns: one of them goes to the connection that is open.
+        for (var i = 0; i < 2; i++)
+        {
+            using var content = new FailingContent(() => CallAsync(address));
+
+            var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.PostAsync("x", content));
+
+            Assert.Contains($"1 instance tried ({address})", e.Message, StringComparison.Ordinal);
+            Assert.Equal(1, content.Serialised);
+        }
+    }
+
+    private static async Task<IReadOnlyList<BackendServer>> StartThreeAsync(Field field)
+        => [await field.StartServerAsync(), await field.StartServerAsync(), await field.StartServerAsync()];
+
+    private static async Task ExpectSentOnceAsync(HttpClient client, IReadOnlyList<BackendServer> servers, Func<Task> readSourceAsync)
+    {
+        using var content = new FailingContent(readSourceAsync);
 
         await Assert.ThrowsAnyAsync<Exception>(() => client.PostAsync("x", content));
 
         Assert.Equal(1, content.Serialised);
+        Assert.InRange(servers.Sum(static s => s.Requests), 0, 1);
     }
 
     /// <summary>.NET repeats requests without a body where a connection ends without an answer, but the server may have done what they say.</summary>
@@ -252,6 +351,24 @@ public sealed class DeadInstancesTests
 
     /// <summary>Sends a part, and then cannot connect to where it has the rest from.</summary>
     private sealed class FailingContent : HttpContent
+    /// <summary>Accepts, and breaks off at once.</summary>
+    private sealed class ResettingServer : TcpServer
+    {
+        private int _connections;
+
+        /// <summary>How many there were.</summary>
+        public int Connections => Volatile.Read(ref _connections);
+
+        protected override Task ServeAsync(TcpClient client, CancellationToken stop)
+        {
+            Interlocked.Increment(ref _connections);
+            client.LingerState = new LingerOption(enable: true, seconds: 0);
+            return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Sends a part, and then cannot read the rest at its source.</summary>
+    private sealed class FailingContent(Func<Task> readSourceAsync) : HttpContent
     {
         public int Serialised { get; private set; }
 
@@ -260,7 +377,7 @@ public sealed class DeadInstancesTests
             Serialised++;
             await stream.WriteAsync(new byte[50]);
             await stream.FlushAsync();
-            throw new HttpRequestException(HttpRequestError.ConnectionError, "the source refused");
+            await readSourceAsync();
         }
 
         protected override bool TryComputeLength(out long length)

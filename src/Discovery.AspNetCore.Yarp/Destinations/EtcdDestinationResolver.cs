@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Feeds;
+using Discovery.AspNetCore.Layouts;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
 using Yarp.ReverseProxy.Configuration;
@@ -31,7 +32,7 @@ internal sealed partial class EtcdDestinationResolver(
             }
             else if (service.GetProblem() is { } problem)
             {
-                Log.WrongName(logger, name, config.Address, problem);
+                Log.WrongName(logger, name, ForeignText.HideUser(config.Address), problem);
             }
             else
             {

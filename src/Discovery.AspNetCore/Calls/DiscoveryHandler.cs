@@ -215,7 +215,8 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             instance = ChooseNext(pool, request, steering, failures);
         }
 
-        return await NoInstance.AnswerAsync(request, NoInstance.Explain(pool.ServiceName, failures!), failures!.Last).ConfigureAwait(false);
+        // The cause, and not our own exception for it: another call whose body comes of this one would take that for its own failure to connect.
+        return await NoInstance.AnswerAsync(request, NoInstance.Explain(pool.ServiceName, failures!), failures!.Last!.InnerException).ConfigureAwait(false);
     }
 
     /// <summary>An attempt failed before an answer.</summary>

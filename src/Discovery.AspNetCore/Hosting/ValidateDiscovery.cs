@@ -79,7 +79,7 @@ internal sealed class ValidateDiscovery(
                 $"{Section}:HoldDuration is '{options.HoldDuration}'; it must be from 0, which is off, to a day, e.g. 00:05:00."),
             Problem(
                 Uri.CheckHostName(options.TlsTargetHost) == UriHostNameType.Unknown,
-                $"{Section}:TlsTargetHost is '{options.TlsTargetHost}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
+                $"{Section}:TlsTargetHost is '{ForeignText.HideUser(options.TlsTargetHost)}'; it must be service, endpoint or a host name, e.g. greeter.example.com."),
             Problem(
                 File.Exists(options.SnapshotDirectory),
                 $"{Section}:SnapshotDirectory is '{options.SnapshotDirectory}', which is a file; it must be a directory, e.g. {ExampleDirectory}."),
@@ -111,7 +111,7 @@ internal sealed class ValidateDiscovery(
         {
             if (options.Instances.Count > 0)
             {
-                yield return $"{Sections.Discovery}:Instances is '{string.Join(',', options.Instances)}', for all services; set it for one, "
+                yield return $"{Sections.Discovery}:Instances is '{string.Join(',', options.Instances.Select(ForeignText.HideUser))}', for all services; set it for one, "
                     + $"e.g. {Sections.Services}:greeter:Instances to 127.0.0.1:5001.";
             }
 
@@ -123,7 +123,7 @@ internal sealed class ValidateDiscovery(
         {
             if (!StaticService.TryRead("service", text, out _, out var problem))
             {
-                yield return $"{setting} has '{text}': {problem}; valid is e.g. 127.0.0.1:5001 or https://greeter.example.com.";
+                yield return $"{setting} has '{ForeignText.HideUser(text)}': {problem}; valid is e.g. 127.0.0.1:5001 or https://greeter.example.com.";
             }
         }
     }

@@ -121,13 +121,13 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
                 || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0
                 || !ServiceAddress.TryParse($"{Bracketed(uri.DnsSafeHost)}:{uri.Port}", out _, out _))
             {
-                yield return $"{setting} is '{url}'; it must be an http or https URL that others can dial, e.g. http://10.0.0.1:5000.";
+                yield return $"{setting} is '{ForeignText.HideUser(url)}'; it must be an http or https URL that others can dial, e.g. http://10.0.0.1:5000.";
             }
         }
 
         if (options.AdvertisedHost is { } host && !ServiceAddress.TryParse($"{Bracketed(host)}:1", out _, out _))
         {
-            yield return $"{Section}:AdvertisedHost is '{host}'; it must be a host name or an IP address that others can dial, e.g. 10.0.0.1.";
+            yield return $"{Section}:AdvertisedHost is '{ForeignText.HideUser(host)}'; it must be a host name or an IP address that others can dial, e.g. 10.0.0.1.";
         }
 
         if (options.AdvertisedPort is < 1 or > ushort.MaxValue)

@@ -55,7 +55,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             scheme = rest[..separator].ToLowerInvariant();
             if (scheme is not ("http" or "https"))
             {
-                problem = $"the scheme of '{ForeignText.Show(text)}' is neither http nor https";
+                problem = $"the scheme of '{Show(text)}' is neither http nor https";
                 return false;
             }
 
@@ -67,7 +67,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             || !int.TryParse(rest.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             || port is < 1 or > ushort.MaxValue)
         {
-            problem = $"'{ForeignText.Show(text)}' has no port from 1 to 65535";
+            problem = $"'{Show(text)}' has no port from 1 to 65535";
             return false;
         }
 
@@ -78,7 +78,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         }
         else if (host.Contains(':', StringComparison.Ordinal))
         {
-            problem = $"'{ForeignText.Show(text)}' is an IPv6 address without brackets";
+            problem = $"'{Show(text)}' is an IPv6 address without brackets";
             return false;
         }
 
@@ -90,7 +90,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
 
         if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
         {
-            problem = $"'{ForeignText.Show(text)}' has no valid host";
+            problem = $"'{Show(text)}' has no valid host";
             return false;
         }
 
@@ -98,7 +98,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         {
             if (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
             {
-                problem = $"'{ForeignText.Show(text)}' is a wildcard, not an address";
+                problem = $"'{Show(text)}' is a wildcard, not an address";
                 return false;
             }
 
@@ -116,6 +116,8 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         address = new ServiceAddress(scheme, host, port);
         return true;
     }
+
+    private static string Show(string text) => ForeignText.Show(ForeignText.HideUser(text));
 
     /// <summary>
     /// Whether a host is an IPv4 address in its canonical form and no wildcard, as it is in nearly all records: then there is nothing to check or

@@ -14,11 +14,11 @@ internal static class ServiceNames
         // With a slash, one service's prefix would cover another's keys: a/ those of a/b.
         if (name.Contains('/', StringComparison.Ordinal))
         {
-            return $"'{name}' is no service name: it has a slash; a hierarchy belongs into the layout's root, e.g. EtcdNaming:shop/";
+            return $"'{ForeignText.HideUser(name)}' is no service name: it has a slash; a hierarchy belongs into the layout's root, e.g. EtcdNaming:shop/";
         }
 
         return name.Any(static c => char.IsControl(c) || char.IsWhiteSpace(c))
-            ? $"'{name}' is no service name: it has white space or control characters; valid is e.g. helloworld.Greeter"
+            ? $"'{ForeignText.HideUser(name)}' is no service name: it has white space or control characters; valid is e.g. helloworld.Greeter"
             : null;
     }
 

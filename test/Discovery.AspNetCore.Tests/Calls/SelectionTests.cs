@@ -94,6 +94,50 @@ public sealed class SelectionTests
         }
     }
 
+    [Theory]
+    [InlineData("RoundRobin", false)]
+    [InlineData("ConsistentHash", true)]
+    public async Task A_small_share_is_spread_over_all_instances_of_its_version_and_a_key_stays_with_one(string policy, bool hasKeys)
+    {
+        await using var harness = new Harness(o => o.Policy = policy, settings: ("Etcd:Discovery:Services:svc:Split:v2", "5"));
+        var servers = new List<(BackendServer Server, string Version)>();
+        foreach (var version in new[] { "v1", "v1", "v1", "v2", "v2", "v2" })
+        {
+            var server = await harness.StartServerAsync();
+            servers.Add((server, version));
+            harness.Etcd.Put(
+                $"services/{Harness.Service}/{server.Address}",
+                Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{server.Address}}}","Metadata":{"version":"{{{version}}}"}}"""));
+        }
+
+        using var client = harness.Client();
+        async Task<string> CallAsync(int key)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "x");
+            if (hasKeys)
+            {
+                request.Options.Set(EtcdRequestOptions.HashKey, $"key-{key}");
+            }
+
+            using var response = await client.SendAsync(request);
+            return await response.Content.ReadAsStringAsync();
+        }
+
+        var answers = new List<string>();
+        for (var key = 0; key < 1000; key++)
+        {
+            answers.Add(await CallAsync(key));
+        }
+
+        // Of a thousand calls 50, give or take five times the standard deviation.
+        Assert.InRange(servers.Where(static s => s.Version == "v2").Sum(static s => s.Server.Requests), 15, 85);
+        Assert.All(servers, static s => Assert.True(s.Server.Requests >= (s.Version == "v2" ? 1 : 100), $"{s.Version}: {s.Server.Requests}"));
+        for (var key = 0; hasKeys && key < answers.Count; key += 5)
+        {
+            Assert.Equal(answers[key], await CallAsync(key));
+        }
+    }
+
     [Fact]
     public async Task The_share_of_a_version_that_is_gone_goes_to_the_rest()
     {

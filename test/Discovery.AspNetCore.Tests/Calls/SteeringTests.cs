@@ -136,6 +136,42 @@ public sealed class SteeringTests
     }
 
     [Fact]
+    public async Task A_version_is_asked_for_by_an_option_as_by_metadata_and_metadata_wins()
+    {
+        await using var harness = new Harness();
+        foreach (var version in new[] { "v1", "v2" })
+        {
+            var server = await harness.StartServerAsync(c => c.Response.WriteAsync(version));
+            harness.Etcd.Put(
+                $"services/{Harness.Service}/{server.Address}",
+                System.Text.Encoding.UTF8.GetBytes($$$"""{"Addr":"{{{server.Address}}}","Metadata":{"version":"{{{version}}}"}}"""));
+        }
+
+        using var client = harness.Client();
+        for (var i = 0; i < 6; i++)
+        {
+            using var request = OfVersion(i % 2 == 0 ? "v1" : "v2");
+            using var response = await client.SendAsync(request);
+            Assert.Equal(i % 2 == 0 ? "v1" : "v2", await response.Content.ReadAsStringAsync());
+
+            using var both = OfVersion("v1");
+            both.Headers.Add(EtcdCallMetadata.Version, "v2");
+            using var other = await client.SendAsync(both);
+            Assert.Equal("v2", await other.Content.ReadAsStringAsync());
+        }
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.SendAsync(OfVersion("v3")));
+        Assert.Contains("none of version 'v3' (discovery-version); there are the versions v1, v2", e.Message, StringComparison.Ordinal);
+
+        static HttpRequestMessage OfVersion(string version)
+        {
+            var request = new HttpRequestMessage(HttpMethod.Get, "x");
+            request.Options.Set(EtcdRequestOptions.Version, version);
+            return request;
+        }
+    }
+
+    [Fact]
     public async Task The_version_is_not_sent()
     {
         await using var harness = new Harness();

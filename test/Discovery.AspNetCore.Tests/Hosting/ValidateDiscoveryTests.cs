@@ -20,6 +20,7 @@ public sealed class ValidateDiscoveryTests
         { o => o.HoldDuration = TimeSpan.Parse("300", System.Globalization.CultureInfo.InvariantCulture), "Etcd:Discovery:HoldDuration is '300.00:00:00'; it must be from 0, which is off, to a day, e.g. 00:05:00" },
         { o => o.TlsTargetHost = "", "Etcd:Discovery:TlsTargetHost is ''; it must be service, endpoint or a host name" },
         { o => o.TlsTargetHost = "*.example.com", "Etcd:Discovery:TlsTargetHost is '*.example.com'; it must be " },
+        { o => o.TlsTargetHost = "https://user:secret@greeter", "Etcd:Discovery:TlsTargetHost is 'https://***@greeter'; it must be " },
         { o => o.AllowedNetworks = ["10.0.0.1/8/8"], "Etcd:Discovery:AllowedNetworks has '10.0.0.1/8/8'; it must be a network in CIDR form, e.g. 10.0.0.0/8." },
         { o => o.MaxConnectAttempts = 0, "Etcd:Discovery:MaxConnectAttempts is '0'; it must be from 1 to 100, e.g. 3." },
         { o => o.RetryBudgetPercent = -0.5, "Etcd:Discovery:RetryBudgetPercent is '-0.5'; it must be from 0, which sets no limit, to 100, e.g. 20." },

@@ -24,7 +24,7 @@ public sealed class ValidateRegistrationTests
     [InlineData("AdvertisedUrls:0", "http://*:5000", "'http://*:5000'", "e.g. http://10.0.0.1:5000")]
     [InlineData("AdvertisedUrls:0", "http://10.0.0.1:0", "'http://10.0.0.1:0'", "e.g. http://10.0.0.1:5000")]
     [InlineData("AdvertisedUrls:0", "http://10.0.0.1:5000/base", "'http://10.0.0.1:5000/base'", "e.g. http://10.0.0.1:5000")]
-    [InlineData("AdvertisedUrls:0", "http://me@10.0.0.1:5000", "'http://me@10.0.0.1:5000'", "e.g. http://10.0.0.1:5000")]
+    [InlineData("AdvertisedUrls:0", "http://me@10.0.0.1:5000", "'http://***@10.0.0.1:5000'", "e.g. http://10.0.0.1:5000")]
     [InlineData("AdvertisedHost", "", "''", "e.g. 10.0.0.1")]
     [InlineData("AdvertisedHost", "0.0.0.0", "'0.0.0.0'", "e.g. 10.0.0.1")]
     [InlineData("AdvertisedHost", "::", "'::'", "e.g. 10.0.0.1")]
@@ -65,6 +65,20 @@ public sealed class ValidateRegistrationTests
         Assert.Contains($"Etcd:Registration:{setting}", failure, StringComparison.Ordinal);
         Assert.Contains(shown, failure, StringComparison.Ordinal);
         Assert.Contains(valid, failure, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("AdvertisedUrls:0", "http://user:s3cret@10.0.0.1:5000", "'http://***@10.0.0.1:5000'")]
+    [InlineData("AdvertisedUrls:0", "http://user:s3cr@3cret@10.0.0.1:5000", "'http://***@10.0.0.1:5000'")]
+    [InlineData("AdvertisedUrls:0", "user:s3cret@10.0.0.1:5000", "'***@10.0.0.1:5000'")]
+    [InlineData("Endpoints:Web:AdvertisedUrl", "https://s3cret@10.0.0.1", "'https://***@10.0.0.1'")]
+    [InlineData("AdvertisedHost", "user:s3cret@10.0.0.1", "'***@10.0.0.1'")]
+    public void A_password_in_an_address_is_not_repeated(string setting, string value, string shown)
+    {
+        var failure = Assert.Single(Failures([new("ServiceName", "greeter"), new(setting, value)]));
+
+        Assert.Contains(shown, failure, StringComparison.Ordinal);
+        Assert.DoesNotContain("3cret", failure, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -108,6 +108,28 @@ public sealed class LayoutTests
         Assert.Equal(("10.0.0.1:80", id), (read.Address, read.InstanceId));
     }
 
+    /// <summary>Go writes the names of its fields with a capital, unless it is told otherwise.</summary>
+    [Theory]
+    [InlineData("""{"zone":"eu-1a","version":"2"}""", "eu-1a")]
+    [InlineData("""{"Zone":"eu-1a","Version":"2"}""", "eu-1a")]
+    [InlineData("""{"ZONE":"eu-1a","VERSION":"2"}""", "eu-1a")]
+    [InlineData("""{"Zone":"eu-1a","zone":"eu-1b","Version":"2"}""", "eu-1b")]
+    [InlineData("""{"zone":"eu-1b","Zone":"eu-1a","Version":"2"}""", "eu-1a")]
+    public void EtcdNaming_reads_names_of_metadata_in_any_case_and_writes_them_in_small_letters(string metadata, string zone)
+    {
+        var layout = new EtcdNamingLayout(null, asObject: true);
+        var text = System.Text.Json.JsonSerializer.Serialize(metadata);
+
+        Assert.All([metadata, text], m =>
+        {
+            var value = Encoding.UTF8.GetBytes($$"""{"Op":0,"Addr":"10.0.0.1:80","Metadata":{{m}}}""");
+            Assert.True(layout.TryRead("svc", Record("k", value), out var read, out var problem), problem);
+            Assert.Equal((zone, "2"), (read.Zone, read.Version));
+            Assert.Empty(read.Metadata);
+            Assert.Contains($"\"zone\":\"{zone}\"", Encoding.UTF8.GetString(layout.Write(read)), StringComparison.Ordinal);
+        });
+    }
+
     [Theory]
     [InlineData("""{"Addr":"10.0.0.1:80"} x""", "the value is no valid JSON")]
     [InlineData("""{"Addr":"\ud800"}""", "the value is no valid JSON")]

@@ -10,15 +10,18 @@ internal sealed class NamedCaller : IAsyncDisposable
 
     private NamedCaller(string hosts) => _hosts = hosts;
 
+    /// <summary>Who is not root may be it in a namespace of his own, where the system allows those.</summary>
+    private static string[] Namespaces => Environment.IsPrivilegedProcess ? ["--mount"] : ["--user", "--map-root-user", "--mount"];
+
     /// <summary>Why there can be none here, or <see langword="null"/>.</summary>
     public static string? GetProblem()
     {
-        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess)
+        if (!OperatingSystem.IsLinux())
         {
-            return "Hosts of a process' own need Linux and root.";
+            return "Hosts of a process' own need Linux.";
         }
 
-        using var probe = Process.Start("/bin/sh", ["-c", "unshare --mount true 2>/dev/null"]);
+        using var probe = Process.Start("/bin/sh", ["-c", $"unshare {string.Join(' ', Namespaces)} true 2>/dev/null"]);
         probe.WaitForExit();
         return probe.ExitCode == 0 ? null : "No mount namespace can be made here.";
     }
@@ -34,7 +37,7 @@ internal sealed class NamedCaller : IAsyncDisposable
         caller._process = await OwnedProcess.StartAsync(
             "unshare",
             [
-                "--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec dotnet \"$@\"",
+                .. Namespaces, "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec dotnet \"$@\"",
                 caller._hosts, typeof(NamedCaller).Assembly.Location, "call", etcd, $"{connectionSeconds}",
             ]);
         return caller;

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 
@@ -22,7 +23,23 @@ internal static class SnippetCompiler
         Program.Value.AddSyntaxTrees(Parse(Usings(Surroundings.UsingsOfAppHosts))));
 
     /// <summary>The errors; variables that only an application has are declared first.</summary>
-    public static IReadOnlyList<string> Compile(string snippet)
+    public static IReadOnlyList<string> Compile(string snippet) => Compile(snippet, out _);
+
+    /// <summary>Loads a snippet as an application, to be run.</summary>
+    /// <exception cref="InvalidOperationException">It does not compile.</exception>
+    public static MethodInfo Load(string snippet)
+    {
+        if (Compile(snippet, out var application) is { Count: > 0 } errors)
+        {
+            throw new InvalidOperationException(string.Join('\n', errors));
+        }
+
+        using var assembly = new MemoryStream();
+        var result = application.Emit(assembly);
+        return result.Success ? Assembly.Load(assembly.ToArray()).EntryPoint! : throw new InvalidOperationException(string.Join('\n', result.Diagnostics));
+    }
+
+    private static List<string> Compile(string snippet, out CSharpCompilation compiled)
     {
         var lines = snippet.Split('\n').ToLookup(IsUsing);
         var application = snippet.Contains("DistributedApplication.CreateBuilder(", StringComparison.Ordinal) ? AppHost.Value
@@ -31,7 +48,8 @@ internal static class SnippetCompiler
         List<string> declared = [];
         while (true)
         {
-            var errors = Errors(application, string.Join('\n', [.. lines[true], .. declared.Select(Surroundings.Declare), "#line 1", .. lines[false]]));
+            compiled = application.AddSyntaxTrees(Parse(string.Join('\n', [.. lines[true], .. declared.Select(Surroundings.Declare), "#line 1", .. lines[false]])));
+            var errors = Errors(compiled);
             var missing = errors.Where(static e => e.Id == "CS0103").Select(Name).Where(Surroundings.Has).Except(declared).ToList();
             if (missing.Count == 0)
             {
@@ -43,8 +61,8 @@ internal static class SnippetCompiler
     }
 
     // A snippet of types alone is no program.
-    private static List<Diagnostic> Errors(CSharpCompilation application, string program)
-        => [.. application.AddSyntaxTrees(Parse(program)).GetDiagnostics().Where(static d => d is { Severity: DiagnosticSeverity.Error, Id: not "CS5001" })];
+    private static List<Diagnostic> Errors(CSharpCompilation program)
+        => [.. program.GetDiagnostics().Where(static d => d is { Severity: DiagnosticSeverity.Error, Id: not "CS5001" })];
 
     private static SyntaxTree Parse(string text) => CSharpSyntaxTree.ParseText(text, Syntax);
 
