@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net.Sockets;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
@@ -299,19 +299,6 @@ public sealed class DeadInstancesTests
         }
     }
 
-    private static async Task<IReadOnlyList<BackendServer>> StartThreeAsync(Field field)
-        => [await field.StartServerAsync(), await field.StartServerAsync(), await field.StartServerAsync()];
-
-    private static async Task ExpectSentOnceAsync(HttpClient client, IReadOnlyList<BackendServer> servers, Func<Task> readSourceAsync)
-    {
-        using var content = new FailingContent(readSourceAsync);
-
-        await Assert.ThrowsAnyAsync<Exception>(() => client.PostAsync("x", content));
-
-        Assert.Equal(1, content.Serialised);
-        Assert.InRange(servers.Sum(static s => s.Requests), 0, 1);
-    }
-
     /// <summary>.NET repeats requests without a body where a connection ends without an answer, but the server may have done what they say.</summary>
     [Theory]
     [InlineData("POST")]
@@ -349,8 +336,19 @@ public sealed class DeadInstancesTests
         Assert.InRange(server.Connections, 2, 4);
     }
 
-    /// <summary>Sends a part, and then cannot connect to where it has the rest from.</summary>
-    private sealed class FailingContent : HttpContent
+    private static async Task<IReadOnlyList<BackendServer>> StartThreeAsync(Field field)
+        => [await field.StartServerAsync(), await field.StartServerAsync(), await field.StartServerAsync()];
+
+    private static async Task ExpectSentOnceAsync(HttpClient client, IReadOnlyList<BackendServer> servers, Func<Task> readSourceAsync)
+    {
+        using var content = new FailingContent(readSourceAsync);
+
+        await Assert.ThrowsAnyAsync<Exception>(() => client.PostAsync("x", content));
+
+        Assert.Equal(1, content.Serialised);
+        Assert.InRange(servers.Sum(static s => s.Requests), 0, 1);
+    }
+
     /// <summary>Accepts, and breaks off at once.</summary>
     private sealed class ResettingServer : TcpServer
     {
