@@ -12,6 +12,7 @@ public sealed class TagValuesTests
         [CallOutcome.Denied] = CallOutcome.Refused,
         [CallOutcome.CallersError] = CallOutcome.Refused,
         [CallOutcome.Stalled] = CallOutcome.TimedOut,
+        [CallOutcome.SameFailure] = CallOutcome.Failure,
     };
 
     [Fact]
