@@ -139,9 +139,12 @@ internal sealed partial class Failover(
         catch (OperationCanceledException)
         {
             ObjectDisposedException.ThrowIf(shutdown.IsCancellationRequested, typeof(EtcdClient));
-            throw run.Answering is { } endpoint
+
+            // Why others failed before says more than that one was just coming.
+            var failures = run.Failures();
+            throw failures.Count == 0 && run.Answering is { } endpoint
                 ? EtcdErrors.Incomplete(operation.Name, endpoint, operation.Limit, options)
-                : EtcdErrors.Unreachable(operation.Name, pool, run.Failures(), operation.Limit, options);
+                : EtcdErrors.Unreachable(operation.Name, pool, failures, operation.Limit, options);
         }
     }
 

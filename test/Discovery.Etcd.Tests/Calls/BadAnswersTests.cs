@@ -71,6 +71,10 @@ public sealed class BadAnswersTests
                 await stream.ReadExactlyAsync(new byte[24]);
                 await stream.WriteAsync("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray());
                 Interlocked.Increment(ref answers);
+
+                // To close with something unread is a reset, which may overtake the answer.
+                connection.Client.Shutdown(SocketShutdown.Send);
+                await stream.CopyToAsync(Stream.Null).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         });
         var clock = new FakeTimeProvider();
