@@ -104,6 +104,9 @@ public sealed class LogFloodTests
         await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Registered);
         Assert.Equal("here", await client.GetStringAsync("http://svc/"));
         await Eventually.IsTrue(() => directory.GetStatus(Field.Service).IsConnected);
+
+        // Which is written a moment after it is so.
+        await Eventually.IsTrue(() => log.Has(LogLevel.Information, "Registered in etcd"));
         var before = Shown(log).Count;
 
         for (var passed = TimeSpan.Zero; passed < TimeSpan.FromMinutes(10); passed += Step)
