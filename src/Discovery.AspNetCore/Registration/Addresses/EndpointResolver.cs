@@ -148,10 +148,7 @@ internal sealed partial class EndpointResolver(
         EtcdRegistrationOptions options, List<AdvertisedEndpoint> found, CancellationToken cancellationToken)
     {
         var alternatives = new HashSet<AdvertisedEndpoint>();
-
-        // Other servers than Kestrel may be bound to names.
-        foreach (var alike in found.Where(static e => e is { IsPrivate: false, IsShared: false } && IPAddress.TryParse(e.Host, out _))
-            .GroupBy(static e => (e.Port, e.Scheme, e.Protocols)))
+        foreach (var alike in found.Where(static e => e is { IsPrivate: false, IsShared: false }).GroupBy(static e => (e.Port, e.Scheme, e.Protocols)))
         {
             var hosts = alike.Select(static e => e.Host).Distinct().ToList();
             if (hosts.Count > 1)

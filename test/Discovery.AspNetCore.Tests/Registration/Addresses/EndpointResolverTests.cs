@@ -253,14 +253,6 @@ public sealed class EndpointResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task A_name_that_another_server_is_bound_to_stands_beside_the_addresses_of_its_port()
-    {
-        var all = await ResolveAsync(["http://shop.example.com:5000", "http://10.0.0.7:5000", "http://192.168.1.7:5000"], "http://etcd:2379");
-
-        Assert.Equal(["shop.example.com", "10.0.0.7"], all.Where(static e => !e.IsAlternative).Select(static e => e.Host));
-    }
-
-    [Fact]
     public async Task Of_the_addresses_of_one_port_those_are_registered_that_the_settings_name()
     {
         _options.Endpoints["b"] = new RegisteredEndpointOptions();
