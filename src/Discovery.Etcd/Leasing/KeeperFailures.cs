@@ -32,17 +32,19 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
 
     private static readonly TimeSpan RefusalReminder = TimeSpan.FromMinutes(1);
 
-    /// <summary>Keeps what is logged in order. Only this is held meanwhile: a provider may read the keeper's status, or wait for who does.</summary>
-    private readonly Lock _reporting = new();
-
-    /// <summary>For <see cref="_standing"/>, which is changed under both locks.</summary>
     private readonly Lock _gate = new();
+
+    // Under the gate, which is held while things are logged, so that they are in order.
     private readonly OrderedDictionary<FailureCause, Exception> _standing = [];
     private readonly HashSet<(FailureArea Area, StatusCode Code)> _loggedRefusals = [];
     private volatile bool _isUnavailable;
     private long? _refusedSince;
     private long _refusalLoggedAt;
     private bool _isReadDenied;
+
+    // What others see of those that stand, without the gate: a provider of logs may read the keeper's status, or wait for who does. What it has was
+    // logged before.
+    private volatile KeyValuePair<FailureCause, Exception>[] _shown = [];
 
     private enum Kind
     {
@@ -64,11 +66,12 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
 
     public void Failed(FailureCause cause, Exception error)
     {
-        lock (_reporting)
+        lock (_gate)
         {
             Log.AttemptFailed(logger, cause.Area, cause.Key, error.Message);
-            var isSame = Stand(cause, error);
+            var isSame = StandGateHeld(cause, error);
             Report(cause, error);
+            _shown = [.. _standing];
             if (isSame)
             {
                 return;
@@ -81,17 +84,15 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
     /// <summary>A cause is over, if there was one.</summary>
     public void Succeeded(FailureCause cause)
     {
-        lock (_reporting)
+        lock (_gate)
         {
-            lock (_gate)
+            if (!_standing.Remove(cause))
             {
-                if (!_standing.Remove(cause))
-                {
-                    return;
-                }
+                return;
             }
 
             ReportEnd();
+            _shown = [.. _standing];
         }
 
         Changed?.Invoke();
@@ -111,38 +112,21 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
             : (kind, null, error is EtcdException { Reason: EtcdErrorReason.TlsFailed });
 
     /// <returns>Whether the cause stands already, with a failure of the same nature.</returns>
-    private bool Stand(FailureCause cause, Exception error)
+    private bool StandGateHeld(FailureCause cause, Exception error)
     {
-        lock (_gate)
+        if (_standing.TryGetValue(cause, out var before) && NatureOf(cause, before) == NatureOf(cause, error))
         {
-            if (_standing.TryGetValue(cause, out var before) && NatureOf(cause, before) == NatureOf(cause, error))
-            {
-                _standing[cause] = error;
-                return true;
-            }
-
-            _standing.Remove(cause);
-            _standing.Add(cause, error);
-            return false;
+            _standing[cause] = error;
+            return true;
         }
+
+        _standing.Remove(cause);
+        _standing.Add(cause, error);
+        return false;
     }
 
-    private Exception? Last(params ReadOnlySpan<Kind> kinds)
-    {
-        lock (_gate)
-        {
-            for (var i = _standing.Count - 1; i >= 0; i--)
-            {
-                var (cause, error) = _standing.GetAt(i);
-                if (kinds.Contains(KindOf(cause, error)))
-                {
-                    return error;
-                }
-            }
-
-            return null;
-        }
-    }
+    private Exception? Last(params Kind[] kinds)
+        => Array.FindLast(_shown, s => kinds.Contains(KindOf(s.Key, s.Value))).Value;
 
     private List<KeyValuePair<FailureCause, Exception>> Standing(Kind kind) => [.. _standing.Where(s => KindOf(s.Key, s.Value) == kind)];
 
