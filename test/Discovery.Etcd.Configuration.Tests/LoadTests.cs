@@ -140,7 +140,7 @@ public sealed class LoadTests : IAsyncLifetime
     {
         using var configuration = _etcd.Configure("config/shpo/");
 
-        Assert.Equal("There is no key under 'config/shpo/'.", Assert.Single(_etcd.Problems).Message);
+        Assert.Equal("There is no key under 'config/shpo/' that can be used.", Assert.Single(_etcd.Problems).Message);
     }
 
     /// <summary>Takes its time for each line, so that what waits for less than the whole of a load goes on before its end.</summary>
