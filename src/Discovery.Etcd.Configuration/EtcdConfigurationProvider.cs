@@ -55,7 +55,7 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         }
 
         var mayGoOn = ReadFile() || _options.Optional;
-        var client = new EtcdClient(_clientOptions, _options.LoggerFactory);
+        var client = new EtcdClient(_clientOptions, _options.LoggerFactory, section: _options.Section);
         _following = Detached.Run(() => FollowAsync(client));
 
         // Where it may go on without etcd, it need not wait longer than until etcd is known to be away; and nowhere for what no waiting changes.

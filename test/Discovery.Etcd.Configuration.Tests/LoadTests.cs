@@ -74,6 +74,20 @@ public sealed class LoadTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_configuration_of_another_section_names_that_one_alone()
+    {
+        _etcd.Disconnect();
+        using var configuration = new ConfigurationManager();
+        configuration["Etcd:Clusters:dc2:Endpoints"] = _etcd.Proxy.Endpoint;
+
+        var error = Assert.Throws<InvalidOperationException>(
+            () => configuration.AddEtcd("config/shop/", o => (o.Section, o.ReadyTimeout) = ("Etcd:Clusters:dc2", TimeSpan.FromSeconds(4))));
+
+        Assert.Contains("Check that etcd runs there, that Etcd:Clusters:dc2:Endpoints names its client URLs", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Etcd:Endpoints", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_required_configuration_waits_for_an_etcd_that_comes_within_the_limit()
     {
         await _etcd.PutAsync("config/shop/Title", "Shop");
