@@ -38,11 +38,14 @@ internal sealed class ValidateDiscovery(
         const string General = $"{Sections.Discovery}:";
         if (failure.StartsWith(General, StringComparison.Ordinal) && !failure.StartsWith(Sections.Services, StringComparison.Ordinal))
         {
-            var setting = failure[General.Length..failure.IndexOf(' ', StringComparison.Ordinal)];
-            var own = $"{Sections.Services}:{service}";
-            if (configuration?.GetSection($"{own}:{setting}").Exists() == true)
+            var end = failure.IndexOf(' ', StringComparison.Ordinal);
+            var section = $"{Sections.Services}:{service}";
+            var own = failure[..end] == Sections.PathOfLayout(configuration, Section)
+                ? Sections.PathOfLayout(configuration, section)
+                : $"{section}:{failure[General.Length..end]}";
+            if (configuration?.GetSection(own).Exists() == true)
             {
-                return $"{own}:{failure[General.Length..]}";
+                return own + failure[end..];
             }
         }
 
@@ -53,7 +56,9 @@ internal sealed class ValidateDiscovery(
 
     private IEnumerable<string> Find(EtcdDiscoveryOptions options)
     {
-        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable) ? null : $"{Section}:Layout is '{options.Layout}': {unreadable}.";
+        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable)
+            ? null
+            : $"{Sections.PathOfLayout(configuration, Section)} is '{options.Layout}': {unreadable}.";
         string?[] problems =
         [
             layoutProblem,

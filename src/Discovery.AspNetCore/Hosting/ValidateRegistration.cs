@@ -56,7 +56,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
         if (!layouts.TryParse(options.Layout, out _, out var layoutProblem))
         {
-            yield return $"{Section}:Layout is '{options.Layout}': {layoutProblem}.";
+            yield return $"{Sections.PathOfLayout(configuration, Section)} is '{options.Layout}': {layoutProblem}.";
         }
 
         foreach (var (name, service) in options.Services)
@@ -68,7 +68,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
             if (service.Layout is not null && !layouts.TryParse(service.Layout, out _, out layoutProblem))
             {
-                yield return $"{Section}:Services:{name}:Layout is '{service.Layout}': {layoutProblem}.";
+                yield return $"{Sections.PathOfLayout(configuration, $"{Section}:Services:{name}")} is '{service.Layout}': {layoutProblem}.";
             }
         }
     }
