@@ -12,6 +12,7 @@ using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
+using Discovery.Etcd.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -147,6 +148,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(static s => ClusterServices.CreateDirectory(s, Cluster.Default));
         services.TryAddSingleton<DirectoryRouter>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());
+        services.TryAddSingleton(HostResolver.Default);
         services.TryAddSingleton<PoolCache>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
