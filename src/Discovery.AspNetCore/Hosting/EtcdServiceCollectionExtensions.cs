@@ -156,6 +156,7 @@ public static class EtcdServiceCollectionExtensions
     {
         AddClientAndLayouts(services);
         AddConfiguration<EtcdRegistrationOptions, ConfigureRegistration>(services);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<EtcdRegistrationOptions>, ConfigureRegistration>());
         services.TryAddTransient<IOptionsFactory<EtcdRegistrationOptions>, RegistrationOptionsFactory>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.TryAddSingleton<LocalAddresses>();
