@@ -51,13 +51,8 @@ public static class EtcdServiceCollectionExtensions
     public static IServiceCollection AddKeyedEtcdClient(
         this IServiceCollection services, string name, Action<EtcdClientOptions>? configure = null)
     {
-        var (cluster, isNew) = ClusterCatalog.Of(services).GetOrAdd(name);
-        AddDiscovery(services);
-        if (isNew)
-        {
-            ClusterServices.AddClient(services, cluster);
-        }
-
+        AddCluster(services, name);
+        EtcdUse.Of(services).RequiredClusters.Add(name);
         return configure is null ? services : services.Configure(name, configure);
     }
 
@@ -95,9 +90,8 @@ public static class EtcdServiceCollectionExtensions
     public static IServiceCollection AddKeyedEtcdRegistration(
         this IServiceCollection services, string name, Action<EtcdRegistrationOptions>? configure = null)
     {
-        services.AddKeyedEtcdClient(name);
+        var cluster = AddCluster(services, name);
         AddRegistrationInAnyCluster(services);
-        var cluster = ClusterCatalog.Of(services).Get(name);
         ClusterCatalog.Of(services).AddRegistration(cluster);
         ClusterServices.AddRegistration(services, cluster);
         return configure is null ? services : services.Configure(name, configure);
@@ -150,6 +144,19 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton<PoolCache>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
+    }
+
+    /// <summary>What registration and discovery in a named cluster share. Unlike <see cref="AddKeyedEtcdClient"/> it does not say that the client is used.</summary>
+    private static Cluster AddCluster(IServiceCollection services, string name)
+    {
+        var (cluster, isNew) = ClusterCatalog.Of(services).GetOrAdd(name);
+        AddDiscovery(services);
+        if (isNew)
+        {
+            ClusterServices.AddClient(services, cluster);
+        }
+
+        return cluster;
     }
 
     private static void AddRegistrationInAnyCluster(IServiceCollection services)

@@ -48,6 +48,48 @@ public sealed class ClusterSettingsTests : IDisposable
         Assert.Contains(expected, Assert.Single(_log.At(LogLevel.Warning), l => l.Contains("The setting", StringComparison.Ordinal)), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("", "", false)]
+    [InlineData("Etcd:Clusters:dc2:Registration:Enabled", "true", true)]
+    [InlineData("Etcd:Discovery:Cluster", "DC2", true)]
+    [InlineData("Etcd:Discovery:Services:orders:Cluster", "dc2", true)]
+    [InlineData("Etcd:Discovery:Services:pkg:Other:Cluster", "dc2", true)]
+    public async Task A_registration_in_a_cluster_that_is_switched_off_needs_no_endpoints_unless_services_are_looked_up_there(
+        string setting, string value, bool areNeeded)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(
+        [
+            new("Etcd:Endpoints", "http://127.0.0.1:9"),
+            new("Etcd:Registration:ServiceName", "greeter"),
+            new("Etcd:Clusters:dc2:Registration:Enabled", "false"),
+        ]);
+        builder.Configuration.AddInMemoryCollection([new(setting, value)]);
+        builder.Services.AddKeyedEtcdRegistration("dc2").AddHttpClient("orders").AddEtcdDiscovery();
+        using var host = builder.Build();
+        if (areNeeded)
+        {
+            var error = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+            Assert.Contains("Etcd:Clusters:dc2:Endpoints is empty", error.Message, StringComparison.Ordinal);
+            return;
+        }
+
+        await host.StartAsync();
+        var registration = host.Services.GetRequiredKeyedService<IServiceRegistration>("dc2");
+        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public void A_client_that_was_asked_for_needs_endpoints_whatever_the_registration_does()
+    {
+        using var services = Build(
+            static s => s.AddKeyedEtcdClient("dc2").AddKeyedEtcdRegistration("dc2"),
+            ("Etcd:Registration:ServiceName", "greeter"), ("Etcd:Registration:Enabled", "false"));
+
+        Assert.Throws<OptionsValidationException>(() => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get("dc2"));
+    }
+
     [Fact]
     public async Task An_application_whose_services_are_all_elsewhere_needs_no_default_cluster()
     {
