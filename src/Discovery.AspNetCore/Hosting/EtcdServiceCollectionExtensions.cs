@@ -80,7 +80,7 @@ public static class EtcdServiceCollectionExtensions
     /// lease; <see cref="IServiceRegistration"/> keyed by the name shows and steers this one.
     /// </summary>
     /// <param name="services">The services.</param>
-    /// <param name="name">The cluster's name; <see cref="AddKeyedEtcdClient"/> is called for it.</param>
+    /// <param name="name">The cluster's name; it is added as by <see cref="AddKeyedEtcdClient"/>.</param>
     /// <param name="configure">
     /// Sets options for this cluster. All else is as for the default registration, in code and in the section <c>Etcd:Registration</c>; the
     /// section <c>Etcd:Clusters:&lt;name&gt;:Registration</c> has what differs.
