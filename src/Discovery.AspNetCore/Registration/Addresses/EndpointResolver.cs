@@ -165,12 +165,13 @@ internal sealed partial class EndpointResolver(
 
     private List<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)
     {
-        var distinct = endpoints.DistinctBy(static e => (e.Host, e.Port)).ToList();
+        // What several have in common, as the URL of a proxy, is one address for each service; which of them serve it differs.
+        var distinct = endpoints.Distinct().ToList();
 
         // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
         if (options.AllowLoopback != true && distinct.FindAll(static e => LoopbackHost.Is(e.Host)) is { Count: > 0 } local)
         {
-            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address)));
+            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address).Distinct()));
         }
 
         return distinct;
