@@ -153,6 +153,57 @@ public sealed class PinnedRequestTests : ProxyTestBase
         Assert.True(balancer.Instances.Single(static i => i.Record.Port != 1) is { IsEjected: false, FailureRate: 0, Latency.Ticks: > 0 });
     }
 
+    [Fact]
+    public async Task A_server_that_lets_the_timeout_of_the_route_pass_gets_no_new_clients()
+    {
+        await StartServerAsync(answer: AnswerAsync);
+        await StartServerAsync(answer: AnswerAsync);
+        var proxy = await StartStickyProxyAsync(TimeSpan.FromMilliseconds(300));
+        using var sticky = ClientOf(proxy);
+        var port = "";
+        await Eventually.IsTrue(async () =>
+        {
+            (var status, port) = await GetAsync(sticky);
+            return status == HttpStatusCode.OK;
+        });
+        var instance = BalancerOf(proxy).Instances.Single(i => i.Record.Port == int.Parse(port));
+
+        await Eventually.IsTrue(async () =>
+        {
+            Assert.NotEqual(HttpStatusCode.OK, (await GetAsync(sticky, "/held")).Status);
+            return instance.IsEjected;
+        });
+
+        for (var i = 0; i < 20; i++)
+        {
+            using var other = ClientOf(proxy);
+            Assert.NotEqual(port, (await GetAsync(other)).Text);
+        }
+    }
+
+    [Fact]
+    public async Task Callers_that_give_up_before_the_timeout_of_the_route_eject_nobody()
+    {
+        await StartServerAsync(answer: AnswerAsync);
+        await StartServerAsync(answer: AnswerAsync);
+        var proxy = await StartStickyProxyAsync(TimeSpan.FromMinutes(5));
+        using var sticky = ClientOf(proxy);
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(sticky)).Status);
+        var balancer = BalancerOf(proxy);
+
+        for (var i = 0; i < 8; i++)
+        {
+            using var giveUp = new CancellationTokenSource();
+            var held = sticky.GetAsync(new Uri("/held", UriKind.Relative), giveUp.Token);
+            await Eventually.IsTrue(() => balancer.InFlight == 1);
+            await giveUp.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held);
+            await Eventually.IsTrue(() => balancer.InFlight == 0);
+        }
+
+        Assert.All(balancer.Instances, static i => Assert.False(i.IsEjected));
+    }
+
     private static void EjectAtOnce(IServiceCollection services)
         => services.AddEtcdDiscovery(static o => (o.Ejection.ConsecutiveFailures, o.Ejection.BaseDuration, o.Ejection.MaxDuration) = (1, LongTime, LongTime));
 
@@ -172,7 +223,7 @@ public sealed class PinnedRequestTests : ProxyTestBase
         await context.Response.WriteAsync(context.Connection.LocalPort.ToString());
     }
 
-    private async Task<WebApplication> StartStickyProxyAsync()
+    private async Task<WebApplication> StartStickyProxyAsync(TimeSpan? timeout = null)
     {
         var proxy = await StartProxyAsync(
             new ClusterConfig
@@ -185,7 +236,8 @@ public sealed class PinnedRequestTests : ProxyTestBase
                 },
                 Destinations = new Dictionary<string, DestinationConfig> { ["d"] = new() { Address = "etcd://Greeter" } },
             },
-            static p => p.Services.AddEtcdDiscovery(static o => o.Ejection.BaseDuration = o.Ejection.MaxDuration = LongTime));
+            static p => p.Services.AddEtcdDiscovery(static o => o.Ejection.BaseDuration = o.Ejection.MaxDuration = LongTime),
+            timeout: timeout);
         await Eventually.IsTrue(() => Destinations(proxy).Count == 2);
         return proxy;
     }

@@ -4,6 +4,7 @@ using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.LoadReports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http.Timeouts;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;
 
@@ -19,6 +20,7 @@ internal sealed class ProxiedCall
     private readonly InstanceState _instance;
     private readonly bool _isPinned;
     private readonly IForwarderErrorFeature? _earlierError;
+    private readonly CancellationToken _timeout;
     private CallProgress _progress;
     private bool _isForwarded;
     private bool _isOver;
@@ -30,6 +32,9 @@ internal sealed class ProxiedCall
         _instance = instance;
         _isPinned = isPinned;
         _earlierError = context.Features.Get<IForwarderErrorFeature>();
+
+        // The feature is gone when the response is complete.
+        _timeout = context.Features.Get<IHttpRequestTimeoutFeature>()?.RequestTimeoutToken ?? CancellationToken.None;
         _progress = instance.OnCallStarted();
     }
 
@@ -124,6 +129,9 @@ internal sealed class ProxiedCall
         _ when !_isForwarded => CallOutcome.Cancelled,
         null or ForwarderError.None => OfAnswer(),
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
+
+        // The timeout of the route cancels as a caller does who gives up. That a body was not sent in time may be the caller's doing.
+        ForwarderError.RequestCanceled when _timeout.IsCancellationRequested => CallOutcome.TimedOut,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
             or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination
             => CallOutcome.Failure,
