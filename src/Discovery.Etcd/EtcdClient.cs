@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Net;
 using Discovery.Etcd.Auth;
 using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
@@ -76,7 +75,7 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
 
         _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, logger, section), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
+            options, new TlsFiles(options.Tls, logger, section), new Dialer(HostResolver.Default, _time), _metrics);
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, kind => connections.Connect(e, kind), _time)), _time);
         var cluster = new ClusterIdentity(_pool, _time, logger, section);
         var errors = new EtcdErrors(options, section);
