@@ -27,7 +27,11 @@ internal static class GrpcAnswer
         var frame = new byte[reply.Length + 5];
         BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(1), reply.Length);
         reply.CopyTo(frame.AsSpan(5));
-        context.Response.ContentType = "application/grpc";
+        if (!context.Response.HasStarted)
+        {
+            context.Response.ContentType = "application/grpc";
+        }
+
         await context.Response.Body.WriteAsync(frame);
     }
 
