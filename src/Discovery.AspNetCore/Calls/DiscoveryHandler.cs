@@ -341,7 +341,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
         else if (outcome == CallOutcome.UnknownError)
         {
-            OutcomeRules.OnUnknownError(request, instance, steering);
+            OutcomeRules.OnUnknownError(request, instance, steering, call.StartedAt);
         }
 
         AttemptActivity.OnAnswered(activity, response, outcome);
