@@ -54,11 +54,19 @@ internal sealed partial class IdlePools(TimeProvider time) : IDisposable
 
     private void Look()
     {
-        // Two at a time would be the time between two looks no longer.
-        if (Interlocked.Exchange(ref _isLooking, 1) == 0)
+        if (Interlocked.Exchange(ref _isLooking, 1) != 0)
+        {
+            // The look before takes longer than the time between two.
+            return;
+        }
+
+        try
         {
             EndForgotten();
             ForgetIdle();
+        }
+        finally
+        {
             Volatile.Write(ref _isLooking, 0);
         }
     }
