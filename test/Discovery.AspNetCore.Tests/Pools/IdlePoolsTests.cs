@@ -112,7 +112,7 @@ public sealed class IdlePoolsTests : IAsyncDisposable
         }
 
         Assert.Same(pool, Pools.OfService("svc"));
-        Assert.Empty(_log.At(LogLevel.Debug).Where(static l => l.Contains("no longer", StringComparison.Ordinal)));
+        Assert.DoesNotContain(_log.At(LogLevel.Debug), static l => l.Contains("no longer", StringComparison.Ordinal));
     }
 
     [Fact]
