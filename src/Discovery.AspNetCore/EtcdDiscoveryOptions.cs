@@ -61,8 +61,8 @@ public sealed class EtcdDiscoveryOptions : BalancingOptions
     public TimeSpan ReadyTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// The time limit of one attempt to connect to an instance, TLS included, after which another is tried. A call that spent twice this
-    /// time on connecting tries no further instance. Default: 2 s.
+    /// The time limit of one attempt to connect to an instance, with the resolution of its name and TLS, after which another is tried. A call that spent
+    /// twice this time on connecting tries no further instance. Default: 2 s.
     /// </summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
 

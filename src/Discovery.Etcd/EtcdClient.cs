@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Net;
 using Discovery.Etcd.Auth;
 using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
@@ -74,7 +73,7 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
 
         _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, logger), new Dialer(Dns.GetHostAddressesAsync, _time), _metrics);
+            options, new TlsFiles(options.Tls, logger), new Dialer(HostResolver.Default, _time), _metrics);
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, kind => connections.Connect(e, kind), _time)), _time);
         var cluster = new ClusterIdentity(_pool, _time, logger);
         _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token, _metrics);

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -77,6 +79,42 @@ public sealed class DestinationTests : ProxyTestBase
         var config = Assert.Single(Destinations(proxy)).Value;
 
         Assert.Equal(("https://10.0.0.1:443", "Greeter"), (config.Address, config.Host));
+    }
+
+    [Theory]
+    [InlineData("a_b", "a-b")]
+    [InlineData("a:b", "a-b")]
+    [InlineData("日本", "service")]
+    [InlineData("helloworld.Greeter", "helloworld.Greeter")]
+    public async Task Over_tls_the_host_is_what_other_clients_expect_where_a_host_cannot_be_called_as_the_service(string service, string host)
+    {
+        await StartServerAsync(o =>
+        {
+            o.ServiceName = service;
+            o.AdvertisedUrls.Add("https://10.0.0.1:443");
+        });
+        var proxy = await StartProxyAsync("etcd://" + service);
+
+        Assert.Equal(host, Assert.Single(Destinations(proxy)).Value.Host);
+    }
+
+    [Fact]
+    public async Task A_certificate_for_the_host_of_a_service_with_an_underscore_is_accepted()
+    {
+        using var certificates = new TestCertificates("proxy");
+        using var certificate = certificates.Issue("a-b", withLoopback: false);
+        var server = await StartServerAsync(
+            static o => o.ServiceName = "a_b", listen: kestrel => kestrel.Listen(IPAddress.Loopback, 0, o => o.UseHttps(certificate)));
+        var proxy = await StartProxyAsync(
+            new ClusterConfig { ClusterId = "greeter", Destinations = new Dictionary<string, DestinationConfig> { ["d"] = new() { Address = "etcd://a_b" } } },
+            p => p.ConfigureHttpClient((_, handler) =>
+            {
+                handler.SslOptions.CertificateChainPolicy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+                handler.SslOptions.CertificateChainPolicy.CustomTrustStore.Add(certificates.Authority);
+            }));
+        using var client = ClientOf(proxy);
+
+        Assert.Equal((HttpStatusCode.OK, Port(server)), await GetAsync(client));
     }
 
     [Fact]

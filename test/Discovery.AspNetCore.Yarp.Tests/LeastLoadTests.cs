@@ -72,8 +72,7 @@ public sealed class LeastLoadTests : ProxyTestBase
         }
 
         Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
-        Assert.True(proxy.Services.GetRequiredService<global::Yarp.ReverseProxy.IProxyStateLookup>().TryGetCluster("greeter", out var cluster));
-        var balancer = proxy.Services.GetRequiredService<Discovery.AspNetCore.Yarp.LoadBalancing.ClusterBalancers>().Of(cluster);
+        var balancer = BalancerOf(proxy);
         await Eventually.IsTrue(() => balancer.InFlight == 0);
         Assert.All(balancer.Instances, static i => Assert.True(i is { IsEjected: false, FailureRate: 0 }, $"{i}: {i.FailureRate}"));
     }
@@ -305,8 +304,7 @@ public sealed class LeastLoadTests : ProxyTestBase
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => GetAsync(client));
         }
 
-        Assert.True(proxy.Services.GetRequiredService<global::Yarp.ReverseProxy.IProxyStateLookup>().TryGetCluster("greeter", out var cluster));
-        var balancer = proxy.Services.GetRequiredService<Discovery.AspNetCore.Yarp.LoadBalancing.ClusterBalancers>().Of(cluster);
+        var balancer = BalancerOf(proxy);
         await Eventually.IsTrue(() => balancer.InFlight == 0);
     }
 

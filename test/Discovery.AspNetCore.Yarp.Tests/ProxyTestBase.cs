@@ -1,4 +1,5 @@
 using System.Net;
+using Discovery.AspNetCore.Yarp.LoadBalancing;
 using Discovery.EmbeddedEtcd;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -78,20 +79,27 @@ public abstract class ProxyTestBase : IAsyncLifetime
         string? policy = null,
         Action<IServiceCollection>? configure = null,
         Action<IReverseProxyApplicationBuilder>? pipeline = null)
+        => StartProxyAsync(
+            new ClusterConfig
+            {
+                ClusterId = "greeter",
+                LoadBalancingPolicy = policy,
+                Destinations = destinations.Select(static (d, i) => (d, i)).ToDictionary(static d => $"d{d.i}", static d => d.d),
+            },
+            proxy => configure?.Invoke(proxy.Services),
+            pipeline);
+
+    /// <summary>Starts a proxy with one route, to a cluster.</summary>
+    protected Task<WebApplication> StartProxyAsync(
+        ClusterConfig cluster,
+        Action<IReverseProxyBuilder>? configure = null,
+        Action<IReverseProxyApplicationBuilder>? pipeline = null,
+        TimeSpan? timeout = null)
         => StartProxyAsync(builder =>
         {
-            builder.Services.AddReverseProxy().LoadFromMemory(
-                [new RouteConfig { RouteId = "all", ClusterId = "greeter", Match = new RouteMatch { Path = "{**rest}" } }],
-                [
-                    new ClusterConfig
-                    {
-                        ClusterId = "greeter",
-                        LoadBalancingPolicy = policy,
-                        Destinations = destinations.Select(static (d, i) => (d, i)).ToDictionary(static d => $"d{d.i}", static d => d.d),
-                    },
-                ])
-                .AddEtcdDestinationResolver(o => o.ReadyTimeout = ReadyTimeout);
-            configure?.Invoke(builder.Services);
+            var route = new RouteConfig { RouteId = "all", ClusterId = cluster.ClusterId, Match = new RouteMatch { Path = "{**rest}" }, Timeout = timeout };
+            var proxy = builder.Services.AddReverseProxy().LoadFromMemory([route], [cluster]).AddEtcdDestinationResolver(o => o.ReadyTimeout = ReadyTimeout);
+            configure?.Invoke(proxy);
         }, pipeline);
 
     protected async Task<WebApplication> StartProxyAsync(
@@ -101,12 +109,21 @@ public abstract class ProxyTestBase : IAsyncLifetime
         builder.Logging.ClearProviders().AddProvider(Log);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Configuration["Etcd:Endpoints"] = Etcd.Endpoint;
+        builder.Services.AddRequestTimeouts();
         configure(builder);
         var app = builder.Build();
         _apps.Add(app);
+        app.UseRequestTimeouts();
         _ = pipeline is null ? app.MapReverseProxy() : app.MapReverseProxy(pipeline);
         await app.StartAsync();
         return app;
+    }
+
+    /// <summary>What <c>EtcdLeastLoad</c> knows of the cluster <c>greeter</c>.</summary>
+    private protected static ClusterBalancer BalancerOf(WebApplication proxy)
+    {
+        Assert.True(proxy.Services.GetRequiredService<IProxyStateLookup>().TryGetCluster("greeter", out var cluster));
+        return proxy.Services.GetRequiredService<ClusterBalancers>().Of(cluster);
     }
 
     protected static HttpClient ClientOf(WebApplication app) => new() { BaseAddress = new Uri(app.Urls.First()) };

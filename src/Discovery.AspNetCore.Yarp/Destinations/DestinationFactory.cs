@@ -2,6 +2,7 @@ using System.Globalization;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Feeds;
 using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.Options;
 using Yarp.ReverseProxy.Configuration;
 
@@ -38,7 +39,13 @@ internal sealed class DestinationFactory(CallableInstances callable, IOptionsMon
 
     /// <summary>Over TLS the host decides which certificate is accepted, and the address would be none that certificates bear.</summary>
     private static string? HostOf(string scheme, ServiceInstance instance, string serviceName, EtcdDiscoveryOptions settings)
-        => scheme == Uri.UriSchemeHttps ? TlsHandshake.OtherHostOf(settings.TlsTargetHost, instance.Host, serviceName) : null;
+        => scheme == Uri.UriSchemeHttps ? TlsHandshake.OtherHostOf(settings.TlsTargetHost, instance.Host, AuthorityOf(serviceName)) : null;
+
+    /// <summary>The name as it stands, in its own case, where a host may be called so; else the host that the service has for all other clients.</summary>
+    private static string AuthorityOf(string serviceName)
+        => ServiceAuthority.BaseAddress(Uri.UriSchemeHttps, serviceName).IdnHost is var host && host.Equals(serviceName, StringComparison.OrdinalIgnoreCase)
+            ? serviceName
+            : host;
 
     /// <summary>The address for health probes, at the instance: with a port of its own where the configuration has one.</summary>
     private static string? HealthOf(string? health, string scheme, ServiceInstance instance)

@@ -12,6 +12,7 @@ using Microsoft.Extensions.Options;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.LoadBalancing;
 using Yarp.ReverseProxy.ServiceDiscovery;
+using Yarp.ReverseProxy.Transforms.Builder;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -55,6 +56,7 @@ public static class EtcdReverseProxyBuilderExtensions
             s.GetRequiredService<ILogger<EtcdDiscoveryOptions>>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IProxyConfigFilter, ProtocolFilter>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ILoadBalancingPolicy, LeastLoadDestinationPolicy>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITransformProvider, ProxiedCallTransforms>());
         services.TryAddSingleton<ClusterBalancers>();
         return builder;
     }

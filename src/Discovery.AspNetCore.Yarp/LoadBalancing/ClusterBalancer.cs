@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Instances;
@@ -16,7 +17,7 @@ internal sealed class ClusterBalancer
     private readonly EtcdDiscoveryOptions _options;
     private readonly InstanceContext _context;
     private readonly IBalancingPolicy _policy;
-    private readonly Dictionary<DestinationState, InstanceState> _instances = [];
+    private readonly ConcurrentDictionary<DestinationState, InstanceState> _instances = [];
     private volatile Current[] _latest = [];
     private volatile bool _isOutdated;
     private bool _isBegun;
@@ -52,6 +53,23 @@ internal sealed class ClusterBalancer
     {
         var current = Find(available) ?? Build(available, all);
         return current.Balancer.Pick(new PickArguments()) is { } instance ? (current.Destinations[instance], instance) : null;
+    }
+
+    /// <summary>The live state of a destination that was not chosen here.</summary>
+    /// <param name="destination">The destination.</param>
+    /// <param name="all">All of the cluster.</param>
+    public InstanceState InstanceOf(DestinationState destination, IReadOnlyList<DestinationState> all)
+    {
+        if (_instances.TryGetValue(destination, out var known))
+        {
+            return known;
+        }
+
+        lock (_gate)
+        {
+            Follow([.. all, destination]);
+            return _instances[destination];
+        }
     }
 
     /// <summary>Goes by changed settings from now on.</summary>
@@ -92,20 +110,7 @@ internal sealed class ClusterBalancer
             var others = _isOutdated ? [] : _latest.Where(c => !c.IsOf(available) && !c.IsOver(_context)).Take(MostLists - 1);
             _isOutdated = false;
 
-            // A destination that is unhealthy for a while is kept; one that left the cluster is another object when it comes back.
-            var members = all.Concat(available).ToHashSet();
-            foreach (var gone in _instances.Keys.Where(d => !members.Contains(d)).ToList())
-            {
-                _instances.Remove(gone);
-            }
-
-            foreach (var destination in members)
-            {
-                Follow(destination, isJoining: _isBegun);
-            }
-
-            _isBegun = true;
-            _context.Instances = [.. _instances.Values];
+            Follow([.. all, .. available]);
             var destinations = available.Distinct().ToDictionary(d => _instances[d]);
             var current = new Current(available, BalancerBuilder.Build([.. destinations.Keys], _context, _policy), destinations, _context);
             _latest = [current, .. others];
@@ -113,17 +118,33 @@ internal sealed class ClusterBalancer
         }
     }
 
-    private void Follow(DestinationState destination, bool isJoining)
+    /// <summary>Keeps the live state of these destinations and of no others. Callers take turns.</summary>
+    private void Follow(HashSet<DestinationState> members)
     {
-        var record = RecordOf(destination);
-        if (_instances.TryGetValue(destination, out var known))
+        // A destination that is unhealthy for a while is kept; one that left the cluster is another object when it comes back.
+        foreach (var (destination, _) in _instances)
         {
-            known.Update(record);
+            if (!members.Contains(destination))
+            {
+                _instances.TryRemove(destination, out _);
+            }
         }
-        else
+
+        foreach (var destination in members)
         {
-            _instances[destination] = new InstanceState(record, _context, isJoining);
+            var record = RecordOf(destination);
+            if (_instances.TryGetValue(destination, out var known))
+            {
+                known.Update(record);
+            }
+            else
+            {
+                _instances[destination] = new InstanceState(record, _context, isJoining: _isBegun);
+            }
         }
+
+        _isBegun = true;
+        _context.Instances = [.. _instances.Values];
     }
 
     private static ServiceInstance RecordOf(DestinationState destination)

@@ -23,7 +23,7 @@ internal sealed class LeastLoadDestinationPolicy(ClusterBalancers balancers) : I
             return null;
         }
 
-        context.Features.Set(ProxiedCall.Start(context, destination, instance));
+        context.Features.Set(ProxiedCall.Start(context, destination, instance, isPinned: false));
         return destination;
     }
 }

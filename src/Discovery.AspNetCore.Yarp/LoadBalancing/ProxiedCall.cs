@@ -4,6 +4,7 @@ using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.LoadReports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http.Timeouts;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;
 
@@ -17,24 +18,48 @@ internal sealed class ProxiedCall
     private readonly HttpContext _context;
     private readonly DestinationState _destination;
     private readonly InstanceState _instance;
+    private readonly bool _isPinned;
+    private readonly IForwarderErrorFeature? _earlierError;
+    private readonly CancellationToken _timeout;
     private CallProgress _progress;
+    private bool _isForwarded;
     private bool _isOver;
 
-    private ProxiedCall(HttpContext context, DestinationState destination, InstanceState instance)
+    private ProxiedCall(HttpContext context, DestinationState destination, InstanceState instance, bool isPinned)
     {
         _context = context;
         _destination = destination;
         _instance = instance;
+        _isPinned = isPinned;
+        _earlierError = context.Features.Get<IForwarderErrorFeature>();
+
+        // The feature is gone when the response is complete.
+        _timeout = context.Features.Get<IHttpRequestTimeoutFeature>()?.RequestTimeoutToken ?? CancellationToken.None;
         _progress = instance.OnCallStarted();
     }
 
-    public static ProxiedCall Start(HttpContext context, DestinationState destination, InstanceState instance)
+    /// <summary>How the proxy failed with it. The error of an attempt before stays with the request.</summary>
+    private IForwarderErrorFeature? Error
+        => _context.Features.Get<IForwarderErrorFeature>() is { } error && error != _earlierError ? error : null;
+
+    /// <summary>Starts a request to a destination.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="destination">The destination.</param>
+    /// <param name="instance">Its live state.</param>
+    /// <param name="isPinned">Whether it could go to no other: session affinity chose the destination, or there is one alone.</param>
+    public static ProxiedCall Start(HttpContext context, DestinationState destination, InstanceState instance, bool isPinned)
     {
-        var call = new ProxiedCall(context, destination, instance);
+        var call = new ProxiedCall(context, destination, instance, isPinned);
         context.Response.OnStarting(static c => ((ProxiedCall)c).OnStartingAsync(), call);
         context.Response.OnCompleted(static c => ((ProxiedCall)c).OnCompletedAsync(), call);
         return call;
     }
+
+    /// <summary>Whether it goes to a destination and has not ended.</summary>
+    public bool IsUnderWayTo(DestinationState destination) => !_isOver && ReferenceEquals(_destination, destination);
+
+    /// <summary>The proxy is about to send it.</summary>
+    public void OnForwarding() => _isForwarded = true;
 
     /// <summary>The destination is done with.</summary>
     public void End()
@@ -43,7 +68,7 @@ internal sealed class ProxiedCall
         {
             _isOver = true;
             var outcome = Outcome();
-            if (outcome == CallOutcome.Failure && _context.Features.Get<IForwarderErrorFeature>()?.Exception is { } exception)
+            if (outcome == CallOutcome.Failure && Error?.Exception is { } exception)
             {
                 // Of a request and its answer that both break there are two.
                 outcome = OutcomeRules.Of(exception is AggregateException { InnerException: { } first } ? first : exception);
@@ -88,23 +113,25 @@ internal sealed class ProxiedCall
             : _context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(LoadReport.HeaderName, out var trailer) == true ? trailer.ToString()
             : null;
 
-    private CallOutcome OfAnswer(HttpStatusCode status)
+    private CallOutcome OfAnswer()
     {
+        var status = (HttpStatusCode)_context.Response.StatusCode;
         var isGrpcAnswer = status == HttpStatusCode.OK && IsGrpc(_context.Response.ContentType);
-        return isGrpcAnswer ? GrpcStatus() is { } grpcStatus ? OutcomeRules.OfGrpcStatus(grpcStatus) : CallOutcome.Success
+        var outcome = isGrpcAnswer ? GrpcStatus() is { } grpcStatus ? OutcomeRules.OfGrpcStatus(grpcStatus) : CallOutcome.Success
             : IsGrpc(_context.Request.ContentType) ? OutcomeRules.OfNoGrpcAnswer(status)
             : OutcomeRules.OfHttpStatus(status);
+        return _isPinned ? OutcomeRules.OfPinned(outcome) : outcome;
     }
 
-    /// <summary>The proxy says which destination it sends a request to just before it does.</summary>
-    private bool IsForwarded => ReferenceEquals(_context.Features.Get<IReverseProxyFeature>()?.ProxiedDestination, _destination);
-
-    private CallOutcome Outcome() => _context.Features.Get<IForwarderErrorFeature>()?.Error switch
+    private CallOutcome Outcome() => Error?.Error switch
     {
         // A middleware after the choice answered by itself, such as a limit of rates or an authorization: the instance knows nothing of it.
-        _ when !IsForwarded => CallOutcome.Cancelled,
-        null or ForwarderError.None => OfAnswer((HttpStatusCode)_context.Response.StatusCode),
+        _ when !_isForwarded => CallOutcome.Cancelled,
+        null or ForwarderError.None => OfAnswer(),
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
+
+        // The timeout of the route cancels as a caller does who gives up. That a body was not sent in time may be the caller's doing.
+        ForwarderError.RequestCanceled when _timeout.IsCancellationRequested => CallOutcome.TimedOut,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
             or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination
             => CallOutcome.Failure,

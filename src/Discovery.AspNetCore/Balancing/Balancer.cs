@@ -68,12 +68,15 @@ internal sealed class Balancer
         return _picker?.Pick(arguments);
     }
 
-    /// <summary>Chooses an instance that is not among those tried, or null if all were.</summary>
-    public InstanceState? Pick(in PickArguments arguments, ReadOnlySpan<InstanceState> tried)
+    /// <summary>Chooses an instance that is not among those to avoid, or null if all are.</summary>
+    /// <param name="arguments">The call, with the number of instances that it tried.</param>
+    /// <param name="avoided">Those, and others that it is not to go to.</param>
+    public InstanceState? Pick(in PickArguments arguments, ReadOnlySpan<InstanceState> avoided)
     {
         for (var i = 0; i < PolicyAttempts; i++)
         {
-            if (Pick(arguments) is { } instance && !Contains(tried, instance))
+            // A policy with an order of instances would choose the same one again.
+            if (Pick(arguments with { Attempt = arguments.Attempt + i }) is { } instance && !Contains(avoided, instance))
             {
                 return instance;
             }
@@ -85,7 +88,7 @@ internal sealed class Balancer
             for (var i = 0; i < tier.Count; i++)
             {
                 var instance = tier[(start + i) % tier.Count];
-                if (!Contains(tried, instance))
+                if (!Contains(avoided, instance))
                 {
                     return instance;
                 }
@@ -99,9 +102,9 @@ internal sealed class Balancer
     private static double PositionOf(in PickArguments arguments)
         => arguments.HashKey is { } key ? StableHash.Of(key) * Math.ScaleB(1, -64) : FastRandom.Fraction();
 
-    private static bool Contains(ReadOnlySpan<InstanceState> tried, InstanceState instance)
+    private static bool Contains(ReadOnlySpan<InstanceState> instances, InstanceState instance)
     {
-        foreach (var other in tried)
+        foreach (var other in instances)
         {
             if (ReferenceEquals(other, instance))
             {

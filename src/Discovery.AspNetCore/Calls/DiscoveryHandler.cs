@@ -280,8 +280,12 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         while (true)
         {
             var tried = steering?.Tried?.All ?? [];
-            InstanceState[] avoided = [.. unreachable, .. tried, .. steering?.FailedBefore ?? [], .. held];
-            var instance = PickOther(avoided) ?? (avoided.Length > unreachable.Length ? PickOther(unreachable) : null);
+
+            // What could not be connected to stands among those tried too, where a handler above may try again.
+            InstanceState[] attempted = [.. unreachable.Union(tried).Union(steering?.FailedBefore ?? [])];
+            InstanceState[] avoided = [.. attempted, .. held];
+            var instance = PickOther(avoided, attempted.Length)
+                ?? (avoided.Length > unreachable.Length ? PickOther(unreachable, unreachable.Length) : null);
 
             // Hedges may choose at the same moment.
             if (instance is null || steering?.Tried?.TryChoose(instance, tried) != false)
@@ -290,14 +294,13 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             }
         }
 
-        InstanceState? PickOther(InstanceState[] than)
-            => PickExcept(balancer, steering?.HashKey, than)
-                ?? (current.ForAnyShare(needs) is { } all ? PickExcept(all, steering?.HashKey, than) : null);
+        InstanceState? PickOther(InstanceState[] than, int attempt)
+            => PickExcept(balancer, new PickArguments { HashKey = steering?.HashKey, Attempt = attempt }, than)
+                ?? (current.ForAnyShare(needs) is { } all ? PickExcept(all, new PickArguments { HashKey = steering?.HashKey, Attempt = attempt }, than) : null);
     }
 
-    private static InstanceState? PickExcept(Balancer balancer, string? hashKey, InstanceState[] avoided)
+    private static InstanceState? PickExcept(Balancer balancer, in PickArguments arguments, InstanceState[] avoided)
     {
-        var arguments = new PickArguments { HashKey = hashKey, Attempt = avoided.Length };
         return avoided.Length == 0 ? balancer.Pick(arguments) : balancer.Pick(arguments, avoided);
     }
 

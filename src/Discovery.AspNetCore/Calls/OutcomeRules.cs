@@ -96,7 +96,7 @@ internal static class OutcomeRules
         if (steering is { Instance: not null }
             || (outcome != CallOutcome.Unimplemented && steering?.HashKey is { } key && !instance.Health.IsNewlyRefused(key)))
         {
-            return outcome == CallOutcome.Redirected ? CallOutcome.Success : CallOutcome.Refused;
+            return OfPinned(outcome);
         }
 
         if (outcome != CallOutcome.CallersError)
@@ -112,6 +112,17 @@ internal static class OutcomeRules
 
         return outcome;
     }
+
+    /// <summary>
+    /// The outcome of an answer to a call that can go to one instance alone: nobody else is asked for the same, and one caller may well ask again and
+    /// again for what does not exist or is not his.
+    /// </summary>
+    public static CallOutcome OfPinned(CallOutcome outcome) => outcome switch
+    {
+        CallOutcome.Redirected => CallOutcome.Success,
+        CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.CallersError or CallOutcome.Unimplemented => CallOutcome.Refused,
+        _ => outcome,
+    };
 
     /// <summary>An instance answered UNKNOWN, which says something of it only if others serve the same. What is for one instance is not compared.</summary>
     public static void OnUnknownError(HttpRequestMessage request, InstanceState instance, CallSteering? steering)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
@@ -78,9 +77,7 @@ internal sealed partial class InstanceDialer(InstanceTransport transport, Addres
 
     private async Task<Stream> ConnectAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var addresses = IPAddress.TryParse(_instance.Host, out var address)
-            ? [address]
-            : await Dns.GetHostAddressesAsync(_instance.Host, cancellationToken).ConfigureAwait(false);
+        var addresses = await factory.Resolver.ResolveAsync(_instance.Host, cancellationToken).ConfigureAwait(false);
         var allowed = Array.FindAll(addresses, filter.Allows);
         if (allowed.Length == 0)
         {

@@ -6,8 +6,8 @@ using System.Security.Authentication;
 namespace Discovery.AspNetCore.Connections;
 
 /// <summary>
-/// Connects with TLS. <see cref="SocketsHttpHandler"/> would do it too, but expects the name in the request's <c>Host</c> header, which
-/// an application may have from its own caller, and its failures cannot be told from those of a request that was sent.
+/// Connects with TLS, one for each transport. <see cref="SocketsHttpHandler"/> would do it too, but expects the name in the request's <c>Host</c>
+/// header, which an application may have from its own caller, and its failures cannot be told from those of a request that was sent.
 /// </summary>
 /// <param name="host">The name to expect, and to send as SNI; null for the host of the request's URI.</param>
 /// <param name="options">The application's options; a target host among them wins.</param>
@@ -18,6 +18,12 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
 
     /// <summary>SEC_E_APPLICATION_PROTOCOL_MISMATCH, as Windows has it.</summary>
     private const int ApplicationProtocolMismatch = unchecked((int)0x80090367);
+
+    /// <summary>
+    /// Whether HTTP/2 was offered once and not agreed on. From then on <see cref="SocketsHttpHandler"/> uses HTTP/1.1 wherever a request allows it, whatever
+    /// a later handshake agrees on; and behind one address there may be servers of both kinds.
+    /// </summary>
+    private volatile bool _isHttp2Refused;
 
     /// <summary>The name to expect of an instance by the setting, or null for the one in the request's URI.</summary>
     public static string? HostOf(string setting, string instanceHost)
@@ -41,6 +47,11 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
         try
         {
             await tls.AuthenticateAsClientAsync(copy, cancellationToken).ConfigureAwait(false);
+            if (copy.ApplicationProtocols!.Contains(SslApplicationProtocol.Http2) && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2)
+            {
+                _isHttp2Refused = true;
+            }
+
             return tls;
         }
         catch (Exception e)
@@ -73,10 +84,11 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
     /// The protocols to offer: those that the request's version and policy allow. HTTP/1.1 alone is offered too, which the handler itself would not
     /// do: a server that speaks HTTP/2 alone then refuses the connection, and not the call.
     /// </summary>
-    private static List<SslApplicationProtocol> ProtocolsFor(HttpRequestMessage request)
+    private List<SslApplicationProtocol> ProtocolsFor(HttpRequestMessage request)
     {
         var wantsHttp2 = request.Version >= HttpVersion.Version20;
         return wantsHttp2 && request.VersionPolicy != HttpVersionPolicy.RequestVersionOrLower ? [SslApplicationProtocol.Http2]
+            : _isHttp2Refused ? [SslApplicationProtocol.Http11]
             : wantsHttp2 || request.VersionPolicy == HttpVersionPolicy.RequestVersionOrHigher
                 ? [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11]
             : [SslApplicationProtocol.Http11];

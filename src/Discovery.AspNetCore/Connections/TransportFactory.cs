@@ -3,6 +3,7 @@ using System.Net;
 using Discovery.AspNetCore.Diagnostics;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
+using Discovery.Etcd.Connections;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Connections;
@@ -31,6 +32,9 @@ internal sealed class TransportFactory(
     public TimeProvider Time => time;
 
     public ILogger Logger => logger;
+
+    /// <summary>Finds the addresses of instances that are registered by names.</summary>
+    public HostResolver Resolver { get; init; } = HostResolver.Default;
 
     /// <summary>What is measured of connections; null if nothing is.</summary>
     public ServiceMetrics? Metrics => metrics;

@@ -6,60 +6,101 @@ using Microsoft.Extensions.Options;
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>Reads the section <c>Etcd:Registration</c>, and over it that of the named cluster.</summary>
-internal sealed class ConfigureRegistration(IConfiguration configuration, ClusterCatalog clusters) : IConfigureNamedOptions<EtcdRegistrationOptions>
+internal sealed class ConfigureRegistration(IConfiguration configuration, ClusterCatalog clusters)
+    : IConfigureNamedOptions<EtcdRegistrationOptions>, IPostConfigureOptions<EtcdRegistrationOptions>
 {
+    private const string Services = nameof(EtcdRegistrationOptions.Services);
+
     public void Configure(EtcdRegistrationOptions options) => Configure(Options.DefaultName, options);
 
     public void Configure(string? name, EtcdRegistrationOptions options)
     {
+        List<IConfigurationSection> read = [];
+        foreach (var section in SectionsOf(name))
+        {
+            read.Add(section);
+            Read(read, options);
+        }
+    }
+
+    /// <summary>
+    /// Settings of the service that <see cref="EtcdRegistrationOptions.ServiceName"/> names are its own in whatever case they are written: a text
+    /// has its case from whoever wrote it, the name of a setting in the environment has not.
+    /// </summary>
+    public void PostConfigure(string? name, EtcdRegistrationOptions options)
+    {
+        if (!string.IsNullOrEmpty(options.ServiceName) && FirstCasing.Find(options.Services, options.ServiceName) is { } written
+            && SectionsOf(name).Any(s => s.GetSection(Services).GetSection(written).Exists()))
+        {
+            FirstCasing.Rename(options.Services, written, options.ServiceName);
+        }
+    }
+
+    private IEnumerable<IConfigurationSection> SectionsOf(string? name)
+    {
         if (clusters.Find(name) is { } cluster)
         {
-            Read(configuration.GetSection(Sections.Registration), options);
+            yield return configuration.GetSection(Sections.Registration);
             if (cluster != Cluster.Default)
             {
-                Read(configuration.GetSection(Sections.RegistrationOf(cluster)), options);
+                yield return configuration.GetSection(Sections.RegistrationOf(cluster));
             }
         }
     }
 
-    private void Read(IConfigurationSection section, EtcdRegistrationOptions options)
+    /// <summary>Reads the last of these sections, over what was read of those before it.</summary>
+    private void Read(IReadOnlyList<IConfigurationSection> sections, EtcdRegistrationOptions options)
     {
+        var section = sections[^1];
+        var known = options.Services.Keys.ToHashSet(StringComparer.OrdinalIgnoreCase);
+        foreach (var (path, metadata) in MetadataOf(options))
+        {
+            FirstCasing.Follow(section.GetSection(path), metadata);
+        }
+
+        FirstCasing.Follow(section.GetSection(Services), options.Services);
         Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.Registration, () => section.Bind(options));
         Replace(options.AdvertisedUrls, Sections.ReadList(configuration, section, nameof(options.AdvertisedUrls)));
         Replace(options.PreferredNetworks, Sections.ReadList(configuration, section, nameof(options.PreferredNetworks)));
         options.Layouts = Sections.ReadLayouts(configuration, section) ?? options.Layouts;
         Replace(options.Tags, Sections.ReadList(configuration, section, nameof(options.Tags)));
-        ReadLongNames(section.GetSection(nameof(options.Services)), options);
-        FirstCasing.Restore(configuration, section.GetSection(nameof(options.Services)), options.Services);
-        FirstCasing.Restore(configuration, section.GetSection(nameof(options.Metadata)), options.Metadata);
-        foreach (var (name, endpoint) in options.Endpoints)
-        {
-            FirstCasing.Restore(
-                configuration, section.GetSection(nameof(options.Endpoints)).GetSection(name).GetSection(nameof(endpoint.Metadata)), endpoint.Metadata);
-        }
-
+        ReadLongNames(section.GetSection(Services), options, known);
         foreach (var (name, service) in options.Services)
         {
-            var ofService = section.GetSection(nameof(options.Services)).GetSection(name);
+            var ofService = section.GetSection(Services).GetSection(name);
             Replace(service.Endpoints, Sections.ReadList(configuration, ofService, nameof(service.Endpoints)));
             service.Layouts = Sections.ReadLayouts(configuration, ofService) ?? service.Layouts;
             Replace(service.Tags, Sections.ReadList(configuration, ofService, nameof(service.Tags)));
-            FirstCasing.Restore(configuration, ofService.GetSection(nameof(service.Metadata)), service.Metadata);
+        }
+
+        FirstCasing.Restore(configuration, sections.Select(static s => s.GetSection(Services)), options.Services);
+        foreach (var (path, metadata) in MetadataOf(options))
+        {
+            FirstCasing.Restore(configuration, sections.Select(s => s.GetSection(path)), metadata);
         }
     }
 
+    /// <summary>All metadata, with where it stands below the registration's section.</summary>
+    private static IEnumerable<(string Path, IDictionary<string, string> Metadata)> MetadataOf(EtcdRegistrationOptions options)
+        => options.Endpoints.Select(static e => ($"{nameof(options.Endpoints)}:{e.Key}:{nameof(options.Metadata)}", e.Value.Metadata))
+            .Concat(options.Services.Select(static s => ($"{Services}:{s.Key}:{nameof(options.Metadata)}", s.Value.Metadata)))
+            .Prepend((nameof(options.Metadata), options.Metadata));
+
     /// <summary>A name with a colon was bound by its beginning, as a service without settings.</summary>
-    private static void ReadLongNames(IConfigurationSection services, EtcdRegistrationOptions options)
+    /// <param name="services">The section.</param>
+    /// <param name="options">What it is read into.</param>
+    /// <param name="known">The services that were there before, whose names have no case here.</param>
+    private static void ReadLongNames(IConfigurationSection services, EtcdRegistrationOptions options, HashSet<string> known)
     {
         foreach (var beginning in services.GetChildren())
         {
             var isName = true;
             foreach (var (name, section) in ServiceSections.FindLongNames(beginning.Key, beginning, KnownSettings.RegisteredService))
             {
-                var service = new RegisteredServiceOptions();
+                var existing = FirstCasing.Find(options.Services, name);
+                var service = existing is null ? options.Services[name] = new RegisteredServiceOptions() : options.Services[existing];
                 Sections.Bind(section, typeof(EtcdRegistrationOptions), KnownSettings.RegisteredService, () => section.Bind(service));
-                options.Services[name] = service;
-                isName = beginning.GetChildren().Any(c => KnownSettings.RegisteredService.Find(c.Key) is not null);
+                isName = known.Contains(beginning.Key) || beginning.GetChildren().Any(c => KnownSettings.RegisteredService.Find(c.Key) is not null);
             }
 
             if (!isName)

@@ -12,6 +12,7 @@ using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.AspNetCore.Watching;
 using Discovery.Etcd;
+using Discovery.Etcd.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -51,13 +52,8 @@ public static class EtcdServiceCollectionExtensions
     public static IServiceCollection AddKeyedEtcdClient(
         this IServiceCollection services, string name, Action<EtcdClientOptions>? configure = null)
     {
-        var (cluster, isNew) = ClusterCatalog.Of(services).GetOrAdd(name);
-        AddDiscovery(services);
-        if (isNew)
-        {
-            ClusterServices.AddClient(services, cluster);
-        }
-
+        AddCluster(services, name);
+        EtcdUse.Of(services).RequiredClusters.Add(name);
         return configure is null ? services : services.Configure(name, configure);
     }
 
@@ -85,7 +81,7 @@ public static class EtcdServiceCollectionExtensions
     /// lease; <see cref="IServiceRegistration"/> keyed by the name shows and steers this one.
     /// </summary>
     /// <param name="services">The services.</param>
-    /// <param name="name">The cluster's name; <see cref="AddKeyedEtcdClient"/> is called for it.</param>
+    /// <param name="name">The cluster's name; it is added as by <see cref="AddKeyedEtcdClient"/>.</param>
     /// <param name="configure">
     /// Sets options for this cluster. All else is as for the default registration, in code and in the section <c>Etcd:Registration</c>; the
     /// section <c>Etcd:Clusters:&lt;name&gt;:Registration</c> has what differs.
@@ -95,9 +91,8 @@ public static class EtcdServiceCollectionExtensions
     public static IServiceCollection AddKeyedEtcdRegistration(
         this IServiceCollection services, string name, Action<EtcdRegistrationOptions>? configure = null)
     {
-        services.AddKeyedEtcdClient(name);
+        var cluster = AddCluster(services, name);
         AddRegistrationInAnyCluster(services);
-        var cluster = ClusterCatalog.Of(services).Get(name);
         ClusterCatalog.Of(services).AddRegistration(cluster);
         ClusterServices.AddRegistration(services, cluster);
         return configure is null ? services : services.Configure(name, configure);
@@ -147,15 +142,30 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(static s => ClusterServices.CreateDirectory(s, Cluster.Default));
         services.TryAddSingleton<DirectoryRouter>();
         services.TryAdd(EtcdUse.DescribeOwnDirectory());
+        services.TryAddSingleton(HostResolver.Default);
         services.TryAddSingleton<PoolCache>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
+    }
+
+    /// <summary>What registration and discovery in a named cluster share. Unlike <see cref="AddKeyedEtcdClient"/> it does not say that the client is used.</summary>
+    private static Cluster AddCluster(IServiceCollection services, string name)
+    {
+        var (cluster, isNew) = ClusterCatalog.Of(services).GetOrAdd(name);
+        AddDiscovery(services);
+        if (isNew)
+        {
+            ClusterServices.AddClient(services, cluster);
+        }
+
+        return cluster;
     }
 
     private static void AddRegistrationInAnyCluster(IServiceCollection services)
     {
         AddClientAndLayouts(services);
         AddConfiguration<EtcdRegistrationOptions, ConfigureRegistration>(services);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<EtcdRegistrationOptions>, ConfigureRegistration>());
         services.TryAddTransient<IOptionsFactory<EtcdRegistrationOptions>, RegistrationOptionsFactory>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EtcdRegistrationOptions>, ValidateRegistration>());
         services.TryAddSingleton<LocalAddresses>();

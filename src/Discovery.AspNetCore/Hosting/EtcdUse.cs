@@ -1,14 +1,15 @@
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Watching;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Hosting;
 
 /// <summary>
-/// Whether the application uses the default cluster at all. One that does not, as its services are static or in named clusters, may leave
-/// <c>Etcd:Endpoints</c> out.
+/// Whether the application uses a cluster at all. One that does not use the default one, as its services are static or in named clusters, may leave
+/// <c>Etcd:Endpoints</c> out, and so those of a named cluster in which its registration is switched off.
 /// </summary>
 internal sealed class EtcdUse(IServiceCollection services)
 {
@@ -17,6 +18,9 @@ internal sealed class EtcdUse(IServiceCollection services)
 
     /// <summary>Set by the application's own call of <c>AddEtcdClient</c>.</summary>
     public bool IsRequired { get; set; }
+
+    /// <summary>The named clusters that the application added by its own calls of <c>AddKeyedEtcdClient</c>.</summary>
+    public HashSet<string> RequiredClusters { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Set by the application's own call of <c>AddEtcdDiscovery</c>.</summary>
     public bool HasDirectory { get; set; }
@@ -36,24 +40,44 @@ internal sealed class EtcdUse(IServiceCollection services)
 
     public static ServiceDescriptor DescribeOwnDirectory() => ServiceDescriptor.Singleton(typeof(IServiceDirectory), OwnDirectory);
 
-    /// <summary>Whether anything that was added needs the default cluster.</summary>
-    public bool IsNeeded(IServiceProvider provider)
-        => IsRequired || Registers(provider) || Watches(provider);
+    /// <summary>Whether anything that was added needs a cluster.</summary>
+    public bool IsNeeded(IServiceProvider provider, Cluster cluster)
+        => cluster.Name is { } name
+            ? RequiredClusters.Contains(name) || Registers(provider, cluster) || WatchesIn(provider, cluster)
+            : IsRequired || Registers(provider, cluster) || Watches(provider);
 
-    private bool Registers(IServiceProvider provider)
+    private bool Registers(IServiceProvider provider, Cluster cluster)
     {
-        if (services.All(static d => d.ServiceType != typeof(IServiceRegistration) || d.IsKeyedService))
+        if (services.All(d => d.ServiceType != typeof(IServiceRegistration) || !Equals(d.ServiceKey, cluster.Name)))
         {
             return false;
         }
 
         try
         {
-            return provider.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Enabled;
+            return provider.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>().Get(cluster.OptionsName).Enabled;
         }
         catch (OptionsValidationException)
         {
             // Reported by the registration itself; a complaint about etcd would hide it.
+            return false;
+        }
+    }
+
+    /// <summary>Whether the settings look any service up in a named cluster.</summary>
+    private static bool WatchesIn(IServiceProvider provider, Cluster cluster)
+    {
+        var clusters = provider.GetRequiredService<ClusterCatalog>();
+        var options = provider.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>();
+        try
+        {
+            return NamedServices.Find(provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ClientCatalog>())
+                .Select(static s => s.OptionsName).Prepend(Options.DefaultName)
+                .Any(name => options.Get(name) is { Instances.Count: 0 } named && clusters.Find(named.Cluster) == cluster);
+        }
+        catch (OptionsValidationException)
+        {
+            // Reported at the start too.
             return false;
         }
     }

@@ -75,7 +75,7 @@ internal static class Sections
     }
 
     /// <summary>The sources, earliest first; none where the configuration is a section of another, which does not tell.</summary>
-    private static IEnumerable<IConfigurationProvider> Sources(IConfiguration configuration)
+    public static IEnumerable<IConfigurationProvider> Sources(IConfiguration configuration)
         => (configuration as IConfigurationRoot)?.Providers.SelectMany(static p => p is ChainedConfigurationProvider { Configuration: IConfigurationRoot chained }
             ? Sources(chained)
             : [p]) ?? [];

@@ -13,7 +13,7 @@ internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, I
     public ValidateOptionsResult Validate(string? name, EtcdClientOptions options)
     {
         var cluster = clusters.Find(name);
-        if (cluster == Cluster.Default && options.Endpoints.Count == 0 && !use.IsNeeded(services))
+        if (cluster is not null && options.Endpoints.Count == 0 && !use.IsNeeded(services, cluster))
         {
             return ValidateOptionsResult.Success;
         }

@@ -2,6 +2,7 @@ using System.Net;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Layouts;
+using Discovery.AspNetCore.Registration;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -13,9 +14,6 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
     : IValidateOptions<EtcdRegistrationOptions>
 {
     private const string Section = Sections.Registration;
-    private static readonly TimeSpan LeastTimeToLive = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan MostTimeToLive = TimeSpan.FromHours(1);
-    private static readonly TimeSpan LongestPhase = TimeSpan.FromHours(1);
 
     public ValidateOptionsResult Validate(string? name, EtcdRegistrationOptions options)
     {
@@ -48,9 +46,9 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
             yield return $"{Section}:ServiceName: {problem}.";
         }
 
-        if (options.InstanceId is { } id && (string.IsNullOrWhiteSpace(id) || id.Any(char.IsControl)))
+        if (!RegistrationLimits.IsInstanceId(options.InstanceId))
         {
-            yield return $"{Section}:InstanceId is '{id}'; it must be a text without control characters, e.g. greeter-1, or unset for one "
+            yield return $"{Section}:InstanceId is '{options.InstanceId}'; it must be a text without control characters, e.g. greeter-1, or unset for one "
                 + "that no other process has.";
         }
 
@@ -148,9 +146,9 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
     {
         foreach (var (setting, value, example) in new[] { ("Interval", health.Interval, "00:00:05"), ("Timeout", health.Timeout, "00:00:10") })
         {
-            if (value < TimeSpan.FromMilliseconds(100) || value > LongestPhase)
+            if (!RegistrationLimits.IsLimit(value))
             {
-                yield return $"{Section}:Health:{setting} is '{value}'; it must be from 00:00:00.1 to {LongestPhase}, e.g. {example}.";
+                yield return $"{Section}:Health:{setting} is '{value}'; it must be from 00:00:00.1 to {RegistrationLimits.LongestPhase}, e.g. {example}.";
             }
         }
 
@@ -177,24 +175,24 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
     private IEnumerable<string> Times(EtcdRegistrationOptions options)
     {
-        if (options.TimeToLive < LeastTimeToLive || options.TimeToLive > MostTimeToLive || options.TimeToLive.Ticks % TimeSpan.TicksPerSecond != 0)
+        if (!RegistrationLimits.IsTimeToLive(options.TimeToLive))
         {
-            yield return $"{Section}:TimeToLive is '{options.TimeToLive}'; it must be whole seconds from {LeastTimeToLive} to "
-                + $"{MostTimeToLive}, e.g. 00:00:10.";
+            yield return $"{Section}:TimeToLive is '{options.TimeToLive}'; it must be whole seconds from {RegistrationLimits.LeastTimeToLive} to "
+                + $"{RegistrationLimits.MostTimeToLive}, e.g. 00:00:10.";
         }
 
         var areInRange = true;
-        foreach (var (setting, value, least) in new[]
+        foreach (var (setting, value, isValid, least) in new[]
         {
-            ("DrainDelay", options.DrainDelay, TimeSpan.Zero),
-            ("LeaveDelay", options.LeaveDelay, TimeSpan.Zero),
-            ("StopTimeout", options.StopTimeout, TimeSpan.FromMilliseconds(100)),
+            ("DrainDelay", options.DrainDelay, RegistrationLimits.IsDelay(options.DrainDelay), TimeSpan.Zero),
+            ("LeaveDelay", options.LeaveDelay, RegistrationLimits.IsDelay(options.LeaveDelay), TimeSpan.Zero),
+            ("StopTimeout", options.StopTimeout, RegistrationLimits.IsLimit(options.StopTimeout), RegistrationLimits.LeastLimit),
         })
         {
-            if (value < least || value > LongestPhase)
+            if (!isValid)
             {
                 areInRange = false;
-                yield return $"{Section}:{setting} is '{value}'; it must be from {least} to {LongestPhase}, e.g. 00:00:01.";
+                yield return $"{Section}:{setting} is '{value}'; it must be from {least} to {RegistrationLimits.LongestPhase}, e.g. 00:00:01.";
             }
         }
 

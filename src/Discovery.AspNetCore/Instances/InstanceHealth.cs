@@ -22,31 +22,16 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>How many times as many refusals are needed where no other instance was asked for the same.</summary>
     private const int UncomparedPerFailure = 4;
 
-    /// <summary>
-    /// What -ln of a probability must be: if the instance were as the others are, so many refusals in a row would come less often than once
-    /// in a million.
-    /// </summary>
-    private const double Certainty = 14;
-
-    /// <summary>The same as a reason to give the instance fewer calls: once in some thousand.</summary>
-    private const double Suspicion = 8;
-
-    /// <summary>Fewer say nothing of the instance.</summary>
-    private const int LeastRefusedInRow = 3;
-
     /// <summary>A call that waited so long was not cut short, however long other calls of the service take.</summary>
     private static readonly TimeSpan LongWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>The least share of refusals that is taken for possible.</summary>
-    private const double LeastRefusalRate = 0.05;
-
     private readonly EjectionOptions _options = context.Options.Ejection;
+    private readonly RefusalRow _refusals = new();
     private long _ejectedUntil = long.MinValue;
     private long _levelChangedAt;
     private long _brokenAt = long.MinValue;
     private long _firstTimeoutAt;
     private long _firstUnimplementedAt;
-    private long _firstRefusedAt;
     private long _firstUnknownAt;
     private int _level;
     private int _failuresInRow;
@@ -54,16 +39,13 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     private int _timeoutsInRow;
     private int _unimplementedInRow;
     private int _unknownErrorsInRow;
-    private int _refusedInRow;
-    private int _strangeInRow;
-    private ulong _refusedKeys;
     private ulong _unknownKeys;
-    private ulong _strangeRequests;
-    private double _rateBeforeStrange;
-    private double _refusalRate;
     private double _failureRate;
     private bool _onProbation;
     private bool _hasProblems;
+
+    /// <summary>How many refusals in a row are needed where no other instance was asked for the same.</summary>
+    private int LongRow => UncomparedPerFailure * _options.ConsecutiveFailures;
 
     /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
     public double FailureRate
@@ -90,30 +72,19 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     public long ReportedUntil { get; set; } = long.MinValue;
 
     /// <summary>Whether one of the latest answers was none of those that strangers give.</summary>
-    public bool ServedOfLate => _refusedInRow < LeastRefusedInRow && _unimplementedInRow < LeastRefusedInRow;
+    public bool ServedOfLate => _refusals.IsShort && _unimplementedInRow < RefusalRow.Least;
 
     /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
-    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusedInRow == 0 && _unknownErrorsInRow == 0;
+    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusals.IsEmpty && _unknownErrorsInRow == 0;
 
     /// <summary>
-    /// Whether the latest answers are such as strangers give, and by what the instance answered before chance cannot be the reason. For one that is held: others
-    /// are not compared, for they may be strangers too. One caller may ask for the same again and again by a token that is no longer valid, so where there are
-    /// no different requests it takes a long row.
+    /// Whether the latest answers are such as strangers give. For one that is held: others are not compared, for they may be strangers too.
     /// </summary>
-    public bool LooksLikeStranger
-    {
-        get
-        {
-            var areDifferent = BitOperations.PopCount(Volatile.Read(ref _strangeRequests)) >= LeastRefusedInRow;
-            var inRow = Volatile.Read(ref _strangeInRow);
-            return inRow >= (areDifferent ? 1 : UncomparedPerFailure) * _options.ConsecutiveFailures
-                && Improbability(inRow, _rateBeforeStrange) >= Certainty;
-        }
-    }
+    public bool LooksLikeStranger => _refusals.LooksLikeStranger(_options.ConsecutiveFailures, LongRow);
 
     /// <summary>The share of refusals among about the last 20 answers, from 0 to 1.</summary>
-    /// <param name="answers">How many there were: the first ones begin at no refusals, which must not count as so many answers.</param>
-    public double RefusalRateOf(long answers) => Math.Min(1, Volatile.Read(ref _refusalRate) / (1 - Math.Pow(1 - Smoothing, answers)));
+    /// <param name="answers">How many there were.</param>
+    public double RefusalRateOf(long answers) => _refusals.RateOf(answers);
 
     public bool WantsEjection(long now) => EjectedUntil > now;
 
@@ -121,11 +92,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     {
         if (_hasProblems)
         {
-            _refusedInRow = 0;
-            _refusedKeys = 0;
-            ResetStrange();
-            var rate = _refusalRate * (1 - Smoothing);
-            _refusalRate = rate < Negligible ? 0 : rate;
+            _refusals.End();
             Recover(startedAt);
         }
     }
@@ -150,31 +117,24 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         _hasProblems = true;
         if (outcome == CallOutcome.CallersError)
         {
-            ResetStrange();
+            _refusals.EndStrange();
         }
-        else if (Interlocked.Increment(ref _strangeInRow) == 1)
+        else
         {
-            var before = instance.Calls - instance.InFlight;
-            _rateBeforeStrange = before > 0 ? Math.Max(RefusalRateOf(before), 1.0 / (before + 1)) : 1;
+            _refusals.OnStrange(instance.Calls - instance.InFlight);
         }
 
-        _refusalRate += Smoothing * (1 - _refusalRate);
-        var inRow = Interlocked.Increment(ref _refusedInRow);
-        if (inRow == 1)
-        {
-            Volatile.Write(ref _firstRefusedAt, startedAt);
-        }
-
-        if (inRow < LeastRefusedInRow)
+        var inRow = _refusals.Add(startedAt);
+        if (inRow < RefusalRow.Least)
         {
             return false;
         }
 
-        var first = Volatile.Read(ref _firstRefusedAt);
+        var first = _refusals.FirstAt;
         var (rate, answers) = context.OthersServe(instance, since: 0) ? context.RefusalsOfOthers(instance) : (1, 0);
-        var isLongRow = inRow >= UncomparedPerFailure * _options.ConsecutiveFailures;
+        var isLongRow = inRow >= LongRow;
         if (outcome != CallOutcome.CallersError
-            && Improbability(inRow, rate) >= Certainty
+            && RefusalRow.Improbability(inRow, rate) >= RefusalRow.Certainty
             && MayEject(startedAt)
             && (isLongRow || (inRow >= _options.ConsecutiveFailures && context.Refused.AreServedElsewhere(instance, first)))
             && context.OthersServe(instance, first))
@@ -185,23 +145,19 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         // A few answers of others do not say how often they refuse. Where they have given none, as those who serve still connect, this may be a stranger,
         // or the first of those that are right to redirect or deny most calls.
         return outcome == CallOutcome.NotFound
-            || Improbability(inRow, Math.Max(rate, 1.0 / (answers + 1))) >= Suspicion
+            || RefusalRow.Improbability(inRow, Math.Max(rate, 1.0 / (answers + 1))) >= RefusalRow.Suspicion
             || (isLongRow && !context.OthersAnswered(instance));
     }
 
     /// <summary>Whether the latest refusals were none of a call with this hash key. Two keys may be taken for one.</summary>
-    public bool IsNewlyRefused(string hashKey)
-    {
-        var bit = BitOf(StableHash.Of(hashKey));
-        return (Interlocked.Or(ref _refusedKeys, bit) & bit) == 0;
-    }
+    public bool IsNewlyRefused(string hashKey) => _refusals.IsNew(hashKey);
 
     /// <summary>Of which hash key an unknown error is, before <see cref="OnUnknownError"/>; null for a call without one, which might have gone anywhere.</summary>
     public void OnUnknownErrorOf(string? hashKey)
-        => Interlocked.Or(ref _unknownKeys, hashKey is null ? ulong.MaxValue : BitOf(StableHash.Of(hashKey)));
+        => Interlocked.Or(ref _unknownKeys, hashKey is null ? ulong.MaxValue : RefusalRow.BitOf(StableHash.Of(hashKey)));
 
     /// <summary>To which request the next answer is such as strangers give, before <see cref="OnRefused"/>.</summary>
-    public void OnStrangeAnswerTo(ulong request) => Interlocked.Or(ref _strangeRequests, BitOf(request));
+    public void OnStrangeAnswerTo(ulong request) => _refusals.OnStrangeAnswerTo(request);
 
     public void OnFailure(long startedAt, CallOutcome outcome)
     {
@@ -290,7 +246,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     public void OnUnimplemented(long startedAt)
     {
         _hasProblems = true;
-        _refusalRate += Smoothing * (1 - _refusalRate);
+        _refusals.AddToRate();
         if (!MayEject(startedAt))
         {
             return;
@@ -304,9 +260,9 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
 
         var first = Volatile.Read(ref _firstUnimplementedAt);
         if (((_onProbation || inRow >= _options.ConsecutiveFailures) && context.Refused.AreServedElsewhere(instance, first))
-            || (inRow >= UncomparedPerFailure * _options.ConsecutiveFailures
+            || (inRow >= LongRow
                 && context.OthersServe(instance, first)
-                && Improbability(inRow, context.RefusalsOfOthers(instance).Highest) >= Certainty))
+                && RefusalRow.Improbability(inRow, context.RefusalsOfOthers(instance).Highest) >= RefusalRow.Certainty))
         {
             Eject($"it does not serve what the last {(inRow == 1 ? "call" : $"{inRow} calls")} asked for, and others serve");
         }
@@ -336,11 +292,6 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
             Eject($"{inRow} errors in a row with status UNKNOWN, and others serve");
         }
     }
-
-    /// <summary>How improbable so many refusals in a row are, as -ln of the probability, if this share of all answers are refusals.</summary>
-    private static double Improbability(int inRow, double rate) => inRow * -Math.Log(Math.Min(1, rate + LeastRefusalRate));
-
-    private static ulong BitOf(ulong hash) => 1UL << (int)(StableHash.Mix(hash) & 63);
 
     private static string Verb(CallOutcome outcome) => outcome switch
     {
@@ -373,7 +324,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
 
         // A failure that is counted just now is not lost: the next success finds its row, or the next failure sets this again.
-        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || _refusalRate > 0;
+        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || !_refusals.IsForgotten;
     }
 
     private void ResetRows()
@@ -384,12 +335,6 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         _unimplementedInRow = 0;
         _unknownErrorsInRow = 0;
         _unknownKeys = 0;
-    }
-
-    private void ResetStrange()
-    {
-        _strangeInRow = 0;
-        _strangeRequests = 0;
     }
 
     private void Eject(string reason)
@@ -414,7 +359,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         Interlocked.Increment(ref _level);
         Volatile.Write(ref _levelChangedAt, now + ticks);
         ResetRows();
-        _refusedKeys = 0;
+        _refusals.ForgetKeys();
         _onProbation = true;
         context.OnChanged(instance, isUrgent: true);
     }

@@ -5,6 +5,7 @@ using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Watching;
+using Discovery.Etcd.Connections;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -29,6 +30,7 @@ internal sealed class PoolCache(
     IServiceProvider services,
     [FromKeyedServices(EtcdServiceKeys.TimeProvider)] TimeProvider time,
     DiscoveryMetrics metrics,
+    HostResolver resolver,
     IMeterFactory? meters = null) : IDisposable
 {
     private readonly ConcurrentDictionary<PoolKey, Lazy<PoolEntry>> _pools = new();
@@ -155,7 +157,7 @@ internal sealed class PoolCache(
             service,
             policy,
             filter,
-            new TransportFactory(poolOptions, filter, transport, time, logger, meters, measured),
+            new TransportFactory(poolOptions, filter, transport, time, logger, meters, measured) { Resolver = resolver },
             time,
             logger,
             metrics: measured)

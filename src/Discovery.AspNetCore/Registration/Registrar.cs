@@ -23,7 +23,7 @@ internal sealed class Registrar : IAsyncDisposable
     private volatile DesiredRegistration _desired;
     private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
     private volatile bool _stopped;
-    private bool _isCutShort;
+    private bool _isToLeave;
     private volatile int _changes;
 
     // Under the gate: keys that stand only until those that replace them do, and whether a task waits for that.
@@ -220,7 +220,7 @@ internal sealed class Registrar : IAsyncDisposable
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
-                _isCutShort = true;
+                _isToLeave = IsAnswering(_keeper.Status);
                 _deregistration.OnCutShort();
             }
         }
@@ -233,20 +233,24 @@ internal sealed class Registrar : IAsyncDisposable
 
     /// <summary>
     /// Deregisters at once if <see cref="StopAsync"/> was not called, as when the application's start failed. The keys drain all the same, or
-    /// clients would take it for a crash. One that is under way goes on without its delays. After one that was cut short the keys are deleted, for
-    /// that was for want of time and not of etcd.
+    /// clients would take it for a crash. One that is under way goes on without its delays. After one that was cut short the keys are deleted, if that
+    /// was for want of time and not of etcd.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
         await _disposing.CancelAsync().ConfigureAwait(false);
         await StopAsync(CancellationToken.None).ConfigureAwait(false);
-        if (_isCutShort)
+        if (_isToLeave)
         {
             await LeaveAsync(CancellationToken.None).ConfigureAwait(false);
         }
 
         await _keeper.DisposeAsync().ConfigureAwait(false);
     }
+
+    /// <summary>Whether the last that was heard of etcd is an answer, be it a refusal.</summary>
+    private static bool IsAnswering(EtcdLeaseStatus lease)
+        => lease.LastError is null || (lease.LastError is EtcdException { Reason: not EtcdErrorReason.TlsFailed } error && IsLasting(error));
 
     private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
     {

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.NetworkInformation;
 using Discovery.AspNetCore.Diagnostics;
 using Discovery.AspNetCore.Registration.Addresses;
 using Discovery.Etcd;
@@ -28,8 +27,8 @@ internal sealed partial class RegistrationPlanner(
 
     private IReadOnlyList<string> _bound = [];
     private IReadOnlyList<(EndPoint, HttpProtocols)> _spoken = [];
-    private IReadOnlyList<IPAddress> _chosen = [];
-    private IReadOnlyList<IPAddress> _lost = [];
+    private IReadOnlyList<ChosenAddress> _chosen = [];
+    private List<ChosenAddress> _earlier = [];
     private Func<IPAddress, bool> _isAwaited = static _ => false;
     private EtcdRegistrationOptions? _options;
     private DeduplicatingLogger _problems = new(logger);
@@ -39,8 +38,8 @@ internal sealed partial class RegistrationPlanner(
 
     /// <summary>
     /// Whether another run may come to another result: the server has moved or speaks another protocol, as Kestrel does some time after its
-    /// settings are edited, the machine has lost an address that was chosen for a wildcard or has one now that would have been chosen, or there
-    /// was nothing to choose from. A mere change of routes moves nothing.
+    /// settings are edited, the machine has lost an address that was chosen for a wildcard, or for a port on several addresses, or has one now that
+    /// would have been chosen, or there was nothing to choose from. A mere change of routes moves nothing.
     /// </summary>
     public bool IsOutdated
         => IsProvisional || !_bound.SequenceEqual(BoundAddresses()) || !_spoken.SequenceEqual(Spoken(KestrelOptions())) || HasMoved();
@@ -56,10 +55,10 @@ internal sealed partial class RegistrationPlanner(
 
         var bound = BoundAddresses();
         var kestrel = KestrelOptions();
-        var present = _chosen.Count + _lost.Count > 0 ? PresentAddresses() : null;
-        var lost = present is null ? _lost : [.. _lost.Concat(IsProvisional ? [] : _chosen.Except(present)).Distinct()];
+        var present = _chosen.Count + _earlier.Count > 0 ? addresses.TryGetAll() : null;
+        List<ChosenAddress> earlier = [.. _earlier.Concat(_chosen.Where(c => c.IsProvisional || present?.Contains(c.Address) == false)).Distinct()];
         var resolver = new EndpointResolver(
-            addresses, client.Value.Endpoints, lost, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
+            addresses, client.Value.Endpoints, earlier, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
         DesiredRegistration desired;
         try
         {
@@ -86,7 +85,7 @@ internal sealed partial class RegistrationPlanner(
         _bound = bound;
         _spoken = [.. Spoken(kestrel)];
         _chosen = resolver.Chosen;
-        _lost = present is null ? lost : [.. lost.Except(present)];
+        _earlier = earlier.FindAll(c => c.IsProvisional ? resolver.IsProvisional : present?.Contains(c.Address) != true);
         _isAwaited = resolver.IsAwaited;
         IsProvisional = resolver.IsProvisional;
         return desired;
@@ -94,20 +93,8 @@ internal sealed partial class RegistrationPlanner(
 
     /// <summary>Whether the machine has lost an address that was chosen, or has one now that would have been.</summary>
     private bool HasMoved()
-        => _chosen.Count > 0 && PresentAddresses() is { } present && (!_chosen.All(present.Contains) || present.Any(_isAwaited));
-
-    /// <summary>The machine's addresses; null when the system does not tell, and what was chosen stands.</summary>
-    private HashSet<IPAddress>? PresentAddresses()
-    {
-        try
-        {
-            return [.. addresses.All];
-        }
-        catch (NetworkInformationException)
-        {
-            return null;
-        }
-    }
+        => _chosen.Count + _earlier.Count > 0
+            && addresses.TryGetAll() is { } present && (!_chosen.All(c => present.Contains(c.Address)) || present.Any(_isAwaited));
 
     // A generic host has no server, and the test server listens nowhere, though it repeats the URLs that the host was given: there only
     // what is configured can be advertised.

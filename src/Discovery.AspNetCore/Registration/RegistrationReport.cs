@@ -42,11 +42,15 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     }
 
     /// <summary>A key of this application is owned by another process.</summary>
-    public void OnConflict(EtcdKeyValue record) => _conflict = Report(record.LeaseId == 0
-        ? $"The key {record.Key} of this application was overwritten without a lease, as by hand, so nothing takes it away again. It is left alone; "
-            + $"delete it, as by 'etcdctl del {record.Key}', and this application puts its own at once."
-        : $"The key {record.Key} of this application is owned by another process (lease {record.LeaseId:x}), which advertises the same "
-            + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both.");
+    public void OnConflict(EtcdKeyValue record)
+    {
+        _shared.TryRemove(record.Key, out _);
+        _conflict = Report(record.LeaseId == 0
+            ? $"The key {record.Key} of this application was overwritten without a lease, as by hand, so nothing takes it away again. It is left alone; "
+                + $"delete it, as by 'etcdctl del {record.Key}', and this application puts its own at once."
+            : $"The key {record.Key} of this application is owned by another process (lease {record.LeaseId:x}), which advertises the same "
+                + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both.");
+    }
 
     /// <summary>Another process has this one's id. Nobody looks again, so this holds until the next start.</summary>
     public void OnDuplicateId(string instanceId, IEnumerable<string> keys) => _duplicate = Report(
@@ -58,6 +62,12 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     /// </summary>
     public void OnDesired(IEnumerable<string> keys)
     {
+        // One that is desired again later is claimed again, and does not stand before it is.
+        foreach (var key in _shared.Keys.Except(keys, StringComparer.Ordinal))
+        {
+            _shared.TryRemove(key, out _);
+        }
+
         lock (_gate)
         {
             _desired = string.Join(", ", keys);

@@ -20,11 +20,12 @@ internal sealed partial class RegistrationSettings(
     ILogger<IServiceRegistration> logger)
 {
     private readonly IChangeToken _sinceStart = configuration.GetReloadToken();
+    private readonly Lazy<EtcdRegistrationOptions> _initial = new(() => Usable(initial.Value), LazyThreadSafetyMode.PublicationOnly);
     private volatile EtcdRegistrationOptions? _changed;
     private volatile string? _notUsed;
 
     /// <summary>The last valid settings. The same object as long as they are the same: files are reloaded for whatever changes in them.</summary>
-    public EtcdRegistrationOptions Current => _changed ?? initial.Value;
+    public EtcdRegistrationOptions Current => _changed ?? _initial.Value;
 
     /// <summary>Calls back whenever the configuration was reloaded and is valid; <see cref="Current"/> is up to date then.</summary>
     public IDisposable OnChange(Action callback)
@@ -54,7 +55,7 @@ internal sealed partial class RegistrationSettings(
     {
         try
         {
-            var changed = factory.Create(cluster.OptionsName);
+            var changed = Usable(factory.Create(cluster.OptionsName));
             WarnOfFixed(changed);
             if (Current.Enabled && !changed.Enabled)
             {
@@ -77,6 +78,8 @@ internal sealed partial class RegistrationSettings(
             return false;
         }
     }
+
+    private static EtcdRegistrationOptions Usable(EtcdRegistrationOptions options) => options.Enabled ? options : DisabledSettings.From(options);
 
     private static bool IsSame(EtcdRegistrationOptions one, EtcdRegistrationOptions other)
         => JsonSerializer.Serialize(one, Json.Default.EtcdRegistrationOptions) == JsonSerializer.Serialize(other, Json.Default.EtcdRegistrationOptions);

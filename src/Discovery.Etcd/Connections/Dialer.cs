@@ -9,9 +9,9 @@ namespace Discovery.Etcd.Connections;
 /// family where there is one, is tried beside it (RFC 8305): a dead first address costs a moment and not the connection. A later connection
 /// of the same kind begins after the address of the last one, which may be that of a member which accepts connections and does not serve.
 /// </summary>
-/// <param name="resolveAsync">Finds the addresses of a name.</param>
+/// <param name="resolver">Finds the addresses of a name.</param>
 /// <param name="time">The clock.</param>
-internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> resolveAsync, TimeProvider time)
+internal sealed class Dialer(HostResolver resolver, TimeProvider time)
 {
     private static readonly TimeSpan HeadStart = TimeSpan.FromMilliseconds(200);
 
@@ -24,9 +24,7 @@ internal sealed class Dialer(Func<string, CancellationToken, Task<IPAddress[]>> 
     /// <exception cref="SocketException">The name has no address, or none that answers.</exception>
     public async Task<Socket> ConnectAsync(DnsEndPoint target, CallKind kind, CancellationToken cancellationToken)
     {
-        var addresses = IPAddress.TryParse(target.Host, out var literal)
-            ? [literal]
-            : await resolveAsync(target.Host, cancellationToken).ConfigureAwait(false);
+        var addresses = await resolver.ResolveAsync(target.Host, cancellationToken).ConfigureAwait(false);
         var left = new Queue<IPAddress>(After(_last.GetValueOrDefault((target, kind)), [.. Alternate(addresses)]));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = new List<Task<(Socket Socket, IPAddress Address)>>();

@@ -31,6 +31,22 @@ public class BalancerTests
         Assert.Same(ejected, tried[7]);
     }
 
+    [Theory]
+    [InlineData("ConsistentHash")]
+    [InlineData("PickFirst")]
+    public void A_failover_past_several_instances_stays_in_the_order_of_the_policy(string policy)
+    {
+        var rig = new BalancingRig(12);
+        var balancer = rig.Build(policy);
+        var order = Enumerable.Range(0, 4).Select(i => balancer.Pick(new PickArguments { HashKey = "key", Attempt = i })!).ToArray();
+
+        // The first could not be connected to; the two after it are avoided for another reason, and are no attempts.
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Same(order[3], balancer.Pick(new PickArguments { HashKey = "key", Attempt = 1 }, order.AsSpan(0, 3)));
+        }
+    }
+
     [Fact]
     public void A_failover_ends_at_the_instances_that_drain()
     {

@@ -48,6 +48,48 @@ public sealed class ClusterSettingsTests : IDisposable
         Assert.Contains(expected, Assert.Single(_log.At(LogLevel.Warning), l => l.Contains("The setting", StringComparison.Ordinal)), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("", "", false)]
+    [InlineData("Etcd:Clusters:dc2:Registration:Enabled", "true", true)]
+    [InlineData("Etcd:Discovery:Cluster", "DC2", true)]
+    [InlineData("Etcd:Discovery:Services:orders:Cluster", "dc2", true)]
+    [InlineData("Etcd:Discovery:Services:pkg:Other:Cluster", "dc2", true)]
+    public async Task A_registration_in_a_cluster_that_is_switched_off_needs_no_endpoints_unless_services_are_looked_up_there(
+        string setting, string value, bool areNeeded)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(
+        [
+            new("Etcd:Endpoints", "http://127.0.0.1:9"),
+            new("Etcd:Registration:ServiceName", "greeter"),
+            new("Etcd:Clusters:dc2:Registration:Enabled", "false"),
+        ]);
+        builder.Configuration.AddInMemoryCollection([new(setting, value)]);
+        builder.Services.AddKeyedEtcdRegistration("dc2").AddHttpClient("orders").AddEtcdDiscovery();
+        using var host = builder.Build();
+        if (areNeeded)
+        {
+            var error = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+            Assert.Contains("Etcd:Clusters:dc2:Endpoints is empty", error.Message, StringComparison.Ordinal);
+            return;
+        }
+
+        await host.StartAsync();
+        var registration = host.Services.GetRequiredKeyedService<IServiceRegistration>("dc2");
+        await Eventually.IsTrue(() => registration.Status.State == ServiceRegistrationState.Disabled);
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public void A_client_that_was_asked_for_needs_endpoints_whatever_the_registration_does()
+    {
+        using var services = Build(
+            static s => s.AddKeyedEtcdClient("dc2").AddKeyedEtcdRegistration("dc2"),
+            ("Etcd:Registration:ServiceName", "greeter"), ("Etcd:Registration:Enabled", "false"));
+
+        Assert.Throws<OptionsValidationException>(() => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get("dc2"));
+    }
+
     [Fact]
     public async Task An_application_whose_services_are_all_elsewhere_needs_no_default_cluster()
     {
@@ -112,6 +154,42 @@ public sealed class ClusterSettingsTests : IDisposable
         Assert.Equal(["last"], ofDefault.Tags);
         Assert.Equal((5, "of dc2", "all"), (named.Weight, named.Version, named.Zone));
         Assert.Equal(["last", "last of dc2"], named.Tags);
+    }
+
+    [Fact]
+    public async Task A_service_of_a_cluster_is_that_of_the_default_registration_in_whatever_case_its_settings_are_written()
+    {
+        await using var services = Build(
+            static s => s.AddKeyedEtcdRegistration("dc2"),
+            ("Etcd:Registration:ServiceName", "greeter"), ("Etcd:Registration:Metadata:teamName", "a"),
+            ("Etcd:Registration:Services:User:Version", "1"), ("Etcd:Registration:Services:User:Metadata:tierName", "1"),
+            ("Etcd:Registration:Endpoints:Web:Metadata:forWhom", "people"),
+            ("ETCD:CLUSTERS:DC2:REGISTRATION:METADATA:TEAMNAME", "b"), ("ETCD:CLUSTERS:DC2:REGISTRATION:SERVICES:GREETER:WEIGHT", "7"),
+            ("ETCD:CLUSTERS:DC2:REGISTRATION:SERVICES:USER:WEIGHT", "8"), ("ETCD:CLUSTERS:DC2:REGISTRATION:SERVICES:USER:METADATA:TIERNAME", "2"),
+            ("ETCD:CLUSTERS:DC2:REGISTRATION:ENDPOINTS:WEB:METADATA:FORWHOM", "machines"), ("Etcd:Clusters:dc2:Registration:Services:Cart:Weight", "9"));
+
+        var options = services.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>().Get("dc2");
+        Assert.Equal([("Cart", 9), ("User", 8), ("greeter", 7)], options.Services.Select(static s => (s.Key, Value: s.Value.Weight!.Value)).OrderByDescending(static s => s.Value));
+        var user = options.Services["User"];
+        Assert.Equal("1", user.Version);
+        Assert.Equal([("teamName", "b"), ("tierName", "2"), ("forWhom", "machines")], new[] { options.Metadata, user.Metadata, options.Endpoints["Web"].Metadata }
+            .Select(static m => Assert.Single(m)).Select(static m => (m.Key, m.Value)));
+    }
+
+    [Fact]
+    public async Task What_a_cluster_sets_of_a_service_with_a_colon_leaves_its_other_settings_and_other_services_as_they_are()
+    {
+        await using var services = Build(
+            static s => s.AddKeyedEtcdRegistration("dc2"),
+            ("Etcd:Registration:Services:shop:Version", "1"),
+            ("Etcd:Registration:Services:pkg:Cart:Version", "2"), ("Etcd:Registration:Services:pkg:Cart:Endpoints:0", "Grpc"),
+            ("Etcd:Clusters:dc2:Registration:Services:PKG:CART:Weight", "7"),
+            ("Etcd:Clusters:dc2:Registration:Services:shop:eu:Weight", "8"));
+
+        var registered = services.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>().Get("dc2").Services;
+        Assert.Equal(["pkg:Cart", "shop", "shop:eu"], registered.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(("2", 7, "Grpc"), (registered["pkg:Cart"].Version, registered["pkg:Cart"].Weight, Assert.Single(registered["pkg:Cart"].Endpoints)));
+        Assert.Equal(("1", null, 8), (registered["shop"].Version, registered["shop"].Weight, registered["shop:eu"].Weight));
     }
 
     [Theory]

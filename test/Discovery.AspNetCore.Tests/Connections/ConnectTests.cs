@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Calls;
+using Discovery.Etcd.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
@@ -68,6 +69,36 @@ public sealed class ConnectTests
 
         Assert.All(answers, a => Assert.NotEqual(hole.Address, a));
         Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(0.9), TimeSpan.FromSeconds(12));
+    }
+
+    [Fact]
+    public async Task A_name_that_nobody_resolves_fails_the_call_after_the_connect_timeout()
+    {
+        await using var harness = new Harness(static o => o.ConnectTimeout = TimeSpan.FromSeconds(0.3), services: ResolveNothing);
+        harness.Register("silent.test:80");
+        using var client = harness.Client();
+
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("x").WaitAsync(TimeSpan.FromSeconds(30)));
+
+        Assert.Contains("no connection within 0.3 s (Etcd:Discovery:ConnectTimeout)", e.Message, StringComparison.Ordinal);
+
+        // As after an address that does not answer, the next calls prefer others at once.
+        Assert.NotNull(harness.Pool.Current!.Instances[0].Transport!.GetTimeSinceTimeout());
+    }
+
+    [Fact]
+    public async Task Calls_leave_an_instance_whose_name_nobody_resolves()
+    {
+        await using var harness = new Harness(
+            static o => (o.ConnectTimeout, o.Policy) = (TimeSpan.FromSeconds(0.3), BalancingPolicies.PickFirst), services: ResolveNothing);
+        harness.Register("silent.test:80", key: "0");
+        var server = await harness.StartServerAsync();
+        using var client = harness.Client();
+
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(server.Address, await client.GetStringAsync("x").WaitAsync(TimeSpan.FromSeconds(30)));
+        }
     }
 
     [Fact]
@@ -253,4 +284,8 @@ public sealed class ConnectTests
         await Eventually.IsTrue(() => harness.Pool.Current!.Instances.Count == 1);
         Assert.Equal(server.Address, await client.GetStringAsync("x"));
     }
+
+    /// <summary>As on Unix while the name servers are silent: the system's look-up is a blocking call there, which no token ends.</summary>
+    private static void ResolveNothing(IServiceCollection services)
+        => services.AddSingleton(new HostResolver(static (_, _) => new TaskCompletionSource<IPAddress[]>().Task));
 }

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Net.Security;
 using Discovery.AspNetCore.Tests.Calls;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -43,6 +45,44 @@ public sealed class TransportTests
 
         Assert.Equal($"{expected} svc /x", await client.GetStringAsync("x"));
         Assert.Equal("svc", sni);
+    }
+
+    /// <summary>
+    /// As behind an address that several servers share. .NET uses HTTP/1.1 alone after the first refusal of HTTP/2, and writes it into a connection for
+    /// which HTTP/2 was agreed on.
+    /// </summary>
+    [Fact]
+    public async Task Where_http_2_was_refused_once_it_is_not_offered_to_a_server_that_would_take_it()
+    {
+        using var certificate = Certificates.For("svc");
+        await using var harness = Https(certificate, static o => o.Scheme = "https");
+        var handshakes = 0;
+        await harness.StartServerAsync(
+            static c =>
+            {
+                c.Response.Headers.Connection = "close";
+                return Describe(c);
+            },
+            HttpProtocols.Http1AndHttp2,
+            l => l.UseHttps(new TlsHandshakeCallbackOptions
+            {
+                OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = certificate,
+                    ApplicationProtocols = Interlocked.Increment(ref handshakes) == 1
+                        ? [SslApplicationProtocol.Http11]
+                        : [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+                }),
+            }),
+            scheme: "https");
+        using var client = harness.Client(HttpVersion.Version20);
+        client.DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower;
+
+        for (var i = 1; i <= 3; i++)
+        {
+            Assert.Equal("HTTP/1.1 svc /x", await client.GetStringAsync("x"));
+            Assert.Equal(i, handshakes);
+        }
     }
 
     [Theory]

@@ -1,5 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Tests.Watching;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -39,6 +41,30 @@ public sealed class PageTests
 
         Assert.Equal(0, report.GetProperty("services").GetArrayLength());
         Assert.Equal(0, report.GetProperty("registrations").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task A_service_that_is_called_in_two_ways_is_shown_twice()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Configuration["Etcd:Clusters:dc2:Endpoints"] = "http://127.0.0.1:9";
+        builder.Configuration["Etcd:Discovery:Services:greeter:Cluster"] = "dc2";
+        builder.Services.AddKeyedEtcdClient("dc2");
+        builder.Services.AddHttpClient("client").AddEtcdDiscovery("greeter");
+        await using var application = builder.Build();
+        application.MapEtcdDiscovery();
+        await application.StartAsync();
+
+        var pools = application.Services.GetRequiredService<PoolCache>();
+        _ = pools.OfClient("client");
+        _ = pools.OfService("greeter", application.Services.GetRequiredKeyedService<Cluster>("dc2"));
+        using var visitor = new HttpClient { BaseAddress = new Uri(application.Urls.First()) };
+
+        Assert.Equal(2, (await visitor.GetStringAsync("discovery?format=text")).Split("SERVICE greeter in dc2,").Length - 1);
+        var report = await visitor.GetFromJsonAsync<JsonElement>("discovery?format=json");
+        Assert.Equal(["dc2/greeter", "dc2/greeter (2)"], report.GetProperty("services").EnumerateArray().Select(static s => s.GetProperty("id").GetString()));
     }
 
     /// <summary>Knows a service without instances, and nothing else.</summary>

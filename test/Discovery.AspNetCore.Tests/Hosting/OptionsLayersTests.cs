@@ -338,15 +338,17 @@ public sealed class OptionsLayersTests
                 new("Etcd:Registration:Services:a:b:Weight", "4"),
                 new("Etcd:Registration:Services:a:b:Endpoints", "Grpc"),
                 new("Etcd:Registration:Services:User:Weight", "5"),
+                new("Etcd:Registration:Services:pkg:Cart:Version", "1"),
             ])
-            .AddInMemoryCollection([new("ETCD:REGISTRATION:SERVICES:USER:WEIGHT", "6")])
+            .AddInMemoryCollection([new("ETCD:REGISTRATION:SERVICES:USER:WEIGHT", "6"), new("ETCD:REGISTRATION:SERVICES:PKG:CART:WEIGHT", "7")])
             .Build());
         _services.AddEtcdRegistration();
         await using var provider = _services.BuildServiceProvider();
 
         var services = provider.GetRequiredService<IOptionsMonitor<EtcdRegistrationOptions>>().CurrentValue.Services;
 
-        Assert.Equal(["User", "a:b", "helloworld.Greeter"], services.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["User", "a:b", "helloworld.Greeter", "pkg:Cart"], services.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(("1", 7), (services["pkg:Cart"].Version, services["pkg:Cart"].Weight));
         Assert.Equal((6, 4, 3), (services["User"].Weight, services["a:b"].Weight, services["helloworld.Greeter"].Weight));
         Assert.Equal(["Grpc"], services["a:b"].Endpoints);
     }

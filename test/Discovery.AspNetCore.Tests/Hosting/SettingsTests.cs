@@ -327,6 +327,25 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Fact]
+    public void Settings_of_the_service_that_is_registered_are_its_own_in_whatever_case_they_are_written()
+    {
+        using var services = Build([("ETCD:REGISTRATION:SERVICES:GREETER:WEIGHT", "20"), ("Etcd:Registration:Services:User:Weight", "5")]);
+
+        var options = services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value;
+        Assert.Equal([("User", 5), ("greeter", 20)], options.Services.Select(static s => (s.Key, Value: s.Value.Weight!.Value)).OrderBy(static s => s.Value));
+    }
+
+    [Fact]
+    public void A_service_that_code_adds_is_another_one_than_that_whose_name_differs_by_case()
+    {
+        var services = new ServiceCollection();
+        services.AddEtcdRegistration(static o => (o.ServiceName, o.Services["Greeter"]) = ("greeter", new RegisteredServiceOptions { Weight = 5 }));
+        using var provider = services.BuildServiceProvider();
+
+        Assert.Equal("Greeter", Assert.Single(provider.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Services).Key);
+    }
+
+    [Fact]
     public async Task A_registration_that_is_switched_off_needs_no_endpoints()
     {
         using var host = Host.CreateEmptyApplicationBuilder(null).Use(b =>

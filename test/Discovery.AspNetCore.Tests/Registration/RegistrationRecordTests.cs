@@ -101,6 +101,21 @@ public sealed class RegistrationRecordTests
                 .Keys.Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void Services_that_share_one_url_each_have_a_record_of_their_own_endpoint()
+    {
+        _endpoints[0] = new("Grpc", "http", "shop.example", 80) { Protocols = "h2", IsShared = true };
+        _endpoints.Add(_endpoints[0] with { Name = "Web", Protocols = "h1" });
+        _options.Services["user"] = new RegisteredServiceOptions { Endpoints = { "Grpc" } };
+        _options.Services["web"] = new RegisteredServiceOptions { Endpoints = { "Web" } };
+
+        var texts = Texts().ToDictionary(t => t.Key, t => t.Value);
+        Assert.Equal(3, texts.Count);
+        Assert.Contains("\\\"protocols\\\":\\\"h1,h2\\\"", texts["services/greeter/shop.example:80/i1"], StringComparison.Ordinal);
+        Assert.Contains("\\\"protocols\\\":\\\"h2\\\"", texts["services/user/shop.example:80/i1"], StringComparison.Ordinal);
+        Assert.Contains("\\\"protocols\\\":\\\"h1\\\"", texts["services/web/shop.example:80/i1"], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("EtcdNaming")]
     [InlineData("EtcdNamingObject")]

@@ -1,3 +1,4 @@
+using System.Text;
 using Discovery.AspNetCore.Registration;
 using Discovery.Etcd;
 using Microsoft.Extensions.Logging;
@@ -34,6 +35,39 @@ public sealed class RegistrationReportTests
 
         Assert.Equal(2, Registered());
     }
+
+    [Fact]
+    public void A_key_that_a_replica_held_counts_no_longer_once_it_is_not_desired()
+    {
+        var half = AllStand with { KeysDesired = 2 };
+        _report.OnDesired(["openim:///shop/a", "services/shop/a"]);
+        _report.OnShared(KeyOf("openim:///shop/a"));
+        Assert.True(_report.AllStand(half));
+
+        _report.OnDesired([]);
+        _report.OnDesired(["openim:///shop/a", "services/shop/a"]);
+
+        Assert.False(_report.AllStand(half));
+        Assert.Equal(0, _report.Shared);
+    }
+
+    [Fact]
+    public void A_key_that_passes_from_a_replica_to_another_application_is_a_conflict_that_lasts()
+    {
+        var half = AllStand with { KeysDesired = 2 };
+        _report.OnDesired(["openim:///shop/a", "services/shop/a"]);
+        _report.OnShared(KeyOf("openim:///shop/a"));
+        _report.OnConflict(KeyOf("openim:///shop/a"));
+        _report.OnLease(half);
+
+        Assert.Contains("openim:///shop/a", _report.Problem, StringComparison.Ordinal);
+        Assert.False(_report.AllStand(half));
+    }
+
+    private static EtcdKeyValue KeyOf(string key) => new()
+    {
+        KeyBytes = Encoding.UTF8.GetBytes(key), Value = default, CreateRevision = 1, ModRevision = 1, Version = 1, LeaseId = 27,
+    };
 
     private int Registered() => _log.At(LogLevel.Information).Count(l => l.Contains("Registered in etcd: services/shop/a", StringComparison.Ordinal));
 }

@@ -112,7 +112,64 @@ public sealed class RegistrationSettingsTests : IDisposable
         Assert.Single(_log.At(LogLevel.Information), static l => l.Contains("Etcd:Registration:Enabled was changed to false", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("TimeToLive", "00:00:00", "00:00:10")]
+    [InlineData("DrainDelay", "-00:00:01", "00:00:01")]
+    [InlineData("LeaveDelay", "10:00:00", "00:00:01")]
+    [InlineData("StopTimeout", "00:00:00", "00:00:02")]
+    [InlineData("Health:Interval", "00:00:00", "00:00:05")]
+    [InlineData("Health:Timeout", "-00:00:01", "00:00:10")]
+    [InlineData("InstanceId", " ", null)]
+    public void Of_the_settings_of_a_registration_that_is_switched_off_only_valid_ones_are_used(string setting, string value, string? used)
+    {
+        Set("Enabled", "false");
+        Set(setting, value);
+        using var provider = Build();
+        var atStart = provider.GetRequiredService<RegistrationSettings>().Current;
+        _configuration.Reload();
+
+        Assert.All([atStart, _settings.Current], settings => Assert.Equal(used, Read(settings, setting)));
+        Assert.Equal(1, _changes);
+        Assert.Empty(_log.At(LogLevel.Error));
+    }
+
+    [Theory]
+    [InlineData("TimeToLive", "00:00:20")]
+    [InlineData("DrainDelay", "00:00:03")]
+    [InlineData("LeaveDelay", "00:00:03")]
+    [InlineData("StopTimeout", "00:00:05")]
+    [InlineData("Health:Interval", "00:00:30")]
+    [InlineData("Health:Timeout", "00:00:30")]
+    [InlineData("Health:Tag", "live")]
+    [InlineData("Health:Enabled", "False")]
+    [InlineData("Health:UnhealthyThreshold", "7")]
+    [InlineData("Health:HealthyThreshold", "7")]
+    [InlineData("InstanceId", "greeter-1")]
+    [InlineData("GracefulStop", "False")]
+    [InlineData("FailFast", "True")]
+    [InlineData("StartWithdrawn", "True")]
+    public void What_is_valid_holds_for_a_registration_that_is_switched_on_later(string setting, string value)
+    {
+        Set("Enabled", "false");
+        Set(setting, value);
+        Set("Layout", "Nonsense");
+        using var provider = Build();
+
+        Assert.Equal(value, Read(provider.GetRequiredService<RegistrationSettings>().Current, setting));
+    }
+
     public void Dispose() => _provider.Dispose();
+
+    private static string? Read(EtcdRegistrationOptions settings, string setting)
+    {
+        object? read = settings;
+        foreach (var name in setting.Split(':'))
+        {
+            read = read?.GetType().GetProperty(name)?.GetValue(read);
+        }
+
+        return read?.ToString();
+    }
 
     private ServiceProvider Build()
     {
@@ -125,7 +182,9 @@ public sealed class RegistrationSettingsTests : IDisposable
 
     private void Reload(string setting, string value)
     {
-        _configuration[$"Etcd:Registration:{setting}"] = value;
+        Set(setting, value);
         _configuration.Reload();
     }
+
+    private void Set(string setting, string value) => _configuration[$"Etcd:Registration:{setting}"] = value;
 }

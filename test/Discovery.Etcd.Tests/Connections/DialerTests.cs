@@ -66,7 +66,7 @@ public sealed class DialerTests : IDisposable
     [Fact]
     public async Task An_address_is_not_resolved()
     {
-        using var socket = await new Dialer((_, _) => throw new InvalidOperationException(), TimeProvider.System)
+        using var socket = await new Dialer(new HostResolver((_, _) => throw new InvalidOperationException()), TimeProvider.System)
             .ConnectAsync(new DnsEndPoint("127.0.0.1", Port), CallKind.Unary, CancellationToken.None);
 
         Assert.True(socket.Connected);
@@ -80,7 +80,7 @@ public sealed class DialerTests : IDisposable
         everywhere.Listen();
         var port = ((IPEndPoint)everywhere.LocalEndPoint!).Port;
         IPAddress[] addresses = [IPAddress.Parse("127.0.0.2"), IPAddress.Parse("127.0.0.3"), IPAddress.Parse("127.0.0.4")];
-        var dialer = new Dialer((_, _) => Task.FromResult(addresses), new FakeTimeProvider());
+        var dialer = new Dialer(new HostResolver((_, _) => Task.FromResult(addresses)), new FakeTimeProvider());
 
         Assert.Equal("127.0.0.2", await DialAsync(CallKind.Unary));
         Assert.Equal("127.0.0.3", await DialAsync(CallKind.Unary));
@@ -113,7 +113,7 @@ public sealed class DialerTests : IDisposable
         var factory = new ConnectionFactory(
             new EtcdClientOptions(),
             new TlsFiles(new EtcdTlsOptions(), NullLogger.Instance),
-            new Dialer((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2"), IPAddress.Loopback]), TimeProvider.System),
+            new Dialer(new HostResolver((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2"), IPAddress.Loopback])), TimeProvider.System),
             metrics);
         using var endpoint = new EtcdEndpoint(uri, kind => factory.Connect(uri, kind), TimeProvider.System);
         var unanswered = new KV.KVClient(endpoint.Calls.Rent().Invoker).PutAsync(new PutRequest()).ResponseAsync;
@@ -131,7 +131,7 @@ public sealed class DialerTests : IDisposable
     {
         using var dead = new DeadEnd(new IPEndPoint(IPAddress.Parse("127.0.0.2"), Port));
         using var cancelled = new CancellationTokenSource();
-        var connecting = new Dialer((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2")]), TimeProvider.System)
+        var connecting = new Dialer(new HostResolver((_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("127.0.0.2")])), TimeProvider.System)
             .ConnectAsync(new DnsEndPoint("etcd", Port), CallKind.Unary, cancelled.Token);
 
         await cancelled.CancelAsync();
@@ -139,14 +139,28 @@ public sealed class DialerTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
     }
 
+    /// <summary>As on Unix where a name server is silent: there the system's look-up is a blocking call.</summary>
+    [Fact]
+    public async Task The_caller_ends_it_also_while_a_name_is_resolved_which_nothing_ends()
+    {
+        var resolving = new TaskCompletionSource<IPAddress[]>();
+        using var cancelled = new CancellationTokenSource();
+        var connecting = new Dialer(new HostResolver((_, _) => resolving.Task), TimeProvider.System)
+            .ConnectAsync(new DnsEndPoint("etcd", Port), CallKind.Unary, cancelled.Token);
+
+        await cancelled.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting.WaitAsync(TimeSpan.FromSeconds(20)));
+    }
+
     private async Task<Socket> ConnectAsync(string[] addresses, TimeProvider? clock = null, TimeSpan? limit = null)
     {
         var dialer = new Dialer(
-            (name, _) =>
+            new HostResolver((name, _) =>
             {
                 _resolved.Add(name);
                 return Task.FromResult<IPAddress[]>([.. addresses.Select(IPAddress.Parse)]);
-            },
+            }),
             clock ?? TimeProvider.System);
         var connecting = dialer.ConnectAsync(new DnsEndPoint("etcd", Port), CallKind.Unary, CancellationToken.None);
         if (clock is FakeTimeProvider fake && limit is not null)

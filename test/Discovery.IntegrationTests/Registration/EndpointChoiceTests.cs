@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using static Discovery.IntegrationTests.Registration.RecordReading;
 
@@ -67,13 +68,27 @@ public sealed class EndpointChoiceTests(OneNode node) : IClassFixture<OneNode>
         Assert.Equal(["Grpc", "Shop"], (await client.RecordsAsync(_service)).Select(static r => r.Metadata().GetProperty("endpoint").GetString()).Order(StringComparer.Ordinal));
     }
 
-    [Fact]
-    public async Task A_registration_that_is_switched_off_does_not_care_for_its_settings()
+    [Theory]
+    [InlineData("Layout", "Nonsense", "EtcdNaming")]
+    [InlineData("TimeToLive", "00:00:00", "00:00:10")]
+    [InlineData("Health:Interval", "-00:00:01", "00:00:05")]
+    public async Task A_registration_that_is_switched_off_does_not_care_for_its_settings_and_runs_by_right_ones_once_it_is_on(string setting, string wrong, string right)
     {
-        await using var app = TestApp.Build(node.Etcd.Endpoint, _service, "Enabled=false;Layout=Nonsense;FailFast=true;InstanceId=i1");
+        var healthy = false;
+        await using var app = TestApp.Build(
+            node.Etcd.Endpoint,
+            _service,
+            $"Enabled=false;FailFast=true;InstanceId=i1;{setting}={wrong}",
+            b => b.Services.AddHealthChecks().AddCheck("db", () => healthy ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(), ["ready"]));
         await app.StartAsync();
-
         await app.ReachAsync(ServiceRegistrationState.Disabled);
+
+        app.Reload($"Enabled=true;{setting}={right}");
+        await app.ReachAsync(ServiceRegistrationState.Unhealthy);
+        healthy = true;
+        await app.ReachAsync(ServiceRegistrationState.Registered);
+        Assert.Equal("i1", app.Registration.Status.InstanceId);
+
         await app.StopAsync();
         Assert.Empty(app.Log.At(LogLevel.Error));
     }

@@ -132,6 +132,46 @@ public sealed class ReplacementTests : IAsyncLifetime
         Assert.False(app.Log.Has(LogLevel.Warning, "Etcd:Registration:StopTimeout"));
     }
 
+    [Fact]
+    public async Task Disposed_after_a_stop_that_was_cut_short_while_etcd_was_down_it_does_not_wait_for_etcd_once_more()
+    {
+        await using var app = await StartAsync(TimeSpan.FromSeconds(10));
+        await _etcd.KillAsync();
+        await CutShortAsync(app);
+
+        var since = Stopwatch.GetTimestamp();
+        await app.DisposeAsync();
+
+        Assert.InRange(Stopwatch.GetElapsedTime(since), TimeSpan.Zero, TimeSpan.FromSeconds(4));
+        Assert.False(app.Log.Has(LogLevel.Warning, "Etcd:Registration:StopTimeout"));
+    }
+
+    [Fact]
+    public async Task Disposed_after_a_stop_that_was_cut_short_while_etcd_refused_a_key_it_takes_the_others_away()
+    {
+        await using var app = await StartAsync(TimeSpan.FromSeconds(10));
+        await using var client = Clients.Connect(_etcd.Endpoint);
+        app.Reload($"AdvertisedHost=10.1.2.3;AdvertisedPort=2;Metadata:big={new string('x', 2_000_000)}");
+        await CutShortAsync(app);
+        Assert.NotEmpty(await client.RecordsAsync(_service));
+
+        await app.DisposeAsync();
+
+        Assert.Empty(await client.RecordsAsync(_service));
+    }
+
+    /// <summary>Stops it, for no longer than it takes until it knows what etcd is like.</summary>
+    private static async Task CutShortAsync(TestApp app)
+    {
+        using var impatient = new CancellationTokenSource();
+        var stop = app.StopAsync(impatient.Token);
+        await app.ReachAsync(ServiceRegistrationState.Draining);
+        await Eventually.IsTrue(() => app.Registration.Status.LastError is not null);
+        await impatient.CancelAsync();
+        await Record.ExceptionAsync(() => stop.WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.True(app.Log.Has(LogLevel.Warning, "cut short"));
+    }
+
     private Task<TestApp> StartAsync(TimeSpan? stopTimeout = null) => TestApp.StartAsync(
         _etcd.Endpoint, _service, $"AdvertisedHost=10.1.2.3;AdvertisedPort=1;TimeToLive=00:01:00;StopTimeout={stopTimeout ?? StopTimeout}");
 

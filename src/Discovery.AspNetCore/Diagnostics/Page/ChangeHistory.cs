@@ -125,12 +125,7 @@ internal sealed class ChangeHistory : IDisposable
         }
 
         _ejectedBefore = ejected;
-        _before = new Dictionary<string, ServiceView>(StringComparer.Ordinal);
-        foreach (var view in views)
-        {
-            // Two watches of one service may have one id, as when its settings were changed.
-            _before[view.Id] = view;
-        }
+        _before = views.ToDictionary(static v => v.Id, StringComparer.Ordinal);
     }
 
     private void LookAtRecords(ServiceSnapshot? before, ServiceView view, List<ChangeReport> found)

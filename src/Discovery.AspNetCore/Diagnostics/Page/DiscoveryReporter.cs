@@ -33,7 +33,10 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
             changes.Newest);
     }
 
-    /// <summary>What was known of each service before the next look, to see what changed.</summary>
+    /// <summary>
+    /// What is known of each service. There may be two of one name, as when it is called both by its settings and by the channels of the cluster that
+    /// those name, or is watched twice since its settings were changed; each has an id of its own.
+    /// </summary>
     public IReadOnlyList<ServiceView> Views()
     {
         var watched = Watched();
@@ -42,6 +45,8 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
         return
         [
             .. called.Concat(watched.Where(w => !isCalled.Contains((w.Status.Cluster, w.Status.Prefix))).Select(static w => ServiceView.Of(w.Status, w.Snapshot)))
+                .GroupBy(static v => v.Id, StringComparer.Ordinal)
+                .SelectMany(static alike => alike.Select(static (v, i) => i == 0 ? v : v with { Id = $"{v.Id} ({i + 1})" }))
                 .OrderBy(static v => v.Id, StringComparer.Ordinal),
         ];
     }

@@ -15,6 +15,13 @@ internal sealed class EndpointProtocols(IConfiguration configuration, IReadOnlyL
     /// <summary>Whether an endpoint speaks HTTP/2, or may, for it is not known what it speaks.</summary>
     public static bool HasHttp2(string? protocols) => protocols?.Contains(Http2, StringComparison.Ordinal) != false;
 
+    /// <summary>What any of several endpoints speaks; <see langword="null"/> when it is not known of one of them.</summary>
+    public static string? Unite(IEnumerable<string?> protocols)
+    {
+        var all = protocols.Distinct().ToList();
+        return all.Contains(null) ? null : string.Join(',', all.SelectMany(static p => p!.Split(',')).Distinct().Order(StringComparer.Ordinal));
+    }
+
     /// <summary>What an endpoint speaks; empty for HTTP/3 alone, <see langword="null"/> when that is not known.</summary>
     /// <param name="address">The address that the server told.</param>
     /// <param name="name">The endpoint's name.</param>

@@ -10,11 +10,11 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// wildcards replaced by an address of this machine. What cannot be dialled from elsewhere is never advertised.
 /// </summary>
 internal sealed partial class EndpointResolver(
-    LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<IPAddress> lost, EndpointNames names, EndpointProtocols protocols, ILogger logger)
+    LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<ChosenAddress> earlier, EndpointNames names, EndpointProtocols protocols, ILogger logger)
 {
     private const string Settings = "Etcd:Registration";
 
-    private readonly HostSelector _hosts = new(local, etcd, lost);
+    private readonly HostSelector _hosts = new(local, etcd, earlier);
     private readonly List<BoundEndpoint> _leftOutAsPrivate = [];
 
     /// <inheritdoc cref="HostSelector.IsProvisional"/>
@@ -30,7 +30,7 @@ internal sealed partial class EndpointResolver(
     public IReadOnlyList<BoundEndpoint> LeftOutAsPrivate => _leftOutAsPrivate;
 
     /// <inheritdoc cref="HostSelector.Chosen"/>
-    public IReadOnlyList<IPAddress> Chosen => _hosts.Chosen;
+    public IReadOnlyList<ChosenAddress> Chosen => _hosts.Chosen;
 
     /// <inheritdoc cref="HostSelector.IsAwaited"/>
     public bool IsAwaited(IPAddress address) => _hosts.IsAwaited(address);
@@ -96,7 +96,7 @@ internal sealed partial class EndpointResolver(
         found = await MarkAlternativesAsync(options, found, cancellationToken).ConfigureAwait(false);
         if (_hosts.IsOutsidePreferred)
         {
-            Log.OutsidePreferred(logger, string.Join(", ", options.PreferredNetworks), string.Join(", ", Chosen.Distinct()));
+            Log.OutsidePreferred(logger, string.Join(", ", options.PreferredNetworks), string.Join(", ", Chosen.Select(static c => c.Address).Distinct()));
         }
 
         problems.ForEach(problem => Log.EndpointSkipped(logger, problem));
@@ -165,12 +165,13 @@ internal sealed partial class EndpointResolver(
 
     private List<AdvertisedEndpoint> Complete(EtcdRegistrationOptions options, IEnumerable<AdvertisedEndpoint> endpoints)
     {
-        var distinct = endpoints.DistinctBy(static e => (e.Host, e.Port)).ToList();
+        // What several have in common, as the URL of a proxy, is one address for each service; which of them serve it differs.
+        var distinct = endpoints.Distinct().ToList();
 
         // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
         if (options.AllowLoopback != true && distinct.FindAll(static e => LoopbackHost.Is(e.Host)) is { Count: > 0 } local)
         {
-            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address)));
+            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address).Distinct()));
         }
 
         return distinct;

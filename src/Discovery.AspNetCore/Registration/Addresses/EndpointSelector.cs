@@ -5,12 +5,14 @@ internal static class EndpointSelector
 {
     private const string Settings = "Etcd:Registration";
 
-    /// <summary>The endpoints of a service.</summary>
+    /// <summary>The endpoints of a service, one for each address.</summary>
     public static IReadOnlyList<AdvertisedEndpoint> Select(
         EtcdRegistrationOptions options, RegisteredServiceOptions service, IReadOnlyList<AdvertisedEndpoint> endpoints)
-        => service.Endpoints.Count > 0
-            ? [.. endpoints.Where(e => service.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase))]
-            : [.. endpoints.Where(e => IsChosen(options, e) || e is { IsPrivate: false, IsAlternative: false })];
+        => [.. endpoints
+            .Where(e => service.Endpoints.Count > 0
+                ? service.Endpoints.Contains(e.Name, StringComparer.OrdinalIgnoreCase)
+                : IsChosen(options, e) || e is { IsPrivate: false, IsAlternative: false })
+            .GroupBy(static e => (e.Host, e.Port), static (_, alike) => Merge([.. alike]))];
 
     /// <summary>Whether the settings name an endpoint, for all services or for one.</summary>
     public static bool IsNamed(EtcdRegistrationOptions options, string endpointName)
@@ -45,6 +47,14 @@ internal static class EndpointSelector
                 + $"that does, or name those that do in {Settings}:Services:{serviceName}:Endpoints. An endpoint has the name that it has in "
                 + "Kestrel:Endpoints.";
     }
+
+    /// <summary>Endpoints behind one address are one to whoever calls it, which speaks what any of them does. It goes by the name of the first.</summary>
+    private static AdvertisedEndpoint Merge(IReadOnlyList<AdvertisedEndpoint> alike)
+        => alike[0] with
+        {
+            Protocols = EndpointProtocols.Unite(alike.Select(static e => e.Protocols)),
+            IsShared = alike.Any(static e => e.IsShared),
+        };
 
     private static bool IsChosen(EtcdRegistrationOptions options, AdvertisedEndpoint endpoint)
         => endpoint.IsShared || options.Endpoints.ContainsKey(endpoint.Name);

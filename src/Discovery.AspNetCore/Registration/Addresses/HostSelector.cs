@@ -8,16 +8,21 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// <summary>Chooses the host by which others reach a bound address, and refuses those that they cannot dial.</summary>
 /// <param name="local">The machine's addresses.</param>
 /// <param name="etcd">etcd's endpoints.</param>
-/// <param name="lost">Addresses that were chosen before and that the machine lost, the earliest first. One that it has again is chosen again.</param>
-internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<IPAddress> lost)
+/// <param name="earlier">
+/// What was chosen before and the machine lost, the earliest first: one that it has again is chosen again. Provisional ones only where there is
+/// still no route that decides, and these also when they were not lost: what is advertised stays.
+/// </param>
+internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<ChosenAddress> earlier)
 {
     private const string Settings = "Etcd:Registration";
+
+    private const string Wildcard = "*";
 
     // Documentation networks: nothing is sent to them, and the system's routing table answers with the default route.
     private static readonly Uri[] Elsewhere = [new("http://198.51.100.1:9"), new("http://[2001:db8::1]:9")];
 
     private readonly bool _etcdIsLocal = etcd.All(LoopbackHost.Is);
-    private readonly List<IPAddress> _chosen = [];
+    private readonly List<ChosenAddress> _chosen = [];
     private readonly List<Func<IPAddress, bool>> _awaited = [];
 
     /// <summary>
@@ -26,8 +31,8 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
     /// </summary>
     public bool IsProvisional { get; private set; }
 
-    /// <summary>The machine's addresses that were chosen for endpoints that are bound to all of them.</summary>
-    public IReadOnlyList<IPAddress> Chosen => _chosen;
+    /// <summary>The machine's addresses that were chosen for endpoints that are bound to all of them, or to several.</summary>
+    public IReadOnlyList<ChosenAddress> Chosen => _chosen;
 
     /// <summary>Whether an address was chosen for a wildcard though the preferred networks have none of this machine's.</summary>
     public bool IsOutsidePreferred { get; private set; }
@@ -60,10 +65,12 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
         {
             // Bound to 0.0.0.0, nobody answers on IPv6; bound to [::] or any name, Kestrel answers on both.
             var ipv4Only = ip?.AddressFamily == AddressFamily.InterNetwork;
-            ip = await ReplaceWildcardAsync(options, ipv4Only, cancellationToken).ConfigureAwait(false) ?? throw new InvalidOperationException(
+            (var replacement, var isProvisional) = await ReplaceWildcardAsync(options, ipv4Only, cancellationToken).ConfigureAwait(false);
+            IsProvisional |= isProvisional;
+            ip = replacement ?? throw new InvalidOperationException(
                 $"'{bound}' is bound to all addresses, and none of this machine's can be dialled by others. Set {Settings}:AdvertisedHost "
                 + "to the address or name that can, e.g. 10.0.0.1.");
-            _chosen.Add(ip);
+            _chosen.Add(new(Wildcard, ip, isProvisional));
         }
 
         if (IsLinkLocal(ip))
@@ -84,20 +91,57 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
         return ip.ToString();
     }
 
-    /// <summary>Chooses between addresses that the server is bound to, as it would for one that is bound to all: the first where nothing decides.</summary>
+    /// <summary>
+    /// Chooses between addresses that the server is bound to, of those that the machine still has, as it would for one that is bound to all: the
+    /// first where nothing decides.
+    /// </summary>
     public async Task<string> ChooseBetweenAsync(EtcdRegistrationOptions options, IReadOnlyList<string> hosts, CancellationToken cancellationToken)
     {
-        var addresses = hosts.Select(IPAddress.Parse).ToList();
-        if (options.PreferredNetworks.Select(IPNetwork.Parse).Select(network => addresses.Find(network.Contains)).FirstOrDefault(static a => a is not null) is { } preferred)
+        var among = string.Join(' ', hosts);
+        var lost = Earlier(among, isProvisional: false);
+        var bound = hosts.Select(IPAddress.Parse).ToList();
+        var told = local.TryGetAll();
+        var present = bound.FindAll(address => told?.Contains(address) ?? !lost.Contains(address));
+        if (present.Count == 0 && lost.FindLast(bound.Contains) is { } latest)
         {
-            return preferred.ToString();
+            // All of them are away, and one is as good as another until the first is back.
+            _awaited.Add(bound.Contains);
+            return latest.ToString();
         }
 
-        var towardsEtcd = await RoutesAsync(etcd, cancellationToken).ConfigureAwait(false);
-        IsProvisional |= towardsEtcd.Count == 0;
-        var route = towardsEtcd.Find(addresses.Contains)
-            ?? (towardsEtcd.Count > 0 ? (await RoutesAsync(Elsewhere, cancellationToken).ConfigureAwait(false)).Find(addresses.Contains) : null);
-        return route?.ToString() ?? hosts[0];
+        // The server is bound to them, so the machine has some that it does not tell of, such as 127.0.0.2.
+        var candidates = present.Count > 0 ? present : bound;
+        var networks = options.PreferredNetworks.Select(IPNetwork.Parse).ToList();
+        List<IPAddress> routes = [];
+        IPAddress? Decide(List<IPAddress> addresses)
+            => networks.Select(network => addresses.Find(network.Contains)).FirstOrDefault(static a => a is not null)
+                ?? lost.Concat(routes).FirstOrDefault(addresses.Contains);
+
+        var isProvisional = false;
+        if (Decide(candidates) is null)
+        {
+            routes = await RoutesAsync(etcd, cancellationToken).ConfigureAwait(false);
+            isProvisional = routes.Count == 0;
+            if (!isProvisional && Decide(candidates) is null)
+            {
+                routes.AddRange(await RoutesAsync(Elsewhere, cancellationToken).ConfigureAwait(false));
+            }
+        }
+
+        var chosen = Decide(candidates) ?? candidates[0];
+        IsProvisional |= isProvisional;
+        if (present.Count > 0)
+        {
+            _chosen.Add(new(among, chosen, isProvisional));
+        }
+
+        var awaited = bound.Except(candidates).ToList().FindAll(absent =>
+        {
+            var withIt = bound.FindAll(address => address.Equals(absent) || candidates.Contains(address));
+            return absent.Equals(Decide(withIt) ?? withIt[0]);
+        });
+        _awaited.Add(awaited.Contains);
+        return chosen.ToString();
     }
 
     private static bool IsLinkLocal(IPAddress ip)
@@ -105,7 +149,8 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
 
     private bool MayBeLoopback(EtcdRegistrationOptions options) => options.AllowLoopback ?? _etcdIsLocal;
 
-    private async Task<IPAddress?> ReplaceWildcardAsync(EtcdRegistrationOptions options, bool ipv4Only, CancellationToken cancellationToken)
+    private async Task<(IPAddress? Address, bool IsProvisional)> ReplaceWildcardAsync(
+        EtcdRegistrationOptions options, bool ipv4Only, CancellationToken cancellationToken)
     {
         bool Fits(IPAddress address)
             => (!ipv4Only || address.AddressFamily == AddressFamily.InterNetwork)
@@ -113,6 +158,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
                 && (MayBeLoopback(options) || !IPAddress.IsLoopback(address));
 
         // The interfaces are asked for only where they decide: some sandboxes do not tell them.
+        var lost = Earlier(Wildcard, isProvisional: false);
         if (options.PreferredNetworks.Count > 0 || lost.Count > 0)
         {
             var candidates = local.All.Where(Fits).ToList();
@@ -120,7 +166,7 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
             {
                 if (candidates.Find(network.Contains) is { } preferred)
                 {
-                    return preferred;
+                    return (preferred, false);
                 }
 
                 _awaited.Add(address => Fits(address) && network.Contains(address));
@@ -129,36 +175,35 @@ internal sealed class HostSelector(LocalAddresses local, IReadOnlyList<Uri> etcd
             IsOutsidePreferred |= options.PreferredNetworks.Count > 0;
             if (lost.FirstOrDefault(candidates.Contains) is { } again)
             {
-                return again;
+                return (again, false);
             }
 
             _awaited.Add(address => Fits(address) && lost.Contains(address));
         }
 
         // A loopback route says only how etcd is reached, by a forwarded port for example, not where the clients are.
+        bool IsOutward(IPAddress address) => Fits(address) && !IPAddress.IsLoopback(address);
         var towardsEtcd = await RoutesAsync(etcd, cancellationToken).ConfigureAwait(false);
-        IsProvisional |= towardsEtcd.Count == 0;
-        if (towardsEtcd.FirstOrDefault(a => Fits(a) && !IPAddress.IsLoopback(a)) is { } route)
+        if (towardsEtcd.Find(IsOutward) is { } route)
         {
-            return route;
+            return (route, false);
         }
 
-        if (towardsEtcd.Count > 0
-            && (await RoutesAsync(Elsewhere, cancellationToken).ConfigureAwait(false)).FirstOrDefault(a => Fits(a) && !IPAddress.IsLoopback(a)) is { } outwards)
+        if (towardsEtcd.Count > 0 && (await RoutesAsync(Elsewhere, cancellationToken).ConfigureAwait(false)).Find(IsOutward) is { } outwards)
         {
-            return outwards;
+            return (outwards, false);
         }
 
-        IsProvisional = true;
+        // In the order in which the system tells them an interface may come before another from one look to the next: what was chosen stays.
         var all = local.All.Where(Fits).ToList();
-        if ((all.Find(static a => !IPAddress.IsLoopback(a) && a.AddressFamily == AddressFamily.InterNetwork)
-            ?? all.Find(static a => !IPAddress.IsLoopback(a))) is { } any)
-        {
-            return any;
-        }
-
-        return towardsEtcd.FirstOrDefault(Fits) ?? all.FirstOrDefault();
+        var reachable = all.FindAll(IsOutward);
+        var ipv4 = reachable.FindAll(static a => a.AddressFamily == AddressFamily.InterNetwork);
+        var best = ipv4.Count > 0 ? ipv4 : reachable;
+        return (Earlier(Wildcard, isProvisional: true).Find(best.Contains) ?? best.FirstOrDefault() ?? towardsEtcd.Find(Fits) ?? all.FirstOrDefault(), true);
     }
+
+    private List<IPAddress> Earlier(string among, bool isProvisional)
+        => [.. earlier.Where(e => e.Among == among && e.IsProvisional == isProvisional).Select(static e => e.Address)];
 
     /// <summary>The addresses of all routes, in the order of the hosts. They are asked for at a time, for a name may take its limit to resolve.</summary>
     private async Task<List<IPAddress>> RoutesAsync(IReadOnlyList<Uri> remotes, CancellationToken cancellationToken)

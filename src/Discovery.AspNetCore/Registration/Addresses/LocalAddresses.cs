@@ -19,6 +19,19 @@ internal class LocalAddresses
             .SelectMany(static n => n.GetIPProperties().UnicastAddresses)
             .Select(static a => a.Address);
 
+    /// <summary>The same as a set; null when the system does not tell.</summary>
+    public HashSet<IPAddress>? TryGetAll()
+    {
+        try
+        {
+            return [.. All];
+        }
+        catch (NetworkInformationException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>
     /// The addresses that this machine uses towards a remote one, IPv4 first, for that is what every client understands; none when there
     /// is no route. Connecting a datagram socket asks the system's routing table and sends nothing.

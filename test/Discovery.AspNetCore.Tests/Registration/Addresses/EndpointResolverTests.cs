@@ -218,6 +218,18 @@ public sealed class EndpointResolverTests : IDisposable
     }
 
     [Fact]
+    public async Task Two_endpoints_behind_one_url_are_both_there_for_the_services_that_name_them()
+    {
+        _options.Endpoints["Grpc"] = new RegisteredEndpointOptions { AdvertisedUrl = "https://shop.example" };
+        _options.Endpoints["Web"] = new RegisteredEndpointOptions { AdvertisedUrl = "https://shop.example:443" };
+        var names = Names(("Grpc", "http://*:5000"), ("Web", "http://*:5001"));
+
+        Assert.Equal(
+            [new("Grpc", "https", "shop.example", 443) { IsShared = true }, new("Web", "https", "shop.example", 443) { IsShared = true }],
+            await ResolveAsync(["http://[::]:5000", "http://[::]:5001"], names: names));
+    }
+
+    [Fact]
     public async Task Metrics_are_private_beside_what_cannot_be_advertised_and_the_service_is_not_registered_by_them()
     {
         var names = Names(("Web", "http://localhost:5000"), ("Metrics", "http://*:9090"));

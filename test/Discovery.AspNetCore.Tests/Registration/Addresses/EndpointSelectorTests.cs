@@ -23,6 +23,22 @@ public sealed class EndpointSelectorTests
         Assert.Null(Problem(all));
     }
 
+    [Theory]
+    [InlineData("h2", "h1", "h1,h2")]
+    [InlineData("h1,h2", "h1", "h1,h2")]
+    [InlineData("h1", "h1", "h1")]
+    [InlineData("h2", null, null)]
+    public void Endpoints_behind_one_url_are_one_that_speaks_what_any_of_them_does(string one, string? other, string? both)
+    {
+        AdvertisedEndpoint[] all = [Grpc with { Port = 443, Protocols = one }, Web with { Port = 443, Protocols = other, IsShared = true }];
+
+        Assert.Equal([all[0] with { Protocols = both, IsShared = true }], EndpointSelector.Select(_options, _service, all));
+        Assert.Null(Problem(all));
+
+        _service.Endpoints.Add("web");
+        Assert.Equal([all[1]], EndpointSelector.Select(_options, _service, all));
+    }
+
     [Fact]
     public void One_port_on_several_addresses_is_one_endpoint()
         => Assert.Null(Problem(Web, Web with { Name = "http", Host = "fd00::1" }));
