@@ -19,6 +19,9 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
     /// <summary>SEC_E_APPLICATION_PROTOCOL_MISMATCH, as Windows has it.</summary>
     private const int ApplicationProtocolMismatch = unchecked((int)0x80090367);
 
+    /// <summary>Whether the name to expect is that of the request's URI.</summary>
+    public bool GoesByUri => host is null && string.IsNullOrEmpty(options.TargetHost);
+
     /// <summary>The name to expect of an instance by the setting, or null for the one in the request's URI.</summary>
     public static string? HostOf(string setting, string instanceHost)
         => setting.Equals(Service, StringComparison.OrdinalIgnoreCase) ? null

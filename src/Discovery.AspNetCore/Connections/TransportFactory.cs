@@ -28,6 +28,8 @@ internal sealed class TransportFactory(
     /// <summary>After this long a name is resolved again, with jitter, or all would do so at once.</summary>
     private static readonly TimeSpan NameLifetime = TimeSpan.FromMinutes(4);
 
+    private int _isSharedNameSaid;
+
     public TimeProvider Time => time;
 
     public ILogger Logger => logger;
@@ -43,6 +45,9 @@ internal sealed class TransportFactory(
 
     /// <summary>A transport that connects to nothing before its first call.</summary>
     public InstanceTransport Create(ServiceInstance instance) => new(instance, this);
+
+    /// <summary>Whether nobody has said yet that the name of the certificates is not the service's alone. True once.</summary>
+    public bool TrySaySharedName() => Interlocked.Exchange(ref _isSharedNameSaid, 1) == 0;
 
     /// <summary>Makes the handler of an instance's transport.</summary>
     /// <exception cref="InvalidOperationException">The application's settings replace what gets calls to the instance, or go round it.</exception>
