@@ -1,5 +1,6 @@
 using System.Net;
 using Discovery.AspNetCore.Tests.Calls;
+using Discovery.AspNetCore.Tests.Pools;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -155,6 +156,34 @@ public sealed class TransportTests
         {
             Assert.Equal(Timeout.InfiniteTimeSpan, lifetime);
         }
+    }
+
+    [Theory]
+    [InlineData(10, 0, 20, 10)]
+    [InlineData(200, 0, 20, 16)]
+    [InlineData(1000, 0, 80, 80)]
+    [InlineData(1000, 100, 20, 10)]
+    [InlineData(5000, 0, 120, 120)]
+    public void Pings_are_fewer_where_thousands_of_instances_are_used(int count, int subset, int delay, int timeout)
+    {
+        SocketsHttpHandler? handler = null;
+        using var rig = new PoolRig(
+            PoolRig.Records(count).Select(static r => r with { Protocols = InstanceProtocols.Http2 }), o => o.SubsetSize = subset, transport: h => handler = h);
+
+        _ = rig.Pool.Current!.Instances[0].Transport!.Invoker;
+
+        Assert.Equal((delay, timeout), (handler!.KeepAlivePingDelay.TotalSeconds, handler.KeepAlivePingTimeout.TotalSeconds));
+    }
+
+    [Fact]
+    public void Instances_that_others_registered_are_not_pinged()
+    {
+        SocketsHttpHandler? handler = null;
+        using var rig = new PoolRig(PoolRig.Records(1000), transport: h => handler = h);
+
+        _ = rig.Pool.Current!.Instances[0].Transport!.Invoker;
+
+        Assert.Equal(Timeout.InfiniteTimeSpan, handler!.KeepAlivePingDelay);
     }
 
     [Theory]
