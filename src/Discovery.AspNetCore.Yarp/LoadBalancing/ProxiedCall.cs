@@ -147,10 +147,14 @@ internal sealed class ProxiedCall
         // A middleware after the choice answered by itself, such as a limit of rates or an authorization: the instance knows nothing of it.
         _ when !_isForwarded => CallOutcome.Cancelled,
         null or ForwarderError.None => OfAnswer(),
+        ForwarderError.Request or ForwarderError.RequestTimedOut when ForwarderFailures.OfConnect(Error!.Exception) is { } outcome => outcome,
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
 
         // The timeout of the route cancels as a caller does who gives up. That a body was not sent in time may be the caller's doing.
         ForwarderError.RequestCanceled when _timeout.IsCancellationRequested => CallOutcome.TimedOut,
+
+        // Most likely the request is too large. One that does it to all bodies while others do not is found as one that answers 413.
+        ForwarderError.RequestBodyDestination when ForwarderFailures.IsClosedOnBody(Error!.Exception) => _isPinned ? CallOutcome.Cancelled : CallOutcome.Denied,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
             or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination
             => CallOutcome.Failure,
