@@ -1,5 +1,6 @@
 using Discovery.AspNetCore;
 using Discovery.AspNetCore.Clusters;
+using Discovery.AspNetCore.Diagnostics.Page;
 using Discovery.AspNetCore.Feeds;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Yarp.Destinations;
@@ -58,6 +59,7 @@ public static class EtcdReverseProxyBuilderExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ILoadBalancingPolicy, LeastLoadDestinationPolicy>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ITransformProvider, ProxiedCallTransforms>());
         services.TryAddSingleton<ClusterBalancers>();
+        services.AddSingleton<IServiceViewSource, ClusterViews>();
         return builder;
     }
 

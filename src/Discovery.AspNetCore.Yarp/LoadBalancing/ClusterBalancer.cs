@@ -72,6 +72,9 @@ internal sealed class ClusterBalancer
         }
     }
 
+    /// <summary>The live state of a destination; null before the first request after it came.</summary>
+    public InstanceState? Find(DestinationState destination) => _instances.GetValueOrDefault(destination);
+
     /// <summary>Goes by changed settings from now on.</summary>
     public void Apply(EtcdDiscoveryOptions changed)
     {
@@ -147,7 +150,8 @@ internal sealed class ClusterBalancer
         _context.Instances = [.. _instances.Values];
     }
 
-    private static ServiceInstance RecordOf(DestinationState destination)
+    /// <summary>What an instance's record would say of a destination.</summary>
+    public static ServiceInstance RecordOf(DestinationState destination)
     {
         var config = destination.Model.Config;
         var address = new Uri(config.Address);

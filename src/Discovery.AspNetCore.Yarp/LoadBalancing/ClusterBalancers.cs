@@ -36,6 +36,9 @@ internal sealed partial class ClusterBalancers : IDisposable
     public ClusterBalancer Of(ClusterState cluster)
         => _byCluster.TryGetValue(cluster, out var balancer) ? balancer : _byCluster.GetValue(cluster, Create);
 
+    /// <summary>The balancer of a cluster; null before its first request.</summary>
+    public ClusterBalancer? Find(ClusterState cluster) => _byCluster.TryGetValue(cluster, out var balancer) ? balancer : null;
+
     public void Dispose() => _reload.Dispose();
 
     /// <summary>The settings are those of the service that the cluster leads to, or those of all services.</summary>

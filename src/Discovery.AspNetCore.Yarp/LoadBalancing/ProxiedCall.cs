@@ -3,6 +3,7 @@ using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.LoadReports;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Extensions;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Yarp.ReverseProxy.Forwarder;
@@ -79,6 +80,7 @@ internal sealed class ProxiedCall
                 ReceivedReports.Learn(report, _instance);
             }
 
+            Compare(outcome);
             _instance.OnCallEnded(_progress, outcome);
         }
     }
@@ -99,6 +101,23 @@ internal sealed class ProxiedCall
         End();
         return Task.CompletedTask;
     }
+
+    /// <summary>UNKNOWN says something of the instance only if others serve the same. What could go to one instance alone is not compared.</summary>
+    private void Compare(CallOutcome outcome)
+    {
+        var thrown = _instance.Context.Thrown;
+        if (outcome == CallOutcome.UnknownError && !_isPinned)
+        {
+            thrown.OnRefused(RequestId(), _instance, _instance.Context.ReadClock() - _progress.StartedAt);
+            _instance.Health.OnUnknownErrorOf(hashKey: null);
+        }
+        else if (outcome == CallOutcome.Success && thrown.IsRemembering(_instance) && GrpcStatus() is not null)
+        {
+            thrown.OnServed(RequestId(), _instance);
+        }
+    }
+
+    private ulong RequestId() => RefusedRequests.IdOf(_context.Request.Method, _context.Request.GetEncodedPathAndQuery());
 
     private static bool IsGrpc(string? contentType) => contentType is not null && NoInstance.IsGrpc(contentType);
 
@@ -128,10 +147,14 @@ internal sealed class ProxiedCall
         // A middleware after the choice answered by itself, such as a limit of rates or an authorization: the instance knows nothing of it.
         _ when !_isForwarded => CallOutcome.Cancelled,
         null or ForwarderError.None => OfAnswer(),
+        ForwarderError.Request or ForwarderError.RequestTimedOut when ForwarderFailures.OfConnect(Error!.Exception) is { } outcome => outcome,
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,
 
         // The timeout of the route cancels as a caller does who gives up. That a body was not sent in time may be the caller's doing.
         ForwarderError.RequestCanceled when _timeout.IsCancellationRequested => CallOutcome.TimedOut,
+
+        // Most likely the request is too large. One that does it to all bodies while others do not is found as one that answers 413.
+        ForwarderError.RequestBodyDestination when ForwarderFailures.IsClosedOnBody(Error!.Exception) => _isPinned ? CallOutcome.Cancelled : CallOutcome.Denied,
         ForwarderError.Request or ForwarderError.ResponseHeaders or ForwarderError.RequestBodyDestination
             or ForwarderError.ResponseBodyDestination or ForwarderError.UpgradeRequestDestination or ForwarderError.UpgradeResponseDestination
             => CallOutcome.Failure,

@@ -179,7 +179,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         else if (connectInRow >= (instance.IsHeld ? 1 : _options.ConsecutiveConnectFailures))
         {
             // Of one whose key is gone, nothing but its answers says that it is still there.
-            Eject($"{connectInRow} failures in a row to connect, the last: {instance.Transport?.LastFailure}");
+            Eject($"{connectInRow} failures in a row to connect{(instance.Transport is { } transport ? $", the last: {transport.LastFailure}" : "")}");
         }
         else if (inRow >= _options.ConsecutiveFailures)
         {

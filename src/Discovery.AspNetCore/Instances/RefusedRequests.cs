@@ -19,9 +19,14 @@ internal sealed class RefusedRequests
     /// <param name="request">The request.</param>
     /// <param name="instance">The instance.</param>
     /// <param name="lasted">How long the call had gone on, in ticks.</param>
-    public void OnRefused(HttpRequestMessage request, InstanceState instance, long lasted = 0)
+    public void OnRefused(HttpRequestMessage request, InstanceState instance, long lasted = 0) => OnRefused(IdOf(request), instance, lasted);
+
+    /// <summary>The same for a request that another client sends.</summary>
+    /// <param name="id">What tells it from others.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="lasted">How long the call had gone on, in ticks.</param>
+    public void OnRefused(ulong id, InstanceState instance, long lasted)
     {
-        var id = IdOf(request);
         var context = instance.Context;
         Volatile.Write(ref _rememberedUntil, context.CoarseNow + (long)(MemorySeconds * context.TicksPerSecond));
         if (Array.Find(_latest, e => e?.Request == id && e.Instance == instance) is { } known)
@@ -40,12 +45,18 @@ internal sealed class RefusedRequests
     /// <param name="lasted">How long the call has gone on, in ticks; of any length if it has ended well.</param>
     public void OnServed(HttpRequestMessage request, InstanceState instance, long lasted = long.MaxValue)
     {
-        if (!IsRemembering(instance))
+        if (IsRemembering(instance))
         {
-            return;
+            OnServed(IdOf(request), instance, lasted);
         }
+    }
 
-        var id = IdOf(request);
+    /// <summary>The same for a request that another client sends; to be asked before whether anything was refused of late.</summary>
+    /// <param name="id">What tells it from others.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="lasted">How long the call has gone on, in ticks; of any length if it has ended well.</param>
+    public void OnServed(ulong id, InstanceState instance, long lasted = long.MaxValue)
+    {
         foreach (var entry in _latest)
         {
             if (entry?.Request == id && entry.Instance != instance && lasted / LastingFactor > entry.Lasted)
@@ -63,8 +74,10 @@ internal sealed class RefusedRequests
         => Array.Exists(_latest, e => e?.Instance == instance && e.ServedAt >= since);
 
     /// <summary>What tells requests apart: method, path and query.</summary>
-    public static ulong IdOf(HttpRequestMessage request)
-        => StableHash.Mix(StableHash.Of(request.RequestUri!.PathAndQuery) ^ StableHash.Of(request.Method.Method));
+    public static ulong IdOf(HttpRequestMessage request) => IdOf(request.Method.Method, request.RequestUri!.PathAndQuery);
+
+    /// <summary>The same of a request that another client sends.</summary>
+    public static ulong IdOf(string method, string pathAndQuery) => StableHash.Mix(StableHash.Of(pathAndQuery) ^ StableHash.Of(method));
 
     private sealed class Entry(ulong request, InstanceState instance)
     {

@@ -41,6 +41,7 @@ internal sealed class DiscoveryReporter(IServiceProvider services, ChangeHistory
     {
         var watched = Watched();
         var called = _pools?.All.Select(p => Read(() => ServiceView.Of(p.OptionsName, p.Pool))).OfType<ServiceView>().ToList() ?? [];
+        called.AddRange(services.GetServices<IServiceViewSource>().SelectMany(s => Read(() => s.ViewsOf(watched)) ?? []));
         var isCalled = called.Select(static v => (v.Status.Cluster, v.Status.Prefix)).ToHashSet();
         return
         [

@@ -70,11 +70,11 @@ internal static class ReportText
 
         if (service.Client is not null)
         {
-            text.Append(" as client ").Append(Clean(service.Client)).Append(" calls it");
+            text.Append(" as ").Append(Clean(service.Client)).Append(" calls it");
         }
 
         text.Append(", ").Append(Clean(service.Prefix));
-        text.Append(service.Policy is null ? ", not called" : Invariant($", {Clean(service.Policy)}, {service.Calls} calls, {service.InFlight} in flight"));
+        text.Append(service.Policy is null ? ", no calls counted" : Invariant($", {Clean(service.Policy)}, {service.Calls} calls, {service.InFlight} in flight"));
         text.Append(Invariant($", revision {service.Revision}"));
         text.Append(service.AgeSeconds is { } age ? Invariant($", confirmed {age:0.0} s ago") : ", never confirmed by etcd");
         text.Append(service.Connected ? "" : ", NOT WATCHED NOW");

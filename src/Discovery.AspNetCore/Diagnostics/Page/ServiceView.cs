@@ -29,7 +29,26 @@ internal sealed record ServiceView(
     public static ServiceView Of(ServiceStatus status, ServiceSnapshot? snapshot)
         => new(IdOf(status.ServiceName, status), null, status, snapshot, null, [], 0);
 
-    /// <summary>The settings of the client; null where nobody calls.</summary>
+    /// <summary>The same as another balancer sees it.</summary>
+    /// <param name="client">Names it.</param>
+    /// <param name="policy">Its policy.</param>
+    /// <param name="status">How the service stands with etcd.</param>
+    /// <param name="snapshot">The records.</param>
+    /// <param name="instances">The live state of those that were called.</param>
+    /// <param name="destinations">The addresses that it may call.</param>
+    public static ServiceView Of(
+        string client,
+        string policy,
+        ServiceStatus status,
+        ServiceSnapshot? snapshot,
+        IReadOnlyList<InstanceState> instances,
+        IReadOnlySet<string> destinations)
+        => new($"{IdOf(status.ServiceName, status)} ({client})", client, status, snapshot, policy, instances, 0) { Destinations = destinations };
+
+    /// <summary>The addresses that another balancer may call; null for this library's own clients.</summary>
+    public IReadOnlySet<string>? Destinations { get; init; }
+
+    /// <summary>The settings of the client; null where nobody calls, and for another balancer.</summary>
     public EtcdDiscoveryOptions? Settings { get; init; }
 
     /// <summary>How many calls there was no instance for.</summary>
@@ -62,6 +81,11 @@ internal sealed record ServiceView(
     /// <summary>How many instances the settings leave out, of those that would be called otherwise.</summary>
     public int CountUnselected()
     {
+        if (Destinations is not null)
+        {
+            return Snapshot?.Instances.Count(r => r.TakesNewCalls && !Snapshot.HeldAddresses.Contains(r.Address) && !Destinations.Contains(r.Address)) ?? 0;
+        }
+
         var isSchemeCalled = IsSchemeCalled;
         return Instances.Count(i => i is { IsEjected: false, Record.TakesNewCalls: true }
             && Snapshot?.HeldAddresses.Contains(i.Record.Address) != true
@@ -70,6 +94,11 @@ internal sealed record ServiceView(
 
     private string? WhyUnselected(ServiceInstance record, bool isSchemeCalled)
     {
+        if (Destinations?.Contains(record.Address) == false)
+        {
+            return $"it is no destination of {Client}: settings leave it out, or it may not be dialled, or does not speak what the cluster sends";
+        }
+
         if (Settings is not { } settings)
         {
             return null;
@@ -87,8 +116,8 @@ internal sealed record ServiceView(
         var (name, why) = state switch
         {
             { IsEjected: true } => ("ejected", state.Health.Reason),
-            null when Policy is not null && isHeld => ("held", "it vanished from etcd without draining, and gets no calls, for they fail or it may not be dialled"),
-            null when Policy is not null => ("refused", "it may not be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts, AllowLoopback)"),
+            null when Policy is not null && isHeld && Destinations?.Contains(record.Address) != true => ("held", "it vanished from etcd without draining, and gets no calls, for they fail or it may not be dialled"),
+            null when Policy is not null && Destinations is null => ("refused", "it may not be dialled (Etcd:Discovery:AllowedNetworks, AllowedPorts, AllowLoopback)"),
             _ when isHeld => ("held", "it vanished from etcd without draining, with most of the service"),
             _ when record.IsDraining => ("draining", null),
             _ when !record.TakesNewCalls => ("draining", "its weight is 0"),
