@@ -233,6 +233,19 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal(["http://c:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData(null)]
+    public void An_empty_text_empties_the_array_of_an_earlier_source(string? text)
+    {
+        string[] lists = ["Etcd:Endpoints", "Etcd:Registration:Tags", "Etcd:Discovery:AllowedPorts"];
+        using var services = Build([.. lists.Select(static l => ($"{l}:0", "80"))], [.. lists.Select(l => (l, text!)), ("ConnectionStrings:etcd", "http://b:1")]);
+
+        Assert.Equal(["http://b:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+        Assert.Empty(services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Tags);
+        Assert.Empty(services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders").AllowedPorts);
+    }
+
     [Fact]
     public void An_array_replaces_the_text_of_an_earlier_source()
     {
