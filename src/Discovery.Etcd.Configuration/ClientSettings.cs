@@ -28,7 +28,12 @@ internal static class ClientSettings
         }
 
         options.ConfigureClient?.Invoke(client);
-        var failures = client.Validate(options.Section);
+        List<string> failures = [.. client.Validate(options.Section)];
+        if (client.Endpoints.Count == 0)
+        {
+            failures.Add($"The connection string {EtcdConnectionString.SettingOf(ConfigurationPath.GetSectionKey(options.Section))} does as well.");
+        }
+
         return failures.Count == 0 ? client : throw new OptionsValidationException(options.Section, typeof(EtcdClientOptions), failures);
     }
 
