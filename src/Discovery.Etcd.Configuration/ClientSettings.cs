@@ -31,7 +31,8 @@ internal static class ClientSettings
         List<string> failures = [.. client.Validate(options.Section)];
         if (client.Endpoints.Count == 0)
         {
-            failures.Add($"The connection string {EtcdConnectionString.SettingOf(ConfigurationPath.GetSectionKey(options.Section))} does as well.");
+            failures.Add(EtcdConnectionString.DescribeInstead(ConfigurationPath.GetSectionKey(options.Section) is var name
+                && name.Equals(Sections.ConnectionString, StringComparison.OrdinalIgnoreCase) ? Sections.ConnectionString : name) + ".");
         }
 
         return failures.Count == 0 ? client : throw new OptionsValidationException(options.Section, typeof(EtcdClientOptions), failures);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
@@ -67,11 +66,8 @@ internal static class Sections
         }
         catch (InvalidOperationException e)
         {
-            throw new InvalidOperationException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{e.Message} Valid is e.g. 00:00:10 for a time (10 alone would be days), 10 for a number, true or false for a switch."),
-                e);
+            var unreadable = string.Join(' ', SettingShapeCheck.FindUnreadable(section, shape));
+            throw new InvalidOperationException(unreadable.Length > 0 ? unreadable : e.Message, e);
         }
     }
 }

@@ -85,9 +85,9 @@ public sealed class MissingSettingsTests
     }
 
     [Theory]
-    [InlineData("", "The connection string ConnectionStrings:etcd does as well, and for development AddEmbeddedEtcd(). To do without etcd, "
+    [InlineData("", "The connection string 'etcd' (ConnectionStrings:etcd) does as well, and for development AddEmbeddedEtcd(). To do without etcd, "
         + "set Etcd:Registration:Enabled=false, and Etcd:Discovery:Services:<name>:Instances for each service that is called.")]
-    [InlineData("dc2", "The connection string ConnectionStrings:dc2 does as well. To do without this cluster, "
+    [InlineData("dc2", "The connection string 'dc2' (ConnectionStrings:dc2) does as well. To do without this cluster, "
         + "set Etcd:Clusters:dc2:Registration:Enabled=false, and Etcd:Discovery:Services:<name>:Instances for each service that is called.")]
     public async Task Without_endpoints_the_error_says_what_does_instead(string cluster, string expected)
     {
@@ -103,7 +103,7 @@ public sealed class MissingSettingsTests
     {
         var message = await FailAsync([Name], static services => services.AddEtcdClient());
 
-        Assert.Contains("The connection string ConnectionStrings:etcd does as well", message, StringComparison.Ordinal);
+        Assert.Contains("The connection string 'etcd' (ConnectionStrings:etcd) does as well", message, StringComparison.Ordinal);
         Assert.DoesNotContain("do without", message, StringComparison.Ordinal);
     }
 

@@ -49,8 +49,7 @@ internal static class MissingSettings
     /// <summary>What does instead of endpoints.</summary>
     private static string OtherWays(Cluster cluster, bool isAdded)
     {
-        var setting = EtcdConnectionString.SettingOf(cluster.Name ?? Sections.ConnectionString);
-        var instead = cluster.Name is null ? $"The connection string {setting} does as well, and for development AddEmbeddedEtcd()." : $"The connection string {setting} does as well.";
+        var instead = EtcdConnectionString.DescribeInstead(cluster.Name ?? Sections.ConnectionString) + (cluster.Name is null ? ", and for development AddEmbeddedEtcd()." : ".");
         return isAdded
             ? instead
             : $"{instead} To do without {(cluster.Name is null ? "etcd" : "this cluster")}, set {Sections.RegistrationOf(cluster)}:Enabled=false, and "
