@@ -28,7 +28,9 @@ internal sealed record ValidValue(string Description, string Example, Func<strin
 
         if (type == typeof(TimeSpan))
         {
-            var time = value is TimeSpan { Ticks: not 0 } known ? known.ToString("c", CultureInfo.InvariantCulture) : "00:00:05";
+            var time = value is TimeSpan { Ticks: not 0 } known
+                ? known.ToString(known.Ticks % TimeSpan.TicksPerSecond == 0 ? "c" : @"hh\:mm\:ss\.FFFFFFF", CultureInfo.InvariantCulture)
+                : "00:00:05";
             return new ValidValue($"a time, e.g. {time}", time, static text => TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out _));
         }
 
