@@ -3,7 +3,7 @@ using Microsoft.Extensions.Configuration;
 namespace Discovery.Etcd.Configuration.Tests;
 
 /// <summary>What an application hears that wired neither a log nor a callback. The standard error is the process's, so nothing runs beside.</summary>
-[Collection(nameof(StandardErrorTests))]
+[Collection(Alone.Name)]
 public sealed class StandardErrorTests : IAsyncLifetime
 {
     private readonly StringWriter _said = new();
@@ -61,6 +61,3 @@ public sealed class StandardErrorTests : IAsyncLifetime
 
     private string[] Lines() => _said.ToString().Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries);
 }
-
-[CollectionDefinition(nameof(StandardErrorTests), DisableParallelization = true)]
-public sealed class StandardErrorCollection;
