@@ -55,7 +55,7 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         }
 
         var mayGoOn = ReadFile() || _options.Optional;
-        var client = new EtcdClient(_clientOptions, _options.LoggerFactory);
+        var client = new EtcdClient(_clientOptions, _options.LoggerFactory, section: _options.Section);
         _following = Detached.Run(() => FollowAsync(client));
 
         // Where it may go on without etcd, it need not wait longer than until etcd is known to be away; and nowhere for what no waiting changes.
@@ -112,6 +112,11 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         }
 
         _documents.Update(items.ToImmutable());
+        if (_documents.Records.Count == 0)
+        {
+            return false;
+        }
+
         Data = _documents.Merge();
         _fallback = $"that of {_file.Path} stands, written {writtenAt:u}";
         return true;
@@ -158,7 +163,8 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         // Swapped whole, and not again before the handlers of this change are done: what they bind is of one revision.
         Data = settings;
         _fallback = "the last one stands";
-        if (snapshot.Items.IsEmpty)
+        var records = _documents.Records;
+        if (records.Count == 0)
         {
             _problems.Empty();
         }
@@ -177,9 +183,9 @@ internal sealed class EtcdConfigurationProvider : ConfigurationProvider, IDispos
         _first.TrySetResult();
 
         // To start from nothing would be worse than to start from what was there before.
-        if (!snapshot.Items.IsEmpty)
+        if (records.Count > 0)
         {
-            _file?.Write(new EtcdListing { Items = _documents.Records, Revision = snapshot.Revision, ClusterId = snapshot.ClusterId });
+            _file?.Write(new EtcdListing { Items = records, Revision = snapshot.Revision, ClusterId = snapshot.ClusterId });
         }
     }
 

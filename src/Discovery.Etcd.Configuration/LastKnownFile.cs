@@ -25,30 +25,14 @@ internal sealed class LastKnownFile
     /// <summary>Writes the file whole or not at all. A failure is reported; the configuration does not depend on it.</summary>
     public void Write(EtcdListing listing)
     {
-        var temporary = $"{Path}.{Guid.NewGuid():N}.tmp";
         try
         {
             CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
-            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None };
-            if (!OperatingSystem.IsWindows())
-            {
-                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            }
-
-            using (var stream = new FileStream(temporary, options))
-            {
-                SnapshotFormat.Write(stream, _prefix, listing, TimeProvider.System.GetUtcNow());
-
-                // Renaming is atomic, but only what has reached the disk survives a power cut under the new name.
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, Path, overwrite: true);
+            AtomicFile.Write(Path, stream => SnapshotFormat.Write(stream, _prefix, listing, TimeProvider.System.GetUtcNow()));
         }
         catch (Exception e)
         {
             _problems.FileNotWritten(Path, e);
-            Delete(temporary);
         }
     }
 
@@ -87,18 +71,6 @@ internal sealed class LastKnownFile
         else
         {
             Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-    }
-
-    private static void Delete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            // What could not be written can often not be deleted either, and that was reported.
         }
     }
 }

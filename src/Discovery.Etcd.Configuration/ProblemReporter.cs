@@ -33,7 +33,7 @@ internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOp
     public void Empty()
     {
         Log.Empty(_logger, prefix);
-        Call($"There is no key under '{prefix}'.");
+        Call($"There is no key under '{prefix}' that can be used.");
     }
 
     public void Unavailable(LogLevel level, string stands, Exception? cause)
@@ -112,7 +112,7 @@ internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOp
         [LoggerMessage(5002, LogLevel.Warning, "{Count} keys under '{Prefix}' are left out of the configuration: their names are no UTF-8 text.")]
         public static partial void KeysSkipped(ILogger logger, int count, string prefix);
 
-        [LoggerMessage(5003, LogLevel.Warning, "There is no key under '{Prefix}', so it gives no configuration.")]
+        [LoggerMessage(5003, LogLevel.Warning, "There is no key under '{Prefix}' that can be used, so it gives no configuration.")]
         public static partial void Empty(ILogger logger, string prefix);
 
         [LoggerMessage(5004, LogLevel.Information, "The configuration under '{Prefix}' has {Settings} settings as of revision {Revision}.")]

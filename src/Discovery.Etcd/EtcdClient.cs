@@ -40,15 +40,17 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
     /// <param name="timeProvider">The clock; default: the system's.</param>
     /// <param name="meterFactory">Where metrics go; default: a meter <c>Discovery.Etcd</c> of this client.</param>
     /// <param name="clusterName">What metrics call the cluster (<c>discovery.cluster</c>) where there are several; default: nothing.</param>
+    /// <param name="section">The section that messages call the settings by, e.g. <c>Etcd:Clusters:dc2</c>; default: <c>Etcd</c>.</param>
     /// <exception cref="ArgumentException">An option is wrong; the message names it, its value and a valid one.</exception>
     public EtcdClient(
         EtcdClientOptions options,
         ILoggerFactory? loggerFactory = null,
         TimeProvider? timeProvider = null,
         IMeterFactory? meterFactory = null,
-        string? clusterName = null)
+        string? clusterName = null,
+        string section = EtcdClientOptions.DefaultSection)
     {
-        var failures = options.Validate();
+        var failures = options.Validate(section);
         if (failures.Count > 0)
         {
             throw new ArgumentException(string.Join(' ', failures), nameof(options));
@@ -56,38 +58,39 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
 
         _time = timeProvider ?? TimeProvider.System;
         _loggers = new GuardedLoggerFactory(loggerFactory ?? NullLoggerFactory.Instance);
-        Endpoints = options.ParseEndpoints([]);
+        Endpoints = options.ParseEndpoints([], section);
         var logger = _loggers.CreateLogger<EtcdClient>();
         if (Endpoints.FirstOrDefault(static e => e.Scheme == Uri.UriSchemeHttp) is { } insecure)
         {
             if (!string.IsNullOrEmpty(options.Password))
             {
-                Log.PasswordInClear(logger, insecure);
+                Log.PasswordInClear(logger, section, insecure);
             }
 
             if (options.Tls.IsSetUp)
             {
-                Log.TlsUnused(logger, insecure);
+                Log.TlsUnused(logger, section, insecure);
             }
         }
 
         _metrics = new EtcdMetrics(meterFactory, clusterName);
         var connections = new ConnectionFactory(
-            options, new TlsFiles(options.Tls, logger), new Dialer(HostResolver.Default, _time), _metrics);
+            options, new TlsFiles(options.Tls, logger, section), new Dialer(HostResolver.Default, _time), _metrics);
         _pool = new EndpointPool(Endpoints.Select(e => new EtcdEndpoint(e, kind => connections.Connect(e, kind), _time)), _time);
-        var cluster = new ClusterIdentity(_pool, _time, logger);
-        _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token, _metrics);
+        var cluster = new ClusterIdentity(_pool, _time, logger, section);
+        var errors = new EtcdErrors(options, section);
+        _failover = new Failover(options, _pool, cluster, _time, logger, _shutdown.Token, _metrics, errors);
         var auth = new Protocol.Auth.AuthClient(new EtcdCallInvoker(_failover, tokens: null));
         _tokens = new TokenSource(options, async (request, token) => await auth.AuthenticateAsync(request, cancellationToken: token).ConfigureAwait(false), _time);
         var invoker = new EtcdCallInvoker(_failover, _tokens);
         var keyValues = new KV.KVClient(invoker);
         var latest = new LatestRevision();
         _keyValues = new KeyValueClient(keyValues, latest);
-        _lists = new PagedList(keyValues, latest, _time);
+        _lists = new PagedList(keyValues, latest, _time, section);
         _leases = new LeaseRequests(new Lease.LeaseClient(invoker), _failover, _tokens);
         Outage = new EtcdOutage(_time);
         _watches = new WatchMultiplexer(
-            new WatchConnector(options, _pool, cluster, _tokens, latest, keyValues), Outage, _metrics, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
+            new WatchConnector(options, errors, _pool, cluster, _tokens, latest, keyValues), Outage, _metrics, _time, _loggers.CreateLogger<EtcdWatch>(), _shutdown.Token);
     }
 
     /// <summary>The endpoints as configured, normalized.</summary>
@@ -320,10 +323,10 @@ public sealed partial class EtcdClient : IAsyncDisposable, IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1001, LogLevel.Warning, "Etcd:Username and Etcd:Password go to {Endpoint} unencrypted: use https:// in Etcd:Endpoints.")]
-        public static partial void PasswordInClear(ILogger logger, Uri endpoint);
+        [LoggerMessage(1001, LogLevel.Warning, "{Section}:Username and {Section}:Password go to {Endpoint} unencrypted: use https:// in {Section}:Endpoints.")]
+        public static partial void PasswordInClear(ILogger logger, string section, Uri endpoint);
 
-        [LoggerMessage(1002, LogLevel.Warning, "Etcd:Tls is set, but {Endpoint} is spoken to unencrypted: use https:// in Etcd:Endpoints.")]
-        public static partial void TlsUnused(ILogger logger, Uri endpoint);
+        [LoggerMessage(1002, LogLevel.Warning, "{Section}:Tls is set, but {Endpoint} is spoken to unencrypted: use https:// in {Section}:Endpoints.")]
+        public static partial void TlsUnused(ILogger logger, string section, Uri endpoint);
     }
 }

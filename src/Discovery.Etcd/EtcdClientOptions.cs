@@ -5,6 +5,8 @@ namespace Discovery.Etcd;
 /// <summary>How to reach an etcd cluster. Bound from the configuration section <c>Etcd</c>.</summary>
 public sealed class EtcdClientOptions
 {
+    internal const string DefaultSection = "Etcd";
+
     /// <summary>
     /// The client URLs of the cluster's members, e.g. <c>http://10.0.0.1:2379</c>. An entry may hold several, separated by commas;
     /// one without a scheme (<c>10.0.0.1:2379</c>) is taken as <c>http</c>, or as <c>https</c> when <see cref="Tls"/> is set up.
@@ -44,13 +46,13 @@ public sealed class EtcdClientOptions
 
     /// <summary>Checks the settings.</summary>
     /// <returns>One sentence for each that is wrong, with its name, its value and a valid one; none when all is well. Never a password.</returns>
-    public IReadOnlyList<string> Validate() => Validate("Etcd");
+    public IReadOnlyList<string> Validate() => Validate(DefaultSection);
 
     /// <summary>Checks the settings of a section of its own.</summary>
     /// <param name="section">The path of the section, e.g. <c>Etcd:Clusters:dc2</c>.</param>
     /// <returns>One sentence for each that is wrong, with its path, its value and a valid one; none when all is well. Never a password.</returns>
     public IReadOnlyList<string> Validate(string section) => ClientOptionsRules.Check(this, section);
 
-    internal IReadOnlyList<Uri> ParseEndpoints(ICollection<string> failures, string section = "Etcd") =>
+    internal IReadOnlyList<Uri> ParseEndpoints(ICollection<string> failures, string section = DefaultSection) =>
         EndpointList.Parse(Endpoints, Tls.IsSetUp, failures, section);
 }

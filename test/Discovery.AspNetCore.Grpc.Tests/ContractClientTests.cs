@@ -173,6 +173,27 @@ public sealed class ContractClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Channels_whose_settings_were_wrong_at_the_first_use_work_once_these_are_mended_without_a_restart()
+    {
+        await using var server = await GreeterServer.StartAsync(_etcd.Endpoint);
+        await using var services = Services(static s => s.AddEtcdGrpcChannels(), ("Etcd:Discovery:Services:greeter:Policy", "Nonsense"));
+        var channels = services.GetRequiredService<IEtcdGrpcChannels>();
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Contains("Nonsense", Assert.Throws<OptionsValidationException>(() => channels.GetChannel("greeter")).Message, StringComparison.Ordinal);
+            Assert.Contains("Nonsense", Assert.Throws<OptionsValidationException>(() => channels.GetChannels("greeter")).Message, StringComparison.Ordinal);
+        }
+
+        var configuration = (IConfigurationRoot)services.GetRequiredService<IConfiguration>();
+        configuration["Etcd:Discovery:Services:greeter:Policy"] = BalancingPolicies.RoundRobin;
+        configuration.Reload();
+
+        Assert.Equal(server.Port, await PortAsync(new Greeter.GreeterClient(channels.GetChannel("greeter"))));
+        await Eventually.IsTrue(() => channels.GetChannels("greeter").Count == 1);
+        Assert.Equal(server.Port, await PortAsync(new Greeter.GreeterClient(channels.GetChannels("greeter")[0].Channel)));
+    }
+
+    [Fact]
     public async Task Options_of_the_channel_are_set_beside_those_of_discovery()
     {
         await using var server = await GreeterServer.StartAsync(_etcd.Endpoint);

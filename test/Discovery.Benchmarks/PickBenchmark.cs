@@ -24,6 +24,17 @@ internal static class PickBenchmark
     /// <summary>What flat in size comes to where the instances no longer fit the nearest caches.</summary>
     private const double MostOfHundred = 2;
 
+    /// <summary>So few picks that nothing interrupts either thread meanwhile.</summary>
+    private const int PicksOfPart = 2_000;
+
+    /// <summary>How many calls the other thread makes meanwhile at least, if it runs.</summary>
+    private const int LeastCallsOfPart = 100;
+
+    private const int PartsOfTurn = 50;
+
+    private static readonly TimeSpan OftenEnough = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestTurn = TimeSpan.FromSeconds(1);
+
     private static readonly int[] Sizes = [3, 100, 10_000];
     private static readonly PolicyCatalog Policies = new([]);
 
@@ -60,6 +71,9 @@ internal static class PickBenchmark
                     var (one, two) = await MeasureThreadsAsync(() => Pick(balancer, picks), picks, rounds);
                     report.AddRatioAtLeast("pick", "  two threads, by one", "/µs", two, one, null);
                     report.AddRatioAtLeast("pick", "    by what two threads gain that share nothing", "", two / one, ofMachine, LeastOfTwoThreads);
+                    var beside = await MeasureBesideAsync(balancer, rounds);
+                    report.AddRatioAtMost("pick", "  while another thread calls them", "ns", beside[1], beside[0], null);
+                    report.AddRatioAtMost("pick", "    others of the same service", "ns", beside[2], beside[0], null);
                     if (size == Sizes[1])
                     {
                         ofHundred = pick;
@@ -73,7 +87,8 @@ internal static class PickBenchmark
         }
 
         Report.Note("The floor is the reference: an atomic increment and a read. Only round robin could be that. To compare five at random, and go by nothing but their");
-        Report.Note("calls in flight, is the floor of LeastLoad.");
+        Report.Note("calls in flight, is the floor of LeastLoad. While another thread begins and ends calls all the time: beside the same with calls of another service, which");
+        Report.Note("share nothing. Picks read what calls of the same instances write; with those of others of the service they share the clock and the usual latency.");
     }
 
     /// <returns>What a pick takes, in nanoseconds.</returns>
@@ -132,6 +147,66 @@ internal static class PickBenchmark
         return (results[0][0], results[1][0]);
     }
 
+    /// <returns>
+    /// What a pick takes while another thread calls another service, while it calls the instances of the balancer, and while it calls others of the service.
+    /// </returns>
+    private static async Task<double[]> MeasureBesideAsync(Balancer balancer, int rounds)
+    {
+        var count = balancer.InUse.Count;
+        IReadOnlyList<InstanceState>[] contenders =
+        [
+            Instances(count, new InstanceContext(TimeProvider.System, new BalancingOptions(), NullLogger.Instance)),
+            balancer.InUse,
+            Instances(count, balancer.InUse[0].Context),
+        ];
+
+        // The least of all rounds in which both threads ran: whatever else the machine does makes them slower, or has one of them wait.
+        var least = contenders.ToDictionary(static c => c, static _ => double.NaN);
+        await Turns.RunAsync(contenders, warmUps: 1, rounds, async called =>
+        {
+            var (calls, isOver) = (0L, false);
+            var other = Task.Factory.StartNew(
+                () =>
+                {
+                    for (var i = 0; !Volatile.Read(ref isOver); i++)
+                    {
+                        Call(called[i % count]);
+                        Volatile.Write(ref calls, i);
+                    }
+                },
+                CancellationToken.None,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default);
+            var (started, calledAt, parts) = (Stopwatch.GetTimestamp(), 0L, 0);
+            while (parts < PartsOfTurn && Stopwatch.GetElapsedTime(started) < LongestTurn)
+            {
+                // What is known of those that were not called for long is brought up to date by each pick, which takes longer.
+                if (Stopwatch.GetElapsedTime(calledAt) > OftenEnough)
+                {
+                    foreach (var instance in balancer.InUse)
+                    {
+                        Call(instance);
+                    }
+
+                    calledAt = Stopwatch.GetTimestamp();
+                }
+
+                var before = Volatile.Read(ref calls);
+                var time = Time(() => Pick(balancer, PicksOfPart), PicksOfPart);
+                if (Volatile.Read(ref calls) - before >= LeastCallsOfPart)
+                {
+                    least[called] = double.MinNumber(least[called], time);
+                    parts++;
+                }
+            }
+
+            Volatile.Write(ref isOver, true);
+            await other;
+            return [];
+        });
+        return [.. contenders.Select(c => least[c])];
+    }
+
     private static void DrawRandom(int count)
     {
         var sum = 0UL;
@@ -179,10 +254,11 @@ internal static class PickBenchmark
         var arguments = new PickArguments { HashKey = "a-key" };
         for (var i = 0; i < calls; i++)
         {
-            var instance = balancer.Pick(arguments)!;
-            instance.OnCallEnded(instance.OnHeaders(instance.OnCallStarted()), CallOutcome.Success);
+            Call(balancer.Pick(arguments)!);
         }
     }
+
+    private static void Call(InstanceState instance) => instance.OnCallEnded(instance.OnHeaders(instance.OnCallStarted()), CallOutcome.Success);
 
     private sealed class Floor(InstanceState[] instances)
     {

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
@@ -109,6 +110,41 @@ public sealed class LastKnownTests : IAsyncLifetime, IDisposable
         using var again = Configure();
 
         Assert.Equal("1", again["Title"]);
+    }
+
+    [Theory]
+    [InlineData("config/shop/", "folder")]
+    [InlineData("config/shop/other.json", "{ broken")]
+    public async Task A_prefix_without_any_usable_key_does_not_empty_the_file(string key, string value)
+    {
+        await WriteAsync("1");
+        await _etcd.PutAsync(key, value);
+        await _etcd.Client.DeleteAsync("config/shop/Title");
+        using (var configuration = Configure())
+        {
+            Assert.Null(configuration["Title"]);
+        }
+
+        Assert.Contains(_etcd.Problems, static p => p.Message == "There is no key under 'config/shop/' that can be used.");
+        _etcd.Disconnect();
+        using var again = Configure();
+
+        Assert.Equal("1", again["Title"]);
+    }
+
+    /// <summary>Such as one that another version wrote.</summary>
+    [Fact]
+    public async Task A_file_without_records_is_nothing_to_start_from()
+    {
+        await WriteAsync("1");
+        var content = await File.ReadAllTextAsync(_directory.SingleFile);
+        content = Regex.Replace(content, "\"sha256\":.*$", $"\"sha256\":\"{Convert.ToHexStringLower(SHA256.HashData("[]"u8))}\",\"records\":[]}}");
+        await File.WriteAllTextAsync(_directory.SingleFile, content);
+        _etcd.Disconnect();
+
+        Assert.Throws<InvalidOperationException>(() => Configure(o => o.ReadyTimeout = TimeSpan.FromMilliseconds(100)));
+
+        Assert.False(_etcd.Log.Has(LogLevel.Warning, _directory.SingleFile, "is not used"));
     }
 
     [Fact]

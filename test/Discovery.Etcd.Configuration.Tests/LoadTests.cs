@@ -74,6 +74,20 @@ public sealed class LoadTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_configuration_of_another_section_names_that_one_alone()
+    {
+        _etcd.Disconnect();
+        using var configuration = new ConfigurationManager();
+        configuration["Etcd:Clusters:dc2:Endpoints"] = _etcd.Proxy.Endpoint;
+
+        var error = Assert.Throws<InvalidOperationException>(
+            () => configuration.AddEtcd("config/shop/", o => (o.Section, o.ReadyTimeout) = ("Etcd:Clusters:dc2", TimeSpan.FromSeconds(4))));
+
+        Assert.Contains("Check that etcd runs there, that Etcd:Clusters:dc2:Endpoints names its client URLs", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Etcd:Endpoints", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_required_configuration_waits_for_an_etcd_that_comes_within_the_limit()
     {
         await _etcd.PutAsync("config/shop/Title", "Shop");
@@ -140,7 +154,7 @@ public sealed class LoadTests : IAsyncLifetime
     {
         using var configuration = _etcd.Configure("config/shpo/");
 
-        Assert.Equal("There is no key under 'config/shpo/'.", Assert.Single(_etcd.Problems).Message);
+        Assert.Equal("There is no key under 'config/shpo/' that can be used.", Assert.Single(_etcd.Problems).Message);
     }
 
     /// <summary>Takes its time for each line, so that what waits for less than the whole of a load goes on before its end.</summary>

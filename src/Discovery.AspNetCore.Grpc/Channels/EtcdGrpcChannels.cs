@@ -8,37 +8,42 @@ using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Channels;
 
-/// <summary>The channels made so far, each over its service's shared pool. Without a cluster each goes to the one that the service's settings name.</summary>
-internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFactory, Cluster? cluster) : IEtcdGrpcChannels, IDisposable
+/// <summary>
+/// The channels made so far, each over its service's shared pool, and forgotten with it. Without a cluster each goes to the one that the service's
+/// settings name.
+/// </summary>
+internal sealed class EtcdGrpcChannels : IEtcdGrpcChannels, IDisposable
 {
-    private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
-
+    private readonly PoolCache _pools;
+    private readonly ILoggerFactory _loggerFactory;
+    private readonly Cluster? _cluster;
+    private readonly ConcurrentDictionary<string, Lazy<(GrpcChannel Channel, PoolHandle Pool)>> _channels = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, InstanceChannels> _instances = new(StringComparer.Ordinal);
-
     private volatile bool _disposed;
+
+    public EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFactory, Cluster? cluster)
+    {
+        _pools = pools;
+        _loggerFactory = loggerFactory;
+        _cluster = cluster;
+        pools.Forgotten += OnForgotten;
+    }
 
     public GrpcChannel GetChannel(string serviceName)
     {
         Check(serviceName);
-        var channel = _channels.GetOrAdd(serviceName, name => new Lazy<GrpcChannel>(() =>
-        {
-            var pool = pools.OfService(name, cluster);
-            return GrpcChannel.ForAddress(
-                ServiceAuthority.BaseAddress(pool.Options.Scheme, name),
-                new GrpcChannelOptions
-                {
-                    HttpHandler = new DiscoveryHandler(() => pool),
-                    LoggerFactory = loggerFactory,
-                });
-        }));
+        var made = _channels.GetOrAdd(
+            serviceName, name => new Lazy<(GrpcChannel Channel, PoolHandle Pool)>(() => Create(name)));
         try
         {
-            return channel.Value;
+            var (channel, pool) = made.Value;
+            pool.Use();
+            return channel;
         }
         catch
         {
             // Or settings that were wrong at the first use would stay wrong until a restart.
-            _channels.TryRemove(new KeyValuePair<string, Lazy<GrpcChannel>>(serviceName, channel));
+            _channels.TryRemove(new KeyValuePair<string, Lazy<(GrpcChannel Channel, PoolHandle Pool)>>(serviceName, made));
             throw;
         }
     }
@@ -46,15 +51,46 @@ internal sealed class EtcdGrpcChannels(PoolCache pools, ILoggerFactory loggerFac
     public IReadOnlyList<EtcdInstanceChannel> GetChannels(string serviceName)
     {
         Check(serviceName);
-        return _instances.GetOrAdd(serviceName, name => new InstanceChannels(pools.OfService(name, cluster), loggerFactory)).Get();
+        return _instances.GetOrAdd(serviceName, name =>
+        {
+            var pool = new PoolHandle(_pools, name, _cluster);
+
+            // Where settings are wrong, nothing is kept.
+            pool.Use();
+            return new InstanceChannels(pool, _loggerFactory);
+        }).Get();
     }
 
     public void Dispose()
     {
         _disposed = true;
-        foreach (var channel in _channels.Values.Where(static c => c.IsValueCreated))
+        _pools.Forgotten -= OnForgotten;
+        foreach (var made in _channels.Values.Where(static c => c.IsValueCreated))
         {
-            channel.Value.Dispose();
+            made.Value.Channel.Dispose();
+        }
+    }
+
+    private (GrpcChannel Channel, PoolHandle Pool) Create(string serviceName)
+    {
+        var pool = new PoolHandle(_pools, serviceName, _cluster);
+        var channel = GrpcChannel.ForAddress(
+            ServiceAuthority.BaseAddress(pool.Use().Options.Scheme, serviceName),
+            new GrpcChannelOptions
+            {
+                HttpHandler = new DiscoveryHandler(pool.Use),
+                LoggerFactory = _loggerFactory,
+            });
+        return (channel, pool);
+    }
+
+    /// <summary>Drops the channels of a service that nobody calls. They are not disposed, for the application may keep one.</summary>
+    private void OnForgotten(string serviceName, Cluster? cluster)
+    {
+        if (cluster == _cluster)
+        {
+            _channels.TryRemove(serviceName, out _);
+            _instances.TryRemove(serviceName, out _);
         }
     }
 

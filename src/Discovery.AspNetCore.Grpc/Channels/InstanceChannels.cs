@@ -8,7 +8,7 @@ namespace Discovery.AspNetCore.Channels;
 /// <summary>
 /// A channel for each instance of a service. They go by the connections of the service's pool, so one that is forgotten has nothing to close.
 /// </summary>
-internal sealed class InstanceChannels(ServicePool pool, ILoggerFactory loggerFactory)
+internal sealed class InstanceChannels(PoolHandle handle, ILoggerFactory loggerFactory)
 {
     private readonly Lock _gate = new();
     private Dictionary<string, GrpcChannel> _byAddress = new(StringComparer.Ordinal);
@@ -16,6 +16,7 @@ internal sealed class InstanceChannels(ServicePool pool, ILoggerFactory loggerFa
     /// <summary>The instances that gRPC calls may go to now: no REST ports of the same application, for example. An instance has the same channel as long as it stays.</summary>
     public IReadOnlyList<EtcdInstanceChannel> Get()
     {
+        var pool = handle.UseInstances();
         List<InstanceState> instances =
             [.. (pool.Current?.Instances ?? []).Where(i
                 => i.Record.Supports(pool.Options.Scheme) && i.Record.MaySpeakHttp2 && pool.Options.Select.Fits(i.Record))];
@@ -26,7 +27,7 @@ internal sealed class InstanceChannels(ServicePool pool, ILoggerFactory loggerFa
             foreach (var instance in instances)
             {
                 var address = instance.Record.Address;
-                var channel = _byAddress.GetValueOrDefault(address) ?? Create(address);
+                var channel = _byAddress.GetValueOrDefault(address) ?? Create(pool, address);
                 next[address] = channel;
                 channels.Add(new EtcdInstanceChannel(instance.Record, channel));
             }
@@ -36,11 +37,11 @@ internal sealed class InstanceChannels(ServicePool pool, ILoggerFactory loggerFa
         }
     }
 
-    private GrpcChannel Create(string address) => GrpcChannel.ForAddress(
+    private GrpcChannel Create(ServicePool pool, string address) => GrpcChannel.ForAddress(
         ServiceAuthority.BaseAddress(pool.Options.Scheme, pool.ServiceName),
         new GrpcChannelOptions
         {
-            HttpHandler = new PinnedHandler(address) { InnerHandler = new DiscoveryHandler(() => pool) },
+            HttpHandler = new PinnedHandler(address) { InnerHandler = new DiscoveryHandler(handle.Use) },
             LoggerFactory = loggerFactory,
         });
 

@@ -5,7 +5,7 @@ namespace Discovery.AspNetCore.Balancing;
 
 /// <summary>
 /// Makes each balancer from the one before and what changed: what <see cref="BalancerBuilder"/> would build from all instances, at a cost that does
-/// not depend on how many there are. Knows neither subsets nor zones, which the whole has a part in. Used by one thread at a time.
+/// not depend on how many there are. Knows no zones, which the whole has a part in. Used by one thread at a time.
 /// </summary>
 internal sealed class BalancerUpdater
 {
@@ -14,6 +14,10 @@ internal sealed class BalancerUpdater
     private readonly Func<InstanceState, bool> _isMember;
     private readonly InstanceList.Builder _inUse;
     private readonly InstanceList.Builder _withdrawn;
+
+    /// <summary>Chooses among those that take new calls; null where all of them are used.</summary>
+    private readonly SubsetWindow? _subset;
+
     private HashSet<InstanceState> _ejected = [];
     private InstancePicker? _picker;
 
@@ -28,12 +32,13 @@ internal sealed class BalancerUpdater
         _policy = policy;
         _isMember = isMember;
         var members = instances.Where(isMember).ToList();
-        _inUse = new InstanceList.Builder(members.FindAll(static i => i.Record.TakesNewCalls));
+        _subset = context.Options.SubsetSize > 0 ? new SubsetWindow(context.Options.SubsetSize, context.Options.ClientId ?? Environment.MachineName) : null;
+        _inUse = new InstanceList.Builder(InUseOf(members.FindAll(static i => i.Record.TakesNewCalls)));
         _withdrawn = new InstanceList.Builder(members.FindAll(static i => !i.Record.TakesNewCalls));
     }
 
     /// <summary>Whether balancers can be made in this way under these options.</summary>
-    public static bool Supports(BalancingOptions options) => options.Zone is null && options.SubsetSize <= 0;
+    public static bool Supports(BalancingOptions options) => options.Zone is null;
 
     /// <summary>Makes the next balancer, and reports who is ejected by it.</summary>
     /// <param name="changes">All that changed since the last time.</param>
@@ -42,11 +47,13 @@ internal sealed class BalancerUpdater
     /// <returns>Null if there is no member.</returns>
     public Balancer? Update(IReadOnlyList<InstanceChange> changes, IReadOnlyCollection<InstanceState> unsettled, long now)
     {
-        List<InstanceChange> changed = [.. changes];
+        List<InstanceChange> changed = _subset is null ? [.. changes] : [.. changes.Where(c => _subset.IsChosen(c.Instance))];
         foreach (var (instance, _) in changes)
         {
             Place(instance);
         }
+
+        MoveSubset(changed);
 
         List<InstanceState> failing = [.. unsettled.Where(i => i.Health.WantsEjection(now) && (_inUse.Contains(i) || _ejected.Contains(i)))];
         var nextChange = HealthFilter.NextChange(failing, _context, now);
@@ -69,7 +76,7 @@ internal sealed class BalancerUpdater
             otherZones: null,
             zones: null,
             SlowStart.Of([.. unsettled.Where(_inUse.Contains)], _context, now),
-            [inUse, InstanceList.Empty, ejected, withdrawn],
+            _subset?.HasOthers == true ? [inUse, InstanceList.Empty, ejected] : [inUse, InstanceList.Empty, ejected, withdrawn],
             nextChange);
     }
 
@@ -80,7 +87,8 @@ internal sealed class BalancerUpdater
         if (isMember && instance.Record.TakesNewCalls)
         {
             _withdrawn.Remove(instance);
-            if (!_ejected.Contains(instance))
+            _subset?.Set(instance);
+            if (!_ejected.Contains(instance) && _subset?.IsChosen(instance) != false)
             {
                 _inUse.Set(instance);
             }
@@ -88,6 +96,7 @@ internal sealed class BalancerUpdater
             return;
         }
 
+        _subset?.Remove(instance);
         _inUse.Remove(instance);
         _ejected.Remove(instance);
         if (isMember)
@@ -98,6 +107,40 @@ internal sealed class BalancerUpdater
         {
             _withdrawn.Remove(instance);
         }
+    }
+
+    /// <summary>The instances to begin with, of those that take new calls.</summary>
+    private IReadOnlyCollection<InstanceState> InUseOf(List<InstanceState> serving)
+    {
+        if (_subset is null)
+        {
+            return serving;
+        }
+
+        serving.ForEach(_subset.Set);
+        return _subset.Choose().Added;
+    }
+
+    /// <summary>Takes in what the subset has got by the changes, and leaves out what it has lost.</summary>
+    private void MoveSubset(List<InstanceChange> changed)
+    {
+        if (_subset?.Choose() is not var (added, removed))
+        {
+            return;
+        }
+
+        foreach (var instance in removed)
+        {
+            _inUse.Remove(instance);
+            _ejected.Remove(instance);
+        }
+
+        foreach (var instance in added)
+        {
+            _inUse.Set(instance);
+        }
+
+        changed.AddRange(added.Concat(removed).Select(static i => new InstanceChange(i, i.Record)));
     }
 
     /// <summary>Leaves out those that are ejected now, and takes back those that were.</summary>

@@ -8,7 +8,7 @@ internal sealed class CallSteering
 {
     private const string PreviousAttemptsHeader = "grpc-previous-rpc-attempts";
 
-    private (string Name, string Value)[] _removed = [];
+    private (string Name, string Value)[] _headers = [];
 
     // Empty is as unset: a gateway may hand on what it was not given, and one instance would get all calls of an empty key.
     public string? HashKey { get; private set => field = value is "" ? null : value; }
@@ -41,6 +41,19 @@ internal sealed class CallSteering
     /// <returns>What it says, or null if it says nothing.</returns>
     public static CallSteering? TakeFrom(HttpRequestMessage request)
     {
+        var steering = ReadFrom(request);
+        foreach (var (name, _) in steering?._headers ?? [])
+        {
+            request.Headers.Remove(name);
+        }
+
+        return steering;
+    }
+
+    /// <summary>Reads what a request says, and leaves it as it is.</summary>
+    /// <returns>What it says, or null if it says nothing.</returns>
+    public static CallSteering? ReadFrom(HttpRequestMessage request)
+    {
         CallSteering? steering = null;
         foreach (var header in MessageParts.HeadersOf(request)?.NonValidated ?? default)
         {
@@ -48,7 +61,7 @@ internal sealed class CallSteering
             {
                 case EtcdCallMetadata.HashKey or EtcdCallMetadata.Instance or EtcdCallMetadata.Version or EtcdCallMetadata.ServedBy:
                     steering ??= new CallSteering();
-                    steering._removed = [.. steering._removed, (header.Key, header.Value.ToString())];
+                    steering._headers = [.. steering._headers, (header.Key, header.Value.ToString())];
                     break;
                 case PreviousAttemptsHeader:
                     (steering ??= new CallSteering()).PreviousAttempts = PreviousAttemptsOf(request);
@@ -61,9 +74,8 @@ internal sealed class CallSteering
             steering = ReadOptions(options, steering);
         }
 
-        foreach (var (name, value) in steering?._removed ?? [])
+        foreach (var (name, value) in steering?._headers ?? [])
         {
-            request.Headers.Remove(name);
             steering!.Set(NameOf(name), value);
         }
 
@@ -78,7 +90,7 @@ internal sealed class CallSteering
     /// <summary>Restores the headers when the attempt is over: a handler above that tries again may send the same request.</summary>
     public void PutBack(HttpRequestHeaders headers)
     {
-        foreach (var (name, value) in _removed)
+        foreach (var (name, value) in _headers)
         {
             headers.TryAddWithoutValidation(name, value);
         }

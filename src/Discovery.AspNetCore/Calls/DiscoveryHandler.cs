@@ -12,7 +12,7 @@ namespace Discovery.AspNetCore.Calls;
 /// Sends each request to an instance of the service. It is thin: everything that lives longer than a call is the pool's, so disposing a
 /// handler closes nothing. A call moves to another instance only when nothing of it was sent; nothing else is retried here.
 /// </summary>
-/// <param name="getPool">Gets the pool at the first call.</param>
+/// <param name="getPool">Gets the pool: that of a registered client at the first call, any other at each, for it may be forgotten in between.</param>
 /// <param name="client">The client whose requests these are, whose hosts they must name; null for gRPC channels, which have one address.</param>
 internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClient? client = null) : HttpMessageHandler
 {
@@ -23,7 +23,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var pool = _pool ??= getPool();
+        var pool = _pool ?? (client is null ? getPool() : _pool = getPool());
         if (client is not null && !client.HasHost(request.RequestUri!.IdnHost) && !pool.Options.AllowOtherHosts)
         {
             throw new InvalidOperationException(NoInstance.ExplainOtherHost(pool.ServiceName, request.RequestUri.IdnHost));
@@ -89,9 +89,15 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         ServicePool pool, HttpRequestMessage request, CallSteering? steering, CancellationToken cancellationToken)
     {
         var waiting = DiscoveryActivities.Start(DiscoveryActivities.Wait, pool.ServiceName, pool.Options.Cluster);
+        ServicePool? successor = null;
         try
         {
             await pool.WaitForInstanceAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException) when (pool is { IsDetached: true, Successor: not null })
+        {
+            // It was forgotten after this call had got it.
+            successor = pool.Successor();
         }
         catch (ServiceDiscoveryException e)
         {
@@ -104,7 +110,9 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             waiting?.Dispose();
         }
 
-        return await ChooseAsync(pool, request, steering, cancellationToken).ConfigureAwait(false);
+        return await (successor is null
+            ? ChooseAsync(pool, request, steering, cancellationToken)
+            : RouteAsync(successor, request, steering, cancellationToken)).ConfigureAwait(false);
     }
 
     private static Task<HttpResponseMessage> ChooseAsync(
@@ -341,7 +349,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         }
         else if (outcome == CallOutcome.UnknownError)
         {
-            OutcomeRules.OnUnknownError(request, instance, steering);
+            OutcomeRules.OnUnknownError(request, instance, steering, call.StartedAt);
         }
 
         AttemptActivity.OnAnswered(activity, response, outcome);

@@ -8,6 +8,9 @@ namespace Discovery.AspNetCore.Calls;
 /// <summary>Tells what a response, or its absence, says of the instance that was called.</summary>
 internal static class OutcomeRules
 {
+    /// <summary>Not even the first message of a stream that then breaks off takes so long.</summary>
+    private static readonly TimeSpan LeastStream = TimeSpan.FromSeconds(1);
+
     private const string GrpcStatusHeader = "grpc-status";
 
     /// <summary>The outcome as far as the response's headers tell.</summary>
@@ -125,12 +128,44 @@ internal static class OutcomeRules
     };
 
     /// <summary>An instance answered UNKNOWN, which says something of it only if others serve the same. What is for one instance is not compared.</summary>
-    public static void OnUnknownError(HttpRequestMessage request, InstanceState instance, CallSteering? steering)
+    /// <param name="request">The request.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="steering">What the request says to the balancer.</param>
+    /// <param name="startedAt">When the call began.</param>
+    public static void OnUnknownError(HttpRequestMessage request, InstanceState instance, CallSteering? steering, long startedAt)
     {
         if (steering is not { Instance: not null })
         {
-            instance.Context.Thrown.OnRefused(request, instance);
+            instance.Context.Thrown.OnRefused(request, instance, instance.Context.ReadClock() - startedAt);
             instance.Health.OnUnknownErrorOf(steering?.HashKey);
+        }
+    }
+
+    /// <summary>A message came of a stream while of late some were broken off.</summary>
+    public static void OnGoesOn(HttpRequestMessage? request, InstanceState instance, long startedAt)
+    {
+        var lasted = instance.Context.ReadClock() - startedAt;
+        if (request is not null && lasted >= instance.Context.ToTicks(LeastStream))
+        {
+            instance.Context.Thrown.OnServed(request, instance, lasted);
+        }
+    }
+
+    /// <summary>The same as <see cref="Compare"/> and <see cref="OnUnknownError"/> for a gRPC call that ended by its trailers.</summary>
+    public static CallOutcome CompareEnd(CallOutcome outcome, HttpRequestMessage request, InstanceState instance, long startedAt)
+    {
+        switch (outcome)
+        {
+            case CallOutcome.Success:
+                instance.Context.Thrown.OnServed(request, instance);
+                return outcome;
+            case CallOutcome.Unimplemented:
+                return Compare(outcome, request, instance, CallSteering.ReadFrom(request));
+            case CallOutcome.UnknownError:
+                OnUnknownError(request, instance, CallSteering.ReadFrom(request), startedAt);
+                return outcome;
+            default:
+                return outcome;
         }
     }
 

@@ -42,6 +42,9 @@ internal sealed class TrackedCall
     /// <summary>The outcome of the call as long as its body says nothing else.</summary>
     public CallOutcome Outcome => _outcome;
 
+    /// <summary>When the call began, by the clock of its instance.</summary>
+    public long StartedAt => _progress.StartedAt;
+
     /// <summary>The instance that was called; null once the call is over.</summary>
     public InstanceState? InstanceOf(TrackedContent content) => Volatile.Read(ref _content) == content ? _instance : null;
 

@@ -44,16 +44,22 @@ internal class TrackedContent : HttpContent
     /// <summary>A part of the body was read.</summary>
     public void OnData()
     {
-        if (!_hasData)
+        if (_isGrpc && _call.InstanceOf(this) is { } instance)
         {
-            _hasData = true;
-            if (_isGrpc && _response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
+            if (!_hasData && _response.RequestMessage is { } request)
             {
                 // Headers of gRPC say nothing: a method that is not served may have them too.
                 instance.Context.Refused.OnServed(request, instance);
-                instance.Context.Thrown.OnServed(request, instance);
+            }
+
+            if (instance.Context.Thrown.IsRemembering(instance))
+            {
+                // A stream that is served may have no end.
+                OutcomeRules.OnGoesOn(_response.RequestMessage, instance, _call.StartedAt);
             }
         }
+
+        _hasData = true;
     }
 
     /// <summary>The body was read to its end.</summary>
@@ -65,17 +71,9 @@ internal class TrackedContent : HttpContent
         {
             var trailers = _response.TrailingHeaders;
             outcome = OutcomeRules.OfTrailers(trailers);
-            if (outcome is CallOutcome.Unimplemented or CallOutcome.UnknownError
-                && _response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
+            if (_response.RequestMessage is { } request && _call.InstanceOf(this) is { } instance)
             {
-                if (outcome == CallOutcome.Unimplemented)
-                {
-                    instance.Context.Refused.OnRefused(request, instance);
-                }
-                else
-                {
-                    OutcomeRules.OnUnknownError(request, instance, steering: null);
-                }
+                outcome = OutcomeRules.CompareEnd(outcome, request, instance, _call.StartedAt);
             }
 
             _call.End(this, outcome, trailers);

@@ -85,9 +85,18 @@ internal sealed partial class InstanceDialer(InstanceTransport transport, Addres
         }
 
         var socket = await AddressRace.ConnectAsync(allowed, _instance.Port, cancellationToken).ConfigureAwait(false);
-        return RequestScheme.IsTls(request)
-            ? await tls.HandshakeAsync(new CountedStream(socket, factory.Metrics), request, cancellationToken).ConfigureAwait(false)
-            : new CountedStream(socket, factory.Metrics, OnFirstByte(RequestProtocol.WithoutTls(request)));
+        if (!RequestScheme.IsTls(request))
+        {
+            return new CountedStream(socket, factory.Metrics, OnFirstByte(RequestProtocol.WithoutTls(request)));
+        }
+
+        var host = request.RequestUri!.IdnHost;
+        if (tls.GoesByUri && ServiceHost.IsShared(host, _instance.ServiceName) && factory.TrySaySharedName())
+        {
+            Log.SharedName(factory.Logger, _instance.ServiceName, host);
+        }
+
+        return await tls.HandshakeAsync(new CountedStream(socket, factory.Metrics), request, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>HTTP/1.1 begins with its name, and HTTP/2 with the length of its settings, which are no 64 KB.</summary>
@@ -119,5 +128,10 @@ internal sealed partial class InstanceDialer(InstanceTransport transport, Addres
     {
         [LoggerMessage(2601, LogLevel.Information, "No connection to {Address} of service '{Service}': {Reason}. The same reason is not logged again.")]
         public static partial void ConnectFailed(ILogger logger, string address, string service, string reason);
+
+        [LoggerMessage(2602, LogLevel.Warning, "Over TLS the instances of service '{Service}' are known by certificates for '{Host}', for none can bear "
+            + "the service's own name, and other services may come to the same. Set TlsTargetHost of the service (Etcd:Discovery:Services) to the name that its "
+            + "certificates alone bear; that may be this one.")]
+        public static partial void SharedName(ILogger logger, string service, string host);
     }
 }

@@ -25,6 +25,9 @@ internal sealed class TlsHandshake(string? host, SslClientAuthenticationOptions 
     /// </summary>
     private volatile bool _isHttp2Refused;
 
+    /// <summary>Whether the name to expect is that of the request's URI.</summary>
+    public bool GoesByUri => host is null && string.IsNullOrEmpty(options.TargetHost);
+
     /// <summary>The name to expect of an instance by the setting, or null for the one in the request's URI.</summary>
     public static string? HostOf(string setting, string instanceHost)
         => setting.Equals(Service, StringComparison.OrdinalIgnoreCase) ? null

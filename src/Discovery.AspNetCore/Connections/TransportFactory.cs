@@ -21,13 +21,24 @@ internal sealed class TransportFactory(
     /// <summary>Below the 2 minutes after which common servers and middle boxes drop idle connections.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(90);
 
+    /// <summary>
+    /// With pings each handler looks at its connections by a timer of its own, also while there is no call, four times in the shorter one of delay and
+    /// timeout. What costs is that each of them wakes up a thread, so there are no more than this many a second for a service.
+    /// </summary>
+    private const double MostTimersPerSecond = 50;
+
     /// <summary>A frozen process, whose system still answers, is noticed within 30 s of a call on it.</summary>
     private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(20);
 
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>However many instances there are: as long as this for the delay, and again for the timeout.</summary>
+    private static readonly TimeSpan LongestPing = TimeSpan.FromMinutes(2);
+
     /// <summary>After this long a name is resolved again, with jitter, or all would do so at once.</summary>
     private static readonly TimeSpan NameLifetime = TimeSpan.FromMinutes(4);
+
+    private int _isSharedNameSaid;
 
     public TimeProvider Time => time;
 
@@ -45,8 +56,14 @@ internal sealed class TransportFactory(
     /// <summary>How long a connect may take, as the settings have it now.</summary>
     public TimeSpan ConnectTimeout => options.ConnectTimeout;
 
+    /// <summary>How many instances there are to be called. Set by the pool.</summary>
+    public int InstanceCount { get; set; }
+
     /// <summary>A transport that connects to nothing before its first call.</summary>
     public InstanceTransport Create(ServiceInstance instance) => new(instance, this);
+
+    /// <summary>Whether nobody has said yet that the name of the certificates is not the service's alone. True once.</summary>
+    public bool TrySaySharedName() => Interlocked.Exchange(ref _isSharedNameSaid, 1) == 0;
 
     /// <summary>Makes the handler of an instance's transport.</summary>
     /// <exception cref="InvalidOperationException">The application's settings replace what gets calls to the instance, or go round it.</exception>
@@ -71,7 +88,9 @@ internal sealed class TransportFactory(
         // Servers of other origin close a connection at the third ping within 5 minutes, and all its calls with it.
         if (instance.Protocols != InstanceProtocols.Unspecified)
         {
-            (handler.KeepAlivePingDelay, handler.KeepAlivePingTimeout) = (PingDelay, PingTimeout);
+            var least = GetLeastPing();
+            handler.KeepAlivePingDelay = least > PingDelay ? least : PingDelay;
+            handler.KeepAlivePingTimeout = least > PingTimeout ? least : PingTimeout;
         }
 
         var untouched = handler.ConnectCallback;
@@ -102,5 +121,13 @@ internal sealed class TransportFactory(
         handler.ConnectCallback = new InstanceDialer(transport, filter, tls, this).DialAsync;
         handler.ConnectTimeout = Timeout.InfiniteTimeSpan;
         return handler;
+    }
+
+    /// <summary>What delay and timeout of pings must be for the timers of all handlers to be few.</summary>
+    private TimeSpan GetLeastPing()
+    {
+        var used = options.SubsetSize > 0 ? Math.Min(options.SubsetSize, InstanceCount) : InstanceCount;
+        var least = TimeSpan.FromSeconds(4 * used / MostTimersPerSecond);
+        return least < LongestPing ? least : LongestPing;
     }
 }

@@ -78,7 +78,8 @@ internal static class ClusterServices
             cluster.GetService<ILoggerFactory>(services),
             services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
             services.GetService<IMeterFactory>(),
-            cluster.Name);
+            cluster.Name,
+            cluster.Section);
     }
 
     /// <summary>The client for those who may never need it.</summary>

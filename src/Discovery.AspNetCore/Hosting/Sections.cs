@@ -15,6 +15,8 @@ internal static class Sections
     public const string Clients = "Etcd:Discovery:Clients";
     public const string Clusters = "Etcd:Clusters";
     public const string ConnectionString = "etcd";
+    private const string Layout = "Layout";
+    private const string Layouts = "Layouts";
 
     /// <summary>The section of the registration in a cluster.</summary>
     public static string RegistrationOf(Cluster cluster) => $"{cluster.Section}:Registration";
@@ -35,8 +37,19 @@ internal static class Sections
     /// <returns>The entries, or null when <c>Layouts</c> is absent.</returns>
     public static List<string>? ReadLayouts(IConfiguration configuration, IConfigurationSection section)
     {
-        var list = ReadList(configuration, section, "Layouts");
-        return list is not null && LastSource("Layout") > LastSource("Layouts") ? [.. SplitList(section["Layout"]!)] : list;
+        var list = ReadList(configuration, section, Layouts);
+        return list is not null && IsLayoutLater(configuration, section) ? [.. SplitList(section[Layout]!)] : list;
+    }
+
+    /// <summary>The path of the setting that says the layouts of a section: that of <c>Layouts</c> where it counts, else that of <c>Layout</c>.</summary>
+    public static string PathOfLayout(IConfiguration? configuration, string path)
+        => configuration?.GetSection(path) is { } section && section.GetSection(Layouts).Exists() && !IsLayoutLater(configuration, section)
+            ? $"{path}:{Layouts}"
+            : $"{path}:{Layout}";
+
+    private static bool IsLayoutLater(IConfiguration configuration, IConfigurationSection section)
+    {
+        return LastSource(Layout) > LastSource(Layouts);
 
         int LastSource(string key)
         {

@@ -38,11 +38,14 @@ internal sealed class ValidateDiscovery(
         const string General = $"{Sections.Discovery}:";
         if (failure.StartsWith(General, StringComparison.Ordinal) && !failure.StartsWith(Sections.Services, StringComparison.Ordinal))
         {
-            var setting = failure[General.Length..failure.IndexOf(' ', StringComparison.Ordinal)];
-            var own = $"{Sections.Services}:{service}";
-            if (configuration?.GetSection($"{own}:{setting}").Exists() == true)
+            var end = failure.IndexOf(' ', StringComparison.Ordinal);
+            var section = $"{Sections.Services}:{service}";
+            var own = failure[..end] == Sections.PathOfLayout(configuration, Section)
+                ? Sections.PathOfLayout(configuration, section)
+                : $"{section}:{failure[General.Length..end]}";
+            if (configuration?.GetSection(own).Exists() == true)
             {
-                return $"{own}:{failure[General.Length..]}";
+                return own + failure[end..];
             }
         }
 
@@ -53,7 +56,9 @@ internal sealed class ValidateDiscovery(
 
     private IEnumerable<string> Find(EtcdDiscoveryOptions options)
     {
-        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable) ? null : $"{Section}:Layout is '{options.Layout}': {unreadable}.";
+        var layoutProblem = layouts.TryParse(options.Layout, out _, out var unreadable)
+            ? null
+            : $"{Sections.PathOfLayout(configuration, Section)} is '{options.Layout}': {unreadable}.";
         string?[] problems =
         [
             layoutProblem,
@@ -107,23 +112,32 @@ internal sealed class ValidateDiscovery(
 
     private IEnumerable<string> ValidateInstances(string? name, EtcdDiscoveryOptions options)
     {
+        // As one text: a password may have commas, and its parts look like entries.
+        var all = string.Join(',', options.Instances);
         if (string.IsNullOrEmpty(name))
         {
             if (options.Instances.Count > 0)
             {
-                yield return $"{Sections.Discovery}:Instances is '{string.Join(',', options.Instances.Select(ForeignText.HideUser))}', for all services; set it for one, "
+                yield return $"{Sections.Discovery}:Instances is '{ForeignText.HideUser(all)}', for all services; set it for one, "
                     + $"e.g. {Sections.Services}:greeter:Instances to 127.0.0.1:5001.";
             }
 
             yield break;
         }
 
+        const string Valid = "valid is e.g. 127.0.0.1:5001 or https://greeter.example.com";
         var setting = $"{Sections.Services}:{clients.ServiceOf(name)}:Instances";
+        if (all.Contains('@', StringComparison.Ordinal))
+        {
+            yield return $"{setting} has '{ForeignText.HideUser(all)}', with a user in it, which no instance has; {Valid}.";
+            yield break;
+        }
+
         foreach (var text in options.Instances)
         {
             if (!StaticService.TryRead("service", text, out _, out var problem))
             {
-                yield return $"{setting} has '{ForeignText.HideUser(text)}': {problem}; valid is e.g. 127.0.0.1:5001 or https://greeter.example.com.";
+                yield return $"{setting} has '{text}': {problem}; {Valid}.";
             }
         }
     }

@@ -54,7 +54,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
         if (!layouts.TryParse(options.Layout, out _, out var layoutProblem))
         {
-            yield return $"{Section}:Layout is '{options.Layout}': {layoutProblem}.";
+            yield return $"{Sections.PathOfLayout(configuration, Section)} is '{options.Layout}': {layoutProblem}.";
         }
 
         foreach (var (name, service) in options.Services)
@@ -66,7 +66,7 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
             if (service.Layout is not null && !layouts.TryParse(service.Layout, out _, out layoutProblem))
             {
-                yield return $"{Section}:Services:{name}:Layout is '{service.Layout}': {layoutProblem}.";
+                yield return $"{Sections.PathOfLayout(configuration, $"{Section}:Services:{name}")} is '{service.Layout}': {layoutProblem}.";
             }
         }
     }
@@ -110,13 +110,16 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
 
     private static IEnumerable<string> Addresses(EtcdRegistrationOptions options)
     {
-        var urls = options.AdvertisedUrls.Select((url, i) => ($"{Section}:AdvertisedUrls:{i}", url))
+        // As one text: a password may have commas, and its parts look like entries.
+        var all = string.Join(',', options.AdvertisedUrls);
+        var isOneText = options.AdvertisedUrls.Count > 1 && all.Contains('@', StringComparison.Ordinal);
+        var urls = (isOneText ? [($"{Section}:AdvertisedUrls", all)] : options.AdvertisedUrls.Select((url, i) => ($"{Section}:AdvertisedUrls:{i}", url)))
             .Concat(options.Endpoints.Where(static e => e.Value.AdvertisedUrl is not null)
                 .Select(static e => ($"{Section}:Endpoints:{e.Key}:AdvertisedUrl", e.Value.AdvertisedUrl!)));
         foreach (var (setting, url) in urls)
         {
-            if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
-                || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0
+            if (url.Contains('@', StringComparison.Ordinal) || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
+                || uri.PathAndQuery != "/"
                 || !ServiceAddress.TryParse($"{Bracketed(uri.DnsSafeHost)}:{uri.Port}", out _, out _))
             {
                 yield return $"{setting} is '{ForeignText.HideUser(url)}'; it must be an http or https URL that others can dial, e.g. http://10.0.0.1:5000.";

@@ -26,6 +26,18 @@ internal sealed partial class RetiredInstances : IDisposable
         _timer = Detached.CreateTimer(time, CloseIdle);
     }
 
+    /// <summary>Whether any are left.</summary>
+    public bool Any
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _instances.Count > 0;
+            }
+        }
+    }
+
     public void Add(InstanceState instance)
     {
         lock (_gate)

@@ -25,6 +25,9 @@ internal sealed class BalancerSet
     private readonly ConcurrentDictionary<(int Kind, string? Version), Entry> _shares = new();
     private Balancer? _all;
 
+    /// <summary>The kind that was built before the first call; null if there was one.</summary>
+    private int? _first;
+
     /// <summary>Prepares the balancers.</summary>
     /// <param name="selected">The instances that may be called and are selected.</param>
     /// <param name="options">How calls are split, and which share of the instances may be ejected.</param>
@@ -68,8 +71,23 @@ internal sealed class BalancerSet
     public Balancer? ForAnyShare(in CallNeeds needs)
         => needs.Version is null && _split.Count > 0 ? Of(KindOf(needs.Scheme, needs.Protocol)).Balancer : null;
 
-    /// <summary>Whether calls of a kind have a balancer.</summary>
-    public bool Has(int kind) => Volatile.Read(ref _byKind[kind]) is not null;
+    /// <summary>
+    /// The kinds of calls that came, a bit for each, which are likely to come again; 0 if none did. The kind that was built before the first call counts
+    /// only by itself: as soon as others came, it is one that perhaps nobody calls.
+    /// </summary>
+    public int Called
+    {
+        get
+        {
+            var called = 0;
+            for (var kind = 0; kind < Kinds; kind++)
+            {
+                called |= kind != _first && Volatile.Read(ref _byKind[kind]) is not null ? 1 << kind : 0;
+            }
+
+            return called;
+        }
+    }
 
     /// <summary>Sets the balancer of a kind of calls, before the first call; null if no instance meets their needs.</summary>
     public void Set(int kind, Balancer? balancer) => _byKind[kind] = new Entry(balancer);
@@ -77,9 +95,33 @@ internal sealed class BalancerSet
     /// <summary>Builds the balancer of a kind of calls from all instances.</summary>
     public void Build(int kind) => _ = Of(kind);
 
-    /// <summary>Builds the balancer of whatever calls there are: where the application's own policy throws, that shows before the first call.</summary>
-    public void BuildAny()
-        => _ = Of(KindOf(Uri.UriSchemeHttp, InstanceProtocols.Unspecified)).Balancer ?? Of(KindOf(Uri.UriSchemeHttps, InstanceProtocols.Unspecified)).Balancer;
+    /// <summary>Builds a balancer before the first call: where the application's own policy throws, that shows.</summary>
+    /// <param name="scheme">The scheme of the calls that are likely to come.</param>
+    public void BuildFirst(string scheme)
+    {
+        foreach (var kind in FirstKinds(scheme))
+        {
+            if (Build(Fitting(_instances, kind)) is { } balancer)
+            {
+                SetFirst(kind, balancer);
+                return;
+            }
+        }
+    }
+
+    /// <summary>Sets what would be built before the first call.</summary>
+    public void SetFirst(int kind, Balancer? balancer)
+    {
+        Set(kind, balancer);
+        _first = kind;
+    }
+
+    /// <summary>The kinds of which one is built before the first call: by any protocol, and by the other scheme only if nobody supports the one.</summary>
+    public static int[] FirstKinds(string scheme)
+    {
+        var other = scheme == Uri.UriSchemeHttps ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
+        return [KindOf(scheme, InstanceProtocols.Unspecified), KindOf(other, InstanceProtocols.Unspecified)];
+    }
 
     /// <summary>Whether an instance meets the needs of calls of a kind.</summary>
     public static bool Fits(InstanceState instance, int kind) => instance.Record.Supports(SchemeOf(kind)) && Speaks(instance, ProtocolOf(kind));

@@ -52,9 +52,10 @@ internal sealed class BalancerUpdates(InstanceContext context)
         var set = new BalancerSet(_selected?.ToList() ?? callable, options, build);
         var balancers = new Balancer?[_updaters.Length];
         var isUpdated = new bool[_updaters.Length];
+        var called = before.Called;
         for (var kind = 0; kind < BalancerSet.Kinds; kind++)
         {
-            if (!before.Has(kind))
+            if ((called & (1 << kind)) == 0)
             {
                 continue;
             }
@@ -63,18 +64,16 @@ internal sealed class BalancerUpdates(InstanceContext context)
             {
                 // Those that refused this kind of calls may yet be called.
                 set.Build(kind);
-                continue;
             }
-
-            var group = _fitting[kind] == _fitting[Any] ? Any : kind;
-            if (!isUpdated[group])
+            else
             {
-                isUpdated[group] = true;
-                _updaters[group] ??= new BalancerUpdater(callable, i => (_kinds!.GetValueOrDefault(i) & (1 << group)) != 0, context, policy);
-                balancers[group] = _updaters[group]!.Update(changes, unsettled, now);
+                set.Set(kind, Update(kind));
             }
+        }
 
-            set.Set(kind, balancers[group]);
+        if (called == 0 && BalancerSet.FirstKinds(options.Scheme).Where(k => _fitting[k] > 0).Take(1).ToArray() is [var first])
+        {
+            set.SetFirst(first, Update(first));
         }
 
         for (var group = 0; group < isUpdated.Length; group++)
@@ -87,6 +86,19 @@ internal sealed class BalancerUpdates(InstanceContext context)
         }
 
         return set;
+
+        Balancer? Update(int kind)
+        {
+            var group = _fitting[kind] == _fitting[Any] ? Any : kind;
+            if (!isUpdated[group])
+            {
+                isUpdated[group] = true;
+                _updaters[group] ??= new BalancerUpdater(callable, i => (_kinds!.GetValueOrDefault(i) & (1 << group)) != 0, context, policy);
+                balancers[group] = _updaters[group]!.Update(changes, unsettled, now);
+            }
+
+            return balancers[group];
+        }
     }
 
     private BalancerSet BuildAll(
@@ -97,18 +109,18 @@ internal sealed class BalancerUpdates(InstanceContext context)
         _selected = null;
         var set = new BalancerSet(
             options.Select.IsEmpty ? callable : InstanceList.Of([.. callable.Where(i => options.Select.Fits(i.Record))]), options, build);
-        if (before is null)
-        {
-            set.BuildAny();
-            return set;
-        }
-
+        var called = before?.Called ?? 0;
         for (var kind = 0; kind < BalancerSet.Kinds; kind++)
         {
-            if (before.Has(kind))
+            if ((called & (1 << kind)) != 0)
             {
                 set.Build(kind);
             }
+        }
+
+        if (called == 0)
+        {
+            set.BuildFirst(options.Scheme);
         }
 
         return set;

@@ -14,7 +14,10 @@ using Microsoft.Extensions.Primitives;
 
 namespace Discovery.AspNetCore.Pools;
 
-/// <summary>All pools of the process: one for each service of each cluster, and one for each client that is customised.</summary>
+/// <summary>
+/// All pools of the process: one for each service of each cluster, and one for each client that is customised. Those of registered clients are kept
+/// for good, others while somebody calls them.
+/// </summary>
 internal sealed class PoolCache(
     ClientCatalog clients,
     IServiceDirectory directory,
@@ -30,43 +33,53 @@ internal sealed class PoolCache(
     HostResolver resolver,
     IMeterFactory? meters = null) : IDisposable
 {
-    private readonly ConcurrentDictionary<PoolKey, Lazy<ServicePool>> _pools = new();
-    private readonly ConcurrentBag<SubscribedService> _subscribed = [];
+    private readonly ConcurrentDictionary<PoolKey, Lazy<PoolEntry>> _pools = new();
+    private readonly IdlePools _idle = new(time);
     private IDisposable? _reload;
+    private volatile bool _disposed;
+
+    /// <summary>Raised when the pool of a service is forgotten, with the cluster that it was asked for in: handlers must be quick and not throw.</summary>
+    public event Action<string, Cluster?>? Forgotten;
 
     /// <summary>The pools that calls were made by, or are ready for calls, with the names of their options.</summary>
     public IEnumerable<(string OptionsName, ServicePool Pool)> All
-        => _pools.Where(static p => p.Value.IsValueCreated).Select(static p => (p.Key.OptionsName, p.Value.Value));
+        => Created.Select(static p => (p.Key.OptionsName, p.Pool));
+
+    private IEnumerable<(PoolKey Key, ServicePool Pool)> Created
+        => _pools.Where(static p => p.Value is { IsValueCreated: true, Value.Pool: not null }).Select(static p => (p.Key, p.Value.Value.Pool!));
 
     /// <summary>The pool of a registered client.</summary>
     public ServicePool OfClient(string clientName)
     {
         var client = clients.Find(clientName)
             ?? throw new InvalidOperationException($"The client '{clientName}' does not discover a service; call AddEtcdDiscovery on its builder.");
-        return Get(new PoolKey(client.OptionsName), client.ServiceName, client.Transport);
+        return Get(new PoolKey(client.OptionsName), client.ServiceName, client.Transport).Pool!;
     }
 
-    /// <summary>The pool that the clients of a service share.</summary>
+    /// <summary>The pool that the clients of a service share, for now: whoever keeps it asks by a <see cref="PoolHandle"/>.</summary>
     /// <param name="serviceName">The service's name.</param>
     /// <param name="cluster">The cluster; null for the one that the service's settings name.</param>
-    public ServicePool OfService(string serviceName, Cluster? cluster = null) => Get(new PoolKey(serviceName, cluster), serviceName, []);
+    public ServicePool OfService(string serviceName, Cluster? cluster = null) => new PoolHandle(this, serviceName, cluster).Use();
+
+    /// <summary>The entry of the pool that the clients of a service share.</summary>
+    /// <param name="serviceName">The service's name.</param>
+    /// <param name="cluster">The cluster; null for the one that the service's settings name.</param>
+    public PoolEntry GetEntry(string serviceName, Cluster? cluster) => Get(new PoolKey(serviceName, cluster), serviceName, []);
 
     /// <summary>Follows changes of the configuration, from now on.</summary>
     public void FollowConfiguration() => _reload ??= ChangeToken.OnChange(configuration.GetReloadToken, Reload);
 
     public void Dispose()
     {
+        _disposed = true;
         _reload?.Dispose();
-        foreach (var service in _subscribed)
-        {
-            // Its loop ends by itself; nobody waits for it.
-            _ = service.DisposeAsync().AsTask();
-        }
+        _idle.Dispose();
 
         // One that could not be made, for wrong settings, would say so again.
-        foreach (var pool in _pools.Values.Where(static p => p.IsValueCreated))
+        foreach (var entry in _pools.Values.Where(static p => p.IsValueCreated).Select(static p => p.Value))
         {
-            pool.Value.Dispose();
+            entry.Pool?.Dispose();
+            entry.Release();
         }
     }
 
@@ -74,7 +87,7 @@ internal sealed class PoolCache(
     /// Calls go by the directory of the container, so an application that replaces it decides where they go. That of this library also
     /// knows layouts and instances that code sets for one client.
     /// </summary>
-    private IWatchedService GetService(string serviceName, Cluster cluster, EtcdDiscoveryOptions poolOptions)
+    private (IWatchedService Service, Action Release) GetService(string serviceName, Cluster cluster, EtcdDiscoveryOptions poolOptions)
     {
         var ofCluster = cluster.Name is null ? directory : cluster.GetService<IServiceDirectory>(services);
         if (ofCluster is DirectoryRouter router)
@@ -84,65 +97,96 @@ internal sealed class PoolCache(
 
         if (ofCluster is ServiceDirectory own)
         {
-            return own.Get(serviceName, poolOptions);
+            var entry = own.Acquire(serviceName, poolOptions);
+            return (entry.Service, () => own.Release(entry));
         }
 
         var service = new SubscribedService(
             ofCluster, serviceName, time, cluster.GetService<ILogger<IServiceDirectory>>(services));
-        _subscribed.Add(service);
-        return service;
+
+        // Its loop ends by itself; nobody waits for it.
+        return (service, () => _ = service.DisposeAsync().AsTask());
     }
 
     private void Reload()
     {
-        foreach (var (key, pool) in _pools.Where(static p => p.Value.IsValueCreated))
+        foreach (var (key, pool) in Created)
         {
             settings.Follow(
                 key.OptionsName,
                 key.Cluster,
-                pool.Value.ServiceName,
-                pool.Value.Options,
-                changed => pool.Value.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy")));
+                pool.ServiceName,
+                pool.Options,
+                changed => pool.Apply(changed, policies.Get(changed.Policy, "Etcd:Discovery:Policy")));
         }
     }
 
-    private ServicePool Get(PoolKey poolKey, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
+    private PoolEntry Get(PoolKey poolKey, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
     {
-        var pool = _pools.GetOrAdd(poolKey, key => new Lazy<ServicePool>(() =>
-        {
-            var poolOptions = OptionsOf(key, serviceName);
-            var cluster = clusters.Get(poolOptions.Cluster);
-            var logger = cluster.GetService<ILogger<InstanceState>>(services);
-            var service = GetService(serviceName, cluster, poolOptions);
-
-            // What the settings or the application's own directory say is not another's word.
-            var isLocal = service is not (ServiceWatcher or CombinedService) || SourceOf(cluster).Endpoints.Any(LoopbackHost.Is);
-            var filter = new AddressFilter(poolOptions, isLocal);
-            var measured = metrics.Of(serviceName, cluster.Name, client: key.OptionsName == serviceName ? null : key.OptionsName);
-            var created = new ServicePool(
-                serviceName,
-                poolOptions,
-                service,
-                policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy"),
-                filter,
-                new TransportFactory(poolOptions, filter, transport, time, logger, meters, measured) { Resolver = resolver },
-                time,
-                logger,
-                metrics: measured);
-            metrics.Observed.AddPool(() => created.Count(measured.Tags));
-            return created;
-        }));
+        ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
+        var entry = _pools.GetOrAdd(poolKey, key => new Lazy<PoolEntry>(() => Create(key, serviceName, transport)));
         try
         {
-            return pool.Value;
+            return entry.Value;
         }
         catch
         {
             // Or a setting that was wrong at the first use would stay wrong until a restart.
             cache.TryRemove(poolKey.OptionsName);
-            _pools.TryRemove(new KeyValuePair<PoolKey, Lazy<ServicePool>>(poolKey, pool));
+            _pools.TryRemove(new KeyValuePair<PoolKey, Lazy<PoolEntry>>(poolKey, entry));
             throw;
         }
+    }
+
+    private PoolEntry Create(PoolKey key, string serviceName, IReadOnlyList<Action<SocketsHttpHandler>> transport)
+    {
+        var poolOptions = OptionsOf(key, serviceName);
+        var policy = policies.Get(poolOptions.Policy, "Etcd:Discovery:Policy");
+        var cluster = clusters.Get(poolOptions.Cluster);
+        var logger = cluster.GetService<ILogger<InstanceState>>(services);
+        var (service, release) = GetService(serviceName, cluster, poolOptions);
+
+        // What the settings or the application's own directory say is not another's word.
+        var isLocal = service is not (ServiceWatcher or CombinedService) || SourceOf(cluster).Endpoints.Any(LoopbackHost.Is);
+        var filter = new AddressFilter(poolOptions, isLocal);
+        var measured = metrics.Of(serviceName, cluster.Name, client: key.OptionsName == serviceName ? null : key.OptionsName);
+        var isRegistered = key.Cluster is null && clients.All.Any(c => c.OptionsName == key.OptionsName);
+        var pool = new ServicePool(
+            serviceName,
+            poolOptions,
+            service,
+            policy,
+            filter,
+            new TransportFactory(poolOptions, filter, transport, time, logger, meters, measured) { Resolver = resolver },
+            time,
+            logger,
+            metrics: measured)
+        {
+            Successor = isRegistered ? null : () => OfService(serviceName, key.Cluster),
+        };
+        Func<PoolCounts> count = () => pool.Count(measured.Tags);
+        metrics.Observed.AddPool(count);
+        var entry = new PoolEntry(pool, () => Unlink(key, serviceName, count), release);
+        if (!isRegistered)
+        {
+            _idle.Add(entry);
+        }
+
+        return entry;
+    }
+
+    /// <summary>Has a pool neither found, shown nor measured any longer.</summary>
+    private void Unlink(PoolKey key, string serviceName, Func<PoolCounts> count)
+    {
+        metrics.Observed.RemovePool(count);
+        if (key.Cluster is null)
+        {
+            cache.TryRemove(key.OptionsName);
+        }
+
+        settings.Forget(key.OptionsName, key.Cluster);
+        _pools.TryRemove(key, out _);
+        Forgotten?.Invoke(serviceName, key.Cluster);
     }
 
     /// <summary>In another cluster than its settings may name, a service has options of its own.</summary>

@@ -90,6 +90,7 @@ internal sealed partial class PoolInstances(
 
         _followed = snapshot;
         _isFilterChanged = false;
+        transports.InstanceCount = Callable.Count;
         var leftOut = snapshot.Held.IsEmpty ? [] : _unsettled.Where(i => i.IsHeld && i.Health.WantsEjection(now)).ToList();
         context.Ejections.Report(leftOut, [], "", context);
         return _changed?.Select(static c => new InstanceChange(c.Key, c.Value)).ToList();

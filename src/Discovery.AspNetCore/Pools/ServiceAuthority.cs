@@ -1,3 +1,5 @@
+using Discovery.AspNetCore.Connections;
+
 namespace Discovery.AspNetCore.Pools;
 
 /// <summary>
@@ -6,9 +8,5 @@ namespace Discovery.AspNetCore.Pools;
 /// </summary>
 internal static class ServiceAuthority
 {
-    public static Uri BaseAddress(string scheme, string serviceName)
-    {
-        var host = string.Concat(serviceName.Select(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' ? c : '-')).Trim('.', '-');
-        return new Uri($"{scheme}://{(Uri.CheckHostName(host) == UriHostNameType.Dns ? host : "service")}/");
-    }
+    public static Uri BaseAddress(string scheme, string serviceName) => new($"{scheme}://{ServiceHost.Of(serviceName)}/");
 }

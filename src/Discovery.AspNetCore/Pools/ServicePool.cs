@@ -24,7 +24,6 @@ internal sealed partial class ServicePool : IDisposable
     private readonly IWatchedService _service;
     private volatile IBalancingPolicy _policy;
     private readonly InstanceContext _context;
-    private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly ITimer _rebuildTimer;
     private readonly RebuildSchedule _schedule;
@@ -35,8 +34,9 @@ internal sealed partial class ServicePool : IDisposable
 
     private volatile PoolSnapshot? _current;
     private long _notPicked;
+    private int _waiting;
     private long _noInstanceSaidAt = Never;
-    private bool _disposed;
+    private volatile bool _isDetached;
 
     public ServicePool(
         string serviceName,
@@ -58,7 +58,7 @@ internal sealed partial class ServicePool : IDisposable
         FirstInstance = new FirstInstance(time);
         Failures = new RecentFailures(time);
         Retries = RetryBudget.Of(options);
-        _logger = logger;
+        Logger = logger;
         _context = new InstanceContext(time, options, logger) { Changed = OnChanged, Metrics = metrics };
         _retired = new RetiredInstances(time, logger);
         _instances = new PoolInstances(this, _context, filter, transports, _retired, logger);
@@ -86,6 +86,48 @@ internal sealed partial class ServicePool : IDisposable
     public RetryBudget? Retries { get; private set; }
 
     public FirstInstance FirstInstance { get; }
+
+    public ILogger Logger { get; }
+
+    /// <summary>Makes what takes the place of this pool once it is forgotten; null if it never is.</summary>
+    public Func<ServicePool>? Successor { get; init; }
+
+    /// <summary>Whether it follows its service no longer.</summary>
+    public bool IsDetached => _isDetached;
+
+    /// <summary>Whether calls are under way, those that wait for an instance among them.</summary>
+    public bool IsBusy
+    {
+        get
+        {
+            if (Volatile.Read(ref _waiting) > 0 || _retired.Any)
+            {
+                return true;
+            }
+
+            lock (_gate)
+            {
+                return _instances.All.Any(static i => i.InFlight > 0);
+            }
+        }
+    }
+
+    /// <summary>Whether the service can be asked for anew; true where the application's own directory cannot say.</summary>
+    public bool IsConnected
+    {
+        get
+        {
+            try
+            {
+                return _service.Status.IsConnected;
+            }
+            catch (Exception)
+            {
+                // Whoever asks is a timer.
+                return true;
+            }
+        }
+    }
 
     /// <summary>How many records of the service are no instances; 0 where the application's own directory cannot say.</summary>
     public int SkippedRecords
@@ -118,22 +160,42 @@ internal sealed partial class ServicePool : IDisposable
 
     /// <summary>Waits for the first instance, at most for this client's own <see cref="EtcdDiscoveryOptions.ReadyTimeout"/>.</summary>
     /// <exception cref="ServiceDiscoveryException">The service could not be listed in time.</exception>
-    public ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
+    /// <exception cref="ObjectDisposedException">It follows its service no longer, and did not know it.</exception>
+    public async ValueTask WaitForInstanceAsync(CancellationToken cancellationToken)
     {
-        if (FirstInstance.TryBegin())
+        Interlocked.Increment(ref _waiting);
+        try
         {
-            _ = WaitForAllAsync();
-        }
+            if (FirstInstance.TryBegin())
+            {
+                _ = WaitForAllAsync();
+            }
 
-        return WaitAsync(cancellationToken);
+            await WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
     }
 
     /// <summary>Waits for a further change where the service has had its first instance just now.</summary>
     /// <param name="current">What none of the instances of was of use.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>Whether there is one.</returns>
-    public ValueTask<bool> WaitForOthersAsync(PoolSnapshot current, CancellationToken cancellationToken)
-        => FirstInstance.WaitForOthersAsync(Options.ReadyTimeout / 5, () => !ReferenceEquals(_current, current), cancellationToken);
+    public async ValueTask<bool> WaitForOthersAsync(PoolSnapshot current, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref _waiting);
+        try
+        {
+            return await FirstInstance.WaitForOthersAsync(Options.ReadyTimeout / 5, () => !ReferenceEquals(_current, current), cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
 
     /// <summary>How many calls there was no instance for.</summary>
     public long NotPicked => Interlocked.Read(ref _notPicked);
@@ -148,7 +210,7 @@ internal sealed partial class ServicePool : IDisposable
             && (saidAt == Never || Time.GetElapsedTime(saidAt) >= NoInstanceInterval)
             && Interlocked.CompareExchange(ref _noInstanceSaidAt, Time.GetTimestamp(), saidAt) == saidAt)
         {
-            Log.NowhereToGo(_logger, ServiceName, reason);
+            Log.NowhereToGo(Logger, ServiceName, reason);
         }
     }
 
@@ -180,15 +242,28 @@ internal sealed partial class ServicePool : IDisposable
         _schedule.Request(isUrgent: true);
     }
 
-    public void Dispose()
+    /// <summary>
+    /// Follows the service no longer. Unlike <see cref="Dispose"/> it closes nothing: a call that got the pool a moment ago still gets through, and
+    /// connections without calls close by themselves.
+    /// </summary>
+    public void Detach()
     {
         _service.Feed.Published -= OnPublished;
-        FirstInstance.Close();
         lock (_gate)
         {
-            _disposed = true;
+            _isDetached = true;
             _rebuildTimer.Dispose();
             _schedule.Dispose();
+        }
+
+        FirstInstance.Close();
+    }
+
+    public void Dispose()
+    {
+        Detach();
+        lock (_gate)
+        {
             _retired.Dispose();
             _instances.Clear();
         }
@@ -273,7 +348,7 @@ internal sealed partial class ServicePool : IDisposable
         catch (Exception e)
         {
             // The application's own policy or transport settings failed. Calls go by the state before; without one, they get the error.
-            Log.RebuildFailed(_logger, ServiceName, e);
+            Log.RebuildFailed(Logger, ServiceName, e);
         }
     }
 
@@ -282,7 +357,7 @@ internal sealed partial class ServicePool : IDisposable
         lock (_gate)
         {
             _schedule.OnBegun();
-            if (_disposed || _pending.Take(out var changes) is not { } snapshot)
+            if (_isDetached || _pending.Take(out var changes) is not { } snapshot)
             {
                 return;
             }

@@ -88,6 +88,22 @@ internal sealed partial class DiscoverySettings(
         }
     }
 
+    /// <summary>Drops what was remembered of settings that nobody goes by any longer.</summary>
+    /// <param name="name">The name of the options.</param>
+    /// <param name="cluster">The cluster; null for the one that the settings name.</param>
+    public void Forget(string name, Cluster? cluster)
+    {
+        _notUsed.TryRemove((name, cluster), out _);
+        if (cluster is null)
+        {
+            _reloads.TryRemove(name, out _);
+            foreach (var (said, _) in _unfollowed.Where(u => u.Key.Name == name))
+            {
+                _unfollowed.TryRemove(said, out _);
+            }
+        }
+    }
+
     private static partial class Log
     {
         [LoggerMessage(2171, LogLevel.Error, "The changed discovery settings of service '{Service}' are not used: {Problem}")]

@@ -75,7 +75,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         {
             for (var i = from; i < to; i++)
             {
-                readings[i] = _byKey.TryGetValue(KeyOf(records[i]), out var known) && AreSame(known.Record, records[i]) ? null : Read(records[i]);
+                readings[i] = _byKey.TryGetValue(KeyOf(records[i]), out var known) && AreSameWithLease(known.Record, records[i]) ? null : Read(records[i]);
             }
         }
 
@@ -140,6 +140,9 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
 
     private static bool AreSame(EtcdKeyValue one, EtcdKeyValue other)
         => one.ModRevision == other.ModRevision && one.Value.Span.SequenceEqual(other.Value.Span);
+
+    /// <summary>A record from disk has no lease. Until a list brings it, any change of the record looks like another process's.</summary>
+    private static bool AreSameWithLease(EtcdKeyValue one, EtcdKeyValue other) => one.LeaseId == other.LeaseId && AreSame(one, other);
 
     /// <returns>Why the record is no instance, or <see langword="null"/> when it is one.</returns>
     private string? Set(string key, EtcdKeyValue record, Entry? known, Reading reading)

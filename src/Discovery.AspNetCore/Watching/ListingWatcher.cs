@@ -18,6 +18,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RootState> _byRoot = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, FollowProblem> _problems;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loops;
 
@@ -27,6 +28,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
         _plan = plan;
         _time = time;
         _logger = logger;
+        _problems = plan.Roots.ToDictionary(static r => r.Prefix, r => new FollowProblem(r.Prefix, logger), StringComparer.Ordinal);
         if (plan.Roots.Count == 0)
         {
             Publish();
@@ -38,8 +40,18 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
     /// <summary>The listings, the first of which comes when all roots have been read.</summary>
     public ChangeFeed<ServiceListing> Feed { get; } = new();
 
-    /// <summary>Why etcd cannot be asked; null when it can.</summary>
-    public Exception? Problem { get; private set; }
+    /// <summary>Why a root cannot be read, rather one that the first listing still lacks; null when all can.</summary>
+    public Exception? Problem
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _plan.Roots.OrderBy(r => _byRoot.ContainsKey(r.Prefix)).Select(r => _problems[r.Prefix].Current)
+                    .FirstOrDefault(static p => p is not null);
+            }
+        }
+    }
 
     /// <summary>The roots, for messages.</summary>
     public IEnumerable<string> Roots => _plan.Roots.Select(static r => r.Prefix);
@@ -54,7 +66,8 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
 
     private async Task FollowAsync(RootReader reader, CancellationToken stop)
     {
-        var options = new EtcdFollowOptions { OnStatusChanged = status => Problem = status.Error };
+        var problem = _problems[reader.Prefix];
+        var options = new EtcdFollowOptions { OnStatusChanged = problem.OnStatusChanged };
         while (!stop.IsCancellationRequested)
         {
             try
@@ -78,7 +91,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
             }
             catch (Exception e)
             {
-                Problem = e;
+                problem.OnFailed(e);
                 Log.Unexpected(_logger, reader.Prefix, e);
             }
 

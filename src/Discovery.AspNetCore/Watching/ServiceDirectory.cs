@@ -105,9 +105,57 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
 
     public IAsyncEnumerable<ServiceListing> WatchServicesAsync(CancellationToken cancellationToken = default) => _listing.WatchAsync(cancellationToken);
 
-    /// <summary>The service as these options have it, watched for as long as the application runs. The first caller's other settings apply.</summary>
+    /// <summary>Has the service watched, until it is released and nobody asks for it for a while. The first caller's settings apply.</summary>
+    /// <param name="serviceName">The service's name.</param>
+    /// <param name="wanted">The options by which it is looked for; null for those of its settings.</param>
     /// <exception cref="ArgumentException">The name is no service name, or etcd is needed and <c>Etcd:Endpoints</c> is empty.</exception>
-    public IWatchedService Get(string serviceName, EtcdDiscoveryOptions options) => Acquire(serviceName, options).Service;
+    public DirectoryEntry Acquire(string serviceName, EtcdDiscoveryOptions? wanted)
+    {
+        Check(serviceName);
+        var options = wanted ?? _settings.Get(serviceName);
+        var layouts = options.Instances.Count > 0 ? null : _layouts.Parse(options.Layout);
+        var key = layouts is null ? (serviceName, "", string.Join(',', options.Instances)) : KeyOf(serviceName, layouts);
+        if (layouts is not null)
+        {
+            // Here rather than in the watcher's loop: without endpoints this throws, and the caller is to see it.
+            _ = _source.Endpoints;
+        }
+
+        DirectoryEntry? entry;
+        string? contradiction;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
+            if (!_entries.TryGetValue(key, out entry))
+            {
+                IWatchedService service = layouts is null
+                    ? new StaticService(serviceName, options.Instances, _time)
+                    : Watch(serviceName, layouts, options);
+                _entries[key] = entry = new DirectoryEntry(service, options);
+            }
+
+            entry.Users++;
+            contradiction = FindContradiction(entry, options);
+        }
+
+        // Nothing is logged under the lock: a provider may ask for the status of a service, or wait for who does.
+        if (contradiction is not null)
+        {
+            Log.Contradiction(_logger, serviceName, contradiction);
+        }
+
+        return entry;
+    }
+
+    /// <summary>Ends what <see cref="Acquire"/> began.</summary>
+    public void Release(DirectoryEntry entry)
+    {
+        lock (_gate)
+        {
+            entry.Users--;
+            entry.AskedAt = _time.GetTimestamp();
+        }
+    }
 
     /// <summary>For a container that is not disposed asynchronously.</summary>
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
@@ -191,59 +239,11 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         }
     }
 
-    /// <summary>Has the service watched, until it is released and nobody asks for it for a while.</summary>
-    private DirectoryEntry Acquire(string serviceName, EtcdDiscoveryOptions? wanted)
-    {
-        Check(serviceName);
-        var options = wanted ?? _settings.Get(serviceName);
-        var layouts = options.Instances.Count > 0 ? null : _layouts.Parse(options.Layout);
-        var key = layouts is null ? (serviceName, "", string.Join(',', options.Instances)) : KeyOf(serviceName, layouts);
-        if (layouts is not null)
-        {
-            // Here rather than in the watcher's loop: without endpoints this throws, and the caller is to see it.
-            _ = _source.Endpoints;
-        }
-
-        DirectoryEntry? entry;
-        string? contradiction;
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(IServiceDirectory));
-            if (!_entries.TryGetValue(key, out entry))
-            {
-                IWatchedService service = layouts is null
-                    ? new StaticService(serviceName, options.Instances, _time)
-                    : Watch(serviceName, layouts, options);
-                _entries[key] = entry = new DirectoryEntry(service, options);
-            }
-
-            entry.Users++;
-            contradiction = FindContradiction(entry, options);
-        }
-
-        // Nothing is logged under the lock: a provider may ask for the status of a service, or wait for who does.
-        if (contradiction is not null)
-        {
-            Log.Contradiction(_logger, serviceName, contradiction);
-        }
-
-        return entry;
-    }
-
     private IWatchedService Watch(string serviceName, IReadOnlyList<IServiceLayout> layouts, EtcdDiscoveryOptions options)
     {
         var watchers = RecordPrecedence.Order(layouts)
             .Select(layout => new ServiceWatcher(serviceName, layout, options, _source, _lister, _time, _logger, _metrics?.Of(serviceName, _source.Cluster))).ToList();
         return watchers.Count == 1 ? watchers[0] : new CombinedService(serviceName, watchers, _time);
-    }
-
-    private void Release(DirectoryEntry entry)
-    {
-        lock (_gate)
-        {
-            entry.Users--;
-            entry.AskedAt = _time.GetTimestamp();
-        }
     }
 
     /// <summary>What the first user of an entry has set differently, if that was not said before.</summary>

@@ -105,24 +105,7 @@ internal sealed partial class SnapshotFile
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-
-            // Containers that share a volume all have the process id 1. Metadata may be nobody else's business.
-            var temporary = $"{_path}.{Guid.NewGuid():N}.tmp";
-            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None };
-            if (!OperatingSystem.IsWindows())
-            {
-                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            }
-
-            using (var stream = new FileStream(temporary, options))
-            {
-                SnapshotFormat.Write(stream, _prefix, listing, _time.GetUtcNow());
-
-                // Renaming is atomic, but only what has reached the disk survives a power cut under the new name.
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, _path, overwrite: true);
+            AtomicFile.Write(_path, stream => SnapshotFormat.Write(stream, _prefix, listing, _time.GetUtcNow()));
             _isFailing = false;
         }
         catch (Exception e)

@@ -33,7 +33,7 @@ internal sealed class StaticService : IWatchedService
         string serviceName, string text, [NotNullWhen(true)] out ServiceInstance? instance, [NotNullWhen(false)] out string? problem)
     {
         instance = null;
-        if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri is { Scheme: "http" or "https", IsDefaultPort: true, PathAndQuery: "/" })
+        if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri is { Scheme: "http" or "https", IsDefaultPort: true, UserInfo: "", PathAndQuery: "/", Fragment: "" })
         {
             text = $"{uri.Scheme}://{uri.Host}:{uri.Port}";
         }

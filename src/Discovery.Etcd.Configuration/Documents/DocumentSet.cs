@@ -7,7 +7,7 @@ namespace Discovery.Etcd.Configuration.Documents;
 /// one thread at a time.
 /// </summary>
 /// <param name="prefix">The prefix, which ends with a slash.</param>
-/// <param name="onProblem">Told a key, what is wrong with it, and whether an earlier value stands. Once for each value.</param>
+/// <param name="onProblem">Told a key, what is wrong with it, and whether an earlier value stands. Once for as long as the value stands.</param>
 internal sealed class DocumentSet(string prefix, Action<string, string, bool> onProblem)
 {
     /// <summary>More is no configuration, but another part of etcd by mistake.</summary>
@@ -33,7 +33,13 @@ internal sealed class DocumentSet(string prefix, Action<string, string, bool> on
                 before = null;
             }
 
-            if ((before is not null && HasSameValue(before.Record, record) ? before with { Record = record } : Read(record, before)) is { } document)
+            if (before is not null && HasSameValue(before.Record, record))
+            {
+                // Good again: the same broken value is a new mistake.
+                _rejected.Remove(key);
+                updated.Add(key, before with { Record = record });
+            }
+            else if (Read(record, before) is { } document)
             {
                 updated.Add(key, document);
             }

@@ -6,42 +6,49 @@ using Grpc.Core;
 namespace Discovery.Etcd.Calls;
 
 /// <summary>Words failures: what failed, where, and what to do about it.</summary>
-internal static class EtcdErrors
+/// <param name="options">The settings.</param>
+/// <param name="section">The section that the settings are called by.</param>
+internal sealed class EtcdErrors(EtcdClientOptions options, string section = EtcdClientOptions.DefaultSection)
 {
-    private const string Reach =
-        "Check that etcd runs there, that Etcd:Endpoints names its client URLs, and that http and https match what it listens with.";
-
     private const string NoLeader =
         "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other.";
 
     private const string Overloaded =
         "etcd is overloaded: it takes in more requests than it can apply. Check how long its disk needs (etcd_disk_wal_fsync_duration_seconds), and who sends so many.";
 
-    private const string Learner =
-        "A learner serves no calls: name the voting members in Etcd:Endpoints, or promote it by 'etcdctl member promote'.";
-
-    private const string Tls =
-        " Check also that Etcd:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or "
-        + "Etcd:Tls:ServerName, and, where etcd wants one, Etcd:Tls:CertificateFile.";
-
     private const string Expired = "The certificate there has expired, or is not valid yet: renew it, or set this machine's clock right.";
 
-    private const string OtherName =
-        "The certificate there bears another name: put one that it bears into Etcd:Endpoints, or set Etcd:Tls:ServerName to it.";
+    /// <summary>The section that the settings are called by.</summary>
+    public string Section => section;
 
-    private const string OtherAuthority =
-        "The certificate there is of an authority that is not trusted: put that authority's certificate into the file that Etcd:Tls:CaFile names. Where "
-        + "other authorities stand between the two, put theirs there too, or have etcd send them with its own.";
+    private string Reach
+        => $"Check that etcd runs there, that {section}:Endpoints names its client URLs, and that http and https match what it listens with.";
+
+    private string Learner
+        => $"A learner serves no calls: name the voting members in {section}:Endpoints, or promote it by 'etcdctl member promote'.";
+
+    private string Tls
+        => $" Check also that {section}:Tls:CaFile holds the authority of etcd's certificate, that the certificate bears the endpoint's host or "
+            + $"{section}:Tls:ServerName, and, where etcd wants one, {section}:Tls:CertificateFile.";
+
+    private string OtherName
+        => $"The certificate there bears another name: put one that it bears into {section}:Endpoints, or set {section}:Tls:ServerName to it.";
+
+    private string OtherAuthority
+        => $"The certificate there is of an authority that is not trusted: put that authority's certificate into the file that {section}:Tls:CaFile names. "
+            + "Where other authorities stand between the two, put theirs there too, or have etcd send them with its own.";
+
+    private string SetUser => $" The cluster has authentication enabled: set {section}:Username and {section}:Password.";
 
     /// <summary>etcd answered, and said no.</summary>
-    public static EtcdException Refused(string operation, string endpoint, CallFailedException failure, EtcdClientOptions options) => new(
-        $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(operation, failure.Detail, options)}",
+    public EtcdException Refused(string operation, string endpoint, CallFailedException failure) => new(
+        $"etcd refused {operation} at {endpoint}: {failure.Detail} ({failure.Code}).{Advice(operation, failure.Detail)}",
         new Status(failure.Code, failure.Detail, failure),
         operation,
         [endpoint]);
 
     /// <summary>An operation failed that must not be sent twice.</summary>
-    public static EtcdException NotRepeated(string operation, string endpoint, CallFailedException failure) => new(
+    public EtcdException NotRepeated(string operation, string endpoint, CallFailedException failure) => new(
         failure.Kind == CallFailureKind.NotConnected
             ? $"etcd is not available: {operation} was not sent, for there is no connection to {endpoint} ({failure.Detail}). {Reach}"
             : $"{operation} at {endpoint} failed: {failure.Detail} ({failure.Code}). etcd may have carried it out; it was not sent again.",
@@ -54,12 +61,10 @@ internal static class EtcdErrors
     /// <param name="pool">All endpoints.</param>
     /// <param name="attempts">What was tried.</param>
     /// <param name="deadline">The caller's own limit, if there was one.</param>
-    /// <param name="options">The settings.</param>
-    public static EtcdException Unreachable(
-        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, TimeSpan? deadline,
-        EtcdClientOptions options)
+    public EtcdException Unreachable(
+        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, TimeSpan? deadline)
     {
-        var limit = Limit(deadline, options);
+        var limit = Limit(deadline);
         if (attempts.Count == 0)
         {
             return new EtcdException(
@@ -88,13 +93,12 @@ internal static class EtcdErrors
     /// <param name="operation">The operation.</param>
     /// <param name="endpoint">Where the answer came from.</param>
     /// <param name="deadline">The caller's own limit, if there was one.</param>
-    /// <param name="options">The settings.</param>
-    public static EtcdException Incomplete(string operation, EtcdEndpoint endpoint, TimeSpan? deadline, EtcdClientOptions options)
+    public EtcdException Incomplete(string operation, EtcdEndpoint endpoint, TimeSpan? deadline)
     {
-        var what = $"the answer did not arrive whole within {Limit(deadline, options)}";
+        var what = $"the answer did not arrive whole within {Limit(deadline)}";
         return new EtcdException(
             $"{operation} failed: {what} from {endpoint.Name}, which had begun to send it. The connection there is slow for so much: "
-            + $"{(deadline is null ? "raise Etcd:RequestTimeout" : "give the call a later deadline")}, or ask for less at a time.",
+            + $"{(deadline is null ? $"raise {section}:RequestTimeout" : "give the call a later deadline")}, or ask for less at a time.",
             new Status(StatusCode.DeadlineExceeded, what),
             operation,
             [endpoint.Name])
@@ -104,18 +108,18 @@ internal static class EtcdErrors
     }
 
     /// <summary>A stream ended before its time.</summary>
-    public static EtcdException StreamEnded(string operation, string endpoint, CallFailedException end, EtcdClientOptions options) => new(
-        $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(operation, end.Detail, options)}",
+    public EtcdException StreamEnded(string operation, string endpoint, CallFailedException end) => new(
+        $"The {operation} stream at {endpoint} ended: {end.Detail} ({end.Code}).{Advice(operation, end.Detail)}",
         new Status(end.Code, end.Detail, end),
         operation,
         [endpoint]);
 
-    private static string Limit(TimeSpan? deadline, EtcdClientOptions options) => $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
+    private string Limit(TimeSpan? deadline) => $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
 
-    private static string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts)
+    private string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts)
     {
         if (attempts.All(static a => a.Failure.IsOfTls || a.Failure.Kind == CallFailureKind.Silence)
-            && attempts.Select(static a => OfCertificate(a.Failure.Detail)).LastOrDefault(static a => a is not null) is { } advice)
+            && attempts.Select(a => OfCertificate(a.Failure.Detail)).LastOrDefault(static a => a is not null) is { } advice)
         {
             return advice;
         }
@@ -124,7 +128,7 @@ internal static class EtcdErrors
         return Remedy([.. attempts.Select(static a => a.Failure)]) + (isSecure ? Tls : "");
     }
 
-    private static string Remedy(IReadOnlyList<CallFailedException> failures)
+    private string Remedy(IReadOnlyList<CallFailedException> failures)
     {
         var answers = failures.Where(static f => f.Kind == CallFailureKind.Status).Select(static f => f.Detail).ToList();
         return answers.Exists(static a => a.Contains(EtcdMessages.TooManyRequests, StringComparison.Ordinal)) ? Overloaded
@@ -134,7 +138,7 @@ internal static class EtcdErrors
     }
 
     // The detail has the framework's names of what is wrong, and all of them.
-    private static string? OfCertificate(string detail)
+    private string? OfCertificate(string detail)
         => detail.EndsWith($": {nameof(X509ChainStatusFlags.NotTimeValid)}", StringComparison.Ordinal) ? Expired
             : detail.EndsWith($": {nameof(SslPolicyErrors.RemoteCertificateNameMismatch)}", StringComparison.Ordinal) ? OtherName
             : detail.EndsWith($": {nameof(X509ChainStatusFlags.PartialChain)}", StringComparison.Ordinal)
@@ -142,18 +146,18 @@ internal static class EtcdErrors
             : null;
 
     /// <summary>The remedy for etcd's known refusals, with a leading space; else nothing.</summary>
-    private static string Advice(string operation, string detail, EtcdClientOptions options) => EtcdMessages.ReasonOf(detail) switch
+    private string Advice(string operation, string detail) => EtcdMessages.ReasonOf(detail) switch
     {
-        EtcdErrorReason.AuthenticationRequired => " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.",
+        EtcdErrorReason.AuthenticationRequired => SetUser,
         EtcdErrorReason.AuthenticationFailed when detail.Contains(EtcdMessages.NoPasswordUser, StringComparison.Ordinal) =>
-            $" The user '{options.Username}' was added with --no-password: add it with a password, or set neither Etcd:Username nor Etcd:Password and have "
-            + "Etcd:Tls:CertificateFile name a certificate whose common name is the user.",
-        EtcdErrorReason.AuthenticationFailed => $" Check Etcd:Username, which is '{options.Username}', and Etcd:Password.",
+            $" The user '{options.Username}' was added with --no-password: add it with a password, or set neither {section}:Username nor {section}:Password and "
+            + $"have {section}:Tls:CertificateFile name a certificate whose common name is the user.",
+        EtcdErrorReason.AuthenticationFailed => $" Check {section}:Username, which is '{options.Username}', and {section}:Password.",
         EtcdErrorReason.PermissionDenied when !string.IsNullOrEmpty(options.Username) =>
             $" No role of the user '{options.Username}' allows it: {Grant(operation, options.Username)}.",
         EtcdErrorReason.PermissionDenied when !string.IsNullOrEmpty(options.Tls.CertificateFile) =>
-            $" No role of the user that the common name of Etcd:Tls:CertificateFile names allows it: {Grant(operation, "<user>")}.",
-        EtcdErrorReason.PermissionDenied => " The cluster has authentication enabled: set Etcd:Username and Etcd:Password.",
+            $" No role of the user that the common name of {section}:Tls:CertificateFile names allows it: {Grant(operation, "<user>")}.",
+        EtcdErrorReason.PermissionDenied => SetUser,
         EtcdErrorReason.NoSpace => " Compact and defragment etcd, then disarm the alarm: 'etcdctl alarm disarm'.",
         EtcdErrorReason.Corrupt => " The members' data differ: find the member by 'etcdctl alarm list', replace it, then disarm the alarm: 'etcdctl alarm disarm'.",
         EtcdErrorReason.RequestTooLarge => " etcd takes 1.5 MiB in one request unless it runs with --max-request-bytes.",

@@ -15,6 +15,7 @@ namespace Discovery.Etcd.Calls;
 /// <param name="logger">Where to log.</param>
 /// <param name="shutdown">Ends all operations.</param>
 /// <param name="metrics">What is measured; default: nothing.</param>
+/// <param name="errors">Words failures; default: for the section <c>Etcd</c>.</param>
 internal sealed partial class Failover(
     EtcdClientOptions options,
     EndpointPool pool,
@@ -22,11 +23,14 @@ internal sealed partial class Failover(
     TimeProvider time,
     ILogger logger,
     CancellationToken shutdown,
-    EtcdMetrics? metrics = null)
+    EtcdMetrics? metrics = null,
+    EtcdErrors? errors = null)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
     public EtcdClientOptions Options => options;
+
+    public EtcdErrors Errors { get; } = errors ?? new EtcdErrors(options);
 
     public EndpointPool Pool => pool;
 
@@ -143,8 +147,8 @@ internal sealed partial class Failover(
             // Why others failed before says more than that one was just coming.
             var failures = run.Failures();
             throw failures.Count == 0 && run.Answering is { } endpoint
-                ? EtcdErrors.Incomplete(operation.Name, endpoint, operation.Limit, options)
-                : EtcdErrors.Unreachable(operation.Name, pool, failures, operation.Limit, options);
+                ? Errors.Incomplete(operation.Name, endpoint, operation.Limit)
+                : Errors.Unreachable(operation.Name, pool, failures, operation.Limit);
         }
     }
 
@@ -164,7 +168,7 @@ internal sealed partial class Failover(
         endpoint.ConnectionOf(kind).Replace();
         if (refusals == 2)
         {
-            Log.OneAddress(logger, endpoint.Name, failure.Detail);
+            Log.OneAddress(logger, endpoint.Name, failure.Detail, Errors.Section);
         }
     }
 
@@ -199,14 +203,14 @@ internal sealed partial class Failover(
     {
         var failures = pool.All.Select(static e => (Endpoint: e, Failure: e.CallHealth.Cause as CallFailedException)).ToList();
         return failures.TrueForAll(static f => f.Failure is not null)
-            ? EtcdErrors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed, options)
+            ? Errors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed)
             : null;
     }
 
     private static partial class Log
     {
         [LoggerMessage(1033, LogLevel.Warning, "{Endpoint} answers again and again that it cannot serve ({Reason}), and is connected to anew. If it is "
-            + "an address in front of several members, it hides them from the client: name the members' own URLs in Etcd:Endpoints.")]
-        public static partial void OneAddress(ILogger logger, string endpoint, string reason);
+            + "an address in front of several members, it hides them from the client: name the members' own URLs in {Section}:Endpoints.")]
+        public static partial void OneAddress(ILogger logger, string endpoint, string reason, string section);
     }
 }

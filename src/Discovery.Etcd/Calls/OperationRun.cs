@@ -236,13 +236,13 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
             Failed(endpoint, health, e);
             if (!MayRepeat(e))
             {
-                throw EtcdErrors.NotRepeated(operation.Name, endpoint.Name, e);
+                throw failover.Errors.NotRepeated(operation.Name, endpoint.Name, e);
             }
         }
         catch (CallFailedException e)
         {
             health.Succeeded();
-            throw EtcdErrors.Refused(operation.Name, endpoint.Name, e, failover.Options);
+            throw failover.Errors.Refused(operation.Name, endpoint.Name, e);
         }
 
         return default;

@@ -66,7 +66,7 @@ internal static class ClientOptionsRules
 
         // As wrong as files that are not there: no waiting mends them. Those that are renewed later are looked at for each connection, and
         // the ones before serve on while they are not whole.
-        if (failures.Count == before && TlsFiles.FindProblem(tls) is { } problem)
+        if (failures.Count == before && TlsFiles.FindProblem(tls, section) is { } problem)
         {
             failures.Add($"{section}:Tls is not valid: {problem}");
         }

@@ -6,7 +6,7 @@ namespace Discovery.Etcd.Connections;
 /// Which cluster the client belongs to: that of the first endpoint that answered. Endpoints of another one are not used; mixed clusters would
 /// give a lease here and its keys there.
 /// </summary>
-internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider time, ILogger logger)
+internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider time, ILogger logger, string section = EtcdClientOptions.DefaultSection)
 {
     // A person may have corrected it: by moving the member, for the settings are read once.
     private static readonly TimeSpan RecheckAfter = TimeSpan.FromMinutes(1);
@@ -84,7 +84,7 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
             endpoint.Cluster.BelongsElsewhere(id, time.GetTimestamp() + (long)(RecheckAfter.TotalSeconds * time.TimestampFrequency));
             if (_reported.Add((endpoint, id)))
             {
-                Log.Mixed(logger, _first!.Name, _id, endpoint.Name, id);
+                Log.Mixed(logger, section, section.Replace(":", "__", StringComparison.Ordinal), _first!.Name, _id, endpoint.Name, id);
             }
 
             return false;
@@ -93,10 +93,10 @@ internal sealed partial class ClusterIdentity(EndpointPool pool, TimeProvider ti
 
     private static partial class Log
     {
-        [LoggerMessage(1011, LogLevel.Error, "The endpoints of Etcd:Endpoints belong to different clusters: {First} to cluster {FirstId:x}, {Other} to "
-            + "cluster {OtherId:x}, which is not used. A variable such as Etcd__Endpoints__0 replaces one entry of a list from appsettings.json and "
-            + "leaves the others; to replace the whole list, set Etcd__Endpoints to one text with all URLs, separated by commas.")]
-        public static partial void Mixed(ILogger logger, string first, ulong firstId, string other, ulong otherId);
+        [LoggerMessage(1011, LogLevel.Error, "The endpoints of {Section}:Endpoints belong to different clusters: {First} to cluster {FirstId:x}, {Other} to "
+            + "cluster {OtherId:x}, which is not used. A variable such as {Variable}__Endpoints__0 replaces one entry of a list from appsettings.json and "
+            + "leaves the others; to replace the whole list, set {Variable}__Endpoints to one text with all URLs, separated by commas.")]
+        public static partial void Mixed(ILogger logger, string section, string variable, string first, ulong firstId, string other, ulong otherId);
 
         [LoggerMessage(1012, LogLevel.Warning, "Another cluster answers at {Endpoint}: it was {FormerId:x} and is {Id:x}.")]
         public static partial void Replaced(ILogger logger, string endpoint, ulong formerId, ulong id);

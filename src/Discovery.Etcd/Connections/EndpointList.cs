@@ -12,7 +12,7 @@ internal static class EndpointList
     /// <param name="secure">Whether an entry without scheme means https.</param>
     /// <param name="failures">Receives one sentence for each entry that is wrong.</param>
     /// <param name="section">The section of the setting.</param>
-    public static IReadOnlyList<Uri> Parse(IEnumerable<string?> entries, bool secure, ICollection<string> failures, string section = "Etcd")
+    public static IReadOnlyList<Uri> Parse(IEnumerable<string?> entries, bool secure, ICollection<string> failures, string section = EtcdClientOptions.DefaultSection)
     {
         var text = string.Join(',', entries);
         if (FindSecret(text, section) is { } secret)

@@ -8,7 +8,7 @@ namespace Discovery.Etcd.KeyValues;
 /// Lists a range in pages. The first page sets the revision that all others are read at, so a list is never torn, however much is
 /// written meanwhile.
 /// </summary>
-internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimeProvider time)
+internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimeProvider time, string section)
 {
     private const int FirstPageSize = 2_000;
 
@@ -127,8 +127,8 @@ internal sealed class PagedList(KV.KVClient stub, LatestRevision latest, TimePro
             {
                 const string What = "the pages of a list came from different clusters";
                 throw new EtcdException(
-                    $"The list failed: {What}, {MaxStarts} times in a row: several clusters answer behind one of the addresses in Etcd:Endpoints. Name the client "
-                    + "URLs of one cluster's members there.",
+                    $"The list failed: {What}, {MaxStarts} times in a row: several clusters answer behind one of the addresses in {section}:Endpoints. Name the "
+                    + "client URLs of one cluster's members there.",
                     new Status(StatusCode.FailedPrecondition, What),
                     nameof(KV.KVClient.Range),
                     []);

@@ -8,7 +8,7 @@ namespace Discovery.Etcd.Tls;
 internal static class CertificateLoader
 {
     /// <summary>The authorities to trust, or <see langword="null"/> for the system's.</summary>
-    public static X509Certificate2Collection? LoadAuthorities(EtcdTlsOptions options)
+    public static X509Certificate2Collection? LoadAuthorities(EtcdTlsOptions options, string section)
     {
         if (string.IsNullOrEmpty(options.CaFile))
         {
@@ -19,11 +19,11 @@ internal static class CertificateLoader
         authorities.ImportFromPemFile(options.CaFile);
         return authorities.Count > 0
             ? authorities
-            : throw new CryptographicException($"Etcd:Tls:CaFile '{options.CaFile}' holds no PEM certificate");
+            : throw new CryptographicException($"{section}:Tls:CaFile '{options.CaFile}' holds no PEM certificate");
     }
 
     /// <summary>The client certificate with its intermediates, or <see langword="null"/>.</summary>
-    public static SslStreamCertificateContext? LoadCertificate(EtcdTlsOptions options)
+    public static SslStreamCertificateContext? LoadCertificate(EtcdTlsOptions options, string section)
     {
         if (string.IsNullOrEmpty(options.CertificateFile))
         {
@@ -31,13 +31,13 @@ internal static class CertificateLoader
         }
 
         var all = new X509Certificate2Collection();
-        var leaf = IsPem(options.CertificateFile) ? LoadPem(options, all) : LoadPfx(options, all);
+        var leaf = IsPem(options.CertificateFile) ? LoadPem(options, section, all) : LoadPfx(options, section, all);
         return SslStreamCertificateContext.Create(leaf, all, offline: true);
     }
 
     private static bool IsPem(string path) => File.ReadAllText(path).Contains("-----BEGIN", StringComparison.Ordinal);
 
-    private static X509Certificate2 LoadPem(EtcdTlsOptions options, X509Certificate2Collection all)
+    private static X509Certificate2 LoadPem(EtcdTlsOptions options, string section, X509Certificate2Collection all)
     {
         var keyFile = string.IsNullOrEmpty(options.KeyFile) ? options.CertificateFile! : options.KeyFile;
         all.ImportFromPemFile(options.CertificateFile!);
@@ -50,7 +50,7 @@ internal static class CertificateLoader
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new CryptographicException($"{DescribeKey(options)} {e.Message}", e);
+            throw new CryptographicException($"{DescribeKey(options, section)} {e.Message}", e);
         }
 
         if (!OperatingSystem.IsWindows())
@@ -65,20 +65,20 @@ internal static class CertificateLoader
         }
     }
 
-    private static string DescribeKey(EtcdTlsOptions options)
+    private static string DescribeKey(EtcdTlsOptions options, string section)
     {
-        var password = string.IsNullOrEmpty(options.KeyPassword) ? ". An encrypted key needs Etcd:Tls:KeyPassword" : ", and Etcd:Tls:KeyPassword its password";
+        var password = string.IsNullOrEmpty(options.KeyPassword) ? $". An encrypted key needs {section}:Tls:KeyPassword" : $", and {section}:Tls:KeyPassword its password";
         return string.IsNullOrEmpty(options.KeyFile)
-            ? $"Etcd:Tls:CertificateFile '{options.CertificateFile}' holds no key that fits its certificate, and Etcd:Tls:KeyFile is not set: set it to "
+            ? $"{section}:Tls:CertificateFile '{options.CertificateFile}' holds no key that fits its certificate, and {section}:Tls:KeyFile is not set: set it to "
                 + $"the key's PEM file, e.g. /etc/etcd/client-key.pem{password}."
-            : $"Etcd:Tls:KeyFile '{options.KeyFile}' does not fit Etcd:Tls:CertificateFile '{options.CertificateFile}': it must hold the certificate's "
+            : $"{section}:Tls:KeyFile '{options.KeyFile}' does not fit {section}:Tls:CertificateFile '{options.CertificateFile}': it must hold the certificate's "
                 + $"private key as PEM, e.g. /etc/etcd/client-key.pem{password}.";
     }
 
-    private static X509Certificate2 LoadPfx(EtcdTlsOptions options, X509Certificate2Collection all)
+    private static X509Certificate2 LoadPfx(EtcdTlsOptions options, string section, X509Certificate2Collection all)
     {
         all.AddRange(X509CertificateLoader.LoadPkcs12CollectionFromFile(options.CertificateFile!, options.KeyPassword));
         return all.FirstOrDefault(c => c.HasPrivateKey)
-            ?? throw new CryptographicException($"Etcd:Tls:CertificateFile '{options.CertificateFile}' holds no private key");
+            ?? throw new CryptographicException($"{section}:Tls:CertificateFile '{options.CertificateFile}' holds no private key");
     }
 }

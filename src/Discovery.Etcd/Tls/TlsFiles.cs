@@ -8,7 +8,7 @@ namespace Discovery.Etcd.Tls;
 /// The TLS settings of new connections. The files are looked at for each of them: connections are rare, and so a renewed certificate is
 /// used without any watching of files, which links and mounted secrets defeat. What they hold is decoded once.
 /// </summary>
-internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
+internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger, string section = EtcdClientOptions.DefaultSection)
 {
     private readonly Lock _gate = new();
     private byte[]? _hash;
@@ -16,17 +16,17 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
     private ListedAuthorities? _authorities;
 
     /// <summary>Why the files cannot be read, or <see langword="null"/>.</summary>
-    public static string? FindProblem(EtcdTlsOptions options)
+    public static string? FindProblem(EtcdTlsOptions options, string section)
     {
         try
         {
-            _ = CertificateLoader.LoadAuthorities(options);
-            _ = CertificateLoader.LoadCertificate(options);
+            _ = CertificateLoader.LoadAuthorities(options, section);
+            _ = CertificateLoader.LoadCertificate(options, section);
             return null;
         }
         catch (Exception e) when (IsOfTheFiles(e))
         {
-            return Describe(e);
+            return Describe(e, section);
         }
     }
 
@@ -61,8 +61,8 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
         try
         {
             // Those before are not disposed: a handshake may be using them.
-            var authorities = CertificateLoader.LoadAuthorities(options) is { } listed ? new ListedAuthorities(listed) : null;
-            var certificate = CertificateLoader.LoadCertificate(options);
+            var authorities = CertificateLoader.LoadAuthorities(options, section) is { } listed ? new ListedAuthorities(listed) : null;
+            var certificate = CertificateLoader.LoadCertificate(options, section);
             (_authorities, _certificate, _hash) = (authorities, certificate, hash ?? []);
         }
         catch (Exception e) when (IsOfTheFiles(e))
@@ -70,10 +70,10 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
             // Files that are being replaced are half there for a moment; what was read before still serves.
             if (_hash is null)
             {
-                throw new TlsFilesException(Describe(e), e);
+                throw new TlsFilesException(Describe(e, section), e);
             }
 
-            Log.KeptOldFiles(logger, e);
+            Log.KeptOldFiles(logger, section, e);
         }
     }
 
@@ -99,13 +99,13 @@ internal sealed partial class TlsFiles(EtcdTlsOptions options, ILogger logger)
         }
     }
 
-    private static string Describe(Exception e) => $"the files of Etcd:Tls cannot be read: {e.Message}";
+    private static string Describe(Exception e, string section) => $"the files of {section}:Tls cannot be read: {e.Message}";
 
     private static bool IsOfTheFiles(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
     private static partial class Log
     {
-        [LoggerMessage(1021, LogLevel.Warning, "The files of Etcd:Tls cannot be read now; what was read before is used.")]
-        public static partial void KeptOldFiles(ILogger logger, Exception exception);
+        [LoggerMessage(1021, LogLevel.Warning, "The files of {Section}:Tls cannot be read now; what was read before is used.")]
+        public static partial void KeptOldFiles(ILogger logger, string section, Exception exception);
     }
 }

@@ -11,16 +11,16 @@ internal sealed class WatchCall : IDisposable
     /// <summary>The operation as errors name it.</summary>
     public const string Operation = OperationNames.Watch;
 
-    private readonly EtcdClientOptions _options;
+    private readonly EtcdErrors _errors;
     private readonly EtcdConnection _connection;
     private readonly DuplexCall<WatchRequest, WatchResponse> _call;
     private readonly CancellationTokenSource _closing = new();
     private readonly CancellationToken _closed;
     private bool _isClosed;
 
-    public WatchCall(EtcdEndpoint endpoint, string? token, EtcdClientOptions options)
+    public WatchCall(EtcdEndpoint endpoint, string? token, EtcdErrors errors)
     {
-        _options = options;
+        _errors = errors;
         Endpoint = endpoint;
         Token = token;
         _closed = _closing.Token;
@@ -88,7 +88,7 @@ internal sealed class WatchCall : IDisposable
 
     public void Dispose() => Close(CallOutcome.Unknown);
 
-    private StreamEnd Ended(CallFailedException e) => new(KindOf(e), e.Detail, EtcdErrors.StreamEnded(Operation, Endpoint.Name, e, _options));
+    private StreamEnd Ended(CallFailedException e) => new(KindOf(e), e.Detail, _errors.StreamEnded(Operation, Endpoint.Name, e));
 
     private static StreamEndKind KindOf(CallFailedException e) => e switch
     {

@@ -1,4 +1,5 @@
 using Discovery.Etcd.Auth;
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Discovery.Etcd.KeyValues;
 using Discovery.Etcd.Protocol;
@@ -8,6 +9,7 @@ namespace Discovery.Etcd.Watching;
 /// <summary>What watching needs of the rest of the client: endpoints and tokens for its streams, and reads that a majority stands behind.</summary>
 internal sealed class WatchConnector(
     EtcdClientOptions options,
+    EtcdErrors errors,
     EndpointPool pool,
     ClusterIdentity cluster,
     TokenSource tokens,
@@ -52,7 +54,7 @@ internal sealed class WatchConnector(
     /// <param name="askedAt">When it was asked, as a timestamp.</param>
     public bool Accepts(EtcdEndpoint endpoint, ulong clusterId, long askedAt) => cluster.Accept(endpoint, clusterId, askedAt);
 
-    public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, options);
+    public WatchCall Open(EtcdEndpoint endpoint, string? token) => new(endpoint, token, errors);
 
     /// <summary>
     /// Reads next to nothing, linearizable: by another way than the stream, with a fresh token, and at a member that has a quorum behind it.

@@ -115,6 +115,20 @@ public sealed class ClusterSettingsTests : IDisposable
     }
 
     [Fact]
+    public async Task What_its_client_says_names_the_settings_of_its_own_section()
+    {
+        await using var services = Build(
+            s => s.AddKeyedEtcdClient("dc2").AddLogging(l => l.AddProvider(_log)),
+            ("Etcd:Clusters:dc2:Endpoints", "http://b:1"), ("Etcd:Clusters:dc2:Username", "shop"), ("Etcd:Clusters:dc2:Password", "x"));
+
+        _ = services.GetRequiredKeyedService<EtcdClient>("dc2");
+
+        Assert.Equal(
+            "Cluster dc2: Etcd:Clusters:dc2:Username and Etcd:Clusters:dc2:Password go to http://b:1/ unencrypted: use https:// in Etcd:Clusters:dc2:Endpoints.",
+            Assert.Single(_log.At(LogLevel.Warning)));
+    }
+
+    [Fact]
     public async Task A_registration_begins_with_the_default_one_and_its_section_has_what_differs()
     {
         await using var services = Build(

@@ -1,11 +1,13 @@
 using System.Net;
 using System.Net.Security;
 using Discovery.AspNetCore.Tests.Calls;
+using Discovery.AspNetCore.Tests.Pools;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Tests.Connections;
@@ -194,6 +196,63 @@ public sealed class TransportTests
         {
             Assert.Equal(Timeout.InfiniteTimeSpan, lifetime);
         }
+    }
+
+    [Theory]
+    [InlineData(10, 0, 20, 10)]
+    [InlineData(200, 0, 20, 16)]
+    [InlineData(1000, 0, 80, 80)]
+    [InlineData(1000, 100, 20, 10)]
+    [InlineData(5000, 0, 120, 120)]
+    public void Pings_are_fewer_where_thousands_of_instances_are_used(int count, int subset, int delay, int timeout)
+    {
+        SocketsHttpHandler? handler = null;
+        using var rig = new PoolRig(
+            PoolRig.Records(count).Select(static r => r with { Protocols = InstanceProtocols.Http2 }), o => o.SubsetSize = subset, transport: h => handler = h);
+
+        _ = rig.Pool.Current!.Instances[0].Transport!.Invoker;
+
+        Assert.Equal((delay, timeout), (handler!.KeepAlivePingDelay.TotalSeconds, handler.KeepAlivePingTimeout.TotalSeconds));
+    }
+
+    [Fact]
+    public void Instances_that_others_registered_are_not_pinged()
+    {
+        SocketsHttpHandler? handler = null;
+        using var rig = new PoolRig(PoolRig.Records(1000), transport: h => handler = h);
+
+        _ = rig.Pool.Current!.Instances[0].Transport!.Invoker;
+
+        Assert.Equal(Timeout.InfiniteTimeSpan, handler!.KeepAlivePingDelay);
+    }
+
+    [Theory]
+    [InlineData("a_b", "a-b", "service", true)]
+    [InlineData("订单", "service", "service", true)]
+    [InlineData("a_b", "a-b", "a-b", false)]
+    [InlineData("a-b", "a-b", "service", false)]
+    [InlineData("Orders", "orders", "service", false)]
+    [InlineData("a_b", "127.0.0.1", "endpoint", false)]
+    public async Task A_name_that_no_certificate_can_bear_is_warned_of_once_with_what_to_set(string service, string name, string setting, bool isWarned)
+    {
+        using var certificate = Certificates.For(name);
+        await using var server = await BackendServer.StartAsync(Describe, listen: l => l.UseHttps(certificate));
+        await using var harness = new Harness(services: s => s.AddHttpClient("secure")
+            .AddEtcdDiscovery(service, o =>
+            {
+                (o.Scheme, o.TlsTargetHost, o.AllowLoopback, o.ConnectTimeout) = ("https", setting, true, TimeSpan.FromSeconds(30));
+                o.Instances.Add($"https://{server.Address}");
+            })
+            .ConfigureEtcdTransport(t => t.SslOptions = Certificates.Trust(certificate)));
+        using var client = harness.Services.GetRequiredService<IHttpClientFactory>().CreateClient("secure");
+        client.DefaultRequestHeaders.ConnectionClose = true;
+
+        await client.GetStringAsync("x");
+        await client.GetStringAsync("x");
+
+        var warnings = harness.Log.At(LogLevel.Warning).Where(static l => l.Contains("TlsTargetHost", StringComparison.Ordinal)).ToList();
+        Assert.Equal(isWarned ? 1 : 0, warnings.Count);
+        Assert.All(warnings, w => Assert.Contains($"'{service}' are known by certificates for '{name}'", w, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Hosting.Settings;
@@ -330,6 +331,28 @@ public sealed class SettingsTests : IDisposable
         Assert.All(
             [registration.Layout, registration.Services["orders"].Layout, discovery.CurrentValue.Layout, discovery.Get("orders").Layout],
             layout => Assert.Equal(expected, layout));
+    }
+
+    [Theory]
+    [InlineData("Etcd:Registration", "Layouts", "[]", "Etcd:Registration:Layouts is '': no layout is named")]
+    [InlineData("Etcd:Registration:Services:orders", "Layouts", "[]", "Etcd:Registration:Services:orders:Layouts is '': no layout is named")]
+    [InlineData("Etcd:Registration:Services:orders", "Layout", "\"\"", "Etcd:Registration:Services:orders:Layout is '': no layout is named")]
+    [InlineData("Etcd:Discovery", "Layouts", "[]", "Etcd:Discovery:Layouts is '': no layout is named")]
+    [InlineData("Etcd:Discovery", "Layouts", "[ \"OpenIm\", \"Zookeeper\" ]", "Etcd:Discovery:Layouts is 'OpenIm, Zookeeper': there is no layout 'Zookeeper'")]
+    [InlineData("Etcd:Discovery:Services:orders", "Layouts", "[]", "Etcd:Discovery:Services:orders:Layouts is '': no layout is named")]
+    [InlineData("Etcd:Discovery:Services:orders", "Layout", "\"Zookeeper\"", "Etcd:Discovery:Services:orders:Layout is 'Zookeeper': there is no layout 'Zookeeper'")]
+    public void A_wrong_layout_is_named_by_the_setting_that_says_it(string section, string setting, string json, string expected)
+    {
+        json = $$"""{ "{{section}}:{{setting}}": {{json}} }""";
+        var configuration = new ConfigurationBuilder().AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(json))).Build();
+        using var services = new ServiceCollection().AddSingleton<IConfiguration>(configuration)
+            .AddEtcdRegistration(o => o.ServiceName = "greeter").AddEtcdDiscovery().BuildServiceProvider();
+
+        var error = Assert.Throws<OptionsValidationException>(() => section.StartsWith("Etcd:Registration", StringComparison.Ordinal)
+            ? (object)services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value
+            : services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders"));
+
+        Assert.StartsWith(expected, Assert.Single(error.Failures), StringComparison.Ordinal);
     }
 
     [Fact]

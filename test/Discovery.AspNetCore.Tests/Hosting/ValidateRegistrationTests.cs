@@ -71,6 +71,7 @@ public sealed class ValidateRegistrationTests
     [InlineData("AdvertisedUrls:0", "http://user:s3cret@10.0.0.1:5000", "'http://***@10.0.0.1:5000'")]
     [InlineData("AdvertisedUrls:0", "http://user:s3cr@3cret@10.0.0.1:5000", "'http://***@10.0.0.1:5000'")]
     [InlineData("AdvertisedUrls:0", "user:s3cret@10.0.0.1:5000", "'***@10.0.0.1:5000'")]
+    [InlineData("AdvertisedUrls", "http://a:1,http://user:s3cret,3cret@10.0.0.1:5000", "'http://***@10.0.0.1:5000'")]
     [InlineData("Endpoints:Web:AdvertisedUrl", "https://s3cret@10.0.0.1", "'https://***@10.0.0.1'")]
     [InlineData("AdvertisedHost", "user:s3cret@10.0.0.1", "'***@10.0.0.1'")]
     public void A_password_in_an_address_is_not_repeated(string setting, string value, string shown)

@@ -31,6 +31,26 @@ public sealed class OpenImTargetsTests
         await stop.CancelAsync();
     }
 
+    [Fact]
+    public async Task What_etcd_refuses_is_said_once_and_named_to_whoever_asks()
+    {
+        using var stop = new CancellationTokenSource();
+        var source = new RefusingSource("im/");
+        var targets = new OpenImTargets(source, "im/", _time, _log, stop.Token);
+        var asked = targets.GetAsync(TimeSpan.FromSeconds(5), default).AsTask();
+        await source.Refused.WaitAsync(TimeSpan.FromSeconds(10));
+
+        _time.Advance(TimeSpan.FromSeconds(5));
+
+        var failure = await Assert.ThrowsAsync<ServiceDiscoveryException>(() => asked);
+        Assert.Equal(
+            $"The targets under 'im/' could not be listed within 5 s (Etcd:Discovery:ReadyTimeout). The last attempt: {RefusingSource.Reason}", failure.Message);
+        Assert.IsType<EtcdException>(failure.InnerException);
+        Assert.Equal(
+            [$"Warning: What is registered under 'im/' cannot be read; it is tried again until it can. {RefusingSource.Reason}"], _log.Lines);
+        await stop.CancelAsync();
+    }
+
     private static async Task<string> FindAsync(OpenImTargets targets)
         => Assert.Single(await targets.GetAsync(Timeout.InfiniteTimeSpan, default)).Instance.Address;
 

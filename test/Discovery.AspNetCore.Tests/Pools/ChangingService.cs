@@ -21,7 +21,7 @@ internal sealed class ChangingService : IDisposable
     private readonly Dictionary<string, EtcdKeyValue> _records = new(StringComparer.Ordinal);
     private long _revision = 1;
 
-    public ChangingService(IEnumerable<ServiceInstance> instances, EtcdDiscoveryOptions options)
+    public ChangingService(IEnumerable<ServiceInstance> instances, EtcdDiscoveryOptions options, IBalancingPolicy? policy = null)
     {
         Options = options;
         _state = new ServiceState("svc", _layout, options.HoldDuration, _watched.Feed, Clock, NullLogger.Instance);
@@ -36,7 +36,7 @@ internal sealed class ChangingService : IDisposable
             "svc",
             options,
             _watched,
-            new PolicyCatalog([]).Get(options.Policy, "Policy"),
+            policy ?? new PolicyCatalog([]).Get(options.Policy, "Policy"),
             filter,
             new TransportFactory(options, filter, [], Clock, NullLogger.Instance, meters: null),
             Clock,

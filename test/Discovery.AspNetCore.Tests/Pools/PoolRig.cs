@@ -11,7 +11,12 @@ internal sealed class PoolRig : IDisposable
 {
     private readonly Service _service = new();
 
-    public PoolRig(IEnumerable<ServiceInstance> instances, Action<EtcdDiscoveryOptions>? configure = null, FakeTimeProvider? clock = null, IBalancingPolicy? policy = null)
+    public PoolRig(
+        IEnumerable<ServiceInstance> instances,
+        Action<EtcdDiscoveryOptions>? configure = null,
+        FakeTimeProvider? clock = null,
+        IBalancingPolicy? policy = null,
+        Action<SocketsHttpHandler>? transport = null)
     {
         Clock = clock ?? new FakeTimeProvider();
         var options = new EtcdDiscoveryOptions { Policy = BalancingPolicies.RoundRobin, SlowStart = TimeSpan.Zero };
@@ -24,7 +29,7 @@ internal sealed class PoolRig : IDisposable
             _service,
             policy ?? new PolicyCatalog([]).Get(options.Policy, "Policy"),
             filter,
-            new TransportFactory(options, filter, [], Clock, NullLogger.Instance, meters: null),
+            new TransportFactory(options, filter, transport is null ? [] : [transport], Clock, NullLogger.Instance, meters: null),
             Clock,
             NullLogger.Instance,
             Clock);

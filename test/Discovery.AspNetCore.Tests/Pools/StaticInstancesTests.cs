@@ -60,7 +60,11 @@ public sealed class StaticInstancesTests
     [Theory]
     [InlineData(Setting, "10.0.0.1", Setting + " has '10.0.0.1': '10.0.0.1' has no port from 1 to 65535; valid is e.g. 127.0.0.1:5001")]
     [InlineData(Setting, "tcp://a:1", Setting + " has 'tcp://a:1': the scheme of 'tcp://a:1' is neither http nor https; valid is e.g. 127.0.0.1:5001")]
-    [InlineData(Setting, "http://user:secret@10.0.0.1:5001", Setting + " has 'http://***@10.0.0.1:5001': 'http://***@10.0.0.1:5001' is an IPv6 address without brackets")]
+    [InlineData(Setting, "https://greeter#x", Setting + " has 'https://greeter#x': 'https://greeter#x' has no port from 1 to 65535; valid is e.g. 127.0.0.1:5001")]
+    [InlineData(Setting, "http://user:secret@10.0.0.1:5001", Setting + " has 'http://***@10.0.0.1:5001', with a user in it, which no instance has; valid is e.g. 127.0.0.1:5001")]
+    [InlineData(Setting, "https://user:secret@greeter", Setting + " has 'https://***@greeter', with a user in it, which no instance has; valid is e.g. 127.0.0.1:5001")]
+    [InlineData(Setting, "a:1,https://user:secret,2@greeter,b:2", Setting + " has 'a:1,https://***@greeter,b:2', with a user in it, which no instance has")]
+    [InlineData("Etcd:Discovery:Instances", "http://user:secret,2@a:1", "Etcd:Discovery:Instances is 'http://***@a:1', for all services; set it for one")]
     [InlineData("Etcd:Discovery:Instances", "http://user:secret@a:1,b:1", "Etcd:Discovery:Instances is 'http://***@a:1,b:1', for all services; set it for one")]
     [InlineData("Etcd:Discovery:Instances", "10.0.0.1:1", "Etcd:Discovery:Instances is '10.0.0.1:1', for all services; set it for one")]
     public async Task A_wrong_setting_stops_the_start_and_is_named_with_a_valid_one(string setting, string value, string expected)

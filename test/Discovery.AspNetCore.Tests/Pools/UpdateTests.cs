@@ -30,7 +30,9 @@ public sealed class UpdateTests
     [InlineData("ConsistentHash", 200)]
     [InlineData("RoundRobin", 300, "select")]
     [InlineData("RoundRobin", 100, "zone")]
-    [InlineData("RoundRobin", 100, "subset")]
+    [InlineData("RoundRobin", 200, "subset")]
+    [InlineData("PickFirst", 200, "subset")]
+    [InlineData("ConsistentHash", 100, "subset")]
     public void An_update_comes_to_what_a_build_from_all_instances_would(string policy, int steps, string? with = null)
     {
         var seed = RandomSeed.From("DISCOVERY_RANDOM_SEED");
@@ -53,13 +55,16 @@ public sealed class UpdateTests
     [InlineData("Random")]
     [InlineData("PickFirst")]
     [InlineData("ConsistentHash")]
-    public void One_change_in_ten_thousand_instances_allocates_no_more_than_twice_what_it_does_in_ten(string policy)
-    {
-        var large = BytesOfChange(10_000, policy);
-        var small = BytesOfChange(10, policy);
+    [InlineData("LeastLoad", "subset")]
+    [InlineData("ConsistentHash", "subset")]
+    public void One_change_in_ten_thousand_instances_allocates_no_more_than_twice_what_it_does_in_ten(string policy, string? with = null)
+        => CheckBytes(size => BytesOfChange(size, policy, with));
 
-        Assert.True(large <= 2 * small, $"{large:N0} B with 10,000 instances, {small:N0} B with 10");
-    }
+    [Theory]
+    [InlineData(null)]
+    [InlineData("subset")]
+    public void An_ejection_among_ten_thousand_instances_allocates_no_more_than_twice_what_it_does_among_ten(string? with)
+        => CheckBytes(size => BytesOfEjection(size, with));
 
     [Fact]
     public void A_change_builds_no_balancer_from_all_instances()
@@ -96,26 +101,67 @@ public sealed class UpdateTests
         service.Build();
     }
 
-    private static long BytesOfChange(int size, string policy)
+    private static void CheckBytes(Func<int, long> measure)
     {
-        const int Changes = 20;
-        using var service = new ChangingService(Records(size), OptionsOf(policy, with: null));
-        service.Current.For(Kinds[0], hashKey: null);
-        Change(0);
-        Change(1);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 2; i < 2 + Changes; i++)
-        {
-            Change(i);
-        }
+        var large = measure(10_000);
+        var small = measure(10);
 
-        return (GC.GetAllocatedBytesForCurrentThread() - before) / Changes;
+        Assert.True(large <= 2 * small, $"{large:N0} B with 10,000 instances, {small:N0} B with 10");
+    }
 
-        void Change(int i)
+    private static long BytesOfChange(int size, string policy, string? with)
+    {
+        using var service = Service(size, policy, with);
+        return BytesOf(20, i =>
         {
             Drain(service, i / 2 % size, isDraining: i % 2 == 0);
             Assert.NotNull(service.Current.For(Kinds[0], "key")!.Pick(new PickArguments { HashKey = "key" }));
+        });
+    }
+
+    private static long BytesOfEjection(int size, string? with)
+    {
+        using var service = Service(size, "LeastLoad", with);
+        return BytesOf(20, _ =>
+        {
+            var instance = service.Current.For(Kinds[0], hashKey: null)!.Pick(default)!;
+            for (var i = 0; i < 5; i++)
+            {
+                instance.OnCallEnded(instance.OnCallStarted(), CallOutcome.Failure);
+            }
+
+            service.Build();
+            Assert.False(IsInUse());
+            service.Clock.Advance(instance.EjectionLeft + TimeSpan.FromSeconds(1));
+            Assert.True(IsInUse());
+
+            // Without what an assertion about a large collection allocates.
+            bool IsInUse() => service.Current.For(Kinds[0], hashKey: null)!.InUse.Contains(instance);
+        });
+    }
+
+    private static ChangingService Service(int size, string policy, string? with)
+    {
+        var options = OptionsOf(policy, with);
+
+        // Half of ten.
+        options.SubsetSize = Math.Min(options.SubsetSize, 5);
+        var service = new ChangingService(Records(size), options);
+        service.Current.For(Kinds[0], hashKey: null);
+        return service;
+    }
+
+    private static long BytesOf(int times, Action<int> happens)
+    {
+        happens(0);
+        happens(1);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 2; i < 2 + times; i++)
+        {
+            happens(i);
         }
+
+        return (GC.GetAllocatedBytesForCurrentThread() - before) / times;
     }
 
     /// <summary>A service to which all kinds of things happen.</summary>

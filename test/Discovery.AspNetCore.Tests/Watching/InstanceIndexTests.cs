@@ -77,6 +77,18 @@ public sealed class InstanceIndexTests
     }
 
     [Fact]
+    public void A_record_from_disk_has_the_lease_of_the_list_that_finds_it_unchanged()
+    {
+        _table.PutListed([Record("a", 4, "10.0.0.1:80", "1")], static (_, problem) => Assert.Fail(problem));
+
+        _table.PutListed([Record("a", 4, "10.0.0.1:80", "1") with { LeaseId = 7 }], static (_, problem) => Assert.Fail(problem));
+
+        Assert.Equal(7, Assert.Single(_table.Instances).Value.LeaseId);
+        Assert.Empty(_table.Vanished);
+        Assert.Equal(["10.0.0.1:80"], _table.Appeared);
+    }
+
+    [Fact]
     public void Keys_that_are_no_text_are_skipped_one_by_one_and_take_no_other_record_away()
     {
         EtcdKeyValue Bad(byte end, long revision, string address) => Record("a", revision, address, "1") with { KeyBytes = new byte[] { (byte)'a', end } };

@@ -138,6 +138,23 @@ public sealed class SnapshotFileTests : IDisposable
         }
     }
 
+    [Fact]
+    public void What_could_not_be_written_leaves_nothing_behind()
+    {
+        _file.Write(Listing(1));
+        var path = OnlyPath;
+        File.Delete(path);
+        Directory.CreateDirectory(path);
+
+        for (var i = 0; i < 3; i++)
+        {
+            _file.Write(Listing(1));
+        }
+
+        Assert.Contains(_log.Lines, static l => l.Contains("could not be written", StringComparison.Ordinal));
+        Assert.Equal([path], Directory.GetFileSystemEntries(_directory));
+    }
+
     private static EtcdListing Listing(int count) => new()
     {
         Items = [.. Enumerable.Range(0, count).Select(i => new EtcdKeyValue

@@ -14,6 +14,9 @@ internal static class ServeCommand
     /// <summary>The path of the call that is answered by a stream.</summary>
     public const string StreamMethod = "Stream";
 
+    /// <summary>The path of the call whose answer never ends.</summary>
+    public const string EndlessMethod = "Endless";
+
     /// <summary>How many messages a stream has.</summary>
     public const int StreamLength = 10;
 
@@ -52,6 +55,13 @@ internal static class ServeCommand
     {
         await context.Request.Body.CopyToAsync(Stream.Null);
         context.Response.ContentType = "application/grpc";
+        if (context.Request.Path.Value!.EndsWith(EndlessMethod, StringComparison.Ordinal))
+        {
+            await context.Response.Body.FlushAsync();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return;
+        }
+
         var isStream = context.Request.Path.Value!.EndsWith(StreamMethod, StringComparison.Ordinal);
         for (var i = 0; i < (isStream ? StreamLength : 1); i++)
         {

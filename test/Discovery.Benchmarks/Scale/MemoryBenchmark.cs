@@ -5,7 +5,10 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Discovery.Benchmarks.Scale;
 
-/// <summary><c>memory</c>: what an instance takes that is known, and one that is called, beside a bare handler that has a connection to it.</summary>
+/// <summary>
+/// <c>memory</c>: what an instance takes that is known, and one that is called, beside a bare handler that has a connection to it; and what its
+/// connections cost in processor time while they are idle.
+/// </summary>
 internal static class MemoryBenchmark
 {
     private const int Known = 10_000;
@@ -29,6 +32,7 @@ internal static class MemoryBenchmark
         Func<string[], Task<double>>[] contenders = [MeasureOursAsync, MeasureHandlersAsync];
         var results = await Turns.RunAsync(contenders, warmUps: 2, rounds, async measure => [await measure(addresses)]);
         report.AddDifference("memory", "with an HTTP/2 connection", "B", results[0][0], results[1][0], null);
+        await UsedInstances.RunAsync(report, isQuick);
     }
 
     private static double MeasureKnown(string? policy)

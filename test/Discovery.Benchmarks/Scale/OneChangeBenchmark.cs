@@ -13,31 +13,55 @@ internal static class OneChangeBenchmark
     private const int Large = 10_000;
     private const int Small = 10;
 
-    public static Task RunAsync(Report report, bool isQuick)
+    /// <summary>Of either: a client of ten that uses all has no subset.</summary>
+    private const int Subset = 5;
+
+    public static async Task RunAsync(Report report, bool isQuick)
     {
-        var changes = isQuick ? 1_000 : 5_000;
+        const int Changes = 1_000;
+        var rounds = isQuick ? 5 : 15;
         foreach (var policy in new PolicyCatalog([]).Names)
         {
-            // To have it compiled: a small service is built as a whole, a large one is not.
-            Measure(Small, policy, changes);
-            Measure(Large, policy, changes);
-            var (time, bytes) = Measure(Large, policy, changes);
-            var (smallTime, smallBytes) = Measure(Small, policy, changes);
-            report.AddRatioAtMost("onechange", string.Create(CultureInfo.InvariantCulture, $"{policy}, one of {Large:N0}"), "µs", time, smallTime, MostOfSmall);
-            report.AddRatioAtMost("onechange", "  allocated", "B", bytes, smallBytes, MostOfSmall);
+            await AddAsync(report, policy, rounds, size => Measure(size, policy, Changes));
         }
 
-        return Task.CompletedTask;
+        var byDefault = new BalancingOptions().Policy;
+        await AddAsync(report, $"{byDefault}, subset of {Subset}", rounds, size => Measure(size, byDefault, Changes, Subset));
+        await AddAsync(report, $"{byDefault}, ejected and back", rounds, size => MeasureEjections(size, byDefault, Changes));
     }
 
     /// <returns>The processor time of a change, and the bytes that it allocates.</returns>
-    public static (double Microseconds, double Bytes) Measure(int size, string policy, int changes)
+    public static (double Microseconds, double Bytes) Measure(int size, string policy, int changes, int subset = 0)
+    {
+        using var service = new ServiceOfSize(size, policy, subset);
+        return Measure(count => Change(service, size, count), changes);
+    }
+
+    /// <returns>The same of an ejection and its end.</returns>
+    private static (double Microseconds, double Bytes) MeasureEjections(int size, string policy, int changes)
     {
         using var service = new ServiceOfSize(size, policy);
-        Change(service, size, changes: 4);
+        return Measure(count => Eject(service, size, count), changes);
+    }
+
+    private static (double Microseconds, double Bytes) Measure(Action<int> change, int changes)
+    {
+        change(4);
         var (cpu, bytes) = (Environment.CpuUsage.TotalTime, GC.GetAllocatedBytesForCurrentThread());
-        Change(service, size, changes);
+        change(changes);
         return ((Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / changes, (double)(GC.GetAllocatedBytesForCurrentThread() - bytes) / changes);
+    }
+
+    private static async Task AddAsync(Report report, string what, int rounds, Func<int, (double Microseconds, double Bytes)> measure)
+    {
+        // The first turns are to have it compiled: a small service is built as a whole, a large one is not.
+        var results = await Turns.RunAsync([Large, Small], warmUps: 2, rounds, size =>
+        {
+            var (time, bytes) = measure(size);
+            return Task.FromResult<double[]>([time, bytes]);
+        });
+        report.AddRatioAtMost("onechange", string.Create(CultureInfo.InvariantCulture, $"{what}, one of {Large:N0}"), "µs", results[0][0], results[1][0], MostOfSmall);
+        report.AddRatioAtMost("onechange", "  allocated", "B", results[0][1], results[1][1], MostOfSmall);
     }
 
     private static void Change(ServiceOfSize service, int size, int changes)
@@ -45,6 +69,14 @@ internal static class OneChangeBenchmark
         for (var i = 0; i < changes; i++)
         {
             service.Change(i / 2 % size, isDraining: i % 2 == 0);
+        }
+    }
+
+    private static void Eject(ServiceOfSize service, int size, int ejections)
+    {
+        for (var i = 0; i < ejections; i++)
+        {
+            service.Eject(i % size);
         }
     }
 }

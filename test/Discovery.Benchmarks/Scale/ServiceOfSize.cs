@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Watching;
@@ -22,11 +23,13 @@ internal sealed class ServiceOfSize : IDisposable
     private readonly ServicePool? _pool;
     private readonly CallNeeds _needs = new(Uri.UriSchemeHttp, InstanceProtocols.Http2, Version: null);
     private long _revision = 1;
+    private bool _areUrgentBuildsUsedUp;
 
     /// <summary>Lists the service.</summary>
     /// <param name="size">How many instances.</param>
     /// <param name="policy">The policy; null for no client, only what the directory knows.</param>
-    public ServiceOfSize(int size, string? policy)
+    /// <param name="subset">How many of the instances the client uses; 0 for all.</param>
+    public ServiceOfSize(int size, string? policy, int subset = 0)
     {
         _state = new ServiceState(Service, new EtcdNamingLayout(root: null), TimeSpan.FromMinutes(5), _service.Feed, _clock, NullLogger.Instance);
         _state.Apply(
@@ -34,7 +37,7 @@ internal sealed class ServiceOfSize : IDisposable
             ServiceChangeReason.Listed);
         if (policy is not null)
         {
-            var options = new EtcdDiscoveryOptions { Policy = policy };
+            var options = new EtcdDiscoveryOptions { Policy = policy, SubsetSize = subset, ClientId = "bench-0" };
             var filter = new AddressFilter(options);
             _pool = new ServicePool(
                 Service, options, _service, new PolicyCatalog([]).Get(policy, "Policy"), filter,
@@ -64,7 +67,49 @@ internal sealed class ServiceOfSize : IDisposable
         }
     }
 
+    /// <summary>Five calls to an instance fail, so it is ejected; and when that is over, it is called again.</summary>
+    public void Eject(int number)
+    {
+        UseUpUrgentBuilds();
+        var instance = _pool!.Current!.Instances[number];
+        for (var i = 0; i < 5; i++)
+        {
+            instance.OnCallEnded(instance.OnCallStarted(), CallOutcome.Failure);
+        }
+
+        _clock.Advance(RebuildSchedule.Interval);
+        Pick();
+        Check(instance, isInUse: false);
+
+        // Not a moment longer: after a pause, an urgent change would be built at once, on another thread.
+        _clock.Advance(instance.EjectionLeft + TimeSpan.FromMilliseconds(1));
+        Pick();
+        Check(instance, isInUse: true);
+    }
+
     public void Dispose() => _pool?.Dispose();
+
+    /// <summary>The first urgent changes are built at once, on another thread.</summary>
+    private void UseUpUrgentBuilds()
+    {
+        for (var i = 0; i < RebuildSchedule.UrgentInRow && !_areUrgentBuildsUsedUp; i++)
+        {
+            var before = _pool!.Current!;
+            before.Instances[0].Context.OnChanged(before.Instances[0], isUrgent: true);
+            SpinWait.SpinUntil(() => _pool.Current != before);
+        }
+
+        _areUrgentBuildsUsedUp = true;
+    }
+
+    private void Check(InstanceState instance, bool isInUse)
+    {
+        var inUse = _pool!.Current!.For(_needs, hashKey: null)!.InUse;
+        if ((inUse is InstanceList list ? list.Contains(instance) : inUse.Contains(instance)) != isInUse)
+        {
+            throw new InvalidOperationException($"The instance is {(isInUse ? "not " : "")}in use.");
+        }
+    }
 
     private void Pick()
     {

@@ -94,6 +94,19 @@ public sealed class DocumentSetTests
     }
 
     [Fact]
+    public void A_broken_value_is_said_again_when_the_good_one_stood_in_between()
+    {
+        for (var i = 1; i <= 2; i++)
+        {
+            Update(("p/Smtp", """{ "Host": "mail" }"""));
+            Update(("p/Smtp", "text"));
+            Update(("p/Smtp", "text"));
+
+            Assert.Equal(i, _problems.Count);
+        }
+    }
+
+    [Fact]
     public void A_key_that_was_deleted_and_put_again_in_between_has_no_earlier_value()
     {
         Update(("p/Smtp", """{ "Host": "mail" }"""));

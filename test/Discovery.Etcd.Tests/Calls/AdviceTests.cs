@@ -59,7 +59,7 @@ public sealed class AdviceTests
         var options = new EtcdClientOptions { Username = user, Tls = new EtcdTlsOptions { CertificateFile = certificate } };
         var failure = new CallFailedException(StatusCode.PermissionDenied, "etcdserver: permission denied", CallFailureKind.Status);
 
-        var error = EtcdErrors.Refused(operation, "http://a:2379", failure, options);
+        var error = new EtcdErrors(options).Refused(operation, "http://a:2379", failure);
 
         Assert.Contains(advice, error.Message, StringComparison.Ordinal);
         Assert.Equal(user is null && certificate is null, error.Message.Contains("Etcd:Password", StringComparison.Ordinal));

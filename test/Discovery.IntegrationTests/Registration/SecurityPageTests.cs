@@ -96,6 +96,20 @@ public sealed class SecurityPageTests(SecuredNode node) : IClassFixture<SecuredN
     }
 
     [Fact]
+    public async Task What_a_client_may_not_list_is_said_once_and_named_in_the_error_beside_a_root_that_it_may()
+    {
+        await using var app = await StartAsync(
+            $"{Client};Enabled=false;/Etcd:Discovery:ReadyTimeout=00:00:03;/Etcd:Discovery:Layout=EtcdNaming:services/orders/, Kratos",
+            static b => b.Services.AddEtcdDiscovery());
+        var directory = app.Services.GetRequiredService<IServiceDirectory>();
+
+        var error = await Assert.ThrowsAsync<ServiceDiscoveryException>(async () => await directory.ListServicesAsync());
+
+        Assert.Contains("No role of the user 'shop-client' allows it: grant one with 'etcdctl role grant-permission <role> read ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'/microservices/' cannot be read", Assert.Single(Complaints(app)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_role_that_may_only_write_registers_and_what_it_cannot_see_is_in_the_status_and_said_once()
     {
         await node.RunAsync("role", "add", "writer");

@@ -21,17 +21,31 @@ internal static class Subset
         }
 
         InstanceState[] ring = [.. instances];
-        Array.Sort(ring, static (a, b) => a.KeyHash != b.KeyHash ? a.KeyHash.CompareTo(b.KeyHash) : string.CompareOrdinal(a.Record.Key, b.Record.Key));
+        Array.Sort(ring, static (a, b) => Compare(a.KeyHash, a.Record.Key, a, b.KeyHash, b.Record.Key, b));
         var first = (int)(PositionOf(clientId) * ring.Length);
         InstanceState[] turned = [.. ring[first..], .. ring[..first]];
         return (turned[..size], turned[size..]);
     }
 
     /// <summary>
+    /// The order on the ring. Of two instances with one key, as of a record that has two addresses, the address decides, or clients would not agree.
+    /// </summary>
+    public static int Compare(ulong hash, string key, InstanceState instance, ulong otherHash, string otherKey, InstanceState other)
+    {
+        if (hash != otherHash)
+        {
+            return hash.CompareTo(otherHash);
+        }
+
+        var byKey = string.CompareOrdinal(key, otherKey);
+        return byKey != 0 || ReferenceEquals(instance, other) ? byKey : string.CompareOrdinal(instance.Record.Address, other.Record.Address);
+    }
+
+    /// <summary>
     /// Where the client's window begins, from 0 to 1. The number at the end of a client's name (a pod of a stateful set, a numbered host)
     /// spaces it evenly from its siblings; without one it is the name's hash.
     /// </summary>
-    private static double PositionOf(string clientId)
+    public static double PositionOf(string clientId)
     {
         var digits = clientId.Length;
         while (digits > 0 && clientId.Length - digits < 9 && char.IsAsciiDigit(clientId[digits - 1]))

@@ -22,6 +22,8 @@ internal sealed class ObservedMetrics
 
     public void AddPool(Func<PoolCounts> pool) => _pools.TryAdd(pool, 0);
 
+    public void RemovePool(Func<PoolCounts> pool) => _pools.TryRemove(pool, out _);
+
     public void AddServices(Func<IEnumerable<ServiceStatus>> services) => _services.TryAdd(services, 0);
 
     public void AddRegistration(Func<ServiceRegistrationStatus> registration) => _registrations.TryAdd(registration, 0);

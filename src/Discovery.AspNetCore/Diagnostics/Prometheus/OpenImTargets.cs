@@ -14,6 +14,7 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
 
     private readonly ChangeFeed<EtcdPrefixSnapshot> _feed = new();
+    private readonly FollowProblem _problem = new(prefix, logger);
     private int _isStarted;
 
     /// <summary>The targets now.</summary>
@@ -27,17 +28,28 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
         }
 
         var snapshot = await _feed.WaitForFirstAsync(limit, time, cancellationToken).ConfigureAwait(false)
-            ?? throw new ServiceDiscoveryException("", $"The targets under '{prefix}' could not be listed within {limit.TotalSeconds:0.###} s.");
+            ?? throw NotListed(limit);
         return [.. snapshot.Items.Values.Select(Read).OfType<(ServiceInstance, TargetGroup)>()];
+    }
+
+    private ServiceDiscoveryException NotListed(TimeSpan waited)
+    {
+        var problem = _problem.Current;
+        return new ServiceDiscoveryException(
+            "",
+            $"The targets under '{prefix}' could not be listed within {waited.TotalSeconds:0.###} s (Etcd:Discovery:ReadyTimeout). "
+            + (problem is null ? "etcd did not answer yet." : $"The last attempt: {problem.Message}"),
+            problem);
     }
 
     private async Task FollowAsync()
     {
+        var options = new EtcdFollowOptions { OnStatusChanged = _problem.OnStatusChanged };
         while (!stopping.IsCancellationRequested)
         {
             try
             {
-                await foreach (var snapshot in source.FollowAsync(prefix, new EtcdFollowOptions(), stopping).ConfigureAwait(false))
+                await foreach (var snapshot in source.FollowAsync(prefix, options, stopping).ConfigureAwait(false))
                 {
                     _feed.Publish(snapshot);
                 }
@@ -56,6 +68,7 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
             }
             catch (Exception e)
             {
+                _problem.OnFailed(e);
                 Log.Unexpected(logger, prefix, e);
             }
 

@@ -68,6 +68,70 @@ public class SubsetTests
     }
 
     [Fact]
+    public void Ports_of_one_record_have_the_same_order_for_all_clients()
+    {
+        var rig = new BalancingRig(100, shape: static (i, r) => r with { Key = $"svc/{i / 2}" });
+        List<InstanceState> reversed = [.. Enumerable.Reverse(rig.Instances)];
+
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Equal(Subset.Choose(rig.Instances, 11, $"web-{i}").Chosen, Subset.Choose(reversed, 11, $"web-{i}").Chosen);
+        }
+    }
+
+    [Fact]
+    public void A_subset_that_follows_what_comes_and_goes_is_what_would_be_chosen_from_all()
+    {
+        var rig = new BalancingRig(60, shape: static (i, r) => r with { Key = $"svc/{i / 2}" });
+        var random = new Random(3);
+        var window = new SubsetWindow(12, "web-1");
+        HashSet<InstanceState> all = [], chosen = [];
+        for (var step = 0; step < 500; step++)
+        {
+            for (var i = random.Next(4); i >= 0; i--)
+            {
+                var instance = rig[random.Next(60)];
+                if (all.Remove(instance))
+                {
+                    window.Remove(instance);
+                }
+                else
+                {
+                    all.Add(instance);
+                    window.Set(instance);
+                }
+            }
+
+            var (added, removed) = window.Choose();
+            Assert.True(chosen.IsSupersetOf(removed) && !chosen.Overlaps(added));
+            chosen.ExceptWith(removed);
+            chosen.UnionWith(added);
+
+            var (expected, others) = Subset.Choose([.. all], 12, "web-1");
+            Assert.True(chosen.SetEquals(expected));
+            Assert.Equal(others.Count > 0, window.HasOthers);
+        }
+    }
+
+    [Fact]
+    public void A_process_that_takes_over_key_and_address_takes_over_the_place()
+    {
+        var window = new SubsetWindow(2, "web-1");
+        var before = new InstanceState(new ServiceInstance { Key = "svc/1", ServiceName = "svc", Host = "10.0.0.1", Port = 1 });
+        var after = new InstanceState(before.Record with { InstanceId = "b" });
+        window.Set(before);
+        window.Choose();
+
+        window.Set(after);
+        window.Remove(before);
+        var (added, removed) = window.Choose();
+
+        Assert.Same(after, Assert.Single(added));
+        Assert.Same(before, Assert.Single(removed));
+        Assert.True(window.IsChosen(after));
+    }
+
+    [Fact]
     public void Calls_stay_within_the_subset_also_when_all_of_it_was_tried()
     {
         var rig = new BalancingRig(20, o => o.SubsetSize = 3);
