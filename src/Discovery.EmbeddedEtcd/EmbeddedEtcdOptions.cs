@@ -31,8 +31,8 @@ public sealed class EmbeddedEtcdOptions
 
     /// <summary>
     /// Lets <c>AddEmbeddedEtcd</c> do nothing where an etcd is configured: a text or a list in <c>Etcd:Endpoints</c>, or the connection
-    /// string <c>etcd</c>. Then no <see cref="EmbeddedEtcdServer"/> can be injected. Default: <see langword="false"/>, the embedded etcd
-    /// replaces whatever is configured.
+    /// string <c>etcd</c>. Then no <see cref="EmbeddedEtcdServer"/> can be injected. An empty text in a later source, such as
+    /// appsettings.Development.json, empties them. Default: <see langword="false"/>, the embedded etcd replaces whatever is configured.
     /// </summary>
     public bool SkipIfEndpointsConfigured { get; set; }
 

@@ -28,7 +28,13 @@ internal static class ClientSettings
         }
 
         options.ConfigureClient?.Invoke(client);
-        var failures = client.Validate(options.Section);
+        List<string> failures = [.. client.Validate(options.Section)];
+        if (client.Endpoints.Count == 0)
+        {
+            failures.Add(EtcdConnectionString.DescribeInstead(ConfigurationPath.GetSectionKey(options.Section) is var name
+                && name.Equals(Sections.ConnectionString, StringComparison.OrdinalIgnoreCase) ? Sections.ConnectionString : name) + ".");
+        }
+
         return failures.Count == 0 ? client : throw new OptionsValidationException(options.Section, typeof(EtcdClientOptions), failures);
     }
 

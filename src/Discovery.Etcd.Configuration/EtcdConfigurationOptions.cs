@@ -34,12 +34,15 @@ public sealed class EtcdConfigurationOptions
     /// <summary>Changes what was read from <see cref="Section"/>. Default: nothing.</summary>
     public Action<EtcdClientOptions>? ConfigureClient { get; set; }
 
-    /// <summary>Where to log. Default: nowhere, for a configuration is there before the application's own logging. Not disposed.</summary>
+    /// <summary>
+    /// Where to log. Default: nowhere, for a configuration is there before the application's own logging; warnings and errors then go where
+    /// <see cref="OnProblem"/> says. Not disposed.
+    /// </summary>
     public ILoggerFactory? LoggerFactory { get; set; }
 
     /// <summary>
-    /// Called for each problem that is logged as a warning or an error. Default: nothing. It is called on any thread, one call after another, and
-    /// never with a value.
+    /// Called for each problem that is logged as a warning or an error, on any thread, one call after another, and never with a value. Default:
+    /// where <see cref="LoggerFactory"/> is not set either, one line on the standard error. An empty callback keeps it silent.
     /// </summary>
     public Action<EtcdConfigurationProblem>? OnProblem { get; set; }
 

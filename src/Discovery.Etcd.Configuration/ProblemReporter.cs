@@ -4,7 +4,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Discovery.Etcd.Configuration;
 
-/// <summary>Says what is wrong, to the log and to the application's callback. Never a value.</summary>
+/// <summary>
+/// Says what is wrong, to the log and to the application's callback, and on the standard error where the application has set neither: a document that
+/// is left out must not pass in silence. Never a value.
+/// </summary>
 internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOptions options)
 {
     private const int MaxKeyLength = 200;
@@ -61,13 +64,13 @@ internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOp
     public void HandlerFailed(Exception e)
     {
         Log.HandlerFailed(_logger, prefix, e);
-        Call($"A handler of the change of the configuration under '{prefix}' failed.", e);
+        Call($"A handler of the change of the configuration under '{prefix}' failed with {e.GetType().Name}.", e);
     }
 
     public void LoopFailed(Exception e)
     {
         Log.LoopFailed(_logger, prefix, e);
-        Call($"Following '{prefix}' failed unexpectedly; it starts again.", e);
+        Call($"Following '{prefix}' failed unexpectedly with {e.GetType().Name}; it starts again.", e);
     }
 
     /// <summary>A key comes from the network: cut, and without what would break the log's lines.</summary>
@@ -79,7 +82,8 @@ internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOp
 
     private void Call(string message, Exception? exception = null, string? key = null)
     {
-        if (options.OnProblem is not { } onProblem)
+        var onProblem = options.OnProblem ?? (options.LoggerFactory is null ? WriteError : null);
+        if (onProblem is null)
         {
             return;
         }
@@ -96,6 +100,9 @@ internal sealed partial class ProblemReporter(string prefix, EtcdConfigurationOp
             }
         }
     }
+
+    private static void WriteError(EtcdConfigurationProblem problem)
+        => Console.Error.WriteLine($"{typeof(EtcdConfigurationProblem).Namespace}: {problem.Message.ReplaceLineEndings(" ")}");
 
     private static partial class Log
     {

@@ -23,6 +23,19 @@ public sealed class SettingsTests : DirectoryTestBase
         Assert.Contains($"Etcd:ServiceDiscovery:{setting} is '{value}'", failure.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("WhenEmpty", "Nope", "FallThrough or Fail")]
+    [InlineData("Enabled", "on", "true or false")]
+    [InlineData("MinChangeInterval", "soon", "a time, e.g. 00:00:00.1")]
+    public void A_setting_that_cannot_be_read_is_named_with_what_can(string setting, string value, string valid)
+    {
+        Settings[$"Etcd:ServiceDiscovery:{setting}"] = value;
+
+        var failure = Assert.Throws<InvalidOperationException>(() => Services.GetRequiredService<IStartupValidator>().Validate());
+
+        Assert.Equal($"Etcd:ServiceDiscovery:{setting} is '{value}'; it must be {valid}.", failure.Message);
+    }
+
     [Fact]
     public async Task A_mistyped_setting_is_warned_of_and_a_right_one_is_not()
     {

@@ -55,7 +55,7 @@ public sealed class AddEmbeddedEtcdTests
     public async Task It_wins_over_what_a_file_says(string json)
     {
         var builder = Builder("Development");
-        builder.Configuration.AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(json)));
+        builder.Configuration.AddJsonStream(Json(json));
 
         await OnlyTheEmbeddedEtcdIsLeftAsync(builder);
     }
@@ -207,6 +207,28 @@ public sealed class AddEmbeddedEtcdTests
         Assert.Equal(skipped || setting == "Etcd:Username", app.Configuration[setting] == value);
     }
 
+    [Theory]
+    [InlineData("""[ "http://production-1:2379", "http://production-2:2379" ]""", "\"\"", false)]
+    [InlineData("""[ "http://production-1:2379", "http://production-2:2379" ]""", "null", false)]
+    [InlineData("""[ "http://production-1:2379", "http://production-2:2379" ]""", "[]", false)]
+    [InlineData("""[ "http://production-1:2379", "http://production-2:2379" ]""", """[ "", "" ]""", false)]
+    [InlineData("""[ "http://production-1:2379", "http://production-2:2379" ]""", """[ "" ]""", true)]
+    [InlineData("\"http://production:2379\"", "\"\"", false)]
+    [InlineData("\"http://production:2379\"", "null", false)]
+    [InlineData("\"\"", """[ "http://staging:2379" ]""", true)]
+    public void It_stands_for_a_configured_etcd_that_a_later_file_empties(string endpoints, string later, bool skipped)
+    {
+        var builder = Builder("Development");
+        builder.Configuration
+            .AddJsonStream(Json($$"""{ "Etcd": { "Endpoints": {{endpoints}} } }"""))
+            .AddJsonStream(Json($$"""{ "Etcd": { "Endpoints": {{later}} } }"""));
+
+        builder.AddEmbeddedEtcd(o => o.SkipIfEndpointsConfigured = true);
+
+        using var app = builder.Build();
+        Assert.Equal(skipped, app.Services.GetService<EmbeddedEtcdServer>() is null);
+    }
+
     [Fact]
     public async Task The_applications_own_server_and_the_embedded_one_do_not_meet()
     {
@@ -307,6 +329,8 @@ public sealed class AddEmbeddedEtcdTests
             s => s.Value?.Contains("production", StringComparison.Ordinal) == true);
         Assert.DoesNotContain(logs.Lines, l => l.StartsWith("Warning: ", StringComparison.Ordinal));
     }
+
+    private static MemoryStream Json(string text) => new(Encoding.UTF8.GetBytes(text));
 
     private static WebApplicationBuilder Builder(string environment, params string[] arguments)
     {

@@ -15,6 +15,7 @@ public sealed class EtcdClientOptionsTests
         { nameof(EtcdTlsOptions.CaFile), "Etcd:Tls:CaFile is '/does/not/exist', which does not exist" },
         { nameof(EtcdTlsOptions.ServerName), "Etcd:Tls:ServerName is 'https://etcd', which is no host name" },
         { nameof(EtcdTlsOptions.CertificateFile), "Etcd:Tls:CertificateFile is not set, but Etcd:Tls:KeyFile is" },
+        { nameof(EtcdTlsOptions.KeyPassword), "Etcd:Tls:KeyPassword is set, but Etcd:Tls:CertificateFile is not" },
     };
 
     [Fact]
@@ -51,6 +52,9 @@ public sealed class EtcdClientOptionsTests
                 break;
             case nameof(EtcdTlsOptions.ServerName):
                 options.Tls.ServerName = "https://etcd";
+                break;
+            case nameof(EtcdTlsOptions.KeyPassword):
+                options.Tls.KeyPassword = "geheim";
                 break;
             default:
                 options.Tls.KeyFile = typeof(EtcdClientOptionsTests).Assembly.Location;

@@ -102,7 +102,7 @@ internal static class Targets
         {
             Check(e.Failures.All(static f => f.Contains("Etcd", StringComparison.OrdinalIgnoreCase)), e.Message);
         }
-        catch (InvalidOperationException e) when (e.Message.Contains("Valid is e.g.", StringComparison.Ordinal))
+        catch (InvalidOperationException e) when (e.Message.Contains("it must be ", StringComparison.Ordinal))
         {
             Check(e.Message.Contains("Etcd", StringComparison.OrdinalIgnoreCase), e.Message);
         }

@@ -14,7 +14,7 @@ public sealed class PageTests
         // Only this project has two applications, each with a Program.
         var compiled = Directory.EnumerateFiles(Path.Combine(Root, "test", "Examples.Tests"), "*.cs")
             .SelectMany(File.ReadLines)
-            .Select(static line => line.Trim().Replace("Server::", "", StringComparison.Ordinal))
+            .Select(static line => line.Trim().Replace("Server::", "", StringComparison.Ordinal).Replace("Observed::", "", StringComparison.Ordinal))
             .ToHashSet(StringComparer.Ordinal);
         var shown = CodeOf(Path.Combine(Root, "docs", "testing.md")).ToList();
 

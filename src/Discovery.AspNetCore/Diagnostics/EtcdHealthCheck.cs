@@ -2,7 +2,9 @@ using System.Globalization;
 using Discovery.AspNetCore.Clusters;
 using Discovery.Etcd;
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
 
 namespace Discovery.AspNetCore.Diagnostics;
 
@@ -88,6 +90,16 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
         HealthCheckResult Failure(string description) => new(context.Registration.FailureStatus, description, exception: null, data);
     }
 
+    /// <summary>For an application without endpoints: its start would have failed if it needed the cluster.</summary>
+    private sealed class NoEtcdHealthCheck(Cluster cluster) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+            => Task.FromResult(HealthCheckResult.Healthy(
+                $"No etcd is needed here: {cluster.Section}:Endpoints is empty, and nothing is registered or looked up "
+                    + (cluster.Name is null ? "in etcd." : $"in the cluster {cluster.Name}."),
+                cluster.Name is null ? null : new Dictionary<string, object> { ["cluster"] = cluster.Name }));
+    }
+
     private static string Describe(EtcdEndpointStatus endpoint)
     {
         List<string> uses = [];
@@ -117,6 +129,9 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
     /// <summary>Makes the checks of a cluster; those of this type are known by it.</summary>
     private sealed class Source(Cluster cluster)
     {
-        public EtcdHealthCheck Create(IServiceProvider services) => new(cluster.GetService<EtcdClient>(services), cluster);
+        public IHealthCheck Create(IServiceProvider services)
+            => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName).Endpoints.Count > 0
+                ? new EtcdHealthCheck(cluster.GetService<EtcdClient>(services), cluster)
+                : new NoEtcdHealthCheck(cluster);
     }
 }

@@ -36,7 +36,8 @@ internal sealed partial class ClientPipeline(ClientCatalog clients, IServiceProv
             throw new InvalidOperationException(
                 $"The client '{client.Name}' discovers service '{client.ServiceName}', but its primary handler was replaced by "
                 + $"{primary.GetType().Name} (ConfigurePrimaryHttpMessageHandler, UseSocketsHttpHandler). Use ConfigureEtcdTransport, which "
-                + "changes the SocketsHttpHandler of each instance: .ConfigureEtcdTransport(handler => handler.SslOptions = …).");
+                + "changes the SocketsHttpHandler of each instance: .ConfigureEtcdTransport(handler => handler.SslOptions = …). In a test, answer by a "
+                + $"DelegatingHandler that is added by AddHttpMessageHandler, or set {Sections.Services}:{client.ServiceName}:Instances to a server of the test.");
         }
 
         for (var i = builder.AdditionalHandlers.Count - 1; i >= 0; i--)

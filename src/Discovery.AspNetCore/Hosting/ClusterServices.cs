@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics.Metrics;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Registration;
 using Discovery.AspNetCore.Registration.Addresses;
@@ -62,14 +63,24 @@ internal static class ClusterServices
         services.TryAddKeyedSingleton<IServiceRegistration>(name, (s, _) => s.GetRequiredKeyedService<RegistrationService>(name));
     }
 
+    /// <exception cref="ArgumentException">The cluster was not needed at the start and has no endpoints.</exception>
     public static EtcdClient CreateClient(IServiceProvider services, Cluster cluster)
-        => new(
-            services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName),
+    {
+        var options = services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName);
+        if (options.Endpoints.Count == 0)
+        {
+            var hints = MissingSettings.OfClient(services.GetRequiredService<IConfiguration>(), cluster, wantsEndpoints: true, isAdded: false);
+            throw new ArgumentException(string.Join(' ', [.. options.Validate(cluster.Section), .. hints]));
+        }
+
+        return new EtcdClient(
+            options,
             cluster.GetService<ILoggerFactory>(services),
             services.GetRequiredKeyedService<TimeProvider>(EtcdServiceKeys.TimeProvider),
             services.GetService<IMeterFactory>(),
             cluster.Name,
             cluster.Section);
+    }
 
     /// <summary>The client for those who may never need it.</summary>
     public static Lazy<EtcdClient> Defer(IServiceProvider services, Cluster cluster)

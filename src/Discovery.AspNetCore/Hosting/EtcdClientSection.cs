@@ -23,11 +23,13 @@ internal static class EtcdClientSection
     {
         var section = configuration.GetSection(path);
         Sections.Bind(section, typeof(EtcdClientOptions), Shape, () => section.Bind(options));
-        if (Sections.ReadList(configuration, section, nameof(options.Endpoints)) is { } endpoints)
+        var endpoints = Sections.ReadList(configuration, section, nameof(options.Endpoints));
+        if (endpoints is not null)
         {
             options.Endpoints = endpoints;
         }
-        else if (EtcdConnectionString.Read(configuration, connectionString) is { } connection)
+
+        if (endpoints is not { Count: > 0 } && EtcdConnectionString.Read(configuration, connectionString) is { } connection)
         {
             Apply(connection, options);
         }

@@ -30,6 +30,9 @@ internal sealed class EtcdConnectionString
     /// <summary>The setting of the connection string with a name.</summary>
     public static string SettingOf(string name) => $"{Section}:{name}";
 
+    /// <summary>That it may stand in place of endpoints.</summary>
+    public static string DescribeInstead(string name) => $"The connection string '{name}' ({SettingOf(name)}) does as well";
+
     /// <summary>Reads the connection string with a name, or returns null when there is none.</summary>
     /// <exception cref="OptionsValidationException">It cannot be read.</exception>
     public static EtcdConnectionString? Read(IConfiguration configuration, string name)

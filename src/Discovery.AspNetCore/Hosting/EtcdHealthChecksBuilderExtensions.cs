@@ -2,6 +2,7 @@ using Discovery.AspNetCore;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics;
 using Discovery.AspNetCore.Feeds;
+using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -14,7 +15,8 @@ public static class EtcdHealthChecksBuilderExtensions
 {
     /// <summary>
     /// Adds a check that tells whether etcd answers and has a leader, with its version and how each endpoint stands. The application serves
-    /// without etcd, so a check that fails says <see cref="HealthStatus.Degraded"/>, and it never makes the application withdraw.
+    /// without etcd, so a check that fails says <see cref="HealthStatus.Degraded"/>, and it never makes the application withdraw. Where the settings
+    /// leave etcd out, as with <c>Etcd:Registration:Enabled</c> false, it is healthy and says so.
     /// </summary>
     /// <param name="builder">The builder.</param>
     /// <param name="name">The check's name.</param>
@@ -32,13 +34,14 @@ public static class EtcdHealthChecksBuilderExtensions
         IEnumerable<string>? tags = null,
         TimeSpan? timeout = null)
     {
-        builder.Services.AddEtcdClient();
+        EtcdServiceCollectionExtensions.AddClientAndLayouts(builder.Services);
+        EtcdUse.Of(builder.Services).CheckedClusters.Add(Cluster.Default);
         return builder.Add(EtcdHealthCheck.Register(Cluster.Default, name, failureStatus, tags, timeout));
     }
 
     /// <summary>The same for a named cluster; what it says and its data name the cluster.</summary>
     /// <param name="builder">The builder.</param>
-    /// <param name="cluster">The cluster's name; <c>AddKeyedEtcdClient</c> is called for it.</param>
+    /// <param name="cluster">The cluster's name; it is added as by <c>AddKeyedEtcdClient</c>.</param>
     /// <param name="name">The check's name. Default: <c>etcd-</c> and the cluster's name.</param>
     /// <param name="failureStatus">What it says while etcd does not answer. Default: <see cref="HealthStatus.Degraded"/>.</param>
     /// <param name="tags">The check's tags. Default: none.</param>
@@ -56,8 +59,9 @@ public static class EtcdHealthChecksBuilderExtensions
         IEnumerable<string>? tags = null,
         TimeSpan? timeout = null)
     {
-        builder.Services.AddKeyedEtcdClient(cluster);
-        return builder.Add(EtcdHealthCheck.Register(new Cluster(cluster), name ?? $"etcd-{cluster}", failureStatus, tags, timeout));
+        var added = EtcdServiceCollectionExtensions.AddCluster(builder.Services, cluster);
+        EtcdUse.Of(builder.Services).CheckedClusters.Add(added);
+        return builder.Add(EtcdHealthCheck.Register(added, name ?? $"etcd-{cluster}", failureStatus, tags, timeout));
     }
 
     /// <summary>

@@ -149,7 +149,7 @@ public static class EtcdServiceCollectionExtensions
     }
 
     /// <summary>What registration and discovery in a named cluster share. Unlike <see cref="AddKeyedEtcdClient"/> it does not say that the client is used.</summary>
-    private static Cluster AddCluster(IServiceCollection services, string name)
+    internal static Cluster AddCluster(IServiceCollection services, string name)
     {
         var (cluster, isNew) = ClusterCatalog.Of(services).GetOrAdd(name);
         AddDiscovery(services);
@@ -175,7 +175,7 @@ public static class EtcdServiceCollectionExtensions
     }
 
     /// <summary>What registration and discovery share. Unlike <see cref="AddEtcdClient"/> it does not say that the client is used.</summary>
-    private static void AddClientAndLayouts(IServiceCollection services)
+    internal static void AddClientAndLayouts(IServiceCollection services)
     {
         _ = EtcdUse.Of(services);
         _ = ClusterCatalog.Of(services);

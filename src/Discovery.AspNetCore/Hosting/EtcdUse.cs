@@ -22,6 +22,12 @@ internal sealed class EtcdUse(IServiceCollection services)
     /// <summary>The named clusters that the application added by its own calls of <c>AddKeyedEtcdClient</c>.</summary>
     public HashSet<string> RequiredClusters { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>
+    /// The clusters that a health check asks. That alone is no use of a cluster that the application leaves alone, as in development; but a cluster
+    /// that nothing else was ever added for is there to be checked.
+    /// </summary>
+    public HashSet<Cluster> CheckedClusters { get; } = [];
+
     /// <summary>Set by the application's own call of <c>AddEtcdDiscovery</c>.</summary>
     public bool HasDirectory { get; set; }
 
@@ -43,12 +49,21 @@ internal sealed class EtcdUse(IServiceCollection services)
     /// <summary>Whether anything that was added needs a cluster.</summary>
     public bool IsNeeded(IServiceProvider provider, Cluster cluster)
         => cluster.Name is { } name
-            ? RequiredClusters.Contains(name) || Registers(provider, cluster) || WatchesIn(provider, cluster)
-            : IsRequired || Registers(provider, cluster) || Watches(provider);
+            ? IsAdded(cluster) || Registers(provider, cluster) || WatchesIn(provider, cluster) || IsOnlyChecked(cluster, hasClients: false)
+            : IsAdded(cluster) || Registers(provider, cluster) || Watches(provider)
+                || IsOnlyChecked(cluster, HasDirectory || Lookups.Count > 0 || provider.GetService<ClientCatalog>()?.All.Any() == true);
+
+    /// <summary>Whether the application asked for the client of a cluster itself.</summary>
+    public bool IsAdded(Cluster cluster) => cluster.Name is { } name ? RequiredClusters.Contains(name) : IsRequired;
+
+    private bool IsOnlyChecked(Cluster cluster, bool hasClients) => CheckedClusters.Contains(cluster) && !hasClients && !HasRegistration(cluster);
+
+    private bool HasRegistration(Cluster cluster)
+        => services.Any(d => d.ServiceType == typeof(IServiceRegistration) && Equals(d.ServiceKey, cluster.Name));
 
     private bool Registers(IServiceProvider provider, Cluster cluster)
     {
-        if (services.All(d => d.ServiceType != typeof(IServiceRegistration) || !Equals(d.ServiceKey, cluster.Name)))
+        if (!HasRegistration(cluster))
         {
             return false;
         }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
@@ -22,12 +21,8 @@ internal static class Sections
     /// <summary>The section of the registration in a cluster.</summary>
     public static string RegistrationOf(Cluster cluster) => $"{cluster.Section}:Registration";
 
-    /// <summary>
-    /// A list as people write it: as an array, or as one text with commas, which is handier in an environment variable. As with any setting the
-    /// later source wins: a text replaces the array of an earlier source as a whole, and an array such a text. An empty text beside an array is
-    /// nothing: command lines that hand sections on have them.
-    /// </summary>
-    /// <param name="configuration">What the section is of: its sources tell which form came later. Within one source the text wins.</param>
+    /// <summary>A list: the entries of an array, or of one text with commas, whichever comes later (<see cref="SettingList"/>).</summary>
+    /// <param name="configuration">What the section is of.</param>
     /// <param name="section">The section of the setting.</param>
     /// <param name="key">The name of the setting.</param>
     /// <returns>The entries, or null when the setting is absent.</returns>
@@ -36,22 +31,7 @@ internal static class Sections
 
     /// <summary>As <see cref="ReadList"/>, but each text as it stands.</summary>
     public static List<string>? ReadEntries(IConfiguration configuration, IConfigurationSection section, string key)
-    {
-        var setting = section.GetSection(key);
-        if (!setting.Exists())
-        {
-            return null;
-        }
-
-        var array = setting.GetChildren();
-        if (string.IsNullOrEmpty(setting.Value))
-        {
-            return [.. array.Select(static c => c.Value ?? "")];
-        }
-
-        var later = KeysAfterText(configuration, setting.Path);
-        return [.. array.Where(c => later.Contains(c.Key)).Select(static c => c.Value).OfType<string>().Where(static v => v.Length > 0).DefaultIfEmpty(setting.Value)];
-    }
+        => SettingList.Read(configuration, section.GetSection(key));
 
     /// <summary>The setting <c>Layouts</c>, or what a later source has as the text <c>Layout</c>, which is the same setting.</summary>
     /// <returns>The entries, or null when <c>Layouts</c> is absent.</returns>
@@ -74,24 +54,10 @@ internal static class Sections
         int LastSource(string key)
         {
             var path = section.GetSection(key).Path;
-            return Sources(configuration).ToList()
+            return SettingList.Sources(configuration).ToList()
                 .FindLastIndex(p => (p.TryGet(path, out var text) && !string.IsNullOrEmpty(text)) || p.GetChildKeys([], path).Any());
         }
     }
-
-    /// <summary>The names of a setting's children in the sources after the last one that has the setting itself as a text.</summary>
-    private static HashSet<string> KeysAfterText(IConfiguration configuration, string path)
-    {
-        var sources = Sources(configuration).ToList();
-        var text = sources.FindLastIndex(p => p.TryGet(path, out _));
-        return text < 0 ? [] : sources.Skip(text + 1).SelectMany(p => p.GetChildKeys([], path)).ToHashSet(StringComparer.OrdinalIgnoreCase);
-    }
-
-    /// <summary>The sources, earliest first; none where the configuration is a section of another, which does not tell.</summary>
-    public static IEnumerable<IConfigurationProvider> Sources(IConfiguration configuration)
-        => (configuration as IConfigurationRoot)?.Providers.SelectMany(static p => p is ChainedConfigurationProvider { Configuration: IConfigurationRoot chained }
-            ? Sources(chained)
-            : [p]) ?? [];
 
     /// <summary>The entries of a list in one text.</summary>
     public static string[] SplitList(string text) => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
@@ -113,11 +79,8 @@ internal static class Sections
         }
         catch (InvalidOperationException e)
         {
-            throw new InvalidOperationException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{e.Message} Valid is e.g. 00:00:10 for a time (10 alone would be days), 10 for a number, true or false for a switch."),
-                e);
+            var unreadable = string.Join(' ', SettingShapeCheck.FindUnreadable(section, shape));
+            throw new InvalidOperationException(unreadable.Length > 0 ? unreadable : e.Message, e);
         }
     }
 }

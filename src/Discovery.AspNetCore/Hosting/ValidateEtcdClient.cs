@@ -24,7 +24,7 @@ internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, I
             return ValidateOptionsResult.Success;
         }
 
-        var hints = cluster is null ? [] : MissingSettings.OfClient(configuration, cluster, options.Endpoints.Count == 0);
+        var hints = cluster is null ? [] : MissingSettings.OfClient(configuration, cluster, options.Endpoints.Count == 0, use.IsAdded(cluster));
         return ValidateOptionsResult.Fail([.. failures, .. hints]);
     }
 }

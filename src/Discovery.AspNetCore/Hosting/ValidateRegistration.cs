@@ -200,11 +200,11 @@ internal sealed class ValidateRegistration(IOptions<HostOptions> host, LayoutCat
         }
 
         var limit = host.Value.ShutdownTimeout;
-        if (areInRange && options.GracefulStop && limit != Timeout.InfiniteTimeSpan && options.DrainDelay + options.LeaveDelay + (2 * options.StopTimeout) is var longest
-            && longest >= limit)
+        var delays = options.GracefulStop ? options.DrainDelay + options.LeaveDelay : TimeSpan.Zero;
+        if (areInRange && limit != Timeout.InfiniteTimeSpan && delays + (2 * options.StopTimeout) is var longest && longest >= limit)
         {
-            yield return $"Stopping may take {longest} ({Section}:DrainDelay '{options.DrainDelay}' + LeaveDelay '{options.LeaveDelay}' + twice "
-                + $"StopTimeout '{options.StopTimeout}'), but HostOptions.ShutdownTimeout is '{limit}'. Shorten them, or set the latter to "
+            var delaysShown = options.GracefulStop ? $"{Section}:DrainDelay '{options.DrainDelay}' + LeaveDelay '{options.LeaveDelay}' + twice " : $"twice {Section}:";
+            yield return $"Stopping may take {longest} ({delaysShown}StopTimeout '{options.StopTimeout}'), but HostOptions.ShutdownTimeout is '{limit}'. Shorten them, or set the latter to "
                 + $"more than that, e.g. {longest + TimeSpan.FromSeconds(10)}.";
         }
     }

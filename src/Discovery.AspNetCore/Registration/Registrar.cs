@@ -47,7 +47,8 @@ internal sealed class Registrar : IAsyncDisposable
         _overrides = overrides;
         _keeper = client.KeepLease(desired.Options.TimeToLive);
         _deregistration = new Deregistration(_keeper, instanceId, cluster, () => Options, time, logger);
-        _report = new RegistrationReport(time, logger, onRegisteredAgain);
+        _report = new RegistrationReport(
+            time, logger, () => client.GetEndpointStatus().Where(static e => e.ServesCalls).Select(static e => e.Endpoint), onRegisteredAgain);
         _keeper.KeyConflict += OnConflict;
         _keeper.StatusChanged += OnLease;
     }

@@ -8,8 +8,10 @@ namespace Discovery.AspNetCore.Registration;
 /// <summary>What operators are told of a registration: how its lease and its keys stand, and what they have to put right.</summary>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where they are told.</param>
+/// <param name="endpoints">Which endpoints of etcd answer at present.</param>
 /// <param name="onRegisteredAgain">Called when the keys stand again after a lease was lost, with the time since.</param>
-internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger, Action<TimeSpan>? onRegisteredAgain = null)
+internal sealed partial class RegistrationReport(
+    TimeProvider time, ILogger logger, Func<IEnumerable<Uri>> endpoints, Action<TimeSpan>? onRegisteredAgain = null)
 {
     // Keys that a replica of this application holds for it too.
     private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
@@ -132,7 +134,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             {
                 _lostAt = null;
                 _announced = _desired;
-                Log.Registered(logger, _desired, lease.LeaseId, lease.TimeToLive);
+                Log.Registered(logger, _desired, string.Join(", ", endpoints()), lease.LeaseId, lease.TimeToLive);
             }
         }
     }
@@ -159,8 +161,8 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             + "again. {Reason}")]
         public static partial void LeaseLost(ILogger logger, LogLevel level, string? reason);
 
-        [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
-        public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
+        [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} at {Endpoints} (lease {Lease:x} for {TimeToLive}).")]
+        public static partial void Registered(ILogger logger, string keys, string endpoints, long lease, TimeSpan timeToLive);
 
         [LoggerMessage(2725, LogLevel.Information, "Registered in etcd again, {Seconds:0.0} s after the lease was lost: {Keys} (lease {Lease:x} "
             + "for {TimeToLive}).")]

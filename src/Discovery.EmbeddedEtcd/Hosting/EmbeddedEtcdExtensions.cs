@@ -36,7 +36,7 @@ public static class EmbeddedEtcdExtensions
         ArgumentNullException.ThrowIfNull(builder);
         var options = new EmbeddedEtcdOptions();
         configure?.Invoke(options);
-        if (options.SkipIfEndpointsConfigured && EndpointSettings.Configured(builder.Configuration).Any())
+        if (options.SkipIfEndpointsConfigured && EndpointSettings.IsConfigured(builder.Configuration))
         {
             return builder;
         }

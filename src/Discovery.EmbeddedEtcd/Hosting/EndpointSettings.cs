@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Hosting.Settings;
 using Microsoft.Extensions.Configuration;
 
 namespace Discovery.EmbeddedEtcd.Hosting;
@@ -9,6 +10,12 @@ internal static class EndpointSettings
 {
     public const string Endpoints = "Etcd:Endpoints";
     public const string ConnectionString = "ConnectionStrings:etcd";
+
+    /// <summary>Whether clients of this application would find an etcd: a later source may empty what an earlier one has.</summary>
+    public static bool IsConfigured(IConfiguration configuration)
+        => new[] { Endpoints, ConnectionString }
+            .SelectMany(key => SettingList.Read(configuration, configuration.GetSection(key)) ?? [])
+            .Any(static entry => !string.IsNullOrWhiteSpace(entry));
 
     /// <summary>The settings that name an etcd, with what they say.</summary>
     public static IEnumerable<(string Key, string Value)> Configured(IConfiguration configuration)

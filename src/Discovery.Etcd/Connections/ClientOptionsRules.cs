@@ -59,6 +59,11 @@ internal static class ClientOptionsRules
             failures.Add($"{section}:Tls:CertificateFile is not set, but {section}:Tls:KeyFile is '{tls.KeyFile}': set both, e.g. /etc/etcd/client.pem.");
         }
 
+        if (!string.IsNullOrEmpty(tls.KeyPassword) && string.IsNullOrEmpty(tls.CertificateFile) && string.IsNullOrEmpty(tls.KeyFile))
+        {
+            failures.Add($"{section}:Tls:KeyPassword is set, but {section}:Tls:CertificateFile is not, so there is no key that it is for: set both, e.g. /etc/etcd/client.pem, or neither.");
+        }
+
         // As wrong as files that are not there: no waiting mends them. Those that are renewed later are looked at for each connection, and
         // the ones before serve on while they are not whole.
         if (failures.Count == before && TlsFiles.FindProblem(tls, section) is { } problem)

@@ -84,6 +84,29 @@ public sealed class MissingSettingsTests
         Assert.DoesNotContain("other", message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("", "The connection string 'etcd' (ConnectionStrings:etcd) does as well, and for development AddEmbeddedEtcd(). To do without etcd, "
+        + "set Etcd:Registration:Enabled=false, and Etcd:Discovery:Services:<name>:Instances for each service that is called.")]
+    [InlineData("dc2", "The connection string 'dc2' (ConnectionStrings:dc2) does as well. To do without this cluster, "
+        + "set Etcd:Clusters:dc2:Registration:Enabled=false, and Etcd:Discovery:Services:<name>:Instances for each service that is called.")]
+    public async Task Without_endpoints_the_error_says_what_does_instead(string cluster, string expected)
+    {
+        var message = cluster.Length == 0
+            ? await FailAsync([Name])
+            : await FailAsync([Name, Endpoints], services => services.AddKeyedEtcdRegistration(cluster));
+
+        Assert.Single(message.Split(expected)[1..]);
+    }
+
+    [Fact]
+    public async Task An_application_that_asked_for_the_client_is_not_told_to_do_without_etcd()
+    {
+        var message = await FailAsync([Name], static services => services.AddEtcdClient());
+
+        Assert.Contains("The connection string 'etcd' (ConnectionStrings:etcd) does as well", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("do without", message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Of_what_others_use_nothing_is_said()
     {

@@ -42,18 +42,25 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Registration:TimeToLive:Seconds", "10", "Etcd:Registration:TimeToLive has settings of its own" },
         { "Etcd:RequestTimeout", "5", "Etcd:RequestTimeout is '5', which would be days: write 00:00:05 for 5 s, or 5.00:00:00 where days are meant." },
         { "Etcd:Discovery:RelistInterval", "24:00:00", "Etcd:Discovery:RelistInterval is '24:00:00', which would be 24 days: write 1.00:00:00 for 24 hours." },
-        { "Etcd:Registration:AdvertisedPort", "", "Etcd:Registration:AdvertisedPort is ''; it must be a value, e.g. 10 for a number" },
-        { "Etcd:Registration:AllowLoopback", "", "Etcd:Registration:AllowLoopback is ''; it must be a value" },
-        { "Etcd:Registration:TimeToLive", "", "Etcd:Registration:TimeToLive is ''; it must be a time, e.g. 00:00:05, or be left out." },
+        { "Etcd:Registration:AdvertisedPort", "", "Etcd:Registration:AdvertisedPort is ''; it must be a whole number, e.g. 10, or be left out." },
+        { "Etcd:Registration:AllowLoopback", "", "Etcd:Registration:AllowLoopback is ''; it must be true or false, or be left out." },
+        { "Etcd:Registration:TimeToLive", "", "Etcd:Registration:TimeToLive is ''; it must be a time, e.g. 00:00:10, or be left out." },
         { "Etcd:Discovery:Services:orders:SubsetSize", "", "Etcd:Discovery:Services:orders:SubsetSize is ''" },
         { "Etcd:Discovery:Split:v2", "", "Etcd:Discovery:Split:v2 is ''" },
         { "Etcd:Discovery:Services:orders:ReadyTimeout", "1", "Etcd:Discovery:Services:orders:ReadyTimeout is '1', which would be days: write 00:00:01 for 1 s" },
-        { "Etcd:Discovery:Ejection:BaseDuration", "-5", "Etcd:Discovery:Ejection:BaseDuration is '-5', which would be days: write a time as 00:00:05" },
+        { "Etcd:Discovery:Ejection:BaseDuration", "-5", "Etcd:Discovery:Ejection:BaseDuration is '-5', which would be days, and less than none; it must be a time, e.g. 00:00:05." },
+        { "Etcd:Registration:LeaveDelay", "-1", "Etcd:Registration:LeaveDelay is '-1', which would be days, and less than none; it must be a time, e.g. 00:00:01." },
+        { "Etcd:Discovery:Split", "v2", "Etcd:Discovery:Split is 'v2'; its settings stand under names, each a share in percent, e.g. 5: Etcd:Discovery:Split:v2 to 5." },
         { "Etcd:Discovery:Ejection", "off", "Etcd:Discovery:Ejection is 'off'; it is a section with settings of its own, e.g. Etcd:Discovery:Ejection:Enabled" },
         { "Etcd:Discovery:Services:orders:Ejection", "off", "Etcd:Discovery:Services:orders:Ejection is 'off'" },
         { "Etcd:Endpoints:url", "http://a:1", "Etcd:Endpoints:url 'http://a:1' is no entry of a list" },
         { "Etcd:Tls", "none", "Etcd:Tls is 'none'; it is a section" },
-        { "Etcd:Registration:Services:shop:orders:Weight", "a", "'a' at 'Etcd:Registration:Services:shop:orders:Weight' to type 'System.Int32'. Valid is e.g." },
+        { "Etcd:Registration:Services:shop:orders:Weight", "a", "Etcd:Registration:Services:shop:orders:Weight is 'a'; it must be a whole number, e.g. 10." },
+        { "Etcd:Registration:Weight", "much", "Etcd:Registration:Weight is 'much'; it must be a whole number, e.g. 10." },
+        { "Etcd:Registration:Enabled", "on", "Etcd:Registration:Enabled is 'on'; it must be true or false." },
+        { "Etcd:Registration:TimeToLive", "soon", "Etcd:Registration:TimeToLive is 'soon'; it must be a time, e.g. 00:00:10." },
+        { "Etcd:Discovery:Split:v2", "few", "Etcd:Discovery:Split:v2 is 'few'; it must be a share in percent, e.g. 5." },
+        { "Etcd:Discovery:Ejection:BaseDuration", "soon", "Etcd:Discovery:Ejection:BaseDuration is 'soon'; it must be a time, e.g. 00:00:05." },
         { "Etcd:Registration:Services:shop:orders:Version:x", "1", "Etcd:Registration:Services:shop:orders:Version has settings of its own" },
     };
 
@@ -111,6 +118,17 @@ public sealed class SettingsTests : IDisposable
 
         var warning = Assert.Single(_log.At(LogLevel.Warning), l => l.Contains($"The setting {shown}", StringComparison.Ordinal));
         Assert.EndsWith($"Did you mean '{meant}'?", warning, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Etcd:Discovery:Enabled")]
+    [InlineData("Etcd:Discovery:Services:orders:Enabled")]
+    public async Task A_name_that_almost_anything_has_is_not_guessed_to_be_of_another_section(string setting)
+    {
+        using var host = await StartAsync((setting, "false"));
+
+        var warning = Assert.Single(_log.At(LogLevel.Warning), l => l.Contains($"The setting {setting} ", StringComparison.Ordinal));
+        Assert.DoesNotContain("Did you mean", warning, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -232,6 +250,19 @@ public sealed class SettingsTests : IDisposable
         using var services = Build([("Etcd:Endpoints:0", "http://a:1"), ("Etcd:Endpoints:1", "http://b:1")], [("Etcd:Endpoints", "http://c:1")]);
 
         Assert.Equal(["http://c:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(null)]
+    public void An_empty_text_empties_the_array_of_an_earlier_source(string? text)
+    {
+        string[] lists = ["Etcd:Endpoints", "Etcd:Registration:Tags", "Etcd:Discovery:AllowedPorts"];
+        using var services = Build([.. lists.Select(static l => ($"{l}:0", "80"))], [.. lists.Select(l => (l, text!)), ("ConnectionStrings:etcd", "http://b:1")]);
+
+        Assert.Equal(["http://b:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
+        Assert.Empty(services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Tags);
+        Assert.Empty(services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders").AllowedPorts);
     }
 
     [Fact]

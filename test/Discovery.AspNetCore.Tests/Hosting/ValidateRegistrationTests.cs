@@ -83,18 +83,16 @@ public sealed class ValidateRegistrationTests
     }
 
     [Theory]
-    [InlineData("TimeToLive", "soon")]
-    [InlineData("Weight", "heavy")]
-    [InlineData("Enabled", "maybe")]
-    [InlineData("AllowLoopback", "maybe")]
-    [InlineData("FailFast", "maybe")]
-    public void A_value_that_cannot_be_read_is_named_too(string setting, string value)
+    [InlineData("TimeToLive", "soon", "a time, e.g. 00:00:10")]
+    [InlineData("Weight", "heavy", "a whole number, e.g. 10")]
+    [InlineData("Enabled", "maybe", "true or false")]
+    [InlineData("AllowLoopback", "maybe", "true or false")]
+    [InlineData("FailFast", "maybe", "true or false")]
+    public void A_value_that_cannot_be_read_is_named_too(string setting, string value, string valid)
     {
         var error = Assert.Throws<InvalidOperationException>(() => Failures([new("ServiceName", "greeter"), new(setting, value)]));
 
-        Assert.Contains($"Etcd:Registration:{setting}", error.Message, StringComparison.Ordinal);
-        Assert.Contains(value, error.Message, StringComparison.Ordinal);
-        Assert.Contains("00:00:10", error.Message, StringComparison.Ordinal);
+        Assert.Equal($"Etcd:Registration:{setting} is '{value}'; it must be {valid}.", error.Message);
     }
 
     [Fact]
@@ -123,6 +121,16 @@ public sealed class ValidateRegistrationTests
 
         Assert.Empty(Failures([new("ServiceName", "greeter"), new("StopTimeout", "00:00:06")], TimeSpan.FromSeconds(15)));
         Assert.Empty(Failures([new("ServiceName", "greeter"), new("StopTimeout", "00:20:00")], Timeout.InfiniteTimeSpan));
+    }
+
+    [Fact]
+    public void Without_delays_the_exchanges_of_the_stop_stay_below_the_shutdown_timeout()
+    {
+        KeyValuePair<string, string?>[] settings = [new("ServiceName", "greeter"), new("GracefulStop", "false"), new("DrainDelay", "00:01:00"), new("StopTimeout", "00:00:06")];
+
+        Assert.Contains(
+            "Stopping may take 00:00:12 (twice Etcd:Registration:StopTimeout '00:00:06')", Assert.Single(Failures(settings, TimeSpan.FromSeconds(12))), StringComparison.Ordinal);
+        Assert.Empty(Failures(settings, TimeSpan.FromSeconds(13)));
     }
 
     [Fact]

@@ -54,6 +54,7 @@ public sealed class StaticInstancesTests
         var e = await Assert.ThrowsAnyAsync<ArgumentException>(async () => await directory.WaitForReadyAsync("other"));
 
         Assert.Contains("Etcd:Endpoints is empty", e.Message, StringComparison.Ordinal);
+        Assert.Contains("Etcd:Discovery:Services:<name>:Instances for each service that is called", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -12,16 +12,17 @@ public sealed class RegistrationReportTests
     private readonly LogRecorder _log = new();
     private readonly RegistrationReport _report;
 
-    public RegistrationReportTests() => _report = new RegistrationReport(new FakeTimeProvider(), _log);
+    public RegistrationReportTests() => _report = new RegistrationReport(new FakeTimeProvider(), _log, static () => [new Uri("http://10.0.0.1:2379")]);
 
     [Fact]
-    public void Keys_that_stand_are_said_once()
+    public void Keys_that_stand_are_said_once_with_the_etcd_that_has_them()
     {
         _report.OnDesired(["services/shop/a"]);
         _report.OnLease(AllStand);
         _report.OnLease(AllStand);
 
         Assert.Equal(1, Registered());
+        Assert.True(_log.Has(LogLevel.Information, "services/shop/a at http://10.0.0.1:2379/ (lease 1a "));
     }
 
     [Fact]

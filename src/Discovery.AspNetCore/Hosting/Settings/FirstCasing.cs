@@ -47,7 +47,7 @@ internal static class FirstCasing
         List<string> found = [];
         foreach (var part in name.Split(ConfigurationPath.KeyDelimiter))
         {
-            if (Sections.Sources(configuration).SelectMany(p => p.GetChildKeys([], section.Path)).Concat(section.GetChildren().Select(static c => c.Key))
+            if (SettingList.Sources(configuration).SelectMany(p => p.GetChildKeys([], section.Path)).Concat(section.GetChildren().Select(static c => c.Key))
                 .FirstOrDefault(k => k.Equals(part, StringComparison.OrdinalIgnoreCase)) is not { } first)
             {
                 return null;

@@ -41,7 +41,7 @@ internal static class KnownSettings
             (nameof(EtcdDiscoveryOptions.Ejection), SettingShape.Section<EjectionOptions>()),
             (nameof(EtcdDiscoveryOptions.ZoneSpillOver), SettingShape.Section<ZoneSpillOverOptions>()),
             (nameof(EtcdDiscoveryOptions.Select), SettingShape.Section<SelectOptions>()),
-            (nameof(EtcdDiscoveryOptions.Split), SettingShape.Named(SettingShape.Number)),
+            (nameof(EtcdDiscoveryOptions.Split), SettingShape.Named(SettingShape.Percent, "v2")),
             .. sections,
         ]);
 }

@@ -16,7 +16,8 @@ internal static class MissingSettings
     /// <param name="configuration">The configuration.</param>
     /// <param name="cluster">The cluster of the client.</param>
     /// <param name="wantsEndpoints">Whether it has no endpoints.</param>
-    public static IEnumerable<string> OfClient(IConfiguration configuration, Cluster cluster, bool wantsEndpoints)
+    /// <param name="isAdded">Whether the application asked for the client itself, so that there is no way without etcd.</param>
+    public static IEnumerable<string> OfClient(IConfiguration configuration, Cluster cluster, bool wantsEndpoints, bool isAdded)
     {
         var mistyped = UnknownNames.Find(configuration.GetSection(cluster.Section), EtcdClientSection.Shape)
             .Where(static u => u.Similar is not (null or "Registration" or "Discovery" or "Clusters")).Select(Say);
@@ -28,6 +29,7 @@ internal static class MissingSettings
                 .. SingleUnderscores(configuration, $"{cluster.Section}:{nameof(EtcdClientOptions.Endpoints)}"),
                 .. OtherClusters(configuration, cluster),
                 .. OtherConnectionStrings(configuration, cluster),
+                OtherWays(cluster, isAdded),
             ]
             : mistyped;
     }
@@ -42,6 +44,16 @@ internal static class MissingSettings
             .Select(Say)
             .Concat(OtherSections(configuration, Cluster.Default))
             .Concat(SingleUnderscores(configuration, $"{Sections.Registration}:{nameof(EtcdRegistrationOptions.ServiceName)}"));
+    }
+
+    /// <summary>What does instead of endpoints.</summary>
+    private static string OtherWays(Cluster cluster, bool isAdded)
+    {
+        var instead = EtcdConnectionString.DescribeInstead(cluster.Name ?? Sections.ConnectionString) + (cluster.Name is null ? ", and for development AddEmbeddedEtcd()." : ".");
+        return isAdded
+            ? instead
+            : $"{instead} To do without {(cluster.Name is null ? "etcd" : "this cluster")}, set {Sections.RegistrationOf(cluster)}:Enabled=false, and "
+                + $"{Sections.Services}:<name>:Instances for each service that is called.";
     }
 
     private static string Say(UnknownName unknown) => $"The setting {unknown.Path} is not known. {unknown.Hint}";

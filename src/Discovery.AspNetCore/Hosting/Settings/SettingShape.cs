@@ -11,11 +11,8 @@ internal sealed class SettingShape
     /// <summary>A single value.</summary>
     public static SettingShape Value { get; } = new(SettingKind.Value);
 
-    /// <summary>A number, a switch or one of given names, none of which is ever empty.</summary>
-    public static SettingShape Number { get; } = new(SettingKind.Number);
-
-    /// <summary>A time, which is not written as a number alone.</summary>
-    public static SettingShape Time { get; } = new(SettingKind.Time);
+    /// <summary>A share of calls.</summary>
+    public static SettingShape Percent { get; } = new(SettingKind.Number) { Valid = ValidValue.Percent };
 
     /// <summary>An array, or one text with commas.</summary>
     public static SettingShape List { get; } = new(SettingKind.List);
@@ -31,11 +28,17 @@ internal sealed class SettingShape
     /// <summary>What stands under each of the names that the application chooses.</summary>
     public SettingShape? Each { get; private init; }
 
+    /// <summary>An example of such a name.</summary>
+    public string ExampleName { get; private init; } = "name";
+
+    /// <summary>What may be written for a number, a switch, one of given names (none of which is ever empty) or a time, which is not a number alone.</summary>
+    public ValidValue? Valid { get; private init; }
+
     /// <summary>Whether unknown children may be the rest of a name with colons, which may be a number.</summary>
     public bool HasLongNames { get; private init; }
 
     /// <summary>Names that the application chooses, each with a setting of one shape.</summary>
-    public static SettingShape Named(SettingShape each) => new(SettingKind.Named) { Each = each };
+    public static SettingShape Named(SettingShape each, string exampleName = "name") => new(SettingKind.Named) { Each = each, ExampleName = exampleName };
 
     /// <summary>
     /// A section that is bound to an options type. Its own public properties are the children, but for those that code alone can set; those of types that are sections themselves
@@ -43,10 +46,12 @@ internal sealed class SettingShape
     /// </summary>
     public static SettingShape Section<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicProperties)] TOptions>(
         params (string Name, SettingShape Shape)[] sections)
+        where TOptions : new()
     {
+        var defaults = new TOptions();
         var children = typeof(TOptions).GetProperties(BindingFlags.Instance | BindingFlags.Public)
             .Where(static p => !typeof(Delegate).IsAssignableFrom(p.PropertyType))
-            .ToDictionary(static p => p.Name, static p => Of(p.PropertyType), StringComparer.OrdinalIgnoreCase);
+            .ToDictionary(static p => p.Name, p => Of(p, defaults), StringComparer.OrdinalIgnoreCase);
         foreach (var (name, shape) in sections)
         {
             children[name] = shape;
@@ -66,14 +71,14 @@ internal sealed class SettingShape
         _ => null,
     };
 
-    private static SettingShape Of(Type type)
+    private static SettingShape Of(PropertyInfo property, object defaults)
     {
-        type = Nullable.GetUnderlyingType(type) ?? type;
+        var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
         return type switch
         {
             _ when type == typeof(string) => Value,
-            _ when type.IsPrimitive || type.IsEnum => Number,
-            _ when type == typeof(TimeSpan) => Time,
+            _ when type.IsPrimitive || type.IsEnum => new(SettingKind.Number) { Valid = ValidValue.Of(type, property.GetValue(defaults)) },
+            _ when type == typeof(TimeSpan) => new(SettingKind.Time) { Valid = ValidValue.Of(type, property.GetValue(defaults)) },
             _ when type == typeof(IList<string>) || type == typeof(IReadOnlyList<string>) => List,
             _ when type == typeof(IDictionary<string, string>) => Named(Value),
             _ => Any,

@@ -9,30 +9,40 @@ internal static class SettingShapeCheck
     /// <summary>What is wrong in a section and below it; each message names the setting, its value and a valid one.</summary>
     public static IEnumerable<string> Find(IConfigurationSection section, SettingShape shape) => shape.Kind switch
     {
-        SettingKind.Value => CheckValue(section),
-        SettingKind.Number => [.. CheckValue(section), .. CheckEmpty(section, "a value, e.g. 10 for a number, true or false for a switch")],
-        SettingKind.Time => [.. CheckValue(section), .. CheckEmpty(section, "a time, e.g. 00:00:05"), .. CheckTime(section)],
+        SettingKind.Value => CheckValue(section, "a"),
+        SettingKind.Number => [.. CheckValue(section, shape.Valid!.Example), .. CheckEmpty(section, shape.Valid!)],
+        SettingKind.Time => [.. CheckValue(section, shape.Valid!.Example), .. CheckEmpty(section, shape.Valid!), .. CheckTime(section, shape.Valid!)],
         SettingKind.List => CheckList(section),
         SettingKind.Section => CheckSection(section, shape),
         SettingKind.Named => CheckNamed(section, shape),
         _ => [],
     };
 
-    private static IEnumerable<string> CheckValue(IConfigurationSection setting)
+    /// <summary>What cannot be read in a section and below it, after the binder has failed for one of them.</summary>
+    public static IEnumerable<string> FindUnreadable(IConfigurationSection section, SettingShape shape) => shape switch
+    {
+        { Valid: { } valid } => section.Value is { Length: > 0 } value && !valid.CanRead(value) ? [$"{section.Path} is '{value}'; it must be {valid.Description}."] : [],
+        { Kind: SettingKind.Section or SettingKind.Named } => section.GetChildren().SelectMany(c => shape.Find(c.Key) is { } known ? FindUnreadable(c, known) : []),
+        _ => [],
+    };
+
+    private static IEnumerable<string> CheckValue(IConfigurationSection setting, string example)
         => setting.GetChildren().FirstOrDefault() is { } child
-            ? [$"{setting.Path} has settings of its own, e.g. {Shown(child)}; it must be one value, e.g. {setting.Path} to 'a'."]
+            ? [$"{setting.Path} has settings of its own, e.g. {Shown(child)}; it must be one value, e.g. {setting.Path} to '{example}'."]
             : [];
 
     // The binder takes the default then, though somebody meant to set something, as by a variable of the environment that is not set. A null of JSON stays one.
-    private static IEnumerable<string> CheckEmpty(IConfigurationSection setting, string valid)
-        => setting.Value is "" && !setting.GetChildren().Any() ? [$"{setting.Path} is ''; it must be {valid}, or be left out."] : [];
+    private static IEnumerable<string> CheckEmpty(IConfigurationSection setting, ValidValue valid)
+        => setting.Value is "" && !setting.GetChildren().Any() ? [$"{setting.Path} is ''; it must be {valid.Description}, or be left out."] : [];
 
     // The binder takes it for days, which few mean: "ReadyTimeout": 1 would be a valid day, and 24:00:00 would be 24 of them.
-    private static IEnumerable<string> CheckTime(IConfigurationSection setting)
+    private static IEnumerable<string> CheckTime(IConfigurationSection setting, ValidValue valid)
     {
         if (long.TryParse(setting.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) && number != 0)
         {
-            return [$"{setting.Path} is '{setting.Value}', which would be days: write {Example(number)}, or {setting.Value.Trim()}.00:00:00 where days are meant."];
+            return number < 0
+                ? [$"{setting.Path} is '{setting.Value}', which would be days, and less than none; it must be {valid.Description}."]
+                : [$"{setting.Path} is '{setting.Value}', which would be days: write {Example(number)}, or {setting.Value.Trim()}.00:00:00 where days are meant."];
         }
 
         return setting.Value?.Split(':') is [var first, _, _] && int.TryParse(first, NumberStyles.Integer, CultureInfo.InvariantCulture, out var hours)
@@ -42,7 +52,7 @@ internal static class SettingShapeCheck
     }
 
     private static string Example(long seconds)
-        => seconds is > 0 and < 86_400 ? $"{TimeSpan.FromSeconds(seconds):c} for {seconds} s" : "a time as 00:00:05";
+        => seconds < 86_400 ? $"{TimeSpan.FromSeconds(seconds):c} for {seconds} s" : "a time as 00:00:05";
 
     private static IEnumerable<string> CheckList(IConfigurationSection setting)
         => setting.GetChildren()
@@ -68,17 +78,21 @@ internal static class SettingShapeCheck
 
     private static IEnumerable<string> CheckNamed(IConfigurationSection section, SettingShape shape)
     {
-        var example = shape.Each!.Kind == SettingKind.Section
-            ? $"{section.Path}:greeter:{shape.Each.Children.Keys.First()}" : $"{section.Path}:name to a text";
+        var example = shape.Each switch
+        {
+            { Kind: SettingKind.Section } each => $"e.g. {section.Path}:greeter:{each.Children.Keys.First()}",
+            { Valid: { } valid } => $"each {valid.Description}: {section.Path}:{shape.ExampleName} to {valid.Example}",
+            _ => $"e.g. {section.Path}:{shape.ExampleName} to a text",
+        };
         if (!string.IsNullOrEmpty(section.Value))
         {
-            return [$"{section.Path} is '{section.Value}'; its settings stand under names, e.g. {example}."];
+            return [$"{section.Path} is '{section.Value}'; its settings stand under names, {example}."];
         }
 
         var children = section.GetChildren().ToList();
         return IsList(children)
-            ? [$"{section.Path} is a list, e.g. {Shown(children[0])}; its settings stand under names, e.g. {example}."]
-            : children.SelectMany(c => Find(c, shape.Each));
+            ? [$"{section.Path} is a list, e.g. {Shown(children[0])}; its settings stand under names, {example}."]
+            : children.SelectMany(c => Find(c, shape.Each!));
     }
 
     private static bool IsList(List<IConfigurationSection> children)

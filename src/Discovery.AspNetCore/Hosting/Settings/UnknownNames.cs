@@ -44,6 +44,12 @@ internal static class UnknownNames
     /// <summary>The one section of those below that has a setting of this name: it was left out of the path.</summary>
     private static string? FindBelow(string name, SettingShape shape)
     {
+        // A name that almost anything may have: which of the sections is meant cannot be told.
+        if (name.Equals("Enabled", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
         var sections = shape.Children.Where(c => c.Value.Children.ContainsKey(name)).Take(2).ToList();
         return sections.Count == 1 ? $"{sections[0].Key}:{sections[0].Value.Children.Keys.First(k => k.Equals(name, StringComparison.OrdinalIgnoreCase))}" : null;
     }

@@ -179,7 +179,7 @@ internal sealed partial class UnknownSettings(
             var section = configuration.GetSection(cluster.Section);
             var setting = EtcdConnectionString.SettingOf(name);
             if (Sections.ReadList(configuration, configuration.GetSection(EtcdConnectionString.Section), name) is { Count: > 0 } unread
-                && Sections.ReadList(configuration, section, nameof(EtcdClientOptions.Endpoints)) is { } read && !read.SequenceEqual(unread))
+                && Sections.ReadList(configuration, section, nameof(EtcdClientOptions.Endpoints)) is { Count: > 0 } read && !read.SequenceEqual(unread))
             {
                 Log.UnusedConnectionString(logger, setting, $"{section.Path}:{nameof(EtcdClientOptions.Endpoints)}");
             }
