@@ -54,11 +54,30 @@ internal sealed class ConfigureDiscovery(IConfiguration configuration, ClientCat
         Sections.Bind(section, typeof(EtcdDiscoveryOptions), shape, () => section.Bind(options));
 
         // A list for one service stands in place of the general one; the binder would add to it.
-        options.AllowedNetworks = Sections.ReadList(configuration, section, nameof(options.AllowedNetworks)) ?? options.AllowedNetworks;
+        options.AllowedNetworks = ReadAllowed(section, nameof(options.AllowedNetworks), "0.0.0.0/0, ::/0") ?? options.AllowedNetworks;
         options.Layouts = Sections.ReadLayouts(configuration, section) ?? options.Layouts;
         options.Instances = Sections.ReadList(configuration, section, nameof(options.Instances)) ?? options.Instances;
         options.Select.Tags = Sections.ReadList(configuration, section.GetSection(nameof(options.Select)), nameof(options.Select.Tags)) ?? options.Select.Tags;
-        options.AllowedPorts = Sections.ReadList(configuration, section, nameof(options.AllowedPorts)) ?? options.AllowedPorts;
+        options.AllowedPorts = ReadAllowed(section, nameof(options.AllowedPorts), "1-65535") ?? options.AllowedPorts;
+    }
+
+    /// <summary>Reads a list that keeps calls from where they must not go, and allows everything where it is empty.</summary>
+    /// <param name="section">The section it is in.</param>
+    /// <param name="key">Its name.</param>
+    /// <param name="everything">What allows everything.</param>
+    /// <exception cref="OptionsValidationException">Nothing is left of the entries of an earlier source, as by a variable that was never set.</exception>
+    private List<string>? ReadAllowed(IConfigurationSection section, string key, string everything)
+    {
+        var list = Sections.ReadList(configuration, section, key);
+        return list is { Count: 0 } && SettingList.HasEntries(configuration, section.GetSection(key).Path)
+            ? throw new OptionsValidationException(
+                section.Path,
+                typeof(EtcdDiscoveryOptions),
+                [
+                    $"{section.Path}:{key} is '' in a later source than the one that has entries. An empty variable of the environment must not "
+                    + $"allow everything: remove it, or set {everything} to do so.",
+                ])
+            : list;
     }
 
     private sealed record GeneralSettings(IChangeToken Changes, EtcdDiscoveryOptions Options, HashSet<string> Services)

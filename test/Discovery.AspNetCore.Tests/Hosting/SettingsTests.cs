@@ -257,12 +257,27 @@ public sealed class SettingsTests : IDisposable
     [InlineData(null)]
     public void An_empty_text_empties_the_array_of_an_earlier_source(string? text)
     {
-        string[] lists = ["Etcd:Endpoints", "Etcd:Registration:Tags", "Etcd:Discovery:AllowedPorts"];
+        string[] lists = ["Etcd:Endpoints", "Etcd:Registration:Tags", "Etcd:Discovery:Services:orders:Select:Tags"];
         using var services = Build([.. lists.Select(static l => ($"{l}:0", "80"))], [.. lists.Select(l => (l, text!)), ("ConnectionStrings:etcd", "http://b:1")]);
 
         Assert.Equal(["http://b:1"], services.GetRequiredService<IOptions<EtcdClientOptions>>().Value.Endpoints);
         Assert.Empty(services.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Tags);
-        Assert.Empty(services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders").AllowedPorts);
+        Assert.Empty(services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders").Select.Tags);
+    }
+
+    [Theory]
+    [InlineData("AllowedNetworks:0", "10.0.0.0/8", "AllowedNetworks", "0.0.0.0/0, ::/0")]
+    [InlineData("AllowedNetworks", "10.0.0.0/8", "AllowedNetworks", "0.0.0.0/0, ::/0")]
+    [InlineData("AllowedPorts:0", "8080", "AllowedPorts", "1-65535")]
+    public void An_empty_variable_does_not_allow_everything(string key, string value, string list, string everything)
+    {
+        using var services = Build([($"Etcd:Discovery:{key}", value)], [($"Etcd:Discovery:{list}", "")]);
+
+        var e = Assert.Throws<OptionsValidationException>(() => services.GetRequiredService<IOptionsMonitor<EtcdDiscoveryOptions>>().Get("orders"));
+        Assert.Equal(
+            $"Etcd:Discovery:{list} is '' in a later source than the one that has entries. An empty variable of the environment must not allow everything: "
+            + $"remove it, or set {everything} to do so.",
+            e.Message);
     }
 
     [Fact]

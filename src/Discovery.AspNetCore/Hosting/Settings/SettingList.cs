@@ -38,6 +38,10 @@ internal static class SettingList
         }
     }
 
+    /// <summary>Whether any source, also one that others overrule, has entries of a list.</summary>
+    public static bool HasEntries(IConfiguration configuration, string path)
+        => Sources(configuration).Any(p => (p.TryGet(path, out var text) && !string.IsNullOrEmpty(text)) || p.GetChildKeys([], path).Any());
+
     /// <summary>The sources, earliest first; none where the configuration is a section of another, which does not tell.</summary>
     public static IEnumerable<IConfigurationProvider> Sources(IConfiguration configuration)
         => (configuration as IConfigurationRoot)?.Providers.SelectMany(static p => p is ChainedConfigurationProvider { Configuration: IConfigurationRoot chained }
