@@ -67,6 +67,8 @@ internal sealed class EndpointPool : IDisposable
                 ServesCalls = e == calls,
                 ServesStreams = e == streams,
                 PauseLeft = TimeSpan.FromTicks(Math.Max(e.CallHealth.PauseLeft.Ticks, e.StreamHealth.PauseLeft.Ticks)),
+                SinceAnswer = e.CallHealth.SinceAnswer,
+                Failure = e.CallHealth.Failure,
                 IsForeign = e.Cluster.IsForeignAt(now),
             }),
         ];
