@@ -7,7 +7,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace Discovery.AspNetCore.Diagnostics;
 
 /// <summary>Tells whether etcd answers, has a leader, and has raised no alarm.</summary>
-internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster, long firstRunAt) : IHealthCheck
+internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealthCheck
 {
     /// <summary>
     /// For how long what other calls say of etcd holds. A start runs all checks at once while nothing is compiled yet, and so its own question may
@@ -99,7 +99,8 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster, long fir
                     CultureInfo.InvariantCulture, $"{name} answered another call {since.TotalSeconds:0.0} s ago. Its state was not there within {Limit()}."));
             }
 
-            return TimeProvider.System.GetElapsedTime(firstRunAt) <= Recent && endpoints.All(static e => e.SinceAnswer is null && e.Failure is null)
+            var isFirst = endpoints.All(static e => e is { SinceAnswer: null, Failure: null }) && !(endpoints.Max(static e => e.SinceFirstUse) > Recent);
+            return isFirst
                 ? Healthy($"The first connection to {name} is still being made. There was no answer within {Limit()}.")
                 : NoAnswerInTime();
         }
@@ -158,8 +159,6 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster, long fir
     /// <summary>Makes the checks of a cluster; those of this type are known by it.</summary>
     private sealed class Source(Cluster cluster)
     {
-        private readonly Lazy<long> _firstRunAt = new(TimeProvider.System.GetTimestamp);
-
-        public EtcdHealthCheck Create(IServiceProvider services) => new(cluster.GetService<EtcdClient>(services), cluster, _firstRunAt.Value);
+        public EtcdHealthCheck Create(IServiceProvider services) => new(cluster.GetService<EtcdClient>(services), cluster);
     }
 }

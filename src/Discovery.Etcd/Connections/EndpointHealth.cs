@@ -20,6 +20,7 @@ internal sealed class EndpointHealth(TimeProvider time)
     private int _refusals;
     private long _failedAt;
     private long _answeredAt = Never;
+    private long _firstUsedAt = Never;
     private TimeSpan _pause;
     private Exception? _cause;
 
@@ -35,20 +36,23 @@ internal sealed class EndpointHealth(TimeProvider time)
         }
     }
 
-    /// <summary>Why it failed last, as people are told; <see langword="null"/> when it is in good order.</summary>
+    /// <summary>Why it failed last, as people are told; <see langword="null"/> when it is in good order, or was only silent.</summary>
     public string? Failure
     {
         get
         {
             lock (_gate)
             {
-                return _failures == 0 ? null : (_cause as CallFailedException)?.Detail ?? _cause?.Message ?? "no answer";
+                return _cause is CallFailedException failure ? failure.Kind == CallFailureKind.Silence ? null : failure.Detail : _cause?.Message;
             }
         }
     }
 
     /// <summary>How long ago it last answered; <see langword="null"/> when it never did.</summary>
     public TimeSpan? SinceAnswer => Volatile.Read(ref _answeredAt) is var at and not Never ? time.GetElapsedTime(at) : null;
+
+    /// <summary>How long ago it was first used; <see langword="null"/> when it never was.</summary>
+    public TimeSpan? SinceFirstUse => Volatile.Read(ref _firstUsedAt) is var at and not Never ? time.GetElapsedTime(at) : null;
 
     /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
     public TimeSpan PauseLeft
@@ -70,6 +74,15 @@ internal sealed class EndpointHealth(TimeProvider time)
                 var left = _pause - time.GetElapsedTime(_failedAt);
                 return left > TimeSpan.Zero ? left : TimeSpan.Zero;
             }
+        }
+    }
+
+    /// <summary>It is about to be used.</summary>
+    public void Used(long now)
+    {
+        if (Volatile.Read(ref _firstUsedAt) == Never)
+        {
+            Interlocked.CompareExchange(ref _firstUsedAt, now, Never);
         }
     }
 
