@@ -91,6 +91,8 @@ internal sealed class Registrar : IAsyncDisposable
                 LeaseTimeToLive = lease.TimeToLive,
                 LeaseRemaining = lease.Remaining,
                 LastError = LastError,
+                IsEtcdAway = RegistrationReport.IsOutage(lease.LastError),
+                LeasesLost = _report.LeasesLost,
                 ReadError = lease.ReadError?.Message,
             };
         }

@@ -24,12 +24,20 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     private string? _announced;
     private long? _lostAt;
     private bool _isOutage;
+    private int _leasesLost;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
     public string? Problem => _conflict ?? _duplicate;
 
     /// <summary>How many keys of this application a replica holds for it too.</summary>
     public int Shared => _shared.Count;
+
+    /// <summary>How many leases were lost.</summary>
+    public int LeasesLost => Volatile.Read(ref _leasesLost);
+
+    /// <summary>Whether a failure is that etcd does not answer.</summary>
+    public static bool IsOutage(Exception? error)
+        => error is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
 
     public bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count >= lease.KeysDesired;
@@ -93,12 +101,14 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
+            _leasesLost++;
+
             // While etcd is away one lease after the other may be lost; that is one outage.
             _announced = null;
             if (_lostAt is null)
             {
                 // While etcd is away the client has warned already, and says at the end for how long it was.
-                _isOutage = lease.LastError is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
+                _isOutage = IsOutage(lease.LastError);
                 _lostAt = time.GetTimestamp();
                 Log.LeaseLost(logger, _isOutage ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message);
             }
