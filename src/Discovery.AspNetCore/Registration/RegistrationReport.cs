@@ -11,6 +11,8 @@ namespace Discovery.AspNetCore.Registration;
 /// <param name="onRegisteredAgain">Called when the keys stand again after a lease was lost, with the time since.</param>
 internal sealed partial class RegistrationReport(TimeProvider time, ILogger logger, Action<TimeSpan>? onRegisteredAgain = null)
 {
+    private const string Unknown = "etcd does not know it any more: somebody revoked it, it ran out while this process was paused, or etcd lost its data.";
+
     // Keys that a replica of this application holds for it too.
     private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
 
@@ -23,7 +25,6 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
     private string _desired = "";
     private string? _announced;
     private long? _lostAt;
-    private bool _isOutage;
     private int _leasesLost;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
@@ -108,9 +109,8 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
             if (_lostAt is null)
             {
                 // While etcd is away the client has warned already, and says at the end for how long it was.
-                _isOutage = IsOutage(lease.LastError);
                 _lostAt = time.GetTimestamp();
-                Log.LeaseLost(logger, _isOutage ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message);
+                Log.LeaseLost(logger, IsOutage(lease.LastError) ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message ?? Unknown);
             }
         }
         else if (AllStand(lease))
@@ -127,20 +127,16 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
                 return;
             }
 
-            if (_lostAt is { } lost)
-            {
-                onRegisteredAgain?.Invoke(time.GetElapsedTime(lost));
-            }
-
-            if (_lostAt is { } lostAt && !_isOutage)
+            if (_lostAt is { } lostAt)
             {
                 _lostAt = null;
                 _announced = _desired;
-                Log.RegisteredAgain(logger, time.GetElapsedTime(lostAt).TotalSeconds, _desired, lease.LeaseId, lease.TimeToLive);
+                var after = time.GetElapsedTime(lostAt);
+                Log.RegisteredAgain(logger, after.TotalSeconds, _desired, lease.LeaseId, lease.TimeToLive);
+                onRegisteredAgain?.Invoke(after);
             }
             else if (_desired != _announced)
             {
-                _lostAt = null;
                 _announced = _desired;
                 Log.Registered(logger, _desired, lease.LeaseId, lease.TimeToLive);
             }
@@ -167,7 +163,7 @@ internal sealed partial class RegistrationReport(TimeProvider time, ILogger logg
 
         [LoggerMessage(EventId = 2723, Message = "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
-        public static partial void LeaseLost(ILogger logger, LogLevel level, string? reason);
+        public static partial void LeaseLost(ILogger logger, LogLevel level, string reason);
 
         [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, long lease, TimeSpan timeToLive);
