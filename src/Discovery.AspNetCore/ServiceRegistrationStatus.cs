@@ -35,6 +35,12 @@ public sealed record ServiceRegistrationStatus
     /// </summary>
     public string? ReadError { get; init; }
 
+    /// <summary>Whether <see cref="LastError"/> is that etcd does not answer, whatever figures its text has.</summary>
+    internal bool IsEtcdAway { get; init; }
+
+    /// <summary>How many leases of this registration were lost.</summary>
+    internal int LeasesLost { get; init; }
+
     /// <summary>State, cluster, id, keys, lease and errors in one line.</summary>
     public override string ToString()
     {

@@ -352,7 +352,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             OutcomeRules.OnUnknownError(request, instance, steering, call.StartedAt);
         }
 
-        AttemptActivity.OnAnswered(activity, response, outcome);
+        AttemptActivity.OnAnswered(activity, response, isGrpc, outcome);
         if (outcome.IsAnswer())
         {
             steering?.Tried?.OnAnswered(isSuccess: outcome == CallOutcome.Success);

@@ -12,6 +12,12 @@ namespace Discovery.AspNetCore.Diagnostics;
 internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealthCheck
 {
     /// <summary>
+    /// For how long what other calls say of etcd holds. A start runs all checks at once while nothing is compiled yet, and so its own question may
+    /// take longer than it is waited for, although etcd answers all the while.
+    /// </summary>
+    private static readonly TimeSpan Recent = TimeSpan.FromSeconds(2);
+
+    /// <summary>
     /// How long etcd may take. Kubernetes' probes give the whole answer a second, and a check that waits out an outage fails them all. An etcd that
     /// works tells its status within milliseconds, however slow its disk is: it writes nothing for it.
     /// </summary>
@@ -56,9 +62,13 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
         {
             return await CheckMembersAsync().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is EtcdException || cancellationToken.IsCancellationRequested)
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
-            return DoesNotAnswer(e);
+            return OutOfTime();
+        }
+        catch (EtcdException e)
+        {
+            return DoesNotAnswer(etcd.Endpoints, e.Message);
         }
 
         // Where etcd has users, it keeps its status to the role root; its members it tells to all of them.
@@ -71,20 +81,52 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
                 await call.ResponseAsync.ConfigureAwait(false);
                 return HealthCheckResult.Healthy(data: data);
             }
-            catch (Exception e) when (e is RpcException || cancellationToken.IsCancellationRequested)
+            catch (Exception) when (cancellationToken.IsCancellationRequested)
             {
-                return DoesNotAnswer(e);
+                // That etcd refused to tell its status, a moment ago, does not say that it has a leader.
+                return NoAnswerInTime();
+            }
+            catch (RpcException e)
+            {
+                return DoesNotAnswer(etcd.Endpoints, e.Message);
             }
         }
 
-        HealthCheckResult DoesNotAnswer(Exception e)
+        HealthCheckResult OutOfTime()
         {
-            // Those that failed meanwhile are marked now.
-            data["endpoints"] = etcd.GetEndpointStatus().Select(Describe).ToArray();
-            var why = e is not OperationCanceledException && !cancellationToken.IsCancellationRequested ? e.Message
-                : string.Create(CultureInfo.InvariantCulture, $"There was no answer within {context.Registration.Timeout.TotalSeconds:0.###} s (the check's timeout).");
-            return Failure($"{name} does not answer at {string.Join(", ", etcd.Endpoints)}. {why}");
+            var endpoints = etcd.GetEndpointStatus();
+            if (endpoints.Where(static e => e.Failure is null).Min(static e => e.SinceAnswer) is { } since && since <= Recent)
+            {
+                return Healthy(string.Create(
+                    CultureInfo.InvariantCulture, $"{name} answered another call {since.TotalSeconds:0.0} s ago. Its state was not there within {Limit()}."));
+            }
+
+            var isFirst = endpoints.All(static e => e is { SinceAnswer: null, Failure: null }) && !(endpoints.Max(static e => e.SinceFirstUse) > Recent);
+            return isFirst
+                ? Healthy($"The first connection to {name} is still being made. There was no answer within {Limit()}.")
+                : NoAnswerInTime();
         }
+
+        HealthCheckResult NoAnswerInTime() => DoesNotAnswer(
+            etcd.GetEndpointStatus().Select(static e => e.Failure is null ? e.Endpoint.ToString() : $"{e.Endpoint} ({e.Failure})"),
+            $"There was no answer within {Limit()}.");
+
+        string Limit() => string.Create(CultureInfo.InvariantCulture, $"{context.Registration.Timeout.TotalSeconds:0.###} s (the check's timeout)");
+
+        HealthCheckResult Healthy(string description)
+        {
+            ShowEndpoints();
+            return HealthCheckResult.Healthy(description, data);
+        }
+
+        HealthCheckResult DoesNotAnswer(IEnumerable<object> endpoints, string why)
+        {
+            ShowEndpoints();
+            return Failure($"{name} does not answer at {string.Join(", ", endpoints)}. {why}");
+        }
+
+        // Again: those that failed meanwhile are marked now.
+        void ShowEndpoints() => data["endpoints"] = etcd.GetEndpointStatus().Select(Describe).ToArray();
 
         // Without the exception: the log has its stack trace at each run of an outage, and the description says all that it tells.
         HealthCheckResult Failure(string description) => new(context.Registration.FailureStatus, description, exception: null, data);

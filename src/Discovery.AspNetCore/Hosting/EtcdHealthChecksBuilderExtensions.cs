@@ -23,8 +23,8 @@ public static class EtcdHealthChecksBuilderExtensions
     /// <param name="failureStatus">What it says while etcd does not answer. Default: <see cref="HealthStatus.Degraded"/>.</param>
     /// <param name="tags">The check's tags. Default: none.</param>
     /// <param name="timeout">
-    /// How long the check may take, after which etcd counts as not answering. Default: 0.7 s, which is within the second that a probe of Kubernetes
-    /// has. Give it more where etcd is so far away that connecting to it takes longer.
+    /// How long the check may take, after which etcd counts as not answering unless it answered another call within the last 2 s. Default: 0.7 s,
+    /// which is within the second that a probe of Kubernetes has. Give it more where etcd is so far away that connecting to it takes longer.
     /// </param>
     /// <returns>The builder.</returns>
     public static IHealthChecksBuilder AddEtcd(
@@ -46,8 +46,8 @@ public static class EtcdHealthChecksBuilderExtensions
     /// <param name="failureStatus">What it says while etcd does not answer. Default: <see cref="HealthStatus.Degraded"/>.</param>
     /// <param name="tags">The check's tags. Default: none.</param>
     /// <param name="timeout">
-    /// How long the check may take, after which etcd counts as not answering. Default: 0.7 s, which is within the second that a probe of Kubernetes
-    /// has. Give it more where etcd is so far away that connecting to it takes longer.
+    /// How long the check may take, after which etcd counts as not answering unless it answered another call within the last 2 s. Default: 0.7 s,
+    /// which is within the second that a probe of Kubernetes has. Give it more where etcd is so far away that connecting to it takes longer.
     /// </param>
     /// <returns>The builder.</returns>
     /// <exception cref="ArgumentException">The cluster's name is not valid.</exception>

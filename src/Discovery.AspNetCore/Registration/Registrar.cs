@@ -23,6 +23,7 @@ internal sealed class Registrar : IAsyncDisposable
     private volatile DesiredRegistration _desired;
     private volatile IReadOnlyDictionary<string, RegistrationRecord> _written = new Dictionary<string, RegistrationRecord>();
     private volatile bool _stopped;
+    private volatile bool _hadLease;
     private bool _isToLeave;
     private volatile int _changes;
 
@@ -92,6 +93,8 @@ internal sealed class Registrar : IAsyncDisposable
                 LeaseTimeToLive = lease.TimeToLive,
                 LeaseRemaining = lease.Remaining,
                 LastError = LastError,
+                IsEtcdAway = RegistrationReport.IsOutage(lease.LastError),
+                LeasesLost = _report.LeasesLost,
                 ReadError = lease.ReadError?.Message,
             };
         }
@@ -132,6 +135,7 @@ internal sealed class Registrar : IAsyncDisposable
 
     private void OnLease(EtcdLeaseStatus lease)
     {
+        _hadLease |= lease.LeaseId != 0;
         _report.OnLease(lease);
         if (lease.LastError is EtcdException error && IsLasting(error))
         {
@@ -205,8 +209,8 @@ internal sealed class Registrar : IAsyncDisposable
             var standing = Standing();
             var stored = CountStored();
 
-            // Disposed before it ever had a lease, it was never seen: that etcd is away must not hold up the disposal.
-            if (!_disposing.IsCancellationRequested || _keeper.Status.LeaseId != 0)
+            // Without a lease no key was ever sent, so nobody has to hear of a drain: that etcd is away must hold up neither the stop nor the disposal.
+            if (_hadLease && (!_disposing.IsCancellationRequested || _keeper.Status.LeaseId != 0))
             {
                 await _deregistration.DrainAsync(standing, serving.Token, cancellationToken).ConfigureAwait(false);
             }

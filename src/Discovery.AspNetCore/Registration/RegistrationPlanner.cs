@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -58,7 +59,13 @@ internal sealed partial class RegistrationPlanner(
         var present = _chosen.Count + _earlier.Count > 0 ? addresses.TryGetAll() : null;
         List<ChosenAddress> earlier = [.. _earlier.Concat(_chosen.Where(c => c.IsProvisional || present?.Contains(c.Address) == false)).Distinct()];
         var resolver = new EndpointResolver(
-            addresses, client.Value.Endpoints, earlier, new EndpointNames(configuration, kestrel), new EndpointProtocols(configuration, kestrel), _problems);
+            addresses,
+            client.Value.Endpoints,
+            earlier,
+            new EndpointNames(configuration, kestrel),
+            new EndpointProtocols(configuration, kestrel),
+            _problems,
+            services.GetService<IHostEnvironment>()?.IsDevelopment() == true);
         DesiredRegistration desired;
         try
         {

@@ -13,6 +13,8 @@ namespace Discovery.AspNetCore.Registration;
 internal sealed partial class RegistrationReport(
     TimeProvider time, ILogger logger, Func<IEnumerable<Uri>> endpoints, Action<TimeSpan>? onRegisteredAgain = null)
 {
+    private const string Unknown = "etcd does not know it any more: somebody revoked it, it ran out while this process was paused, or etcd lost its data.";
+
     // Keys that a replica of this application holds for it too.
     private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
 
@@ -25,13 +27,20 @@ internal sealed partial class RegistrationReport(
     private string _desired = "";
     private string? _announced;
     private long? _lostAt;
-    private bool _isOutage;
+    private int _leasesLost;
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
     public string? Problem => _conflict ?? _duplicate;
 
     /// <summary>How many keys of this application a replica holds for it too.</summary>
     public int Shared => _shared.Count;
+
+    /// <summary>How many leases were lost.</summary>
+    public int LeasesLost => Volatile.Read(ref _leasesLost);
+
+    /// <summary>Whether a failure is that etcd does not answer.</summary>
+    public static bool IsOutage(Exception? error)
+        => error is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
 
     public bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count >= lease.KeysDesired;
@@ -95,14 +104,15 @@ internal sealed partial class RegistrationReport(
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
+            _leasesLost++;
+
             // While etcd is away one lease after the other may be lost; that is one outage.
             _announced = null;
             if (_lostAt is null)
             {
                 // While etcd is away the client has warned already, and says at the end for how long it was.
-                _isOutage = lease.LastError is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
                 _lostAt = time.GetTimestamp();
-                Log.LeaseLost(logger, _isOutage ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message);
+                Log.LeaseLost(logger, IsOutage(lease.LastError) ? LogLevel.Information : LogLevel.Warning, lease.LastError?.Message ?? Unknown);
             }
         }
         else if (AllStand(lease))
@@ -119,20 +129,16 @@ internal sealed partial class RegistrationReport(
                 return;
             }
 
-            if (_lostAt is { } lost)
-            {
-                onRegisteredAgain?.Invoke(time.GetElapsedTime(lost));
-            }
-
-            if (_lostAt is { } lostAt && !_isOutage)
+            if (_lostAt is { } lostAt)
             {
                 _lostAt = null;
                 _announced = _desired;
-                Log.RegisteredAgain(logger, time.GetElapsedTime(lostAt).TotalSeconds, _desired, lease.LeaseId, lease.TimeToLive);
+                var after = time.GetElapsedTime(lostAt);
+                Log.RegisteredAgain(logger, after.TotalSeconds, _desired, lease.LeaseId, lease.TimeToLive);
+                onRegisteredAgain?.Invoke(after);
             }
             else if (_desired != _announced)
             {
-                _lostAt = null;
                 _announced = _desired;
                 Log.Registered(logger, _desired, string.Join(", ", endpoints()), lease.LeaseId, lease.TimeToLive);
             }
@@ -159,7 +165,7 @@ internal sealed partial class RegistrationReport(
 
         [LoggerMessage(EventId = 2723, Message = "The lease of this application's keys is lost; a new one is asked for, and the keys are put "
             + "again. {Reason}")]
-        public static partial void LeaseLost(ILogger logger, LogLevel level, string? reason);
+        public static partial void LeaseLost(ILogger logger, LogLevel level, string reason);
 
         [LoggerMessage(2724, LogLevel.Information, "Registered in etcd: {Keys} at {Endpoints} (lease {Lease:x} for {TimeToLive}).")]
         public static partial void Registered(ILogger logger, string keys, string endpoints, long lease, TimeSpan timeToLive);

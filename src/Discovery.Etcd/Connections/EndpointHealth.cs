@@ -1,3 +1,5 @@
+using Discovery.Etcd.Calls;
+
 namespace Discovery.Etcd.Connections;
 
 /// <summary>How an endpoint fared lately with one kind of call, and how long it is left alone for it.</summary>
@@ -8,6 +10,8 @@ internal sealed class EndpointHealth(TimeProvider time)
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
 
+    private const long Never = long.MinValue;
+
     private readonly Lock _gate = new();
 
     // What nearly every call asks and says, and so without the lock.
@@ -15,6 +19,8 @@ internal sealed class EndpointHealth(TimeProvider time)
     private int _failures;
     private int _refusals;
     private long _failedAt;
+    private long _answeredAt = Never;
+    private long _firstUsedAt = Never;
     private TimeSpan _pause;
     private Exception? _cause;
 
@@ -29,6 +35,24 @@ internal sealed class EndpointHealth(TimeProvider time)
             }
         }
     }
+
+    /// <summary>Why it failed last, as people are told; <see langword="null"/> when it is in good order, or was only silent.</summary>
+    public string? Failure
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _cause is CallFailedException failure ? failure.Kind == CallFailureKind.Silence ? null : failure.Detail : _cause?.Message;
+            }
+        }
+    }
+
+    /// <summary>How long ago it last answered; <see langword="null"/> when it never did.</summary>
+    public TimeSpan? SinceAnswer => Volatile.Read(ref _answeredAt) is var at and not Never ? time.GetElapsedTime(at) : null;
+
+    /// <summary>How long ago it was first used; <see langword="null"/> when it never was.</summary>
+    public TimeSpan? SinceFirstUse => Volatile.Read(ref _firstUsedAt) is var at and not Never ? time.GetElapsedTime(at) : null;
 
     /// <summary>How long the endpoint is still to be left alone; zero when it is in good order.</summary>
     public TimeSpan PauseLeft
@@ -53,9 +77,19 @@ internal sealed class EndpointHealth(TimeProvider time)
         }
     }
 
+    /// <summary>It is about to be used.</summary>
+    public void Used(long now)
+    {
+        if (Volatile.Read(ref _firstUsedAt) == Never)
+        {
+            Interlocked.CompareExchange(ref _firstUsedAt, now, Never);
+        }
+    }
+
     /// <summary>It answered.</summary>
     public void Succeeded()
     {
+        Volatile.Write(ref _answeredAt, time.GetTimestamp());
         if (_isSound)
         {
             return;

@@ -67,6 +67,9 @@ internal sealed class EndpointPool : IDisposable
                 ServesCalls = e == calls,
                 ServesStreams = e == streams,
                 PauseLeft = TimeSpan.FromTicks(Math.Max(e.CallHealth.PauseLeft.Ticks, e.StreamHealth.PauseLeft.Ticks)),
+                SinceFirstUse = e.CallHealth.SinceFirstUse,
+                SinceAnswer = e.CallHealth.SinceAnswer,
+                Failure = e.CallHealth.Failure,
                 IsForeign = e.Cluster.IsForeignAt(now),
             }),
         ];
@@ -97,10 +100,14 @@ internal sealed class EndpointPool : IDisposable
             if (present.HealthOf(kind).PauseLeft == TimeSpan.Zero && !present.Cluster.IsForeignAt(now) && !avoid.Contains(present))
             {
                 position.MoveTo(position.Index, now);
-                return present;
+            }
+            else
+            {
+                present = ChooseAnotherLockHeld(position, avoid, kind, now);
             }
 
-            return ChooseAnotherLockHeld(position, avoid, kind, now);
+            present.HealthOf(kind).Used(now);
+            return present;
         }
     }
 

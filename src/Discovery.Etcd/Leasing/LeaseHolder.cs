@@ -70,8 +70,8 @@ internal sealed partial class LeaseHolder(
             return;
         }
 
-        // In an outage the loss is no news of its own.
-        Log.Lost(logger, failures.IsUnavailable ? LogLevel.Information : LogLevel.Warning, lease.Id);
+        // No warning: whoever keeps the lease learns it by the status, and knows what it means.
+        Log.Lost(logger, lease.Id);
         status.Set(EtcdLeaseState.Lost);
         await PauseAfterQuickLossesAsync(sentAt, lease.Clock.TimeToLive, cancellationToken).ConfigureAwait(false);
     }
@@ -155,8 +155,8 @@ internal sealed partial class LeaseHolder(
         [LoggerMessage(1101, LogLevel.Debug, "Lease {LeaseId:x} is granted for {TimeToLive}.")]
         public static partial void Granted(ILogger logger, long leaseId, TimeSpan timeToLive);
 
-        [LoggerMessage(EventId = 1102, Message = "Lease {LeaseId:x} is lost; another one is asked for and all keys are put on it.")]
-        public static partial void Lost(ILogger logger, LogLevel level, long leaseId);
+        [LoggerMessage(1102, LogLevel.Information, "Lease {LeaseId:x} is lost; another one is asked for and all keys are put on it.")]
+        public static partial void Lost(ILogger logger, long leaseId);
 
         [LoggerMessage(1103, LogLevel.Error, "Holding the lease failed unexpectedly; it is started over.")]
         public static partial void Unexpected(ILogger logger, Exception exception);

@@ -43,9 +43,8 @@ public sealed class HealthCheckTests : IAsyncLifetime
         await using var services = Services(static h => h.AddEtcd(timeout: TimeSpan.FromMilliseconds(300)));
         _etcd.Pause();
 
-        var entry = await CheckAsync(services, "etcd");
+        var entry = await DegradedAsync(services);
 
-        Assert.Equal(HealthStatus.Degraded, entry.Status);
         Assert.Contains(_etcd.Endpoint, entry.Description, StringComparison.Ordinal);
         _etcd.Resume();
         await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd")).Status == HealthStatus.Healthy);
@@ -119,12 +118,54 @@ public sealed class HealthCheckTests : IAsyncLifetime
             await _etcd.DisposeAsync();
         }
 
-        var entry = await CheckAsync(services, "etcd");
+        var entry = await DegradedAsync(services);
 
-        Assert.Equal(HealthStatus.Degraded, entry.Status);
         Assert.Null(entry.Exception);
         Assert.Contains("There was no answer within 0.7 s", entry.Description, StringComparison.Ordinal);
         Assert.InRange(entry.Duration, TimeSpan.Zero, TimeSpan.FromSeconds(3));
+    }
+
+    [Fact]
+    public async Task An_etcd_that_refuses_connections_is_degraded_at_once_and_the_check_says_why()
+    {
+        await using var services = Services(static h => h.AddEtcd());
+        await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd")).Status == HealthStatus.Healthy);
+        await _etcd.DisposeAsync();
+
+        var entry = await CheckAsync(services, "etcd");
+
+        Assert.Equal(HealthStatus.Degraded, entry.Status);
+        Assert.Contains("onnection refused", entry.Description, StringComparison.Ordinal);
+    }
+
+    /// <summary>A start runs all checks at once while nothing is compiled yet, and the application is registered meanwhile.</summary>
+    [Fact]
+    public async Task An_etcd_that_answers_other_calls_while_the_check_runs_is_healthy()
+    {
+        await using var services = Services(static h => h.AddEtcd(timeout: TimeSpan.FromMilliseconds(1)));
+        await services.GetRequiredService<EtcdClient>().PutAsync("a", Encoding.UTF8.GetBytes("1"));
+        _etcd.Pause();
+
+        var entry = await CheckAsync(services, "etcd");
+
+        Assert.Equal(HealthStatus.Healthy, entry.Status);
+        Assert.StartsWith("etcd answered another call ", entry.Description, StringComparison.Ordinal);
+        Assert.Contains("within 0.001 s", entry.Description, StringComparison.Ordinal);
+        _etcd.Resume();
+    }
+
+    [Fact]
+    public async Task An_etcd_whose_first_connection_is_being_made_is_healthy_for_a_moment_and_not_for_long()
+    {
+        await using var services = Services(static h => h.AddEtcd(timeout: TimeSpan.FromMilliseconds(1)));
+        _etcd.Pause();
+
+        var first = await CheckAsync(services, "etcd");
+
+        Assert.Equal(HealthStatus.Healthy, first.Status);
+        Assert.StartsWith("The first connection to etcd is still being made.", first.Description, StringComparison.Ordinal);
+        await DegradedAsync(services);
+        _etcd.Resume();
     }
 
     [Fact]
@@ -248,6 +289,13 @@ public sealed class HealthCheckTests : IAsyncLifetime
 
         Assert.Throws<ArgumentException>(() => checks.AddEtcdDiscovery("a/b"));
         Assert.Throws<ArgumentOutOfRangeException>(() => checks.AddEtcdDiscovery("greeter", minimum: 0));
+    }
+
+    private static async Task<HealthReportEntry> DegradedAsync(IServiceProvider services)
+    {
+        HealthReportEntry entry = default;
+        await Eventually.IsTrue(async () => (entry = await CheckAsync(services, "etcd")).Status == HealthStatus.Degraded);
+        return entry;
     }
 
     private static async Task<HealthReportEntry> CheckAsync(IServiceProvider services, string name)

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Discovery.AspNetCore.Tests.Registration;
@@ -166,11 +167,26 @@ public sealed class RegistrationPlannerTests : IAsyncLifetime
         Assert.Equal("192.168.1.7", await LookAsync(planner));
     }
 
+    /// <summary>Launch profiles bind loopback; elsewhere etcd may be reached through a forwarded port, and clients be on other machines.</summary>
+    [Theory]
+    [InlineData("Development", false)]
+    [InlineData("Production", true)]
+    [InlineData("", true)]
+    public async Task Loopback_that_is_advertised_is_warned_of_unless_the_environment_is_development(string environment, bool isWarned)
+    {
+        var planner = PlanIn(environment, OverLoopback, "http://localhost:5000");
+
+        Assert.Equal("127.0.0.1", await LookAsync(planner));
+        Assert.Equal(isWarned ? 1 : 0, _log.At(LogLevel.Warning).Count);
+    }
+
     /// <summary>The hosts that are registered.</summary>
     private async Task<string> LookAsync(RegistrationPlanner planner)
         => string.Join(' ', (await planner.PlanAsync(_options, default)).Endpoints.Where(static e => !e.IsAlternative).Select(static e => e.Host));
 
-    private RegistrationPlanner Plan(string etcd, params string[] bound)
+    private RegistrationPlanner Plan(string etcd, params string[] bound) => PlanIn("", etcd, bound);
+
+    private RegistrationPlanner PlanIn(string environment, string etcd, params string[] bound)
     {
         var client = new EtcdClient(new EtcdClientOptions { Endpoints = [etcd] });
         _clients.Add(client);
@@ -178,8 +194,14 @@ public sealed class RegistrationPlannerTests : IAsyncLifetime
         var addresses = new ServerAddressesFeature();
         bound.ToList().ForEach(addresses.Addresses.Add);
         server.Features.Set<IServerAddressesFeature>(addresses);
+        var services = new ServiceCollection().AddSingleton<IServer>(server);
+        if (environment.Length > 0)
+        {
+            services.AddSingleton<IHostEnvironment>(new Microsoft.Extensions.Hosting.Internal.HostingEnvironment { EnvironmentName = environment });
+        }
+
         return new RegistrationPlanner(
-            new ServiceCollection().AddSingleton<IServer>(server).BuildServiceProvider(),
+            services.BuildServiceProvider(),
             new ConfigurationBuilder().Build(),
             new Lazy<EtcdClient>(client),
             _machine,

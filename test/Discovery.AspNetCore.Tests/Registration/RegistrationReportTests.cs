@@ -12,7 +12,11 @@ public sealed class RegistrationReportTests
     private readonly LogRecorder _log = new();
     private readonly RegistrationReport _report;
 
-    public RegistrationReportTests() => _report = new RegistrationReport(new FakeTimeProvider(), _log, static () => [new Uri("http://10.0.0.1:2379")]);
+    private readonly FakeTimeProvider _clock = new();
+    private readonly List<TimeSpan> _returns = [];
+
+    public RegistrationReportTests()
+        => _report = new RegistrationReport(_clock, _log, static () => [new Uri("http://10.0.0.1:2379")], _returns.Add);
 
     [Fact]
     public void Keys_that_stand_are_said_once_with_the_etcd_that_has_them()
@@ -63,6 +67,34 @@ public sealed class RegistrationReportTests
 
         Assert.Contains("openim:///shop/a", _report.Problem, StringComparison.Ordinal);
         Assert.False(_report.AllStand(half));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Each_return_after_a_lost_lease_is_logged_and_counted_as_one(bool isOutage)
+    {
+        _report.OnDesired(["services/shop/a"]);
+        _report.OnLease(AllStand);
+        _report.OnLease(new EtcdLeaseStatus { State = EtcdLeaseState.Lost, KeysDesired = 1, LastError = isOutage ? new TimeoutException("No answer.") : null });
+        _clock.Advance(TimeSpan.FromSeconds(3));
+        _report.OnLease(AllStand with { LeaseId = 27 });
+        _report.OnLease(AllStand with { LeaseId = 27 });
+
+        Assert.Equal([TimeSpan.FromSeconds(3)], _returns);
+        Assert.Equal(1, Registered());
+        Assert.Single(
+            _log.At(LogLevel.Information), static l => l.Contains("Registered in etcd again, 3.0 s after the lease was lost: services/shop/a (lease 1b", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_lost_lease_without_a_failure_before_it_is_a_warning_with_the_reason()
+    {
+        _report.OnDesired(["services/shop/a"]);
+        _report.OnLease(AllStand);
+        _report.OnLease(new EtcdLeaseStatus { State = EtcdLeaseState.Lost, KeysDesired = 1 });
+
+        Assert.Contains("put again. etcd does not know it any more", Assert.Single(_log.At(LogLevel.Warning)), StringComparison.Ordinal);
     }
 
     private static EtcdKeyValue KeyOf(string key) => new()

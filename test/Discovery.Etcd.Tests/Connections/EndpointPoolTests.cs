@@ -1,3 +1,4 @@
+using Discovery.Etcd.Calls;
 using Discovery.Etcd.Connections;
 using Grpc.Net.Client;
 
@@ -34,6 +35,26 @@ public sealed class EndpointPoolTests
         endpoint.Succeeded();
         endpoint.Failed();
         Assert.InRange(endpoint.PauseLeft, TimeSpan.FromMilliseconds(180), TimeSpan.FromMilliseconds(320));
+    }
+
+    [Fact]
+    public void The_status_of_an_endpoint_says_when_it_was_used_and_answered_and_why_it_failed()
+    {
+        using var pool = Create(1);
+        EtcdEndpointStatus Status() => Assert.Single(pool.GetStatus([pool.All[0].Address]));
+        Assert.Equal((null, null, null), (Status().SinceFirstUse, Status().SinceAnswer, Status().Failure));
+
+        pool.Choose([]);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        pool.Choose([]).CallHealth.Failed(new CallFailedException(Grpc.Core.StatusCode.Unavailable, "Connection refused", CallFailureKind.NotConnected));
+        Assert.Equal((TimeSpan.FromSeconds(1), null, "Connection refused"), (Status().SinceFirstUse, Status().SinceAnswer, Status().Failure));
+
+        pool.Choose([]).CallHealth.Succeeded();
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal((TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(2), null), (Status().SinceFirstUse, Status().SinceAnswer, Status().Failure));
+
+        pool.Choose([]).CallHealth.Failed();
+        Assert.Equal((TimeSpan.FromSeconds(2), null), (Status().SinceAnswer, Status().Failure));
     }
 
     [Fact]

@@ -109,7 +109,8 @@ public sealed class TracingTests
         if (sources.Contains(Ours))
         {
             var attempts = recorder.Of(call, "discovery.attempt");
-            Assert.Equal(["failure", null], attempts.Select(static a => a.GetTagItem("error.type")));
+            Assert.Equal(["503", null], attempts.Select(static a => a.GetTagItem("error.type")));
+            Assert.Equal(("503 Service Unavailable", ActivityStatusCode.Error), (attempts[0].StatusDescription, attempts[0].Status));
             Assert.Equal([1, 2], attempts.Select(static a => a.GetTagItem("discovery.attempt")));
             Assert.Equal(attempts.Select(static a => a.SpanId), recorder.Of(call, HttpName).Select(static a => a.ParentSpanId));
         }
@@ -131,6 +132,7 @@ public sealed class TracingTests
                     {
                         context.Response.ContentType = "application/grpc";
                         context.Response.Headers["grpc-status"] = "14";
+                        context.Response.Headers["grpc-message"] = "too%20busy";
                         return Task.CompletedTask;
                     }
 
@@ -150,7 +152,8 @@ public sealed class TracingTests
         var grpc = recorder.Of(call, "Grpc.Net.Client.GrpcOut");
         var attempts = recorder.Of(call, "discovery.attempt");
         Assert.Equal([1, 2], attempts.Select(static a => a.GetTagItem("discovery.attempt")));
-        Assert.Equal(["failure", null], attempts.Select(static a => a.GetTagItem("error.type")));
+        Assert.Equal(["UNAVAILABLE", null], attempts.Select(static a => a.GetTagItem("error.type")));
+        Assert.Equal("too busy", attempts[0].StatusDescription);
         Assert.Equal(grpc.Select(static a => a.SpanId), attempts.Select(static a => a.ParentSpanId));
         Assert.Equal(attempts.Select(static a => a.SpanId), recorder.Of(call, HttpName).Select(static a => a.ParentSpanId));
         Assert.Equal(recorder.Of(call, HttpName).Select(static a => a.Id), parents);

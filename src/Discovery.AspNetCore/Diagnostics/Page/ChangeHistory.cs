@@ -17,7 +17,7 @@ internal sealed class ChangeHistory : IDisposable
     private readonly LinkedList<ChangeReport> _newest = [];
     private Dictionary<string, ServiceView> _before = [];
     private HashSet<(string Id, string Address)> _ejectedBefore = [];
-    private readonly Dictionary<string, string> _registrationsBefore = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, RegistrationHistory> _registrations = new(StringComparer.Ordinal);
     private ITimer? _timer;
 
     public ChangeHistory(TimeProvider time) => _time = time;
@@ -91,12 +91,12 @@ internal sealed class ChangeHistory : IDisposable
     private void LookAtRegistration(ServiceRegistrationStatus status, List<ChangeReport> found)
     {
         var cluster = status.Cluster ?? "";
-        var now = $"{status.State}{(cluster.Length == 0 ? "" : " in " + cluster)}{(status.LastError is null ? "" : ": " + status.LastError)}";
-        if (_registrationsBefore.GetValueOrDefault(cluster) != now)
+        if (!_registrations.TryGetValue(cluster, out var registration))
         {
-            found.Add(new ChangeReport(_time.GetUtcNow(), null, "registration", now));
-            _registrationsBefore[cluster] = now;
+            _registrations.Add(cluster, registration = new RegistrationHistory());
         }
+
+        found.AddRange(registration.Look(status).Select(c => new ChangeReport(_time.GetUtcNow(), null, c.Kind, c.What)));
     }
 
     private void LookAtServices(IReadOnlyList<ServiceView> views, List<ChangeReport> found)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Instances;
@@ -48,12 +49,36 @@ internal static class AttemptActivity
     }
 
     /// <summary>Response headers came.</summary>
-    public static void OnAnswered(Activity? activity, HttpResponseMessage response, CallOutcome outcome)
+    /// <param name="activity">The activity.</param>
+    /// <param name="response">The response.</param>
+    /// <param name="isGrpc">Whether it says that it is gRPC's.</param>
+    /// <param name="outcome">What it says of the instance.</param>
+    public static void OnAnswered(Activity? activity, HttpResponseMessage response, bool isGrpc, CallOutcome outcome)
     {
-        activity?.SetTag("http.response.status_code", (int)response.StatusCode);
-        if (!outcome.IsAnswer() && outcome != CallOutcome.Cancelled)
+        if (activity is null)
         {
-            activity.SetFailed(outcome.ToTag(), description: null);
+            return;
+        }
+
+        var status = (int)response.StatusCode;
+        activity.SetTag("http.response.status_code", status);
+        if (outcome.IsAnswer() || outcome == CallOutcome.Cancelled)
+        {
+            return;
+        }
+
+        // As OpenTelemetry has it, the status is the type of the error; else what the answer is taken for.
+        if (isGrpc && GrpcStatusName.Of(response.Headers) is { } grpc)
+        {
+            activity.SetFailed(grpc, GrpcStatusName.MessageOf(response.Headers) ?? grpc);
+        }
+        else if (status >= 400)
+        {
+            activity.SetFailed(status.ToString(CultureInfo.InvariantCulture), $"{status} {response.ReasonPhrase}".TrimEnd());
+        }
+        else
+        {
+            activity.SetFailed(outcome.ToTag(), $"{status} {response.ReasonPhrase}".TrimEnd() + ", which is no answer of gRPC");
         }
     }
 

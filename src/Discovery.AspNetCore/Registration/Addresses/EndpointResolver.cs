@@ -10,7 +10,13 @@ namespace Discovery.AspNetCore.Registration.Addresses;
 /// wildcards replaced by an address of this machine. What cannot be dialled from elsewhere is never advertised.
 /// </summary>
 internal sealed partial class EndpointResolver(
-    LocalAddresses local, IReadOnlyList<Uri> etcd, IReadOnlyList<ChosenAddress> earlier, EndpointNames names, EndpointProtocols protocols, ILogger logger)
+    LocalAddresses local,
+    IReadOnlyList<Uri> etcd,
+    IReadOnlyList<ChosenAddress> earlier,
+    EndpointNames names,
+    EndpointProtocols protocols,
+    ILogger logger,
+    bool isDevelopment = false)
 {
     private const string Settings = "Etcd:Registration";
 
@@ -171,7 +177,9 @@ internal sealed partial class EndpointResolver(
         // However local etcd looks from here, others may share it: a forwarded port, a gateway and a tunnel all look local.
         if (options.AllowLoopback != true && distinct.FindAll(static e => LoopbackHost.Is(e.Host)) is { Count: > 0 } local)
         {
-            Log.LoopbackAdvertised(logger, string.Join(", ", local.Select(static e => e.Address).Distinct()));
+            // On a developer's machine launch profiles bind loopback, and clients run there too.
+            var addresses = string.Join(", ", local.Select(static e => e.Address).Distinct());
+            Log.LoopbackAdvertised(logger, isDevelopment ? LogLevel.Information : LogLevel.Warning, addresses);
         }
 
         return distinct;
@@ -245,9 +253,9 @@ internal sealed partial class EndpointResolver(
             + "advertised. Name a network that it is in, as 10.0.0.0/8, or set Etcd:Registration:AdvertisedHost.")]
         public static partial void OutsidePreferred(ILogger logger, string networks, string address);
 
-        [LoggerMessage(2753, LogLevel.Warning, "This application is advertised by {Addresses}, which clients on other machines take for "
+        [LoggerMessage(EventId = 2753, Message = "This application is advertised by {Addresses}, which clients on other machines take for "
             + "themselves. Listen on all addresses, as http://*:5000, and where this machine has several, set "
             + "Etcd:Registration:PreferredNetworks or AdvertisedHost. If all clients are on this machine, set Etcd:Registration:AllowLoopback to true.")]
-        public static partial void LoopbackAdvertised(ILogger logger, string addresses);
+        public static partial void LoopbackAdvertised(ILogger logger, LogLevel level, string addresses);
     }
 }

@@ -84,6 +84,18 @@ public sealed class EndpointResolverTests : IDisposable
     }
 
     [Fact]
+    public async Task Loopback_that_is_advertised_in_development_is_no_warning()
+    {
+        var lonely = new FakeLocalAddresses("127.0.0.1") { Routes = { ["localhost"] = ["127.0.0.1"] } };
+        var resolver = new EndpointResolver(lonely, [new Uri("http://localhost:2379")], [], Names(), Unknown, _log, isDevelopment: true);
+
+        await resolver.ResolveAsync(_options, ["http://localhost:5000"], default);
+
+        Assert.Empty(_log.At(LogLevel.Warning));
+        Assert.Contains("advertised by 127.0.0.1:5000", Assert.Single(_log.At(LogLevel.Information)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Loopback_can_be_forbidden_while_etcd_is_local()
     {
         _options.AllowLoopback = false;
