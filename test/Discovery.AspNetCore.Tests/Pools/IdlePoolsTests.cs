@@ -60,8 +60,13 @@ public sealed class IdlePoolsTests : IAsyncDisposable
         Assert.Equal((500, 500), (Pools.All.Count(), Directory.Services.Count));
         Assert.Equal(500, ServicesMeasured().Count);
 
-        Pass(IdlePools.IdleTime + LookInterval);
-        Assert.Empty(Pools.All);
+        // Who waits along with the first call may end a moment after it, and a wait keeps its pool.
+        Pass(IdlePools.IdleTime);
+        await Eventually.IsTrue(() =>
+        {
+            Pass(LookInterval);
+            return !Pools.All.Any();
+        });
         Assert.Empty(ServicesMeasured());
         Assert.Equal(500, _log.At(LogLevel.Debug).Count(static l => l.Contains("is no longer kept ready for calls", StringComparison.Ordinal)));
 
