@@ -108,7 +108,21 @@ internal static class HandlerBenchmark
     }
 
     private static DiscoveryHandler Create(Harness harness, Kind kind)
-        => new(() => harness.Pool, kind.Answer == CannedConnection.Answer.Grpc ? null : harness.Services.GetRequiredService<ClientCatalog>().Find("client"));
+    {
+        var pool = harness.Pool;
+        if (kind.Answer != CannedConnection.Answer.Grpc)
+        {
+            return new DiscoveryHandler(() => pool, harness.Services.GetRequiredService<ClientCatalog>().Find("client"));
+        }
+
+        // A channel asks for its pool with each call, as it may have been forgotten.
+        var entry = new PoolEntry(pool, unlink: static () => { }, release: static () => { });
+        return new DiscoveryHandler(() =>
+        {
+            entry.OnUsed();
+            return entry.Pool!;
+        });
+    }
 
     private static async Task MeasureAsync(Report report, Kind kind, int calls)
     {
