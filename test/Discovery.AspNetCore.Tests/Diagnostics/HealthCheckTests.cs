@@ -84,6 +84,36 @@ public sealed class HealthCheckTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(null, "Something here uses etcd, but Etcd:Endpoints is empty")]
+    [InlineData("dc2", "Something here uses the cluster dc2, but Etcd:Clusters:dc2:Endpoints is empty")]
+    public async Task A_look_up_that_was_refused_for_want_of_endpoints_shows_in_the_check_of_its_cluster_alone(string? cluster, string expected)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(
+        [
+            new("Etcd:Discovery:Services:orders:Instances", "127.0.0.1:9"), new("Etcd:Clusters:dc2:Registration:Enabled", "false"),
+        ]);
+        builder.Services.AddHttpClient("orders").AddEtcdDiscovery();
+        builder.Services.AddKeyedEtcdRegistration("dc2");
+        builder.Services.AddHealthChecks().AddEtcd("etcd").AddKeyedEtcd("dc2", "etcd-dc2");
+        using var host = builder.Build();
+        await host.StartAsync();
+        var (name, other) = cluster is null ? ("etcd", "etcd-dc2") : ("etcd-dc2", "etcd");
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host.Services, name)).Status);
+        var directory = cluster is null
+            ? host.Services.GetRequiredService<IServiceDirectory>()
+            : host.Services.GetRequiredKeyedService<IServiceDirectory>(cluster);
+
+        await Assert.ThrowsAnyAsync<Exception>(() => directory.WaitForReadyAsync("greeter").AsTask());
+
+        var entry = await CheckAsync(host.Services, name);
+        Assert.Equal(HealthStatus.Degraded, entry.Status);
+        Assert.StartsWith(expected, entry.Description, StringComparison.Ordinal);
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host.Services, other)).Status);
+        await host.StopAsync();
+    }
+
+    [Theory]
     [InlineData(null, "Etcd:Endpoints is empty")]
     [InlineData("dc2", "Etcd:Clusters:dc2:Endpoints is empty")]
     public async Task A_cluster_that_is_there_only_to_be_checked_needs_endpoints(string? cluster, string expected)
