@@ -132,14 +132,21 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
         HealthCheckResult Failure(string description) => new(context.Registration.FailureStatus, description, exception: null, data);
     }
 
-    /// <summary>For an application without endpoints: its start would have failed if it needed the cluster.</summary>
-    private sealed class NoEtcdHealthCheck(Cluster cluster) : IHealthCheck
+    /// <summary>
+    /// For an application without endpoints: its start would have failed if its settings or its clients needed the cluster. What code looks up later
+    /// shows when it does.
+    /// </summary>
+    private sealed class NoEtcdHealthCheck(Cluster cluster, MissingEndpoints missing) : IHealthCheck
     {
         public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
-            => Task.FromResult(HealthCheckResult.Healthy(
-                $"No etcd is needed here: {cluster.Section}:Endpoints is empty, and nothing is registered or looked up "
-                    + (cluster.Name is null ? "in etcd." : $"in the cluster {cluster.Name}."),
-                cluster.Name is null ? null : new Dictionary<string, object> { ["cluster"] = cluster.Name }));
+        {
+            var name = cluster.Name is null ? "etcd" : $"the cluster {cluster.Name}";
+            var data = cluster.Name is null ? null : new Dictionary<string, object> { ["cluster"] = cluster.Name };
+            return Task.FromResult(missing.Find(cluster) is { } error
+                ? new HealthCheckResult(context.Registration.FailureStatus, $"Something here uses {name}, but {error}", exception: null, data)
+                : HealthCheckResult.Healthy(
+                    $"No etcd is needed here: {cluster.Section}:Endpoints is empty, and nothing was registered or looked up in {name} so far.", data));
+        }
     }
 
     private static string Describe(EtcdEndpointStatus endpoint)
@@ -174,6 +181,6 @@ internal sealed class EtcdHealthCheck(EtcdClient etcd, Cluster cluster) : IHealt
         public IHealthCheck Create(IServiceProvider services)
             => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName).Endpoints.Count > 0
                 ? new EtcdHealthCheck(cluster.GetService<EtcdClient>(services), cluster)
-                : new NoEtcdHealthCheck(cluster);
+                : new NoEtcdHealthCheck(cluster, services.GetRequiredService<MissingEndpoints>());
     }
 }

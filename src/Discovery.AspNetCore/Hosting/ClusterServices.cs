@@ -70,7 +70,9 @@ internal static class ClusterServices
         if (options.Endpoints.Count == 0)
         {
             var hints = MissingSettings.OfClient(services.GetRequiredService<IConfiguration>(), cluster, wantsEndpoints: true, isAdded: false);
-            throw new ArgumentException(string.Join(' ', [.. options.Validate(cluster.Section), .. hints]));
+            var error = string.Join(' ', [.. options.Validate(cluster.Section), .. hints]);
+            services.GetRequiredService<MissingEndpoints>().Add(cluster, error);
+            throw new ArgumentException(error);
         }
 
         return new EtcdClient(

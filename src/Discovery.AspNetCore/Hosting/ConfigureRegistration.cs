@@ -21,18 +21,34 @@ internal sealed class ConfigureRegistration(IConfiguration configuration, Cluste
             read.Add(section);
             Read(read, options);
         }
+
+        // Code that runs after this finds the settings under the name that it knows.
+        FollowServiceName(name, options);
     }
+
+    /// <summary>Code may have set the service's name, or replaced its settings.</summary>
+    public void PostConfigure(string? name, EtcdRegistrationOptions options) => FollowServiceName(name, options);
 
     /// <summary>
     /// Settings of the service that <see cref="EtcdRegistrationOptions.ServiceName"/> names are its own in whatever case they are written: a text
     /// has its case from whoever wrote it, the name of a setting in the environment has not.
     /// </summary>
-    public void PostConfigure(string? name, EtcdRegistrationOptions options)
+    private void FollowServiceName(string? name, EtcdRegistrationOptions options)
     {
-        if (!string.IsNullOrEmpty(options.ServiceName) && FirstCasing.Find(options.Services, options.ServiceName) is { } written
-            && SectionsOf(name).Any(s => s.GetSection(Services).GetSection(written).Exists()))
+        if (string.IsNullOrEmpty(options.ServiceName)
+            || FirstCasing.FindFirst(configuration, SectionsOf(name).Select(static s => s.GetSection(Services)), options.ServiceName) is not { } written)
         {
-            FirstCasing.Rename(options.Services, written, options.ServiceName);
+            return;
+        }
+
+        if (!options.Services.ContainsKey(options.ServiceName))
+        {
+            FirstCasing.Rename(options.Services, FirstCasing.Find(options.Services, options.ServiceName), options.ServiceName);
+        }
+        else if (written != options.ServiceName)
+        {
+            // Code has replaced what the settings say.
+            options.Services.Remove(written);
         }
     }
 

@@ -184,6 +184,7 @@ public static class EtcdServiceCollectionExtensions
         services.AddMetrics();
         services.TryAddSingleton<DiscoveryMetrics>();
         services.TryAddSingleton(Cluster.Default);
+        services.TryAddSingleton<MissingEndpoints>();
 
         // An application's own clock may stand still or travel, in a test or in staging; leases and timeouts must not follow it unasked.
         services.TryAddKeyedSingleton(EtcdServiceKeys.TimeProvider, TimeProvider.System);

@@ -108,7 +108,7 @@ internal sealed partial class RegistrationReport(
 
             // While etcd is away one lease after the other may be lost; that is one outage.
             _announced = null;
-            if (_lostAt is null)
+            if (_lostAt is null && _desired.Length > 0)
             {
                 // While etcd is away the client has warned already, and says at the end for how long it was.
                 _lostAt = time.GetTimestamp();

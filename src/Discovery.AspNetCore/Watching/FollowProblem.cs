@@ -10,6 +10,8 @@ namespace Discovery.AspNetCore.Watching;
 /// </summary>
 internal sealed partial class FollowProblem(string prefix, ILogger logger)
 {
+    private const string Watch = "Watch";
+
     private volatile Exception? _current;
     private bool _isRefused;
 
@@ -19,12 +21,13 @@ internal sealed partial class FollowProblem(string prefix, ILogger logger)
     /// <summary>For <see cref="EtcdFollowOptions.OnStatusChanged"/>.</summary>
     public void OnStatusChanged(EtcdFollowStatus status)
     {
-        _current = status.Error;
-        if (status.Error is not { } error)
+        var error = IsOfWatchAlone(status) ? null : status.Error;
+        _current = error;
+        if (error is null)
         {
             _isRefused = false;
         }
-        else if (!_isRefused && error.StatusCode is not (StatusCode.Unavailable or StatusCode.DeadlineExceeded))
+        else if (!_isRefused && IsRefusal(error))
         {
             _isRefused = true;
             Log.Refused(logger, prefix, error.Message);
@@ -33,6 +36,15 @@ internal sealed partial class FollowProblem(string prefix, ILogger logger)
 
     /// <summary>Following ended with an exception.</summary>
     public void OnFailed(Exception cause) => _current = cause;
+
+    private static bool IsRefusal(EtcdException error) => error.StatusCode is not (StatusCode.Unavailable or StatusCode.DeadlineExceeded);
+
+    /// <summary>
+    /// Whether the prefix can be read all the same, as far as is known: it was listed before it was watched, and is listed every few seconds now. The
+    /// client warns of a watch that is refused.
+    /// </summary>
+    private static bool IsOfWatchAlone(EtcdFollowStatus status)
+        => status.Kind == EtcdFollowStatusKind.Polling || (status.Error is { Operation: Watch } error && IsRefusal(error));
 
     private static partial class Log
     {

@@ -1,10 +1,8 @@
 using System.Text;
 using Discovery.EmbeddedEtcd;
 using Discovery.Etcd;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Hosting;
 
 namespace Discovery.AspNetCore.Tests.Diagnostics;
 
@@ -48,55 +46,6 @@ public sealed class HealthCheckTests : IAsyncLifetime
         Assert.Contains(_etcd.Endpoint, entry.Description, StringComparison.Ordinal);
         _etcd.Resume();
         await Eventually.IsTrue(async () => (await CheckAsync(services, "etcd")).Status == HealthStatus.Healthy);
-    }
-
-    [Theory]
-    [InlineData("Etcd:Registration:Enabled", "false", "No etcd is needed here: Etcd:Endpoints is empty")]
-    [InlineData("Etcd:Discovery:Services:orders:Instances", "127.0.0.1:9", "No etcd is needed here: Etcd:Endpoints is empty")]
-    [InlineData("Etcd:Clusters:dc2:Registration:Enabled", "false", "No etcd is needed here: Etcd:Clusters:dc2:Endpoints is empty")]
-    public async Task Where_the_settings_leave_etcd_out_it_is_healthy_and_says_so(string setting, string value, string expected)
-    {
-        var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Configuration.AddInMemoryCollection([new("Etcd:Registration:ServiceName", "greeter"), new(setting, value)]);
-        var services = builder.Services;
-        if (setting.StartsWith("Etcd:Registration", StringComparison.Ordinal))
-        {
-            services.AddEtcdRegistration().AddHealthChecks().AddEtcd();
-        }
-        else if (setting.StartsWith("Etcd:Clusters", StringComparison.Ordinal))
-        {
-            services.AddKeyedEtcdRegistration("dc2").AddHealthChecks().AddKeyedEtcd("dc2", "etcd");
-        }
-        else
-        {
-            services.AddHttpClient("orders").AddEtcdDiscovery();
-            services.AddHealthChecks().AddEtcd();
-        }
-
-        using var host = builder.Build();
-        await host.StartAsync();
-
-        var entry = await CheckAsync(host.Services, "etcd");
-
-        Assert.Equal(HealthStatus.Healthy, entry.Status);
-        Assert.StartsWith(expected, entry.Description, StringComparison.Ordinal);
-        await host.StopAsync();
-    }
-
-    [Theory]
-    [InlineData(null, "Etcd:Endpoints is empty")]
-    [InlineData("dc2", "Etcd:Clusters:dc2:Endpoints is empty")]
-    public async Task A_cluster_that_is_there_only_to_be_checked_needs_endpoints(string? cluster, string expected)
-    {
-        var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Configuration.AddInMemoryCollection([new(cluster is null ? "Unused" : "Etcd:Endpoints", "http://127.0.0.1:9")]);
-        var checks = builder.Services.AddHealthChecks();
-        _ = cluster is null ? checks.AddEtcd() : checks.AddKeyedEtcd(cluster);
-        using var host = builder.Build();
-
-        var e = await Assert.ThrowsAnyAsync<Exception>(() => host.StartAsync());
-
-        Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
 
     /// <summary>A probe of Kubernetes has a second for all checks, and the log has what is handed into a result at each run.</summary>

@@ -404,6 +404,43 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal([("User", 5), ("greeter", 20)], options.Services.Select(static s => (s.Key, Value: s.Value.Weight!.Value)).OrderBy(static s => s.Value));
     }
 
+    [Theory]
+    [InlineData(false, null)]
+    [InlineData(true, 20)]
+    public void Code_finds_the_settings_of_the_service_that_is_registered_in_its_own_case(bool keeps, int? weight)
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(
+            [new("Etcd:Registration:ServiceName", "greeter"), new("ETCD:REGISTRATION:SERVICES:GREETER:WEIGHT", "20")]).Build());
+        services.AddEtcdRegistration(o =>
+        {
+            if (!keeps)
+            {
+                o.Services["greeter"] = new RegisteredServiceOptions();
+            }
+
+            o.Services["greeter"].Version = "2";
+        });
+        using var provider = services.BuildServiceProvider();
+
+        var (name, service) = Assert.Single(provider.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Services);
+        Assert.Equal(("greeter", "2", weight), (name, service.Version, service.Weight));
+    }
+
+    [Fact]
+    public void What_code_sets_of_the_service_that_it_registers_replaces_the_settings_in_whatever_case()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(
+            [new("ETCD:REGISTRATION:SERVICES:GREETER:WEIGHT", "20"), new("Etcd:Registration:Services:User:Weight", "5")]).Build());
+        services.AddEtcdRegistration(static o => (o.ServiceName, o.Services["greeter"]) = ("greeter", new RegisteredServiceOptions { Version = "2" }));
+        using var provider = services.BuildServiceProvider();
+
+        var registered = provider.GetRequiredService<IOptions<EtcdRegistrationOptions>>().Value.Services;
+        Assert.Equal(["User", "greeter"], registered.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(("2", null), (registered["greeter"].Version, registered["greeter"].Weight));
+    }
+
     [Fact]
     public void A_service_that_code_adds_is_another_one_than_that_whose_name_differs_by_case()
     {

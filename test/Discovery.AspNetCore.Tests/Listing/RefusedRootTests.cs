@@ -50,4 +50,34 @@ public sealed class RefusedRootTests : EtcdTestBase
         problem.OnStatusChanged(RefusingSource.Status(StatusCode.Unauthenticated, "three"));
         Assert.Equal([Line + "one", Line + "three"], Log.Lines);
     }
+
+    /// <summary>As behind a proxy that lets no streams through.</summary>
+    [Fact]
+    public async Task A_root_of_which_only_the_watch_is_refused_is_listed_and_not_said_to_be_unreadable()
+    {
+        Etcd.Fail(int.MaxValue, StatusCode.Unimplemented, "no streams here", "Watch");
+        var directory = Read();
+        Assert.Empty(NamesOf(await directory.ListServicesAsync()));
+
+        await RegisterAsync("greeter", "10.0.0.1:80");
+        await Eventually.IsTrue(async () => NamesOf(await directory.ListServicesAsync()).SequenceEqual(["greeter"]));
+
+        Assert.DoesNotContain(Log.Lines, static l => l.StartsWith("Warning: What is registered", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_watch_that_is_refused_is_no_problem_and_a_list_that_is_refused_after_it_is_one()
+    {
+        var problem = new FollowProblem("/microservices/", Log);
+        problem.OnStatusChanged(RefusingSource.Status(StatusCode.Unimplemented, "the watch", "Watch"));
+        Assert.Null(problem.Current);
+        problem.OnStatusChanged(RefusingSource.Status(StatusCode.Unimplemented, "the watch", "Watch") with { Kind = EtcdFollowStatusKind.Polling });
+        Assert.Null(problem.Current);
+        Assert.Empty(Log.Lines);
+
+        problem.OnStatusChanged(RefusingSource.Status(StatusCode.PermissionDenied, "the list"));
+
+        Assert.Equal("the list", problem.Current?.Message);
+        Assert.Equal([Line + "the list"], Log.Lines);
+    }
 }

@@ -22,10 +22,10 @@ internal sealed class RefusingSource(string refused) : IServiceSource
 
     public IReadOnlyList<Uri> Endpoints => [new("http://etcd:2379")];
 
-    public static EtcdFollowStatus Status(StatusCode code, string reason = Reason) => new()
+    public static EtcdFollowStatus Status(StatusCode code, string reason = Reason, string operation = "Range") => new()
     {
         Kind = EtcdFollowStatusKind.Unavailable,
-        Error = new EtcdException(reason, new Status(code, reason), "Range", []),
+        Error = new EtcdException(reason, new Status(code, reason), operation, []),
     };
 
     public Task<EtcdListing> ListAsync(string prefix, EtcdReadConsistency consistency, CancellationToken cancellationToken)

@@ -88,6 +88,23 @@ public sealed class RegistrationReportTests
     }
 
     [Fact]
+    public void A_lease_that_was_lost_out_of_service_makes_the_return_no_other_than_any()
+    {
+        _report.OnDesired(["services/shop/a"]);
+        _report.OnLease(AllStand);
+        _report.OnDesired([]);
+        _report.OnLease(new EtcdLeaseStatus { State = EtcdLeaseState.Lost });
+        _clock.Advance(TimeSpan.FromSeconds(3));
+        _report.OnDesired(["services/shop/a"]);
+        _report.OnLease(AllStand with { LeaseId = 27 });
+
+        Assert.Equal(2, Registered());
+        Assert.Empty(_returns);
+        Assert.Empty(_log.At(LogLevel.Warning));
+        Assert.Equal(1, _report.LeasesLost);
+    }
+
+    [Fact]
     public void A_lost_lease_without_a_failure_before_it_is_a_warning_with_the_reason()
     {
         _report.OnDesired(["services/shop/a"]);

@@ -25,9 +25,13 @@ internal static class FirstCasing
     {
         foreach (var name in bound.Keys.ToList())
         {
-            Rename(bound, name, sections.Select(s => FindFirst(configuration, s, name)).FirstOrDefault(static n => n is not null) ?? name);
+            Rename(bound, name, FindFirst(configuration, sections, name) ?? name);
         }
     }
+
+    /// <summary>A name as the first source of the first section that has it writes it; null if none has.</summary>
+    public static string? FindFirst(IConfiguration configuration, IEnumerable<IConfigurationSection> sections, string name)
+        => sections.Select(s => FindFirst(configuration, s, name)).FirstOrDefault(static n => n is not null);
 
     /// <summary>The name that an entry has, in whatever case.</summary>
     public static string? Find<T>(IDictionary<string, T> entries, string name)
