@@ -232,6 +232,7 @@ public sealed class StopTests : IAsyncLifetime
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddEtcdClient(static o => o.Endpoints = ["http://127.0.0.1:1"]);
         builder.Services.AddEtcdRegistration(static o => (o.ServiceName, o.StopTimeout, o.GracefulStop) = ("shop", TimeSpan.FromSeconds(20), false));
+        builder.Services.Configure<HostOptions>(static o => o.ShutdownTimeout = TimeSpan.FromMinutes(1));
         var application = builder.Build();
         await application.StartAsync();
         await Eventually.IsTrue(() => application.Services.GetRequiredService<IServiceRegistration>().Status.Keys.Count > 0);
