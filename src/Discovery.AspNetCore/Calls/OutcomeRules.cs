@@ -8,10 +8,10 @@ namespace Discovery.AspNetCore.Calls;
 /// <summary>Tells what a response, or its absence, says of the instance that was called.</summary>
 internal static class OutcomeRules
 {
+    private const string GrpcStatusHeader = "grpc-status";
+
     /// <summary>Not even the first message of a stream that then breaks off takes so long.</summary>
     private static readonly TimeSpan LeastStream = TimeSpan.FromSeconds(1);
-
-    private const string GrpcStatusHeader = "grpc-status";
 
     /// <summary>The outcome as far as the response's headers tell.</summary>
     /// <param name="response">The response.</param>
