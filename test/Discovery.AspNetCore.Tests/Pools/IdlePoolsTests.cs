@@ -261,6 +261,28 @@ public sealed class IdlePoolsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Where_etcd_goes_away_after_a_service_was_forgotten_the_next_call_still_finds_its_instances()
+    {
+        Register("svc", (await StartServerAsync()).Address);
+        using var caller = Caller(new PoolHandle(Pools, "svc", cluster: null));
+        await CallAsync(caller);
+        Pass(IdlePools.IdleTime + (2 * LookInterval));
+        Assert.Empty(Pools.All);
+        _etcd.IsDown = true;
+        _etcd.Disconnect();
+        await Eventually.IsTrue(() => !Assert.Single(Directory.Services).IsConnected);
+
+        Pass(ServiceDirectory.IdleTime * 3);
+        await CallAsync(caller).WaitAsync(TimeSpan.FromSeconds(20));
+
+        _etcd.IsDown = false;
+        _etcd.Connect();
+        await Eventually.IsTrue(() => Assert.Single(Directory.Services).IsConnected);
+        Pass((IdlePools.IdleTime + ServiceDirectory.IdleTime) * 2);
+        Assert.Empty(Directory.Services);
+    }
+
+    [Fact]
     public async Task A_directory_of_the_applications_own_is_subscribed_to_only_while_somebody_calls()
     {
         var server = await StartServerAsync();
