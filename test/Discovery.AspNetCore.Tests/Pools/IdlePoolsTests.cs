@@ -278,8 +278,11 @@ public sealed class IdlePoolsTests : IAsyncDisposable
         _etcd.IsDown = false;
         _etcd.Connect();
         await Eventually.IsTrue(() => Assert.Single(Directory.Services).IsConnected);
-        Pass((IdlePools.IdleTime + ServiceDirectory.IdleTime) * 2);
-        Assert.Empty(Directory.Services);
+        await Eventually.IsTrue(() =>
+        {
+            Pass(LookInterval);
+            return Directory.Services.Count == 0;
+        });
     }
 
     [Fact]
