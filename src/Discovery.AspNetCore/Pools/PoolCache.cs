@@ -46,7 +46,19 @@ internal sealed class PoolCache(
         => Created.Select(static p => (p.Key.OptionsName, p.Pool));
 
     private IEnumerable<(PoolKey Key, ServicePool Pool)> Created
-        => _pools.Where(static p => p.Value is { IsValueCreated: true, Value.Pool: not null }).Select(static p => (p.Key, p.Value.Value.Pool!));
+    {
+        get
+        {
+            foreach (var (key, entry) in _pools)
+            {
+                // Read once: a pool may be forgotten meanwhile.
+                if (entry is { IsValueCreated: true, Value.Pool: { } pool })
+                {
+                    yield return (key, pool);
+                }
+            }
+        }
+    }
 
     /// <summary>The pool of a registered client.</summary>
     public ServicePool OfClient(string clientName)
