@@ -191,12 +191,16 @@ internal sealed class PoolCache(
     private void Unlink(PoolKey key, string serviceName, Func<PoolCounts> count)
     {
         metrics.Observed.RemovePool(count);
-        if (key.Cluster is null)
+        if (key.Cluster is not null)
+        {
+            settings.Forget(key.OptionsName, key.Cluster);
+        }
+        else if (settings.CanCreate(key.OptionsName))
         {
             cache.TryRemove(key.OptionsName);
+            settings.Forget(key.OptionsName, cluster: null);
         }
 
-        settings.Forget(key.OptionsName, key.Cluster);
         _pools.TryRemove(key, out _);
         Forgotten?.Invoke(serviceName, key.Cluster);
     }
