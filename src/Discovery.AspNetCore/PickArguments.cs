@@ -6,6 +6,6 @@ public readonly record struct PickArguments
     /// <summary>The value of the call's <c>discovery-hash-key</c> metadata. Default: <see langword="null"/>.</summary>
     public string? HashKey { get; init; }
 
-    /// <summary>0 for the first choice, 1 after one instance could not be connected to, and so on. Default: 0.</summary>
+    /// <summary>0 for the first choice, 1 after one of the instances to choose from was tried in vain, and so on. Default: 0.</summary>
     public int Attempt { get; init; }
 }

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
+using Yarp.ReverseProxy.Transforms;
 
 namespace Discovery.AspNetCore.Yarp.Tests;
 
@@ -72,6 +73,39 @@ public sealed class LeastLoadTests : ProxyTestBase
         }
 
         Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+        var balancer = BalancerOf(proxy);
+        await Eventually.IsTrue(() => balancer.InFlight == 0);
+        Assert.All(balancer.Instances, static i => Assert.True(i is { IsEjected: false, FailureRate: 0 }, $"{i}: {i.FailureRate}"));
+    }
+
+    [Fact]
+    public async Task What_a_transform_answers_by_itself_says_nothing_of_the_servers()
+    {
+        await StartServerAsync();
+        await StartServerAsync();
+        var cluster = new ClusterConfig
+        {
+            ClusterId = "greeter",
+            LoadBalancingPolicy = EtcdLoadBalancingPolicies.LeastLoad,
+            Destinations = new Dictionary<string, DestinationConfig> { ["d"] = new() { Address = "etcd://Greeter" } },
+        };
+        var proxy = await StartProxyAsync(cluster, static p => p.AddTransforms(static t => t.AddRequestTransform(static transform =>
+        {
+            if (transform.HttpContext.Request.Path == "/refused")
+            {
+                transform.HttpContext.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            }
+
+            return ValueTask.CompletedTask;
+        })));
+        using var client = ClientOf(proxy);
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(client, "/refused")).Status);
+        }
+
         var balancer = BalancerOf(proxy);
         await Eventually.IsTrue(() => balancer.InFlight == 0);
         Assert.All(balancer.Instances, static i => Assert.True(i is { IsEjected: false, FailureRate: 0 }, $"{i}: {i.FailureRate}"));

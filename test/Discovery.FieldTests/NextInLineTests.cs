@@ -1,6 +1,8 @@
 using Discovery.AspNetCore;
 using Discovery.FieldTests.Support;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Http.Resilience;
+using Polly;
 
 namespace Discovery.FieldTests;
 
@@ -36,6 +38,38 @@ public sealed class NextInLineTests
         }
 
         void Configure(EtcdDiscoveryOptions options) => (options.Policy, options.Ejection.Enabled) = (policy, false);
+    }
+
+    [Fact]
+    public async Task A_retry_goes_to_the_second_instance_also_when_the_first_is_ejected_before_it()
+    {
+        await using var field = await Field.StartAsync();
+        var calls = new int[3];
+        for (var i = 0; i < calls.Length; i++)
+        {
+            var number = i;
+            var server = await BackendServer.StartAsync(context =>
+            {
+                Interlocked.Increment(ref calls[number]);
+                context.Response.StatusCode = number == 0 ? 503 : 200;
+                return Task.CompletedTask;
+            });
+            field.Own(server);
+            await field.PutAsync($"services/{Field.Service}/{i}", $$"""{"Addr":"{{server.Address}}"}""");
+        }
+
+        // The delay is long enough for the ejection by the failure before it.
+        using var client = field.Client(
+            static o => o.Policy = BalancingPolicies.PickFirst,
+            static b => b.AddResilienceHandler("retry", static p => p.AddRetry(
+                new HttpRetryStrategyOptions { MaxRetryAttempts = 1, Delay = TimeSpan.FromSeconds(1), UseJitter = false })));
+        for (var i = 0; i < 6; i++)
+        {
+            using var response = await client.GetAsync(new Uri("x", UriKind.Relative));
+            response.EnsureSuccessStatusCode();
+        }
+
+        Assert.Equal([5, 6, 0], calls);
     }
 
     private static async Task<string> CallAsync(HttpClient client, string key)

@@ -24,6 +24,7 @@ internal sealed class ProxiedCall
     private readonly CancellationToken _timeout;
     private CallProgress _progress;
     private bool _isForwarded;
+    private bool _isAnswered;
     private bool _isOver;
 
     private ProxiedCall(HttpContext context, DestinationState destination, InstanceState instance, bool isPinned)
@@ -61,6 +62,9 @@ internal sealed class ProxiedCall
 
     /// <summary>The proxy is about to send it.</summary>
     public void OnForwarding() => _isForwarded = true;
+
+    /// <summary>The destination has answered.</summary>
+    public void OnAnswered() => _isAnswered = true;
 
     /// <summary>The destination is done with.</summary>
     public void End()
@@ -146,6 +150,9 @@ internal sealed class ProxiedCall
     {
         // A middleware after the choice answered by itself, such as a limit of rates or an authorization: the instance knows nothing of it.
         _ when !_isForwarded => CallOutcome.Cancelled,
+
+        // So did a transform of the application, which runs after ours.
+        null or ForwarderError.None when !_isAnswered => CallOutcome.Cancelled,
         null or ForwarderError.None => OfAnswer(),
         ForwarderError.Request or ForwarderError.RequestTimedOut when ForwarderFailures.OfConnect(Error!.Exception) is { } outcome => outcome,
         ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout => CallOutcome.TimedOut,

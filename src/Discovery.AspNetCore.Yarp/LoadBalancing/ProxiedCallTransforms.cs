@@ -24,7 +24,18 @@ internal sealed class ProxiedCallTransforms(ClusterBalancers balancers) : ITrans
         if (EtcdLoadBalancingPolicies.LeastLoad.Equals(context.Cluster?.LoadBalancingPolicy, StringComparison.OrdinalIgnoreCase))
         {
             context.AddRequestTransform(OnForwardingAsync);
+            context.AddResponseTransform(OnResponseAsync);
         }
+    }
+
+    private static ValueTask OnResponseAsync(ResponseTransformContext transform)
+    {
+        if (transform.ProxyResponse is not null)
+        {
+            transform.HttpContext.Features.Get<ProxiedCall>()?.OnAnswered();
+        }
+
+        return ValueTask.CompletedTask;
     }
 
     private ValueTask OnForwardingAsync(RequestTransformContext transform)

@@ -70,13 +70,15 @@ internal sealed class Balancer
 
     /// <summary>Chooses an instance that is not among those to avoid, or null if all are.</summary>
     /// <param name="arguments">The call, with the number of instances that it tried.</param>
-    /// <param name="avoided">Those, and others that it is not to go to.</param>
+    /// <param name="avoided">First those, then others that it is not to go to.</param>
     public InstanceState? Pick(in PickArguments arguments, ReadOnlySpan<InstanceState> avoided)
     {
+        // One that was ejected or left since is no longer in a policy's order: to count it would skip the next one.
+        var attempt = CountInUse(avoided[..Math.Min(arguments.Attempt, avoided.Length)]);
         for (var i = 0; i < PolicyAttempts; i++)
         {
             // A policy with an order of instances would choose the same one again.
-            if (Pick(arguments with { Attempt = arguments.Attempt + i }) is { } instance && !Contains(avoided, instance))
+            if (Pick(arguments with { Attempt = attempt + i }) is { } instance && !Contains(avoided, instance))
             {
                 return instance;
             }
@@ -96,6 +98,20 @@ internal sealed class Balancer
         }
 
         return null;
+    }
+
+    private int CountInUse(ReadOnlySpan<InstanceState> tried)
+    {
+        var count = 0;
+        foreach (var instance in tried)
+        {
+            if (InUse is InstanceList list ? list.Contains(instance) : InUse.Contains(instance))
+            {
+                count++;
+            }
+        }
+
+        return count;
     }
 
     /// <summary>A key's calls must stay in one zone, so its hash decides; without a key it is chance.</summary>

@@ -32,7 +32,7 @@ internal sealed class CallSteering
     public bool AsksServedBy { get; private set; }
 
     /// <summary>Where they failed; set once.</summary>
-    public IEnumerable<InstanceState> FailedBefore { get; set; } = [];
+    public IReadOnlyList<InstanceState> FailedBefore { get; set; } = [];
 
     /// <summary>Whether something above tries again.</summary>
     public bool IsRetry => PreviousAttempts > 0 || Tried?.All.Length > 0;

@@ -273,17 +273,17 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             return null;
         }
 
-        InstanceState[] unreachable = [.. failures ?? []];
+        InstanceState[] unreachable = failures is null ? [] : [.. failures];
 
         // A call has few attempts: after the first in vain they go to instances of which etcd says that they are there.
-        var held = failures is null || current.Snapshot.Held.IsEmpty ? [] : current.Instances.Where(static i => i.IsHeld);
+        InstanceState[] held = failures is null || current.Snapshot.Held.IsEmpty ? [] : [.. current.Instances.Where(static i => i.IsHeld)];
         while (true)
         {
             var tried = steering?.Tried?.All ?? [];
 
             // What could not be connected to stands among those tried too, where a handler above may try again.
-            InstanceState[] attempted = [.. unreachable.Union(tried).Union(steering?.FailedBefore ?? [])];
-            InstanceState[] avoided = [.. attempted, .. held];
+            var attempted = Union(unreachable, tried, steering?.FailedBefore ?? []);
+            InstanceState[] avoided = held.Length == 0 ? attempted : [.. attempted, .. held];
             var instance = PickOther(avoided, attempted.Length)
                 ?? (avoided.Length > unreachable.Length ? PickOther(unreachable, unreachable.Length) : null);
 
@@ -298,6 +298,10 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             => PickExcept(balancer, new PickArguments { HashKey = steering?.HashKey, Attempt = attempt }, than)
                 ?? (current.ForAnyShare(needs) is { } all ? PickExcept(all, new PickArguments { HashKey = steering?.HashKey, Attempt = attempt }, than) : null);
     }
+
+    /// <summary>All of these, each once. Most calls have tried none.</summary>
+    private static InstanceState[] Union(InstanceState[] unreachable, InstanceState[] tried, IReadOnlyList<InstanceState> failedBefore)
+        => tried.Length == 0 && failedBefore.Count == 0 ? unreachable : [.. unreachable.Union(tried).Union(failedBefore)];
 
     private static InstanceState? PickExcept(Balancer balancer, in PickArguments arguments, InstanceState[] avoided)
     {

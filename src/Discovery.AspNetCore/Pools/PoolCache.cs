@@ -46,7 +46,19 @@ internal sealed class PoolCache(
         => Created.Select(static p => (p.Key.OptionsName, p.Pool));
 
     private IEnumerable<(PoolKey Key, ServicePool Pool)> Created
-        => _pools.Where(static p => p.Value is { IsValueCreated: true, Value.Pool: not null }).Select(static p => (p.Key, p.Value.Value.Pool!));
+    {
+        get
+        {
+            foreach (var (key, entry) in _pools)
+            {
+                // Read once: a pool may be forgotten meanwhile.
+                if (entry is { IsValueCreated: true, Value.Pool: { } pool })
+                {
+                    yield return (key, pool);
+                }
+            }
+        }
+    }
 
     /// <summary>The pool of a registered client.</summary>
     public ServicePool OfClient(string clientName)
@@ -179,12 +191,16 @@ internal sealed class PoolCache(
     private void Unlink(PoolKey key, string serviceName, Func<PoolCounts> count)
     {
         metrics.Observed.RemovePool(count);
-        if (key.Cluster is null)
+        if (key.Cluster is not null)
+        {
+            settings.Forget(key.OptionsName, key.Cluster);
+        }
+        else if (settings.CanCreate(key.OptionsName))
         {
             cache.TryRemove(key.OptionsName);
+            settings.Forget(key.OptionsName, cluster: null);
         }
 
-        settings.Forget(key.OptionsName, key.Cluster);
         _pools.TryRemove(key, out _);
         Forgotten?.Invoke(serviceName, key.Cluster);
     }

@@ -30,7 +30,7 @@ internal sealed class RecentFailures(TimeProvider time)
     }
 
     /// <summary>Finds where a call's attempts before this one failed. Asked once by each attempt.</summary>
-    public IEnumerable<InstanceState> Take(Uri method, int attempt, TimeSpan? timeLeft)
+    public IReadOnlyList<InstanceState> Take(Uri method, int attempt, TimeSpan? timeLeft)
     {
         var path = method.AbsolutePath;
         var deadline = timeLeft is { } left ? time.GetTimestamp() + ToTicks(left) : (long?)null;

@@ -57,6 +57,22 @@ internal sealed partial class DiscoverySettings(
         return created;
     }
 
+    /// <summary>Whether new settings would be valid: where they would not, what was valid last must be kept.</summary>
+    /// <param name="name">The name of the options.</param>
+    public bool CanCreate(string name)
+    {
+        try
+        {
+            factory.Create(name);
+            return true;
+        }
+        catch (Exception)
+        {
+            // Whatever a broken file leads to, also in the application's own code.
+            return false;
+        }
+    }
+
     /// <summary>Applies what the configuration has now, and says what of it has to wait for the next start.</summary>
     /// <param name="name">The name of the options.</param>
     /// <param name="cluster">The cluster; null for the one that the settings name.</param>

@@ -271,7 +271,12 @@ internal sealed partial class ServiceDirectory : IServiceDirectory, IAsyncDispos
         {
             foreach (var (key, entry) in _entries.ToList())
             {
-                if (entry.Users == 0 && !_disposed && _time.GetElapsedTime(entry.AskedAt) >= IdleTime)
+                if (entry.Service is { Feed.Current.Count: > 0, Status.IsConnected: false })
+                {
+                    // What is known of it could not be had again before etcd is back.
+                    entry.AskedAt = _time.GetTimestamp();
+                }
+                else if (entry.Users == 0 && !_disposed && _time.GetElapsedTime(entry.AskedAt) >= IdleTime)
                 {
                     _entries.Remove(key);
                     _ = entry.Service.DisposeAsync().AsTask();

@@ -47,6 +47,21 @@ public class BalancerTests
         }
     }
 
+    [Theory]
+    [InlineData("ConsistentHash")]
+    [InlineData("PickFirst")]
+    public void A_retry_after_the_first_instance_was_ejected_goes_to_the_second(string policy)
+    {
+        var rig = new BalancingRig(4);
+        var balancer = rig.Build(policy);
+        var order = Enumerable.Range(0, 2).Select(i => balancer.Pick(new PickArguments { HashKey = "key", Attempt = i })!).ToArray();
+        rig.Fail(order[0], 5);
+        balancer = rig.Build(policy);
+        Assert.DoesNotContain(order[0], balancer.InUse);
+
+        Assert.Same(order[1], balancer.Pick(new PickArguments { HashKey = "key", Attempt = 1 }, [order[0]]));
+    }
+
     [Fact]
     public void A_failover_ends_at_the_instances_that_drain()
     {

@@ -266,6 +266,46 @@ public sealed class IdlePoolsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Where_etcd_goes_away_after_a_service_was_forgotten_the_next_call_still_finds_its_instances()
+    {
+        Register("svc", (await StartServerAsync()).Address);
+        using var caller = Caller(new PoolHandle(Pools, "svc", cluster: null));
+        await CallAsync(caller);
+        Pass(IdlePools.IdleTime + (2 * LookInterval));
+        Assert.Empty(Pools.All);
+        _etcd.IsDown = true;
+        _etcd.Disconnect();
+        await Eventually.IsTrue(() => !Assert.Single(Directory.Services).IsConnected);
+
+        Pass(ServiceDirectory.IdleTime * 3);
+        await CallAsync(caller).WaitAsync(TimeSpan.FromSeconds(20));
+
+        _etcd.IsDown = false;
+        _etcd.Connect();
+        await Eventually.IsTrue(() => Assert.Single(Directory.Services).IsConnected);
+        await Eventually.IsTrue(() =>
+        {
+            Pass(LookInterval);
+            return Directory.Services.Count == 0;
+        });
+    }
+
+    [Fact]
+    public async Task After_a_reload_that_is_not_valid_a_forgotten_service_is_called_by_its_last_valid_settings()
+    {
+        Register("svc", (await StartServerAsync()).Address);
+        using var caller = Caller(new PoolHandle(Pools, "svc", cluster: null));
+        await CallAsync(caller);
+        var configuration = (IConfigurationRoot)_services.Value.GetRequiredService<IConfiguration>();
+        configuration["Etcd:Discovery:ReadyTimeout"] = "soon";
+        configuration.Reload();
+        Pass(IdlePools.IdleTime + (2 * LookInterval));
+        Assert.Empty(Pools.All);
+
+        await CallAsync(caller).WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
     public async Task A_directory_of_the_applications_own_is_subscribed_to_only_while_somebody_calls()
     {
         var server = await StartServerAsync();
