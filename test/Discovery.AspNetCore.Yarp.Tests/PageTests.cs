@@ -54,6 +54,20 @@ public sealed class PageTests : ProxyTestBase
     }
 
     [Fact]
+    public async Task A_server_whose_record_has_a_host_in_capitals_is_a_destination_like_any()
+    {
+        await StartServerAsync(static o => o.AdvertisedHost = "LOCALHOST");
+        var proxy = await StartWithPageAsync(EtcdLoadBalancingPolicies.LeastLoad);
+        await Eventually.IsTrue(() => Destinations(proxy).Count == 1);
+        using var client = ClientOf(proxy);
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(client)).Status);
+
+        var row = (await ReportAsync(client)).GetProperty("details").EnumerateArray().Single().GetProperty("rows").EnumerateArray().Single();
+        Assert.StartsWith("LOCALHOST:", Text(row, "address"), StringComparison.Ordinal);
+        Assert.Equal(("ready", 1), (Text(row, "state"), row.GetProperty("calls").GetInt32()));
+    }
+
+    [Fact]
     public async Task A_server_that_fails_is_ejected_on_the_page()
     {
         await StartServerAsync(static o => o.AdvertisedUrls.Add("http://127.0.0.1:1"));

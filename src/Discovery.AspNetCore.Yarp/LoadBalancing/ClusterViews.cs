@@ -33,7 +33,7 @@ internal sealed class ClusterViews(ClusterBalancers balancers, IProxyStateLookup
                 status,
                 snapshot,
                 [.. destinations.Select(balancer.Find).OfType<InstanceState>()],
-                destinations.Select(static d => ClusterBalancer.RecordOf(d).Address).ToHashSet(StringComparer.Ordinal));
+                destinations.Select(static d => ClusterBalancer.RecordOf(d).Address).ToHashSet(StringComparer.OrdinalIgnoreCase));
         }
     }
 

@@ -66,7 +66,7 @@ internal sealed record ServiceView(
     /// <summary>The instances with their live state where there is one.</summary>
     public IEnumerable<InstanceReport> Describe()
     {
-        var states = new Dictionary<string, InstanceState>(Instances.Count, StringComparer.Ordinal);
+        var states = new Dictionary<string, InstanceState>(Instances.Count, StringComparer.OrdinalIgnoreCase);
         var all = 0L;
         foreach (var instance in Instances)
         {
