@@ -304,9 +304,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         => tried.Length == 0 && failedBefore.Count == 0 ? unreachable : [.. unreachable.Union(tried).Union(failedBefore)];
 
     private static InstanceState? PickExcept(Balancer balancer, in PickArguments arguments, InstanceState[] avoided)
-    {
-        return avoided.Length == 0 ? balancer.Pick(arguments) : balancer.Pick(arguments, avoided);
-    }
+        => avoided.Length == 0 ? balancer.Pick(arguments) : balancer.Pick(arguments, avoided);
 
     private static bool HasNoBody(HttpResponseMessage response, string? length)
         => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified || response.RequestMessage?.Method == HttpMethod.Head || length == "0";

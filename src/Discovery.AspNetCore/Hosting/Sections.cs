@@ -54,8 +54,7 @@ internal static class Sections
         int LastSource(string key)
         {
             var path = section.GetSection(key).Path;
-            return SettingList.Sources(configuration).ToList()
-                .FindLastIndex(p => (p.TryGet(path, out var text) && !string.IsNullOrEmpty(text)) || p.GetChildKeys([], path).Any());
+            return SettingList.Sources(configuration).ToList().FindLastIndex(source => SettingList.HasEntries(source, path));
         }
     }
 

@@ -259,7 +259,7 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
 
     private void Failed(EtcdEndpoint endpoint, EndpointHealth health, CallFailedException failure)
     {
-        health.Failed(failure);
+        health.Failed(failure, failure.Kind == CallFailureKind.Silence ? null : failure.Detail);
         Log.AttemptFailed(failover.Logger, operation.Name, endpoint.Name, failure.Detail);
         failover.DialAnewIfOnlyAddress(endpoint, operation.Kind, failure);
         _history.Add(endpoint, failure);

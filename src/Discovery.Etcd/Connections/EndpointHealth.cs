@@ -1,5 +1,3 @@
-using Discovery.Etcd.Calls;
-
 namespace Discovery.Etcd.Connections;
 
 /// <summary>How an endpoint fared lately with one kind of call, and how long it is left alone for it.</summary>
@@ -23,6 +21,7 @@ internal sealed class EndpointHealth(TimeProvider time)
     private long _firstUsedAt = Never;
     private TimeSpan _pause;
     private Exception? _cause;
+    private string? _failure;
 
     /// <summary>Why it failed last; <see langword="null"/> when it is in good order, or was only silent.</summary>
     public Exception? Cause
@@ -43,7 +42,7 @@ internal sealed class EndpointHealth(TimeProvider time)
         {
             lock (_gate)
             {
-                return _cause is CallFailedException failure ? failure.Kind == CallFailureKind.Silence ? null : failure.Detail : _cause?.Message;
+                return _failure;
             }
         }
     }
@@ -99,18 +98,19 @@ internal sealed class EndpointHealth(TimeProvider time)
         {
             _failures = 0;
             _refusals = 0;
-            _cause = null;
+            (_cause, _failure) = (null, null);
             _isSound = true;
         }
     }
 
     /// <summary>It did not answer, or not as a working member does.</summary>
     /// <param name="cause">What it did, if anything.</param>
-    public void Failed(Exception? cause = null)
+    /// <param name="failure">What people are told of it; null for nothing, as of one that was only silent.</param>
+    public void Failed(Exception? cause = null, string? failure = null)
     {
         lock (_gate)
         {
-            _cause = cause;
+            (_cause, _failure) = (cause, failure);
             _isSound = false;
 
             // Calls that run together fail together: that is one failure, not several.

@@ -46,7 +46,7 @@ public sealed class EndpointPoolTests
 
         pool.Choose([]);
         _clock.Advance(TimeSpan.FromSeconds(1));
-        pool.Choose([]).CallHealth.Failed(new CallFailedException(Grpc.Core.StatusCode.Unavailable, "Connection refused", CallFailureKind.NotConnected));
+        pool.Choose([]).CallHealth.Failed(new CallFailedException(Grpc.Core.StatusCode.Unavailable, "Connection refused", CallFailureKind.NotConnected), "Connection refused");
         Assert.Equal((TimeSpan.FromSeconds(1), null, "Connection refused"), (Status().SinceFirstUse, Status().SinceAnswer, Status().Failure));
 
         pool.Choose([]).CallHealth.Succeeded();

@@ -40,7 +40,11 @@ internal static class SettingList
 
     /// <summary>Whether any source, also one that others overrule, has entries of a list.</summary>
     public static bool HasEntries(IConfiguration configuration, string path)
-        => Sources(configuration).Any(p => (p.TryGet(path, out var text) && !string.IsNullOrEmpty(text)) || p.GetChildKeys([], path).Any());
+        => Sources(configuration).Any(source => HasEntries(source, path));
+
+    /// <summary>Whether a source has entries of a list.</summary>
+    public static bool HasEntries(IConfigurationProvider source, string path)
+        => (source.TryGet(path, out var text) && !string.IsNullOrEmpty(text)) || source.GetChildKeys([], path).Any();
 
     /// <summary>The sources, earliest first; none where the configuration is a section of another, which does not tell.</summary>
     public static IEnumerable<IConfigurationProvider> Sources(IConfiguration configuration)
