@@ -28,8 +28,8 @@ public class BalancingOptions
 
     /// <summary>
     /// How long an instance that joins a running client, or comes back from ejection, takes to get its full share, from a tenth upwards.
-    /// Instances found at start get theirs at once. 0 turns it off; at most an hour. Default: 15 seconds, about what a .NET server takes
-    /// to compile its hot paths and fill its pools.
+    /// Instances that are found before the client's first calls were answered get theirs at once. 0 turns it off; at most an hour.
+    /// Default: 15 seconds, about what a .NET server takes to compile its hot paths and fill its pools.
     /// </summary>
     public TimeSpan SlowStart { get; set; } = TimeSpan.FromSeconds(15);
 

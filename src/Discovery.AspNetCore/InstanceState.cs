@@ -40,7 +40,7 @@ public sealed class InstanceState
     /// <summary>Starts the live state of an instance.</summary>
     /// <param name="record">The record.</param>
     /// <param name="context">What the instances of the service share.</param>
-    /// <param name="isJoining">Whether it joins a running client, and so starts slowly; not so in the first snapshot.</param>
+    /// <param name="isJoining">Whether it joins a running client, and so starts slowly; not so before calls were answered.</param>
     internal InstanceState(ServiceInstance record, InstanceContext context, bool isJoining = false)
     {
         _record = record;

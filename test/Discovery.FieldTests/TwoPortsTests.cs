@@ -32,11 +32,13 @@ public sealed class TwoPortsTests
             s.AddHttpClient("client").AddEtcdDiscovery(Field.Service);
             s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service);
         });
-        using var http = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
-        var grpc = services.GetRequiredService<Greeter.GreeterClient>();
+
+        // A client that is there before a server would spare it for a while, and shares are counted here.
         var directory = services.GetRequiredService<IServiceDirectory>();
         await directory.WaitForReadyAsync(Field.Service);
         await Eventually.IsTrue(() => directory.GetSnapshot(Field.Service)?.Instances.Count == 2 * instances);
+        using var http = services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
+        var grpc = services.GetRequiredService<Greeter.GreeterClient>();
         var (answered, answeredGrpc) = (new int[instances], new int[instances]);
         var ports = applications.Select(static a => a.Urls.Select(static u => new Uri(u).Port).ToList()).ToList();
 

@@ -20,7 +20,6 @@ internal sealed class ClusterBalancer
     private readonly ConcurrentDictionary<DestinationState, InstanceState> _instances = [];
     private volatile Current[] _latest = [];
     private volatile bool _isOutdated;
-    private bool _isBegun;
 
     /// <summary>Creates a balancer.</summary>
     /// <param name="serviceName">The service whose settings count; empty for those of all services.</param>
@@ -142,11 +141,10 @@ internal sealed class ClusterBalancer
             }
             else
             {
-                _instances[destination] = new InstanceState(record, _context, isJoining: _isBegun);
+                _instances[destination] = new InstanceState(record, _context, isJoining: _context.HasAnswers);
             }
         }
 
-        _isBegun = true;
         _context.Instances = [.. _instances.Values];
     }
 

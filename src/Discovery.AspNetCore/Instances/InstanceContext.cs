@@ -83,6 +83,12 @@ internal sealed class InstanceContext
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 
+    /// <summary>
+    /// Whether calls have been answered, apart from those that waited for a connection. Until then nobody has warmed up beside whom a new instance would
+    /// have to be spared: where clients and servers start together, those that the client found first would get all calls for the time of a slow start.
+    /// </summary>
+    public bool HasAnswers => Volatile.Read(ref _samples) > 0;
+
     /// <summary>What instances report of their load.</summary>
     public ReportedLoad ReportedLoad { get; }
 
@@ -125,7 +131,7 @@ internal sealed class InstanceContext
         {
             Volatile.Write(ref _sampledAt, now);
             var samples = Math.Min(_samples + 1, 100);
-            _samples = samples;
+            Volatile.Write(ref _samples, samples);
             var usual = UsualLatency;
             Volatile.Write(ref _usualLatency, usual + ((ticks - usual) / samples));
         }

@@ -382,7 +382,7 @@ internal sealed partial class ServicePool : IDisposable
     private void Rebuild(ServiceSnapshot snapshot, ChangesSince since)
     {
         var now = _context.ReadClock();
-        var changes = _instances.Follow(snapshot, since, areJoining: _current is not null, now);
+        var changes = _instances.Follow(snapshot, since, areJoining: _context.HasAnswers, now);
         var callable = _instances.Callable;
         _context.Instances = callable;
         var isChanged = snapshot != _current?.Snapshot;

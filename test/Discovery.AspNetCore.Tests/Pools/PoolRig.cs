@@ -1,5 +1,6 @@
 using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
+using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.Pools;
 using Discovery.AspNetCore.Watching;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -66,6 +67,15 @@ internal sealed class PoolRig : IDisposable
             Clock.Advance(TimeSpan.FromMilliseconds(50));
             return Pool.Current!.Snapshot == snapshot;
         });
+    }
+
+    /// <summary>Has a call answered, and another that did not wait for the connection.</summary>
+    public static void Answer(InstanceState instance)
+    {
+        for (var i = 0; i < 2; i++)
+        {
+            instance.OnCallEnded(instance.OnHeaders(instance.OnCallStarted()), CallOutcome.Success);
+        }
     }
 
     /// <summary>Where calls go, and how many.</summary>

@@ -56,8 +56,10 @@ public sealed class RebuildTests
         foreach (var rig in rigs)
         {
             // What leaves is looked after for a while, and what joins starts slowly.
+            PoolRig.Answer(rig.Pool.Current!.Instances[0]);
             await rig.FollowAsync(PoolRig.Records(31).Skip(1));
             rig.Count(10);
+            Assert.Single(rig.Pool.Current!.Instances, static i => i.JoinedAt is not null);
         }
 
         clock.Advance(TimeSpan.FromMinutes(1));

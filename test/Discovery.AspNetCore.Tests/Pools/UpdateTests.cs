@@ -178,6 +178,9 @@ public sealed class UpdateTests
             _random = random;
             _service = new ChangingService(Records(Size).Select(r => r with { Version = "v1", Zone = $"zone-{r.Port % 3}" }), options);
             FindDifference();
+
+            // From now on what joins starts slowly.
+            PoolRig.Answer(_service.Current.Instances[0]);
         }
 
         public string Step(bool isUniform)
