@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using Discovery.AspNetCore.Balancing;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Diagnostics.Tracing;
 using Discovery.AspNetCore.Instances;
@@ -127,7 +125,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
         var instance = steering is null
             ? current.For(needs, hashKey: null)?.Pick(default)
-            : Choose(pool, current, request, steering, failures: null);
+            : InstanceChoice.Choose(current, request, steering, failures: null);
         if (instance is null)
         {
             return SendWhenOthersCameAsync(pool, current, needs, request, steering, cancellationToken);
@@ -162,7 +160,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
         try
         {
             var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            return Track(request, response, instance, steering: null, new CallProgress(startedAt, HasHeaders: false), activity: null);
+            return AnsweredCall.Track(request, response, instance, steering: null, new CallProgress(startedAt, HasHeaders: false), activity: null);
         }
         catch (Exception e)
         {
@@ -206,7 +204,7 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
             try
             {
                 var response = await instance.Transport!.SendAsync(request, cancellationToken).ConfigureAwait(false);
-                return Track(request, response, instance, steering, call, activity);
+                return AnsweredCall.Track(request, response, instance, steering, call, activity);
             }
             catch (Exception e)
             {
@@ -246,142 +244,12 @@ internal sealed class DiscoveryHandler(Func<ServicePool> getPool, RegisteredClie
 
     private static InstanceState? ChooseNext(ServicePool pool, HttpRequestMessage request, CallSteering? steering, ConnectFailures failures)
     {
-        var next = failures.MayGoOn && pool.Current is { } current ? Choose(pool, current, request, steering, failures.Instances) : null;
+        var next = failures.MayGoOn && pool.Current is { } current ? InstanceChoice.Choose(current, request, steering, failures.Instances) : null;
         if (next is not null)
         {
             pool.Metrics?.OnFailover();
         }
 
         return next ?? failures.TakeUndialled();
-    }
-
-    /// <summary>
-    /// Chooses for a call that is steered, or that failed to connect before. One that could not be connected to is not tried again; of
-    /// those that attempts above were sent to, one is taken if nobody else is left.
-    /// </summary>
-    private static InstanceState? Choose(
-        ServicePool pool, PoolSnapshot current, HttpRequestMessage request, CallSteering? steering, IReadOnlyList<InstanceState>? failures)
-    {
-        if (steering?.Instance is { } pinned)
-        {
-            return failures is null ? current.Find(pinned, CallNeeds.Of(request, version: null)) : null;
-        }
-
-        var needs = CallNeeds.Of(request, steering?.Version);
-        if (current.For(needs, steering?.HashKey) is not { } balancer)
-        {
-            return null;
-        }
-
-        InstanceState[] unreachable = failures is null ? [] : [.. failures];
-
-        // A call has few attempts: after the first in vain they go to instances of which etcd says that they are there.
-        InstanceState[] held = failures is null || current.Snapshot.Held.IsEmpty ? [] : [.. current.Instances.Where(static i => i.IsHeld)];
-        while (true)
-        {
-            var tried = steering?.Tried?.All ?? [];
-
-            // What could not be connected to stands among those tried too, where a handler above may try again.
-            var attempted = Union(unreachable, tried, steering?.FailedBefore ?? []);
-            InstanceState[] avoided = held.Length == 0 ? attempted : [.. attempted, .. held];
-            var instance = PickOther(avoided, attempted.Length)
-                ?? (avoided.Length > unreachable.Length ? PickOther(unreachable, unreachable.Length) : null);
-
-            // Hedges may choose at the same moment.
-            if (instance is null || steering?.Tried?.TryChoose(instance, tried) != false)
-            {
-                return instance;
-            }
-        }
-
-        InstanceState? PickOther(InstanceState[] than, int attempt)
-            => PickExcept(balancer, new PickArguments { HashKey = steering?.HashKey, Attempt = attempt }, than)
-                ?? (current.ForAnyShare(needs) is { } all ? PickExcept(all, new PickArguments { HashKey = steering?.HashKey, Attempt = attempt }, than) : null);
-    }
-
-    /// <summary>All of these, each once. Most calls have tried none.</summary>
-    private static InstanceState[] Union(InstanceState[] unreachable, InstanceState[] tried, IReadOnlyList<InstanceState> failedBefore)
-        => tried.Length == 0 && failedBefore.Count == 0 ? unreachable : [.. unreachable.Union(tried).Union(failedBefore)];
-
-    private static InstanceState? PickExcept(Balancer balancer, in PickArguments arguments, InstanceState[] avoided)
-        => avoided.Length == 0 ? balancer.Pick(arguments) : balancer.Pick(arguments, avoided);
-
-    private static bool HasNoBody(HttpResponseMessage response, string? length)
-        => response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified || response.RequestMessage?.Method == HttpMethod.Head || length == "0";
-
-    /// <summary>Whether the instance did what it can: what lacks is the caller's, such as a token, and not to be had from another instance.</summary>
-    private static bool IsServed(CallOutcome outcome, HttpStatusCode status, bool isGrpc)
-        => outcome is CallOutcome.Success or CallOutcome.Redirected
-            || (outcome == CallOutcome.Denied && (isGrpc || status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden));
-
-    private static HttpResponseMessage Track(
-        HttpRequestMessage request, HttpResponseMessage response, InstanceState instance, CallSteering? steering, CallProgress call, Activity? activity)
-    {
-        var isProtocolRefused = ProtocolRefusals.Learn(response, instance);
-        if (steering?.AsksServedBy == true)
-        {
-            CallTrace.Answer(response, instance);
-        }
-
-        var (isGrpc, length) = BodyHeaders.Of(response.Content);
-        var outcome = isProtocolRefused ? CallOutcome.Refused : OutcomeRules.Of(response, isGrpc);
-        if (steering?.Tried is { Request: not null } tried && IsServed(outcome, response.StatusCode, isGrpc))
-        {
-            tried.OnServed(instance);
-        }
-
-        if (outcome == CallOutcome.Success && !isGrpc)
-        {
-            instance.Context.Refused.OnServed(request, instance);
-            ReceivedReports.Learn(response.Headers, instance);
-        }
-        else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError or CallOutcome.Unimplemented)
-        {
-            if (outcome == CallOutcome.Redirected)
-            {
-                instance.Context.Redirects.OnAnswer(request, response, instance);
-            }
-
-            outcome = OutcomeRules.Compare(outcome, request, instance, steering);
-        }
-        else if (outcome == CallOutcome.WrongServer)
-        {
-            // What a gRPC call gets where others get a redirect.
-            instance.Context.Redirects.OnAnswer(request, response, instance);
-        }
-        else if (outcome == CallOutcome.UnknownError)
-        {
-            OutcomeRules.OnUnknownError(request, instance, steering, call.StartedAt);
-        }
-
-        AttemptActivity.OnAnswered(activity, response, isGrpc, outcome);
-        if (outcome.IsAnswer())
-        {
-            steering?.Tried?.OnAnswered(isSuccess: outcome == CallOutcome.Success);
-            CallTrace.OnAnswered(request, instance, activity);
-        }
-        else
-        {
-            CallTrace.OnFailed(request, instance, activity);
-        }
-
-        if (!isGrpc && HasNoBody(response, length))
-        {
-            instance.OnCallEnded(call, outcome);
-            AttemptActivity.AddEjection(activity, instance);
-        }
-        else
-        {
-            if (outcome == CallOutcome.Success)
-            {
-                call = instance.OnHeaders(call);
-            }
-
-            response.Content = isGrpc
-                ? new TrackedContent(response, isGrpc, hasLength: false, instance, call, outcome)
-                : new AnswerContent(response, hasLength: length is not null, instance, call, outcome);
-        }
-
-        return response;
     }
 }
