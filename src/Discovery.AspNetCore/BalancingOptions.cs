@@ -47,9 +47,9 @@ public class BalancingOptions
     public string? ClientId { get; set => field = value is "" ? null : value; }
 
     /// <summary>
-    /// With <c>ConsistentHash</c>: how much more than the average an instance may have in flight before a key's calls go to the next one.
-    /// 1 to 100. Default: 1.25, the value recommended by the authors of consistent hashing with bounded loads: few keys move, and no
-    /// instance holds more than a quarter above average.
+    /// With <c>ConsistentHash</c>: how much more than the average an instance may have in flight before a key's calls go to the next one;
+    /// up to ten calls it may always have. 1 to 100. Default: 1.25, the value recommended by the authors of consistent hashing with bounded loads:
+    /// few keys move, and no busy instance holds more than a quarter above average.
     /// </summary>
     public double HashBound { get; set; } = 1.25;
 

@@ -187,8 +187,9 @@ public sealed class InstanceState
     {
         var now = _context.ReadClock();
         Interlocked.Increment(ref _hot.Started);
-        var waiting = Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) >> 32;
-        _hot.Latency.OnWaitBegins(now, waiting - 1, _context);
+        var others = Interlocked.Add(ref _hot.Calls, OneAwaitingHeaders + OneCall) - OneAwaitingHeaders - OneCall;
+        _hot.Latency.OnWaitBegins(now, others >> 32, _context);
+        _hot.Lasting.Advance(now, (int)others, _context.LastingPeriod);
         return new CallProgress(now, HasHeaders: false);
     }
 
@@ -276,6 +277,7 @@ public sealed class InstanceState
         }
 
         Interlocked.Add(ref _hot.Calls, hasHeaders ? -OneCall : -OneAwaitingHeaders - OneCall);
+        _hot.Lasting.OnEnded(startedAt);
     }
 
     /// <summary>
@@ -310,6 +312,9 @@ public sealed class InstanceState
     /// <summary>The latency that a call sent now is expected to have, in ticks.</summary>
     internal double LatencyAt(long now) => _hot.Latency.At(now, AwaitingHeaders, _context);
 
+    /// <summary>Has calls that go on for long counted as such, where no call begins that does so.</summary>
+    internal void AdvanceLasting(long now) => _hot.Lasting.Advance(now, InFlight, _context.LastingPeriod);
+
     /// <summary>
     /// What a further call is expected to cost here: the wait of one call, and of one more for each that is already there, as the weight has
     /// it. Idle instances cost the same whatever their weights: else the heaviest would get every call as long as none is under way.
@@ -317,21 +322,25 @@ public sealed class InstanceState
     /// <param name="latency">The result of <see cref="LatencyAt"/>.</param>
     /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
     /// <param name="weightOfCall">What a call that is there counts: the mean weight by the weight of the instance.</param>
-    internal double Load(double latency, double equalBelow, double weightOfCall)
-        => ((InFlight * weightOfCall) + 1) * Math.Max(latency, equalBelow) * _hot.PerStartPart;
+    /// <param name="lastingMask">-1 if calls that go on for long do not count, 0 if they do.</param>
+    internal double Load(double latency, double equalBelow, double weightOfCall, int lastingMask)
+        => ((Counted(Volatile.Read(ref _hot.Calls), lastingMask) * weightOfCall) + 1) * Math.Max(latency, equalBelow) * _hot.PerStartPart;
 
     /// <summary><see cref="Load"/> without a branch, right only if the latency was learnt recently.</summary>
     /// <param name="now">The time.</param>
     /// <param name="recentFrom">What recently means.</param>
     /// <param name="equalBelow">The result of <see cref="InstanceContext.EqualBelow"/>.</param>
     /// <param name="weightOfCall">What a call that is there counts: the mean weight by the weight of the instance.</param>
+    /// <param name="lastingMask">-1 if calls that go on for long do not count, 0 if they do.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
-    internal double RecentLoad(long now, long recentFrom, double equalBelow, double weightOfCall, ref long isStale)
+    internal double RecentLoad(long now, long recentFrom, double equalBelow, double weightOfCall, int lastingMask, ref long isStale)
     {
         var calls = Volatile.Read(ref _hot.Calls);
-        return (((int)calls * weightOfCall) + 1)
+        return ((Counted(calls, lastingMask) * weightOfCall) + 1)
             * double.MaxNative(_hot.Latency.RecentAt(now, calls >> 32, recentFrom, ref isStale), equalBelow) * _hot.PerStartPart;
     }
+
+    private int Counted(long calls, int lastingMask) => Math.Max(0, (int)calls - (_hot.Lasting.Count & lastingMask));
 
     /// <summary>The instance refused a call for its protocol: it gets no more of them while another instance is there.</summary>
     internal void OnRefused(InstanceProtocols protocol)
@@ -382,6 +391,7 @@ public sealed class InstanceState
         public long Calls;
 
         public double PerStartPart = 1;
+        public LastingCalls Lasting;
         public LatencyEstimate Latency = new();
     }
 }

@@ -25,6 +25,21 @@ internal sealed class InstanceContext
     /// </summary>
     private const double ColdFailureSeconds = 1;
 
+    /// <summary>How many times the usual an answer counts at most: a poll of minutes among calls of milliseconds is not what is usual.</summary>
+    private const double OutlierFactor = 10;
+
+    /// <summary>After how many answers it is known what is usual.</summary>
+    private const int OutliersFrom = 10;
+
+    /// <summary>
+    /// A call goes on for long that is still under way after one to two of so many seconds. Most are over then; and who keeps away from an instance for a
+    /// stream does so no longer.
+    /// </summary>
+    private const double LastingSeconds = 1;
+
+    /// <summary>The same in usual latencies: where all calls take long, they are what the instances have to do.</summary>
+    private const double LastingLatencies = 5;
+
     private readonly long _resolution;
     private readonly double _equalTicks;
     private long _now;
@@ -83,6 +98,9 @@ internal sealed class InstanceContext
     /// <summary>The time to response headers that is usual in this service, in ticks; 0 before the first answer.</summary>
     public double UsualLatency => Volatile.Read(ref _usualLatency);
 
+    /// <summary>The period of <see cref="LastingCalls"/>.</summary>
+    public double LastingPeriod => Math.Max(LastingSeconds * TicksPerSecond, LastingLatencies * UsualLatency);
+
     /// <summary>
     /// Whether calls have been answered, apart from those that waited for a connection. Until then nobody has warmed up beside whom a new instance would
     /// have to be spared: where clients and servers start together, those that the client found first would get all calls for the time of a slow start.
@@ -133,7 +151,8 @@ internal sealed class InstanceContext
             var samples = Math.Min(_samples + 1, 100);
             Volatile.Write(ref _samples, samples);
             var usual = UsualLatency;
-            Volatile.Write(ref _usualLatency, usual + ((ticks - usual) / samples));
+            var most = samples > OutliersFrom ? (OutlierFactor * usual) + _equalTicks : double.MaxValue;
+            Volatile.Write(ref _usualLatency, usual + ((Math.Min(ticks, most) - usual) / samples));
         }
     }
 

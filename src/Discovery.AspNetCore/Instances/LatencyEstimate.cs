@@ -106,7 +106,7 @@ internal struct LatencyEstimate
             ticks = Math.Min(ticks, context.EqualBelow(context.UsualLatency));
         }
 
-        Sample(ticks, now, context);
+        Sample(ticks, isFailure: false, now, context);
     }
 
     /// <summary>An answer that is no measure of speed.</summary>
@@ -116,7 +116,7 @@ internal struct LatencyEstimate
     public readonly bool IsUpdatedSince(long time) => _updatedAt >= time || (_connectedAt >= time && _connectedAt != long.MaxValue);
 
     public void OnFailure(long startedAt, long now, InstanceContext context)
-        => Sample(Math.Max(now - startedAt, context.FailureTicks), now, context);
+        => Sample(Math.Max(now - startedAt, context.FailureTicks), isFailure: true, now, context);
 
     /// <summary>
     /// Whether a call without an answer was a stream that had no message for as long as somebody listened: later calls were answered meanwhile. A
@@ -173,13 +173,17 @@ internal struct LatencyEstimate
         _waitingSince = long.MaxValue;
     }
 
-    private void Sample(double ticks, long now, InstanceContext context)
+    private void Sample(double ticks, bool isFailure, long now, InstanceContext context)
     {
         OnAnswered(now);
         var age = now - _updatedAt;
         var before = Forgotten(age, context);
         var gain = Math.Clamp(age / (LookBackSeconds * context.TicksPerSecond), LeastGain, MostGain);
-        _ticks = before == 0 || _updatedAt == Never ? ticks : before + (gain * (ticks - before));
+        var learnt = before == 0 || _updatedAt == Never ? ticks : before + (gain * (ticks - before));
+
+        // One slow answer among quick ones is the call's doing, such as a poll or a report, and not the instance's: alone it never makes it slower than
+        // what counts as equal. A second one does, and those that still wait count anyway.
+        _ticks = isFailure || before == 0 ? learnt : Math.Min(learnt, context.EqualBelow(before));
         _updatedAt = now;
     }
 

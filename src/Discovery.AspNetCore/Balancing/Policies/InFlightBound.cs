@@ -19,6 +19,12 @@ internal sealed class InFlightBound(InstanceList instances)
     [ThreadStatic]
     private static int _picksLeft;
 
+    /// <summary>
+    /// So many calls an instance may always have, for an instance of mean weight. Else few calls in all would leave room for none: with four instances and an event stream, the
+    /// key of the stream would have all its other calls at the next instance, and what is cached for it is not there.
+    /// </summary>
+    private const double LeastRoom = 10;
+
     private readonly double _bound = instances[0].Context.Options.HashBound;
     private readonly double _weight = instances.TotalWeight;
     private double _perWeight;
@@ -39,7 +45,7 @@ internal sealed class InFlightBound(InstanceList instances)
                 }
             }
 
-            Volatile.Write(ref _perWeight, _bound * (sum + 1) / _weight);
+            Volatile.Write(ref _perWeight, Math.Max(_bound * (sum + 1), LeastRoom * instances.Count) / _weight);
             _picksLeft = instances.Count / ReadsPerPick;
         }
 

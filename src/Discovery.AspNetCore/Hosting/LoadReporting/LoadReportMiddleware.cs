@@ -17,7 +17,7 @@ internal sealed class LoadReportMiddleware(RequestDelegate next, ServerLoad load
             context.Response.OnStarting(AddHeaderAsync, context);
         }
 
-        load.OnStarted();
+        var startedAt = load.OnStarted();
         var isFailure = true;
         try
         {
@@ -30,7 +30,7 @@ internal sealed class LoadReportMiddleware(RequestDelegate next, ServerLoad load
         }
         finally
         {
-            load.OnEnded(isFailure);
+            load.OnEnded(startedAt, isFailure);
         }
     }
 

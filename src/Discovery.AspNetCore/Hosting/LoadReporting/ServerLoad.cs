@@ -1,3 +1,4 @@
+using Discovery.AspNetCore.Instances;
 using Discovery.AspNetCore.LoadReports;
 
 namespace Discovery.AspNetCore.Hosting.LoadReporting;
@@ -8,16 +9,36 @@ internal sealed class ServerLoad(TimeProvider time)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// What goes on for longer than one to two of these is no load: subscriptions, of which an instance may have more than others. Longer than clients
+    /// have it, for a server that computes an answer for seconds has that to do.
+    /// </summary>
+    private static readonly TimeSpan LastingPeriod = TimeSpan.FromSeconds(10);
+
+    private readonly double _lastingPeriod = LastingPeriod.TotalSeconds * time.TimestampFrequency;
+
     private Measured _measured = new(time.GetTimestamp(), Environment.CpuUsage.TotalTime, 0, 0, new LoadReport());
     private int _inFlight;
+    private LastingCalls _lasting;
     private long _answered;
     private long _failed;
 
-    public void OnStarted() => Interlocked.Increment(ref _inFlight);
+    /// <summary>A call begins.</summary>
+    /// <returns>What to give to <see cref="OnEnded"/>.</returns>
+    public long OnStarted()
+    {
+        var now = time.GetTimestamp();
+        _lasting.Advance(now, Interlocked.Increment(ref _inFlight) - 1, _lastingPeriod);
+        return now;
+    }
 
-    public void OnEnded(bool isFailure)
+    /// <summary>A call is over.</summary>
+    /// <param name="startedAt">The result of <see cref="OnStarted"/>.</param>
+    /// <param name="isFailure">Whether it failed.</param>
+    public void OnEnded(long startedAt, bool isFailure)
     {
         Interlocked.Decrement(ref _inFlight);
+        _lasting.OnEnded(startedAt);
         Interlocked.Increment(ref _answered);
         if (isFailure)
         {
@@ -36,7 +57,7 @@ internal sealed class ServerLoad(TimeProvider time)
             before = Volatile.Read(ref _measured);
         }
 
-        return before.TextFor(Math.Max(0, Volatile.Read(ref _inFlight) - 1));
+        return before.TextFor(Math.Max(0, Volatile.Read(ref _inFlight) - 1 - Math.Max(0, _lasting.Count)));
     }
 
     private Measured Measure(Measured before, long now, TimeSpan elapsed)

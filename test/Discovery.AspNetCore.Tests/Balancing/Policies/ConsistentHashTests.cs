@@ -93,6 +93,24 @@ public class ConsistentHashTests
         Assert.Same(own, balancer.Pick(new PickArguments { HashKey = "hot" }));
     }
 
+    /// <summary>A page with an event stream asks for a few things at once, and what is cached for its user is at one instance.</summary>
+    [Fact]
+    public void A_few_calls_in_flight_move_no_key()
+    {
+        var rig = new BalancingRig(4);
+        var balancer = rig.Build("ConsistentHash");
+        var owners = Owners(balancer);
+        foreach (var key in Enumerable.Range(0, 4))
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                balancer.Pick(new PickArguments { HashKey = $"key-{key}" })!.OnCallStarted();
+            }
+        }
+
+        Assert.Equal(owners, Owners(balancer));
+    }
+
     [Fact]
     public void Without_a_key_calls_spread()
     {
