@@ -125,8 +125,9 @@ public sealed class StopTests : IAsyncLifetime
         for (var round = 0; round < Rounds; round++)
         {
             var application = new WholeApplication(_etcd, failFast);
+            var revision = _etcd.Revision;
             var start = EndsAsync(application.Host.StartAsync());
-            await AtStartAsync(application, round, start);
+            await AtStartAsync(application, round, start, revision);
 
             await application.Host.StopAsync().WaitAsync(Limit);
             await start.WaitAsync(Limit);
@@ -146,8 +147,9 @@ public sealed class StopTests : IAsyncLifetime
         for (var round = 0; round < Rounds; round++)
         {
             var application = new WholeApplication(_etcd, failFast);
+            var revision = _etcd.Revision;
             var start = EndsAsync(application.Host.StartAsync());
-            await AtStartAsync(application, round, start);
+            await AtStartAsync(application, round, start, revision);
 
             await application.Host.DisposeAsync().AsTask().WaitAsync(Limit);
             await start.WaitAsync(Limit);
@@ -372,9 +374,12 @@ public sealed class StopTests : IAsyncLifetime
         }
     }
 
-    private async Task AtStartAsync(WholeApplication application, int round, Task start)
+    /// <param name="application">What starts.</param>
+    /// <param name="round">Which decides when.</param>
+    /// <param name="start">Its start.</param>
+    /// <param name="revision">etcd's revision before the start, which may have put its keys by now.</param>
+    private async Task AtStartAsync(WholeApplication application, int round, Task start, long revision)
     {
-        var revision = _etcd.Revision;
         Func<bool>[] moments =
         [
             static () => true,
