@@ -119,7 +119,7 @@ public sealed class AttemptsTests
     public async Task A_handler_retries_a_grpc_call_that_found_nobody_to_connect_to()
     {
         await using var field = await Field.StartAsync();
-        var port = Field.FreePort();
+        var port = FreePort.Next();
         await field.RegisterAsync($"127.0.0.1:{port}");
         var services = field.Application(static s => s.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service).AddStandardResilienceHandler(static o =>
         {

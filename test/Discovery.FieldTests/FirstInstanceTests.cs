@@ -115,7 +115,7 @@ public sealed class FirstInstanceTests
     {
         await using var field = await Field.StartAsync();
         var services = new ServiceCollection();
-        services.AddEtcdClient(static o => o.Endpoints = [$"http://127.0.0.1:{Field.FreePort()}"]);
+        services.AddEtcdClient(static o => o.Endpoints = [$"http://{Field.DeadAddress(1)}"]);
         services.AddHttpClient("client").AddEtcdDiscovery(Field.Service, static o => o.ReadyTimeout = TimeSpan.FromSeconds(1));
         await using var provider = services.BuildServiceProvider();
         using var client = provider.GetRequiredService<IHttpClientFactory>().CreateClient("client");
@@ -138,15 +138,17 @@ public sealed class FirstInstanceTests
     {
         await using var field = await Field.StartAsync();
         var services = new ServiceCollection();
-        services.AddEtcdClient(o => o.Endpoints = [isEtcdThere ? field.Etcd : $"http://127.0.0.1:{Field.FreePort()}"]);
-        services.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service, static o => o.ReadyTimeout = TimeSpan.FromSeconds(2));
+        services.AddEtcdClient(o => o.Endpoints = [isEtcdThere ? field.Etcd : $"http://{Field.DeadAddress(1)}"]);
+
+        // The time of a call is less than the wait, and enough for a busy machine to tell at once.
+        services.AddEtcdGrpcClient<Greeter.GreeterClient>(Field.Service, static o => o.ReadyTimeout = TimeSpan.FromSeconds(5));
         await using var provider = services.BuildServiceProvider();
         var client = provider.GetRequiredService<Greeter.GreeterClient>();
 
         await Eventually.IsTrue(async () =>
         {
             var e = await Assert.ThrowsAsync<RpcException>(async () =>
-                await client.SayHelloAsync(new HelloRequest(), deadline: DateTime.UtcNow.AddMilliseconds(500)));
+                await client.SayHelloAsync(new HelloRequest(), deadline: DateTime.UtcNow.AddSeconds(2)));
             return e.StatusCode == StatusCode.Unavailable && e.Status.Detail.Contains(isEtcdThere ? "no instance" : "Etcd:Endpoints", StringComparison.Ordinal);
         });
     }

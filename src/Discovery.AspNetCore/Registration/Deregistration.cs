@@ -39,7 +39,29 @@ internal sealed partial class Deregistration(
         return hasLeft;
     }
 
-    /// <summary>Publishes that the application drains, and serves on for a moment. Without etcd no client learns of it, and nothing is waited for.</summary>
+    /// <summary>Has what is put from now on say that it drains, without waiting for etcd: also what is put on a lease that is granted just now.</summary>
+    public void BeginDraining(IReadOnlyDictionary<string, RegistrationRecord> standing)
+    {
+        try
+        {
+            foreach (var (key, record) in standing)
+            {
+                if (record.DrainingValue is { } draining)
+                {
+                    keeper.Update(key, draining);
+                }
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // The application disposed its client before it stopped: nothing is put any more.
+        }
+    }
+
+    /// <summary>
+    /// Waits until it is published that the application drains, and serves on for a moment. Without etcd no client learns of it, and nothing is waited
+    /// for. To be called after <see cref="BeginDraining"/>.
+    /// </summary>
     /// <param name="standing">What etcd has.</param>
     /// <param name="serving">Cancelled when nothing is served any more.</param>
     /// <param name="cancellationToken">Ends both.</param>
@@ -58,11 +80,7 @@ internal sealed partial class Deregistration(
             standing,
             (key, record) =>
             {
-                if (record.DrainingValue is { } draining)
-                {
-                    keeper.Update(key, draining);
-                }
-                else
+                if (record.DrainingValue is null)
                 {
                     Leave(key, record);
                 }

@@ -209,6 +209,9 @@ internal sealed class Registrar : IAsyncDisposable
             var standing = Standing();
             var stored = CountStored();
 
+            // Before it is asked whether there is a lease: one that is granted a moment later gets no key that would vanish without having drained.
+            _deregistration.BeginDraining(standing);
+
             // Without a lease no key was ever sent, so nobody has to hear of a drain: that etcd is away must hold up neither the stop nor the disposal.
             if (_hadLease && (!_disposing.IsCancellationRequested || _keeper.Status.LeaseId != 0))
             {

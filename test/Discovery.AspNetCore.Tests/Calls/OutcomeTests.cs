@@ -92,6 +92,14 @@ public sealed class OutcomeTests
         var works = await harness.StartServerAsync(GrpcAsync(), HttpProtocols.Http2);
         harness.Register(hung.Address, key: "0");
         using var client = harness.Client(HttpVersion.Version20);
+
+        // The first answer, which comes with the connection, may take longer than the deadlines.
+        using (var first = Grpc())
+        {
+            first.Options.Set(EtcdRequestOptions.Instance, works.Address);
+            using var response = await client.SendAsync(first);
+        }
+
         var failed = 0;
         for (var i = 0; i < 60 && failed < 15; i++)
         {
@@ -109,7 +117,7 @@ public sealed class OutcomeTests
             }
         }
 
-        // Five in a row are ejected for; a first answer from a cold server may be late too. Without ejection PickFirst fails each call.
+        // Five in a row are ejected for; of a busy machine an answer or two may be late too. Without ejection PickFirst fails each call.
         Assert.InRange(failed, 0, 11);
         Assert.True(works.Requests > 40);
     }
@@ -201,7 +209,9 @@ public sealed class OutcomeTests
         using var client = harness.Client();
         client.Timeout = TimeSpan.FromMilliseconds(200);
         using var never = new CancellationTokenSource();
-        for (var i = 0; i < 12; i++)
+
+        // Five in a row, and perhaps one before them whose time passed while it was connected for.
+        await Eventually.IsTrue(async () =>
         {
             try
             {
@@ -211,9 +221,9 @@ public sealed class OutcomeTests
             {
                 Assert.False(never.IsCancellationRequested);
             }
-        }
 
-        Assert.True(harness.Pool.Current!.Instances.Single(i => i.Record.Address == hung.Address).IsEjected);
+            return harness.Pool.Current!.Instances.Single(i => i.Record.Address == hung.Address).IsEjected;
+        });
     }
 
     [Fact]

@@ -30,7 +30,8 @@ public sealed class SectionNameTests
         await using var server = await ScriptedServer.StartAsync();
         server.On(EtcdMethods.Put, static http => ScriptedServer.RefuseAsync(http, StatusCode.InvalidArgument, "etcdserver: user name is empty"));
         server.On(EtcdMethods.Watch, static http => ScriptedServer.RefuseAsync(http, StatusCode.InvalidArgument, "etcdserver: user name is empty"));
-        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [server.Endpoint] }, section: Section);
+        await using var client = new EtcdClient(
+            new EtcdClientOptions { Endpoints = [server.Endpoint], RequestTimeout = TimeSpan.FromMinutes(1) }, section: Section);
         const string Expected = "set Etcd:Clusters:dc2:Username and Etcd:Clusters:dc2:Password";
 
         AssertNamed(Expected, (await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync("a", default))).Message);

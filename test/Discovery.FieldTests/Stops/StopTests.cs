@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text;
 using Discovery.AspNetCore;
 using Discovery.EmbeddedEtcd;
 using Discovery.Etcd;
@@ -123,8 +125,9 @@ public sealed class StopTests : IAsyncLifetime
         for (var round = 0; round < Rounds; round++)
         {
             var application = new WholeApplication(_etcd, failFast);
+            var revision = _etcd.Revision;
             var start = EndsAsync(application.Host.StartAsync());
-            await AtStartAsync(application, round, start);
+            await AtStartAsync(application, round, start, revision);
 
             await application.Host.StopAsync().WaitAsync(Limit);
             await start.WaitAsync(Limit);
@@ -144,8 +147,9 @@ public sealed class StopTests : IAsyncLifetime
         for (var round = 0; round < Rounds; round++)
         {
             var application = new WholeApplication(_etcd, failFast);
+            var revision = _etcd.Revision;
             var start = EndsAsync(application.Host.StartAsync());
-            await AtStartAsync(application, round, start);
+            await AtStartAsync(application, round, start, revision);
 
             await application.Host.DisposeAsync().AsTask().WaitAsync(Limit);
             await start.WaitAsync(Limit);
@@ -223,6 +227,54 @@ public sealed class StopTests : IAsyncLifetime
         Assert.Empty((await client.ListAsync("")).Items);
         Assert.Equal(ServiceRegistrationState.Stopped, registration.Status.State);
         Assert.Empty(registration.Status.Keys);
+    }
+
+    /// <summary>Clients take a key that vanishes without draining for a crash, and go on calling where it was.</summary>
+    [Fact]
+    public async Task Stopped_a_moment_before_its_lease_is_granted_it_is_in_service_for_nobody()
+    {
+        _etcd.Pause();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddEtcdClient(o => o.Endpoints = [_etcd.Endpoint]);
+        builder.Services.AddEtcdRegistration(static o => (o.ServiceName, o.GracefulStop) = ("shop", false));
+        await using var application = builder.Build();
+        await application.StartAsync();
+        var registration = application.Services.GetRequiredService<IServiceRegistration>();
+        await Eventually.IsTrue(() => registration.Status.Keys.Count > 0);
+        var revision = _etcd.Revision;
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = static s => s.Name == "Discovery.AspNetCore",
+            Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStarted = activity =>
+            {
+                if (activity.OperationName == "discovery.deregister")
+                {
+                    // The stop has found no lease, and has not ended the wait for it yet.
+                    _etcd.Resume();
+                    SpinWait.SpinUntil(() => _etcd.Revision > revision, Limit / 2);
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+
+        await application.StopAsync().WaitAsync(Limit);
+
+        Assert.True(_etcd.Revision > revision);
+        await using var client = new EtcdClient(new EtcdClientOptions { Endpoints = [_etcd.Endpoint] });
+        await using var watch = client.Watch("", revision + 1);
+        using var limit = new CancellationTokenSource(Limit);
+        await foreach (var update in watch.ReadAllAsync(limit.Token))
+        {
+            Assert.All(
+                update.Events.Where(static e => !e.Deleted),
+                static e => Assert.Contains("draining", Encoding.UTF8.GetString(e.Record.Value.Span), StringComparison.Ordinal));
+            if (update.Events.Any(static e => e.Deleted))
+            {
+                break;
+            }
+        }
     }
 
     [Fact]
@@ -322,9 +374,12 @@ public sealed class StopTests : IAsyncLifetime
         }
     }
 
-    private async Task AtStartAsync(WholeApplication application, int round, Task start)
+    /// <param name="application">What starts.</param>
+    /// <param name="round">Which decides when.</param>
+    /// <param name="start">Its start.</param>
+    /// <param name="revision">etcd's revision before the start, which may have put its keys by now.</param>
+    private async Task AtStartAsync(WholeApplication application, int round, Task start, long revision)
     {
-        var revision = _etcd.Revision;
         Func<bool>[] moments =
         [
             static () => true,

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Discovery.AspNetCore;
 using Discovery.EmbeddedEtcd;
@@ -94,14 +92,6 @@ internal sealed class Field : IAsyncDisposable
             },
             options);
         return services.GetRequiredService<IHttpClientFactory>().CreateClient("client");
-    }
-
-    /// <summary>A free port of the loopback address.</summary>
-    public static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     public async ValueTask DisposeAsync()

@@ -38,6 +38,7 @@ public sealed class OutageTests(ITestOutputHelper output)
         await process.RestartAsync();
         var back = Stopwatch.StartNew();
         await Eventually.IsTrue(() => load.Answers.ContainsKey(added.Address));
+        back.Stop();
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"etcd away for {away.Elapsed.TotalSeconds:0.0} s: {load.Made} calls, {load.Failures.Count} failed; the new instance was called "

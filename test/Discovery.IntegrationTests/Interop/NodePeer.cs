@@ -50,10 +50,16 @@ public sealed class NodePeer : IAsyncDisposable
     /// <exception cref="InvalidOperationException">The process ended before; has what it printed.</exception>
     public async Task<string> WaitForLineAsync(string start)
     {
+        bool IsPrinted(out string? line) => (line = _lines.FirstOrDefault(l => l.StartsWith(start, StringComparison.Ordinal))) is not null;
         string? line = null;
-        await Eventually.IsTrue(
-            () => (line = _lines.FirstOrDefault(l => l.StartsWith(start, StringComparison.Ordinal))) is not null || _process.HasExited,
-            what: $"Node.js prints '{start}'");
+        await Eventually.IsTrue(() => IsPrinted(out line) || _process.HasExited, what: $"Node.js prints '{start}'");
+        if (line is null)
+        {
+            // A script that prints and ends may have ended before what it printed was read, which this waits for too.
+            await WaitForExitAsync();
+            IsPrinted(out line);
+        }
+
         return line?[start.Length..] ?? throw new InvalidOperationException($"Node.js ended before it printed '{start}':\n{string.Join('\n', Lines)}");
     }
 
