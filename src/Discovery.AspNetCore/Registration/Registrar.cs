@@ -15,6 +15,8 @@ internal sealed class Registrar : IAsyncDisposable
     private readonly RegistrationOverrides _overrides;
     private readonly RegistrationReport _report;
     private readonly Deregistration _deregistration;
+    private readonly OwnRegistrations _all;
+    private readonly ILogger _logger;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _disposing = new();
@@ -39,20 +41,28 @@ internal sealed class Registrar : IAsyncDisposable
         RegistrationOverrides overrides,
         TimeProvider time,
         ILogger logger,
+        OwnRegistrations all,
         string? cluster = null,
         Action<TimeSpan>? onRegisteredAgain = null)
     {
         Layouts = layouts;
         _desired = desired;
         InstanceId = instanceId;
+        Cluster = cluster;
         _overrides = overrides;
+        (_all, _logger) = (all, logger);
         _keeper = client.KeepLease(desired.Options.TimeToLive);
         _deregistration = new Deregistration(_keeper, instanceId, cluster, () => Options, time, logger);
         _report = new RegistrationReport(
-            time, logger, () => client.GetEndpointStatus().Where(static e => e.ServesCalls).Select(static e => e.Endpoint), onRegisteredAgain);
+            time, logger, () => client.GetEndpointStatus().Where(static e => e.ServesCalls).Select(static e => e.Endpoint), onRegisteredAgain,
+            key => _all.IsHeld(key, this));
         _keeper.KeyConflict += OnConflict;
         _keeper.StatusChanged += OnLease;
+        all.Add(this);
     }
+
+    /// <summary>The name of the cluster; null for the default one.</summary>
+    public string? Cluster { get; }
 
     public LayoutCatalog Layouts { get; }
 
@@ -99,6 +109,21 @@ internal sealed class Registrar : IAsyncDisposable
             };
         }
     }
+
+    /// <summary>Whether a lease is, or was, that of this registration.</summary>
+    public bool Owns(long leaseId) => _report.Owns(leaseId);
+
+    /// <summary>Whether a lease is, or was, that of a registration of this application, in whatever cluster of the settings.</summary>
+    public bool IsOfThisProcess(long leaseId) => Owns(leaseId) || _all.FindOwner(leaseId, than: this) is not null;
+
+    /// <summary>Whether this registration keeps a key in etcd.</summary>
+    public bool Holds(string key) => _written.ContainsKey(key) && _keeper.Status.State == EtcdLeaseState.Held && !_report.IsOwnedByOther(key);
+
+    /// <summary>Another registration of this application stands aside for this one's key.</summary>
+    public void OnHeld(string key) => _report.OnHeld(key);
+
+    /// <summary>Whether this registration desires a key that another one of this application has put into the same etcd.</summary>
+    public bool StandsAside(string key) => !_stopping.IsCancellationRequested && _written.ContainsKey(key) && _report.IsAside(key);
 
     /// <summary>Reports that another process has this one's id.</summary>
     public void ReportDuplicate(IEnumerable<string> keys) => _report.OnDuplicateId(InstanceId, keys);
@@ -151,7 +176,13 @@ internal sealed class Registrar : IAsyncDisposable
 
     private void OnConflict(EtcdKeyValue record)
     {
-        if (_written.TryGetValue(record.Key, out var own) && own.IsShared && record.Value.Span.SequenceEqual(own.Value))
+        if (_all.FindOwner(record.LeaseId, than: this) is { } other)
+        {
+            _report.OnAside(record.Key);
+            other.OnHeld(record.Key);
+            _all.ReportSameCluster(this, other, _logger);
+        }
+        else if (_written.TryGetValue(record.Key, out var own) && own.IsShared && record.Value.Span.SequenceEqual(own.Value))
         {
             _report.OnShared(record);
         }
@@ -207,6 +238,13 @@ internal sealed class Registrar : IAsyncDisposable
             // Without etcd no client learns of it, and serving on for longer would only delay the stop. Once all is disposed nothing serves.
             using var serving = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token, cancellationToken);
             var standing = Standing();
+            foreach (var key in standing.Keys.Where(_report.IsAside).ToList())
+            {
+                // It goes with the other registration, which stops too, and would be put again as soon as it is gone.
+                _keeper.Remove(key);
+                standing.Remove(key);
+            }
+
             var stored = CountStored();
 
             // Without a lease no key was ever sent, so nobody has to hear of a drain: that etcd is away must hold up neither the stop nor the disposal.
@@ -344,7 +382,7 @@ internal sealed class Registrar : IAsyncDisposable
 
     private async Task RemoveReplacedGateHeldAsync()
     {
-        await _deregistration.RemoveAsync(_replaced, _stopping.Token).ConfigureAwait(false);
+        await _deregistration.RemoveAsync(_replaced, key => _all.IsDesired(key, than: this), _stopping.Token).ConfigureAwait(false);
         if (!_stopping.IsCancellationRequested)
         {
             _replaced = [];
