@@ -161,7 +161,7 @@ internal sealed partial class Deregistration(
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
             var reason = keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
-            if (reason is EtcdException refusal && Registrar.IsLasting(refusal))
+            if (reason is EtcdException refusal && RegistrationReport.IsLasting(refusal))
             {
                 Log.NotTaken(logger, what, refusal.Message);
             }

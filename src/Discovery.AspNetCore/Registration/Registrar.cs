@@ -162,17 +162,11 @@ internal sealed class Registrar : IAsyncDisposable
     {
         _hadLease |= lease.LeaseId != 0;
         _report.OnLease(lease);
-        if (lease.LastError is EtcdException error && IsLasting(error))
+        if (lease.LastError is EtcdException error && RegistrationReport.IsLasting(error))
         {
             _refused.TrySetResult(error);
         }
     }
-
-    /// <summary>Whether no waiting changes it.</summary>
-    internal static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
-        or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
-        or EtcdErrorReason.Corrupt
-        or EtcdErrorReason.TlsFailed;
 
     private void OnConflict(EtcdKeyValue record)
     {
@@ -263,7 +257,7 @@ internal sealed class Registrar : IAsyncDisposable
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
-                _isToLeave = IsAnswering(_keeper.Status);
+                _isToLeave = RegistrationReport.IsAnswering(_keeper.Status);
                 _deregistration.OnCutShort();
             }
         }
@@ -290,10 +284,6 @@ internal sealed class Registrar : IAsyncDisposable
 
         await _keeper.DisposeAsync().ConfigureAwait(false);
     }
-
-    /// <summary>Whether the last that was heard of etcd is an answer, be it a refusal.</summary>
-    private static bool IsAnswering(EtcdLeaseStatus lease)
-        => lease.LastError is null || (lease.LastError is EtcdException { Reason: not EtcdErrorReason.TlsFailed } error && IsLasting(error));
 
     private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
     {

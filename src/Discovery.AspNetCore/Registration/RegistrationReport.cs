@@ -52,6 +52,16 @@ internal sealed partial class RegistrationReport(
     public static bool IsOutage(Exception? error)
         => error is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
 
+    /// <summary>Whether no waiting changes it.</summary>
+    public static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
+        or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
+        or EtcdErrorReason.Corrupt
+        or EtcdErrorReason.TlsFailed;
+
+    /// <summary>Whether the last that was heard of etcd is an answer, be it a refusal.</summary>
+    public static bool IsAnswering(EtcdLeaseStatus lease)
+        => lease.LastError is null || (lease.LastError is EtcdException { Reason: not EtcdErrorReason.TlsFailed } error && IsLasting(error));
+
     public bool AllStand(EtcdLeaseStatus lease)
         => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count + CountAside() >= lease.KeysDesired;
 
