@@ -63,6 +63,15 @@ public sealed record ServiceInstance
     /// <summary>The etcd lease of the record, which is that of one process; 0 for none, and where it is not known.</summary>
     internal long LeaseId { get; init; }
 
+    /// <summary>
+    /// Whether the record has a dot at the end of <see cref="Host"/>. It is no part of it, for one server is one instance however it is written, nor
+    /// of the names that TLS goes by; but it decides how the name is looked up.
+    /// </summary>
+    internal bool IsAbsoluteName { get; init; }
+
+    /// <summary>The host as it is looked up.</summary>
+    internal string LookupName => IsAbsoluteName ? Host + "." : Host;
+
     /// <summary>Host and port as they are written in records: IPv6 in brackets.</summary>
     public string Address => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 

@@ -227,7 +227,7 @@ public sealed partial class EtcdLeaseKeeper : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(EventId = 1105, Message = "Another process owns the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
+        [LoggerMessage(EventId = 1105, Message = "Another owner has the key '{Key}' now (lease {LeaseId:x}); it is left alone.")]
         public static partial void KeyConflict(ILogger logger, LogLevel level, string key, long leaseId);
 
         [LoggerMessage(1120, LogLevel.Error, "A handler of KeyConflict failed.")]

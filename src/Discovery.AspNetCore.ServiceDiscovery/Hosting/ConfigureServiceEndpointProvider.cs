@@ -39,12 +39,12 @@ internal sealed class ConfigureServiceEndpointProvider(IConfiguration configurat
         {
             if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
             {
-                failures.Add($"{SectionPath}:ServiceNames:{host} is '{service}', but '{host}' cannot be the host of a URI, e.g. user-service.");
+                failures.Add($"{SectionPath}:ServiceNames:{host} is '{ForeignText.HideUser(service)}', but '{host}' cannot be the host of a URI, e.g. user-service.");
             }
 
             if (ServiceNames.GetProblem(service) is { } problem)
             {
-                failures.Add($"{SectionPath}:ServiceNames:{host} is '{service}': {problem}.");
+                failures.Add($"{SectionPath}:ServiceNames:{host} is '{ForeignText.HideUser(service)}': {problem}.");
             }
         }
 

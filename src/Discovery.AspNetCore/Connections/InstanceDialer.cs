@@ -77,7 +77,7 @@ internal sealed partial class InstanceDialer(InstanceTransport transport, Addres
 
     private async Task<Stream> ConnectAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var addresses = await factory.Resolver.ResolveAsync(_instance.Host, cancellationToken).ConfigureAwait(false);
+        var addresses = await factory.Resolver.ResolveAsync(_instance.LookupName, cancellationToken).ConfigureAwait(false);
         var allowed = Array.FindAll(addresses, filter.Allows);
         if (allowed.Length == 0)
         {

@@ -25,7 +25,7 @@ internal static class ClientServiceNames
             else if (ServiceNames.GetProblem(setting.Value) is { } problem)
             {
                 throw new OptionsValidationException(
-                    client.Name, typeof(EtcdDiscoveryOptions), [$"{setting.Path} is '{setting.Value}': {problem}."]);
+                    client.Name, typeof(EtcdDiscoveryOptions), [$"{setting.Path} is '{ForeignText.HideUser(setting.Value)}': {problem}."]);
             }
             else
             {

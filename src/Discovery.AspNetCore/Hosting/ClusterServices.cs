@@ -137,6 +137,7 @@ internal static class ClusterServices
             time,
             logger,
             services.GetRequiredService<DiscoveryMetrics>(),
+            services.GetRequiredService<OwnRegistrations>(),
             services.GetService<IHostApplicationLifetime>());
     }
 

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.Etcd;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -37,10 +38,26 @@ internal sealed class EtcdConnectionString
     /// <exception cref="OptionsValidationException">It cannot be read.</exception>
     public static EtcdConnectionString? Read(IConfiguration configuration, string name)
     {
+        var setting = SettingOf(name);
+        if (configuration.GetSection(setting).GetChildren().Any(static c => !SettingList.IsEntry(c)))
+        {
+            throw Problem($"{setting} is a section with settings of its own; it must be one text: {Example}");
+        }
+
         var entries = Sections.ReadEntries(configuration, configuration.GetSection(Section), name);
-        return entries is [var text] && text.Contains('=', StringComparison.Ordinal)
-            ? Parse(SettingOf(name), text)
-            : entries is null ? null : new EtcdConnectionString([.. entries.SelectMany(Sections.SplitList)], null, null);
+        if (entries is null)
+        {
+            return null;
+        }
+
+        if (!entries.Exists(static e => e.Contains('=', StringComparison.Ordinal)))
+        {
+            return new EtcdConnectionString([.. entries.SelectMany(Sections.SplitList)], null, null);
+        }
+
+        return entries is [var text]
+            ? Parse(setting, text)
+            : throw Problem($"{setting} is a list, one of whose entries has more than client URLs; it must be one text: {Example}");
     }
 
     private static EtcdConnectionString Parse(string setting, string text)

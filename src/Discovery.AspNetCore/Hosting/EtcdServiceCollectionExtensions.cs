@@ -171,6 +171,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton<LocalAddresses>();
         services.TryAddSingleton<GoAuthorities>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<KestrelServerOptions>, ConfigureAuthorities>());
+        services.TryAddSingleton<OwnRegistrations>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, RegistrationGroup>());
     }
 

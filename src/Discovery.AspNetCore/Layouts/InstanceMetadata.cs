@@ -117,7 +117,7 @@ internal static class InstanceMetadata
         var (zone, version, tags) = (instance.Zone, instance.Version, instance.Tags);
         var (weight, isDraining) = (instance.Weight, instance.IsDraining);
         Dictionary<string, string>? others = null;
-        var reader = new Utf8JsonReader(metadata);
+        var reader = ObjectRecord.CreateReader(metadata);
         reader.Read();
         while (reader.Read())
         {

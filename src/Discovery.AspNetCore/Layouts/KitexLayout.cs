@@ -59,7 +59,7 @@ internal sealed class KitexLayout(string? root) : IServiceLayout
 
     private static ServiceInstance? Read(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
     {
-        if (fields[0].Text is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.Ordinal))
+        if (fields[0].Text is { Length: > 0 } network && !network.StartsWith("tcp", StringComparison.OrdinalIgnoreCase))
         {
             problem = $"the network '{ForeignText.Show(network)}' is not tcp";
             return null;

@@ -31,20 +31,22 @@ internal static class KratosEndpoint
         var parts = (text ?? "").Trim().Split("://", 2);
         if (parts.Length < 2)
         {
-            problem = $"'{ForeignText.Show(text ?? "")}' is no URL";
+            problem = $"'{ForeignText.ShowAddress(text ?? "")}' is no URL";
             return false;
         }
 
         var scheme = parts[0].ToLowerInvariant();
         if (scheme is not ("grpc" or "grpcs" or "http" or "https"))
         {
-            problem = $"the scheme of '{ForeignText.Show(text!)}' is none of grpc, grpcs, http and https";
+            problem = $"the scheme of '{ForeignText.ShowAddress(text!)}' is none of grpc, grpcs, http and https";
             return false;
         }
 
         var end = parts[1].IndexOfAny(['/', '?', '#']);
         if (!ServiceAddress.TryParse(end < 0 ? parts[1] : parts[1][..end], out address, out problem))
         {
+            // A password may have what ends an address.
+            problem = parts[1].Contains('@', StringComparison.Ordinal) ? ServiceAddress.DescribeUser(text!) : problem;
             return false;
         }
 

@@ -96,7 +96,7 @@ internal sealed class KratosLayout(string? root) : IServiceLayout
             return null;
         }
 
-        var reader = new Utf8JsonReader(endpoints.Json.Span);
+        var reader = ObjectRecord.CreateReader(endpoints.Json.Span);
         reader.Read();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {

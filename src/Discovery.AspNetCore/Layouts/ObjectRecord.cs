@@ -8,6 +8,9 @@ namespace Discovery.AspNetCore.Layouts;
 /// <summary>Reads records that are JSON objects the way Go's decoder does: the names of fields in any case, and the last one counts.</summary>
 internal static class ObjectRecord
 {
+    /// <summary>How deep JSON may be nested: as deep as Go reads it. The readers do not call themselves, so that no record overflows the stack.</summary>
+    public const int MaxDepth = 10_000;
+
     /// <summary>Reads something of the fields of a record.</summary>
     /// <param name="serviceName">The service whose prefix was listed.</param>
     /// <param name="record">The record.</param>
@@ -17,6 +20,9 @@ internal static class ObjectRecord
     /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
     public delegate T? Reader<T>(string serviceName, EtcdKeyValue record, ReadOnlySpan<FieldValue> fields, out string? problem)
         where T : class;
+
+    /// <summary>A reader of a record's JSON, or of a value in it.</summary>
+    public static Utf8JsonReader CreateReader(ReadOnlySpan<byte> json) => new(json, new JsonReaderOptions { MaxDepth = MaxDepth });
 
     /// <summary>Reads the value of a record, if it is a JSON object.</summary>
     /// <param name="serviceName">The service whose prefix was listed.</param>
@@ -81,7 +87,7 @@ internal static class ObjectRecord
     /// <summary>Reads JSON to its end, as only then it is known to be valid, and finds fields if it is an object.</summary>
     private static bool TryFind(ReadOnlyMemory<byte> json, string[] names, Span<FieldValue> fields)
     {
-        var reader = new Utf8JsonReader(json.Span);
+        var reader = CreateReader(json.Span);
         reader.Read();
         var isObject = reader.TokenType == JsonTokenType.StartObject;
         while (reader.Read())

@@ -12,6 +12,9 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
 {
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    /// <summary>Whether the host was written as a name with a dot at its end, which is looked up as it is, without the domains that a resolver appends.</summary>
+    public bool IsAbsolute { get; init; }
+
     /// <summary>The value of a record as text, or <see langword="null"/> when it is not UTF-8.</summary>
     public static string? DecodeText(EtcdKeyValue record)
     {
@@ -33,6 +36,7 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
         Scheme = Scheme,
         Host = Host,
         Port = Port,
+        IsAbsoluteName = IsAbsolute,
         Revision = record.ModRevision,
     };
 
@@ -60,6 +64,12 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             }
 
             rest = rest[(separator + 3)..].TrimEnd('/');
+        }
+
+        if (rest.Contains('@', StringComparison.Ordinal))
+        {
+            problem = DescribeUser(text);
+            return false;
         }
 
         var colon = rest.LastIndexOf(':');
@@ -105,19 +115,31 @@ internal readonly record struct ServiceAddress(string? Scheme, string Host, int 
             // Some programs read 010.0.0.1 as 8.0.0.1 and others as 10.0.0.1, and 10.1 as 10.0.0.1: what the writer meant is not known.
             if (ip.AddressFamily == AddressFamily.InterNetwork)
             {
-                problem = $"the host of '{ForeignText.Show(text)}' is no IPv4 address as four plain numbers, such as 10.0.0.1";
+                problem = $"the host of '{Show(text)}' is no IPv4 address as four plain numbers, such as 10.0.0.1";
                 return false;
             }
 
             // One address has many spellings; records, connections and comparisons use the canonical one.
-            host = (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString();
+            address = new ServiceAddress(scheme, (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString(), port);
+            return true;
         }
 
-        address = new ServiceAddress(scheme, host, port);
+        // So has a name, which has no case and may end with a dot.
+        var name = host.EndsWith('.') ? host[..^1] : host;
+        if (name.Length == 0 || IPAddress.TryParse(name, out _))
+        {
+            problem = $"'{Show(text)}' has no valid host";
+            return false;
+        }
+
+        address = new ServiceAddress(scheme, name.ToLowerInvariant(), port) { IsAbsolute = name.Length < host.Length };
         return true;
     }
 
-    private static string Show(string text) => ForeignText.Show(ForeignText.HideUser(text));
+    /// <summary>What is wrong with an address that has a user, and mostly a password, before an <c>@</c>.</summary>
+    public static string DescribeUser(string text) => $"'{Show(text)}' has a user in it, which no instance has";
+
+    private static string Show(string text) => ForeignText.ShowAddress(text);
 
     /// <summary>
     /// Whether a host is an IPv4 address in its canonical form and no wildcard, as it is in nearly all records: then there is nothing to check or

@@ -13,12 +13,20 @@ internal sealed partial class Deregistration(
     /// Removes keys, which drain before: clients take a key that vanishes without draining for a crash. Where etcd is away for longer than is waited
     /// for, both happen when it is back.
     /// </summary>
-    public Task RemoveAsync(IReadOnlyDictionary<string, RegistrationRecord> records, CancellationToken cancellationToken)
+    /// <param name="records">The keys.</param>
+    /// <param name="isDesiredElsewhere">Whether another registration of this application desires a key in the same etcd: it serves on, so nothing drains.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    public Task RemoveAsync(
+        IReadOnlyDictionary<string, RegistrationRecord> records, Func<string, bool> isDesiredElsewhere, CancellationToken cancellationToken)
         => PublishDrainingAsync(
             records,
             (key, record) =>
             {
-                if (record.DrainingValue is { } draining)
+                if (isDesiredElsewhere(key))
+                {
+                    keeper.HandOver(key);
+                }
+                else if (record.DrainingValue is { } draining)
                 {
                     keeper.Remove(key, draining);
                 }
@@ -171,7 +179,7 @@ internal sealed partial class Deregistration(
         catch (Exception e) when (e is EtcdException or OperationCanceledException)
         {
             var reason = keeper.Status.LastError ?? (e is EtcdException ? e : new TimeoutException("etcd did not answer."));
-            if (reason is EtcdException refusal && Registrar.IsLasting(refusal))
+            if (reason is EtcdException refusal && RegistrationReport.IsLasting(refusal))
             {
                 Log.NotTaken(logger, what, refusal.Message);
             }

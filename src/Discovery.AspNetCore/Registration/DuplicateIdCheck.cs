@@ -42,7 +42,7 @@ internal static class DuplicateIdCheck
                 foreach (var record in listing.Items)
                 {
                     if (layout.TryRead(name, record, out var instance, out _) && instance.InstanceId == registrar.InstanceId
-                        && !registrar.Status.Keys.Contains(record.Key, StringComparer.Ordinal))
+                        && !registrar.IsOfThisProcess(record.LeaseId) && !registrar.Status.Keys.Contains(record.Key, StringComparer.Ordinal))
                     {
                         found.Add((record.Key, record.LeaseId));
                     }

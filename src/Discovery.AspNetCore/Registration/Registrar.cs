@@ -15,6 +15,8 @@ internal sealed class Registrar : IAsyncDisposable
     private readonly RegistrationOverrides _overrides;
     private readonly RegistrationReport _report;
     private readonly Deregistration _deregistration;
+    private readonly OwnRegistrations _all;
+    private readonly ILogger _logger;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _disposing = new();
@@ -39,20 +41,28 @@ internal sealed class Registrar : IAsyncDisposable
         RegistrationOverrides overrides,
         TimeProvider time,
         ILogger logger,
+        OwnRegistrations all,
         string? cluster = null,
         Action<TimeSpan>? onRegisteredAgain = null)
     {
         Layouts = layouts;
         _desired = desired;
         InstanceId = instanceId;
+        Cluster = cluster;
         _overrides = overrides;
+        (_all, _logger) = (all, logger);
         _keeper = client.KeepLease(desired.Options.TimeToLive);
         _deregistration = new Deregistration(_keeper, instanceId, cluster, () => Options, time, logger);
         _report = new RegistrationReport(
-            time, logger, () => client.GetEndpointStatus().Where(static e => e.ServesCalls).Select(static e => e.Endpoint), onRegisteredAgain);
+            time, logger, () => client.GetEndpointStatus().Where(static e => e.ServesCalls).Select(static e => e.Endpoint), onRegisteredAgain,
+            key => _all.IsHeld(key, this));
         _keeper.KeyConflict += OnConflict;
         _keeper.StatusChanged += OnLease;
+        all.Add(this);
     }
+
+    /// <summary>The name of the cluster; null for the default one.</summary>
+    public string? Cluster { get; }
 
     public LayoutCatalog Layouts { get; }
 
@@ -100,6 +110,21 @@ internal sealed class Registrar : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether a lease is, or was, that of this registration.</summary>
+    public bool Owns(long leaseId) => _report.Owns(leaseId);
+
+    /// <summary>Whether a lease is, or was, that of a registration of this application, in whatever cluster of the settings.</summary>
+    public bool IsOfThisProcess(long leaseId) => Owns(leaseId) || _all.FindOwner(leaseId, than: this) is not null;
+
+    /// <summary>Whether this registration keeps a key in etcd.</summary>
+    public bool Holds(string key) => _written.ContainsKey(key) && _keeper.Status.State == EtcdLeaseState.Held && !_report.IsOwnedByOther(key);
+
+    /// <summary>Another registration of this application stands aside for this one's key.</summary>
+    public void OnHeld(string key) => _report.OnHeld(key);
+
+    /// <summary>Whether this registration desires a key that another one of this application has put into the same etcd.</summary>
+    public bool StandsAside(string key) => !_stopping.IsCancellationRequested && _written.ContainsKey(key) && _report.IsAside(key);
+
     /// <summary>Reports that another process has this one's id.</summary>
     public void ReportDuplicate(IEnumerable<string> keys) => _report.OnDuplicateId(InstanceId, keys);
 
@@ -137,21 +162,21 @@ internal sealed class Registrar : IAsyncDisposable
     {
         _hadLease |= lease.LeaseId != 0;
         _report.OnLease(lease);
-        if (lease.LastError is EtcdException error && IsLasting(error))
+        if (lease.LastError is EtcdException error && RegistrationReport.IsLasting(error))
         {
             _refused.TrySetResult(error);
         }
     }
 
-    /// <summary>Whether no waiting changes it.</summary>
-    internal static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
-        or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
-        or EtcdErrorReason.Corrupt
-        or EtcdErrorReason.TlsFailed;
-
     private void OnConflict(EtcdKeyValue record)
     {
-        if (_written.TryGetValue(record.Key, out var own) && own.IsShared && record.Value.Span.SequenceEqual(own.Value))
+        if (_all.FindOwner(record.LeaseId, than: this) is { } other)
+        {
+            _report.OnAside(record.Key);
+            other.OnHeld(record.Key);
+            _all.ReportSameCluster(this, other, _logger);
+        }
+        else if (_written.TryGetValue(record.Key, out var own) && own.IsShared && record.Value.Span.SequenceEqual(own.Value))
         {
             _report.OnShared(record);
         }
@@ -207,6 +232,13 @@ internal sealed class Registrar : IAsyncDisposable
             // Without etcd no client learns of it, and serving on for longer would only delay the stop. Once all is disposed nothing serves.
             using var serving = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token, cancellationToken);
             var standing = Standing();
+            foreach (var key in standing.Keys.Where(_report.IsAside).ToList())
+            {
+                // It goes with the other registration, which stops too, and would be put again as soon as it is gone.
+                _keeper.Remove(key);
+                standing.Remove(key);
+            }
+
             var stored = CountStored();
 
             // Before it is asked whether there is a lease: one that is granted a moment later gets no key that would vanish without having drained.
@@ -228,7 +260,7 @@ internal sealed class Registrar : IAsyncDisposable
             }
             else if (!hasLeft && cancellationToken.IsCancellationRequested)
             {
-                _isToLeave = IsAnswering(_keeper.Status);
+                _isToLeave = RegistrationReport.IsAnswering(_keeper.Status);
                 _deregistration.OnCutShort();
             }
         }
@@ -255,10 +287,6 @@ internal sealed class Registrar : IAsyncDisposable
 
         await _keeper.DisposeAsync().ConfigureAwait(false);
     }
-
-    /// <summary>Whether the last that was heard of etcd is an answer, be it a refusal.</summary>
-    private static bool IsAnswering(EtcdLeaseStatus lease)
-        => lease.LastError is null || (lease.LastError is EtcdException { Reason: not EtcdErrorReason.TlsFailed } error && IsLasting(error));
 
     private async Task<bool> LeaveAsync(CancellationToken cancellationToken)
     {
@@ -347,7 +375,7 @@ internal sealed class Registrar : IAsyncDisposable
 
     private async Task RemoveReplacedGateHeldAsync()
     {
-        await _deregistration.RemoveAsync(_replaced, _stopping.Token).ConfigureAwait(false);
+        await _deregistration.RemoveAsync(_replaced, key => _all.IsDesired(key, than: this), _stopping.Token).ConfigureAwait(false);
         if (!_stopping.IsCancellationRequested)
         {
             _replaced = [];

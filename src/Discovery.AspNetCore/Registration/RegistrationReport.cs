@@ -10,17 +10,26 @@ namespace Discovery.AspNetCore.Registration;
 /// <param name="logger">Where they are told.</param>
 /// <param name="endpoints">Which endpoints of etcd answer at present.</param>
 /// <param name="onRegisteredAgain">Called when the keys stand again after a lease was lost, with the time since.</param>
+/// <param name="isHeldAside">Whether another registration of this application has a key in etcd that this one stands aside for.</param>
 internal sealed partial class RegistrationReport(
-    TimeProvider time, ILogger logger, Func<IEnumerable<Uri>> endpoints, Action<TimeSpan>? onRegisteredAgain = null)
+    TimeProvider time,
+    ILogger logger,
+    Func<IEnumerable<Uri>> endpoints,
+    Action<TimeSpan>? onRegisteredAgain = null,
+    Func<string, bool>? isHeldAside = null)
 {
+    private const int RememberedLeases = 8;
     private const string Unknown = "etcd does not know it any more: somebody revoked it, it ran out while this process was paused, or etcd lost its data.";
 
     // Keys that a replica of this application holds for it too.
     private readonly ConcurrentDictionary<string, byte> _shared = new(StringComparer.Ordinal);
 
+    // Keys that another registration of this application has put into the same etcd.
+    private readonly ConcurrentDictionary<string, byte> _aside = new(StringComparer.Ordinal);
+
     private readonly Lock _gate = new();
 
-    private volatile string? _conflict;
+    private volatile Conflict? _conflict;
     private volatile string? _duplicate;
 
     // Under the gate.
@@ -28,9 +37,10 @@ internal sealed partial class RegistrationReport(
     private string? _announced;
     private long? _lostAt;
     private int _leasesLost;
+    private volatile IReadOnlyList<long> _leases = [];
 
     /// <summary>What an operator has to put right, or <see langword="null"/>.</summary>
-    public string? Problem => _conflict ?? _duplicate;
+    public string? Problem => _conflict?.Text ?? _duplicate;
 
     /// <summary>How many keys of this application a replica holds for it too.</summary>
     public int Shared => _shared.Count;
@@ -42,8 +52,27 @@ internal sealed partial class RegistrationReport(
     public static bool IsOutage(Exception? error)
         => error is TimeoutException or EtcdException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded };
 
+    /// <summary>Whether no waiting changes it.</summary>
+    public static bool IsLasting(EtcdException error) => error.Reason is EtcdErrorReason.PermissionDenied or EtcdErrorReason.AuthenticationRequired
+        or EtcdErrorReason.AuthenticationFailed or EtcdErrorReason.AuthenticationNotEnabled or EtcdErrorReason.RequestTooLarge or EtcdErrorReason.NoSpace
+        or EtcdErrorReason.Corrupt
+        or EtcdErrorReason.TlsFailed;
+
+    /// <summary>Whether the last that was heard of etcd is an answer, be it a refusal.</summary>
+    public static bool IsAnswering(EtcdLeaseStatus lease)
+        => lease.LastError is null || (lease.LastError is EtcdException { Reason: not EtcdErrorReason.TlsFailed } error && IsLasting(error));
+
     public bool AllStand(EtcdLeaseStatus lease)
-        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count >= lease.KeysDesired;
+        => lease is { State: EtcdLeaseState.Held, KeysDesired: > 0 } && lease.KeysStored + _shared.Count + CountAside() >= lease.KeysDesired;
+
+    /// <summary>Whether a lease is, or was, that of this registration. What is held for lost may still live at the server.</summary>
+    public bool Owns(long leaseId) => _leases.Contains(leaseId);
+
+    /// <summary>Whether a key was last seen in the hands of another process, or of another registration of this one.</summary>
+    public bool IsOwnedByOther(string key) => IsAside(key) || _conflict?.Key == key;
+
+    /// <summary>Whether another registration of this application was seen to hold a key.</summary>
+    public bool IsAside(string key) => _aside.ContainsKey(key);
 
     /// <summary>A replica that advertises the same URL holds a key that the layout has but once for all of them.</summary>
     public void OnShared(EtcdKeyValue record)
@@ -52,15 +81,26 @@ internal sealed partial class RegistrationReport(
         Log.Shared(logger, record.Key, record.LeaseId);
     }
 
+    /// <summary>Another registration of this application holds a key, for both lead to one etcd.</summary>
+    public void OnAside(string key)
+    {
+        _shared.TryRemove(key, out _);
+        _aside.TryAdd(key, 0);
+    }
+
+    /// <summary>This registration holds a key that it stood aside for.</summary>
+    public void OnHeld(string key) => _aside.TryRemove(key, out _);
+
     /// <summary>A key of this application is owned by another process.</summary>
     public void OnConflict(EtcdKeyValue record)
     {
         _shared.TryRemove(record.Key, out _);
-        _conflict = Report(record.LeaseId == 0
+        _aside.TryRemove(record.Key, out _);
+        _conflict = new Conflict(record.Key, Report(record.LeaseId == 0
             ? $"The key {record.Key} of this application was overwritten without a lease, as by hand, so nothing takes it away again. It is left alone; "
                 + $"delete it, as by 'etcdctl del {record.Key}', and this application puts its own at once."
             : $"The key {record.Key} of this application is owned by another process (lease {record.LeaseId:x}), which advertises the same "
-                + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both.");
+                + "address. It is left alone until that one is gone; check Etcd:Registration:AdvertisedUrls, AdvertisedHost and AdvertisedPort of both."));
     }
 
     /// <summary>Another process has this one's id. Nobody looks again, so this holds until the next start.</summary>
@@ -74,9 +114,15 @@ internal sealed partial class RegistrationReport(
     public void OnDesired(IEnumerable<string> keys)
     {
         // One that is desired again later is claimed again, and does not stand before it is.
-        foreach (var key in _shared.Keys.Except(keys, StringComparer.Ordinal))
+        foreach (var key in _shared.Keys.Concat(_aside.Keys).Except(keys, StringComparer.Ordinal))
         {
             _shared.TryRemove(key, out _);
+            _aside.TryRemove(key, out _);
+        }
+
+        if (_conflict is { } conflict && !keys.Contains(conflict.Key, StringComparer.Ordinal))
+        {
+            _conflict = null;
         }
 
         lock (_gate)
@@ -101,6 +147,12 @@ internal sealed partial class RegistrationReport(
 
     private void OnLeaseGateHeld(EtcdLeaseStatus lease)
     {
+        if (lease.LeaseId != 0 && !_leases.Contains(lease.LeaseId))
+        {
+            // Before anything is put on it, so that who finds a key on it knows whose it is.
+            _leases = [lease.LeaseId, .. _leases.Take(RememberedLeases - 1)];
+        }
+
         Log.Lease(logger, lease.State, lease.LeaseId, lease.KeysStored, lease.KeysDesired);
         if (lease.State == EtcdLeaseState.Lost)
         {
@@ -120,6 +172,7 @@ internal sealed partial class RegistrationReport(
             if (lease.KeysStored == lease.KeysDesired)
             {
                 _shared.Clear();
+                _aside.Clear();
             }
 
             _conflict = null;
@@ -145,11 +198,16 @@ internal sealed partial class RegistrationReport(
         }
     }
 
+    private int CountAside() => isHeldAside is null ? 0 : _aside.Keys.Count(isHeldAside);
+
     private string Report(string problem)
     {
         Log.Problem(logger, problem);
         return problem;
     }
+
+    /// <summary>What is said of a key that another process owns.</summary>
+    private sealed record Conflict(string Key, string Text);
 
     private static partial class Log
     {

@@ -25,6 +25,7 @@ internal sealed partial class RegistrationService(
     TimeProvider time,
     ILogger<IServiceRegistration> logger,
     DiscoveryMetrics metrics,
+    OwnRegistrations all,
     IHostApplicationLifetime? lifetime = null) : IHostedLifecycleService, IServiceRegistration, IAsyncDisposable, IDisposable
 {
     private readonly RegistrationOverrides _overrides = new();
@@ -235,7 +236,7 @@ internal sealed partial class RegistrationService(
         var first = new FirstRegistration(options, cluster, client, clientOptions.Value.RequestTimeout, time, logger);
         var desired = await first.PlanAsync(planner, cancellationToken).ConfigureAwait(false);
         _overrides.IsUnhealthy = !await first.CheckHealthAsync(health, cancellationToken).ConfigureAwait(false);
-        var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger, cluster.Name, OnRegisteredAgain);
+        var registrar = new Registrar(client.Value, desired, layouts, _instanceId!, _overrides, time, logger, all, cluster.Name, OnRegisteredAgain);
         _registrar = registrar;
 
         // Once more, for a stop that did not see the registrar is over.

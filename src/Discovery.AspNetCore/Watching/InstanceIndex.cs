@@ -180,7 +180,7 @@ internal sealed class InstanceIndex(string serviceName, IServiceLayout layout)
         catch (Exception e)
         {
             // The layout may be the application's own. Its fault costs this record only.
-            return new Reading([], $"the layout {layout.Name} failed: {ForeignText.Show(e.Message)}");
+            return new Reading([], $"the layout {layout.Name} failed: {ForeignText.ShowValue(e.Message)}");
         }
     }
 

@@ -105,7 +105,7 @@ internal sealed partial class ListingWatcher : IAsyncDisposable
         {
             if (state.SkippedKey is { } key && state.Skipped != _byRoot.GetValueOrDefault(prefix)?.Skipped)
             {
-                Log.Skipped(_logger, state.Skipped, prefix, ForeignText.Show(key));
+                Log.Skipped(_logger, state.Skipped, prefix, ForeignText.ShowKey(key, prefix));
             }
 
             _byRoot[prefix] = state;

@@ -179,8 +179,10 @@ internal sealed partial class ServiceState(
 
         // A layout may be the application's own, and its words may quote the record.
         Log.RecordSkipped(
-            logger, ForeignText.Show(record.Key), ForeignText.Show(problem, MaxProblemLength),
-            ForeignText.Show(Encoding.UTF8.GetString(record.Value.Span[..Math.Min(record.Value.Length, MaxProblemLength)])));
+            logger,
+            ForeignText.ShowKey(record.Key, _prefix),
+            ForeignText.ShowValue(problem, MaxProblemLength),
+            ForeignText.ShowValue(Encoding.UTF8.GetString(record.Value.Span)));
         if (_loggedKeys.Count == MaxLoggedKeys)
         {
             Log.MoreSkipped(logger, MaxLoggedKeys, ForeignText.Show(serviceName));

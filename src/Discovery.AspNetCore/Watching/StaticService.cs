@@ -43,7 +43,10 @@ internal sealed class StaticService : IWatchedService
             return false;
         }
 
-        instance = new ServiceInstance { Key = text, ServiceName = serviceName, Scheme = address.Scheme, Host = address.Host, Port = address.Port };
+        instance = new ServiceInstance
+        {
+            Key = text, ServiceName = serviceName, Scheme = address.Scheme, Host = address.Host, Port = address.Port, IsAbsoluteName = address.IsAbsolute,
+        };
         return true;
     }
 

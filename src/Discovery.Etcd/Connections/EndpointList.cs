@@ -49,9 +49,14 @@ internal static class EndpointList
     private static string? FindSecret(string entry, string section)
         => entry.Contains('@', StringComparison.Ordinal)
             ? $"{section}:Endpoints holds an endpoint with a user in it: set {section}:Username and {section}:Password instead, and the endpoint alone here, {Example}."
-            : entry.Contains("Password=", StringComparison.OrdinalIgnoreCase)
+            : IsConnectionString(entry)
                 ? $"{section}:Endpoints holds a connection string: set {section}:Username and {section}:Password instead, and the endpoints alone here, {Example}."
                 : null;
+
+    // As those that read connection strings do: with spaces around the sign, and under either name.
+    private static bool IsConnectionString(string entry)
+        => entry.Replace(" ", "", StringComparison.Ordinal) is var text
+            && (text.Contains("Password=", StringComparison.OrdinalIgnoreCase) || text.Contains("Pwd=", StringComparison.OrdinalIgnoreCase));
 
     private static Uri? ParseOne(string entry, bool secure, string section, out string problem)
     {

@@ -44,6 +44,36 @@ public sealed class ConnectionStringTests
     }
 
     [Theory]
+    [InlineData("", "Password", Secret)]
+    [InlineData("", "Endpoints", "http://a:1", "Password", "hunter2:1234")]
+    [InlineData("", "Endpoints:0", "http://a:1")]
+    [InlineData("", "0", "http://a:1", "Password", Secret)]
+    [InlineData("", "0:Password", Secret)]
+    [InlineData("", "0", "http://a:1", "1", "Username=root;Pwd=hunter2")]
+    [InlineData("dc2", "Password", Secret)]
+    [InlineData("dc2", "Endpoints", "http://a:1", "Password", "hunter2:1234")]
+    public void One_in_parts_is_no_list_of_endpoints(string cluster, string key, string value, string? otherKey = null, string? otherValue = null)
+    {
+        var setting = $"ConnectionStrings:{(cluster.Length == 0 ? "etcd" : cluster)}";
+        (string, string)[] other = otherKey is null ? [] : [($"{setting}:{otherKey}", otherValue!)];
+        using var services = Build([($"{setting}:{key}", value), .. other], s => s.AddKeyedEtcdClient("dc2"));
+
+        var e = Assert.Throws<OptionsValidationException>(() => services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster));
+
+        Assert.StartsWith($"{setting} is ", e.Message, StringComparison.Ordinal);
+        Assert.Contains("it must be one text: write the client URLs alone, e.g. http://10.0.0.1:2379, or Endpoints=", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(Secret, e.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_array_of_client_URLs_is_read()
+    {
+        var options = Read(("ConnectionStrings:etcd:0", "http://a:1"), ("ConnectionStrings:etcd:1", "http://b:1"));
+
+        Assert.Equal(["http://a:1", "http://b:1"], options.Endpoints);
+    }
+
+    [Theory]
     [InlineData("Etcd:Username", "shop", "root", "hunter2", "shop", null)]
     [InlineData("Etcd:Password", "other", "root", "hunter2", "root", "other")]
     public void The_section_wins_and_no_password_goes_with_another_user(

@@ -35,10 +35,10 @@ public sealed class SettingsTests : IDisposable
 
     public static TheoryData<string, string, string> WrongShapes => new()
     {
-        { "Etcd:Registration:Metadata:team:name", "a", "Etcd:Registration:Metadata:team has settings of its own, e.g. Etcd:Registration:Metadata:team:name 'a'" },
-        { "Etcd:Registration:Health", "true", "Etcd:Registration:Health is 'true'; it is a section with settings of its own, e.g. Etcd:Registration:Health:Enabled" },
-        { "Etcd:Registration:Tags:a", "b", "Etcd:Registration:Tags:a 'b' is no entry of a list; Etcd:Registration:Tags must be an array" },
-        { "Etcd:Registration:Services:0", "a", "Etcd:Registration:Services is a list, e.g. Etcd:Registration:Services:0 'a'; its settings stand under names" },
+        { "Etcd:Registration:Metadata:team:name", "a", "Etcd:Registration:Metadata:team has settings of its own, e.g. Etcd:Registration:Metadata:team:name; it must be one value" },
+        { "Etcd:Registration:Health", "true", "Etcd:Registration:Health has a value; it is a section with settings of its own, e.g. Etcd:Registration:Health:Enabled" },
+        { "Etcd:Registration:Tags:a", "b", "Etcd:Registration:Tags:a is no entry of a list; Etcd:Registration:Tags must be an array" },
+        { "Etcd:Registration:Services:0", "a", "Etcd:Registration:Services is a list, e.g. Etcd:Registration:Services:0; its settings stand under names" },
         { "Etcd:Registration:TimeToLive:Seconds", "10", "Etcd:Registration:TimeToLive has settings of its own" },
         { "Etcd:RequestTimeout", "5", "Etcd:RequestTimeout is '5', which would be days: write 00:00:05 for 5 s, or 5.00:00:00 where days are meant." },
         { "Etcd:Discovery:RelistInterval", "24:00:00", "Etcd:Discovery:RelistInterval is '24:00:00', which would be 24 days: write 1.00:00:00 for 24 hours." },
@@ -50,11 +50,11 @@ public sealed class SettingsTests : IDisposable
         { "Etcd:Discovery:Services:orders:ReadyTimeout", "1", "Etcd:Discovery:Services:orders:ReadyTimeout is '1', which would be days: write 00:00:01 for 1 s" },
         { "Etcd:Discovery:Ejection:BaseDuration", "-5", "Etcd:Discovery:Ejection:BaseDuration is '-5', which would be days, and less than none; it must be a time, e.g. 00:00:05." },
         { "Etcd:Registration:LeaveDelay", "-1", "Etcd:Registration:LeaveDelay is '-1', which would be days, and less than none; it must be a time, e.g. 00:00:01." },
-        { "Etcd:Discovery:Split", "v2", "Etcd:Discovery:Split is 'v2'; its settings stand under names, each a share in percent, e.g. 5: Etcd:Discovery:Split:v2 to 5." },
-        { "Etcd:Discovery:Ejection", "off", "Etcd:Discovery:Ejection is 'off'; it is a section with settings of its own, e.g. Etcd:Discovery:Ejection:Enabled" },
-        { "Etcd:Discovery:Services:orders:Ejection", "off", "Etcd:Discovery:Services:orders:Ejection is 'off'" },
-        { "Etcd:Endpoints:url", "http://a:1", "Etcd:Endpoints:url 'http://a:1' is no entry of a list" },
-        { "Etcd:Tls", "none", "Etcd:Tls is 'none'; it is a section" },
+        { "Etcd:Discovery:Split", "v2", "Etcd:Discovery:Split has a value; its settings stand under names, each a share in percent, e.g. 5: Etcd:Discovery:Split:v2 to 5." },
+        { "Etcd:Discovery:Ejection", "off", "Etcd:Discovery:Ejection has a value; it is a section with settings of its own, e.g. Etcd:Discovery:Ejection:Enabled" },
+        { "Etcd:Discovery:Services:orders:Ejection", "off", "Etcd:Discovery:Services:orders:Ejection has a value" },
+        { "Etcd:Endpoints:url", "http://a:1", "Etcd:Endpoints:url is no entry of a list" },
+        { "Etcd:Tls", "none", "Etcd:Tls has a value; it is a section" },
         { "Etcd:Registration:Services:shop:orders:Weight", "a", "Etcd:Registration:Services:shop:orders:Weight is 'a'; it must be a whole number, e.g. 10." },
         { "Etcd:Registration:Weight", "much", "Etcd:Registration:Weight is 'much'; it must be a whole number, e.g. 10." },
         { "Etcd:Registration:Enabled", "on", "Etcd:Registration:Enabled is 'on'; it must be true or false." },
@@ -225,7 +225,7 @@ public sealed class SettingsTests : IDisposable
 
     [Theory]
     [MemberData(nameof(WrongShapes))]
-    public async Task A_setting_of_another_shape_stops_the_start_with_its_value_and_a_valid_one(string setting, string value, string expected)
+    public async Task A_setting_of_another_shape_stops_the_start_and_is_named_with_a_valid_value(string setting, string value, string expected)
     {
         var e = await Assert.ThrowsAnyAsync<Exception>(() => StartAsync((setting, value)));
 

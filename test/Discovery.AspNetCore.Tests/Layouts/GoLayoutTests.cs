@@ -156,6 +156,8 @@ public sealed class GoLayoutTests
     [InlineData("""{"Network":"tcp","Address":"10.0.0.1:80","Weight":0,"Tags":null}""", 10)]
     [InlineData("""{"network":"tcp4","address":"10.0.0.1:80","weight":-5,"tags":{"x":{}}}""", 10)]
     [InlineData("""{"network":"tcp","address":"10.0.0.1:80","weight":20,"future":[]}""", 20)]
+    [InlineData("""{"network":"TCP","address":"10.0.0.1:80"}""", 10)]
+    [InlineData("""{"network":"Tcp6","address":"10.0.0.1:80"}""", 10)]
     public void A_Kitex_record_is_read_as_Kitex_reads_it(string value, int weight)
     {
         Assert.True(new KitexLayout(null).TryRead("svc", Record("k", value), out var read, out _));
@@ -170,6 +172,7 @@ public sealed class GoLayoutTests
     [InlineData("Kratos", """{"name":"svc","endpoints":["tcp://10.0.0.1:80"]}""", "is none of grpc, grpcs, http and https")]
     [InlineData("Kratos", "10.0.0.1:80", "the value is no valid JSON")]
     [InlineData("Kratos", """{"name":"\ud800"}""", "the value is no valid JSON")]
+    [InlineData("Kitex", """{"network":"UDP","address":"10.0.0.1:80"}""", "the network 'UDP' is not tcp")]
     [InlineData("Kitex", """{"network":"unix","address":"/tmp/x"}""", "the network 'unix' is not tcp")]
     [InlineData("Kitex", """{"address":7}""", "the address is empty")]
     [InlineData("Kitex", "[]", "the value is no JSON object")]

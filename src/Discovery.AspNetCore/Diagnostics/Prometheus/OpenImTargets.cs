@@ -82,7 +82,7 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
     {
         try
         {
-            using var document = JsonDocument.Parse(record.Value);
+            using var document = JsonDocument.Parse(record.Value, new JsonDocumentOptions { MaxDepth = ObjectRecord.MaxDepth });
             if (ServiceNames.FindInKey(prefix, record.Key) is { } name
                 && ServiceAddress.TryParse(document.RootElement.GetProperty("target").GetString(), out var address, out _))
             {
@@ -102,7 +102,7 @@ internal sealed partial class OpenImTargets(IServiceSource source, string prefix
             // Anybody may have written it; the others are targets all the same.
         }
 
-        Log.Skipped(logger, ForeignText.Show(record.Key));
+        Log.Skipped(logger, ForeignText.ShowKey(record.Key, prefix));
         return null;
     }
 

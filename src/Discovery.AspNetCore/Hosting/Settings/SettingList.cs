@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Configuration;
 
 namespace Discovery.AspNetCore.Hosting.Settings;
@@ -37,6 +38,12 @@ internal static class SettingList
             return entry => keys.Contains(entry.Key);
         }
     }
+
+    /// <summary>Whether what stands below a list is an entry of it, and no setting with a name, nor one with settings of its own.</summary>
+    public static bool IsEntry(IConfigurationSection child) => IsIndex(child.Key) && !child.GetChildren().Any();
+
+    /// <summary>Whether a key is that of an entry of an array: 0, 1 and so on.</summary>
+    public static bool IsIndex(string key) => int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out _);
 
     /// <summary>Whether any source, also one that others overrule, has entries of a list.</summary>
     public static bool HasEntries(IConfiguration configuration, string path)

@@ -3,10 +3,13 @@ using Microsoft.Extensions.Configuration;
 
 namespace Discovery.AspNetCore.Hosting.Settings;
 
-/// <summary>Finds settings that are written in another shape than the binder reads, which would drop them without a word.</summary>
+/// <summary>
+/// Finds settings that are written in another shape than the binder reads, which would drop them without a word. The value is shown where the setting
+/// is a number, a switch, a name or a time alone: any other may be a password, also one that stands where none is looked for.
+/// </summary>
 internal static class SettingShapeCheck
 {
-    /// <summary>What is wrong in a section and below it; each message names the setting, its value and a valid one.</summary>
+    /// <summary>What is wrong in a section and below it; each message names the setting and a valid value.</summary>
     public static IEnumerable<string> Find(IConfigurationSection section, SettingShape shape) => shape.Kind switch
     {
         SettingKind.Value => CheckValue(section, "a"),
@@ -28,7 +31,7 @@ internal static class SettingShapeCheck
 
     private static IEnumerable<string> CheckValue(IConfigurationSection setting, string example)
         => setting.GetChildren().FirstOrDefault() is { } child
-            ? [$"{setting.Path} has settings of its own, e.g. {Shown(child)}; it must be one value, e.g. {setting.Path} to '{example}'."]
+            ? [$"{setting.Path} has settings of its own, e.g. {child.Path}; it must be one value, e.g. {setting.Path} to '{example}'."]
             : [];
 
     // The binder takes the default then, though somebody meant to set something, as by a variable of the environment that is not set. A null of JSON stays one.
@@ -56,16 +59,16 @@ internal static class SettingShapeCheck
 
     private static IEnumerable<string> CheckList(IConfigurationSection setting)
         => setting.GetChildren()
-            .Where(static c => !IsIndex(c.Key) || c.GetChildren().Any())
+            .Where(static c => !SettingList.IsEntry(c))
             .Take(1)
-            .Select(c => $"{Shown(c)} is no entry of a list; {setting.Path} must be an array of texts, or one text with commas, e.g. "
+            .Select(c => $"{c.Path} is no entry of a list; {setting.Path} must be an array of texts, or one text with commas, e.g. "
                 + $"{setting.Path}:0 to 'a', or {setting.Path} to 'a,b'.");
 
     private static IEnumerable<string> CheckSection(IConfigurationSection section, SettingShape shape)
     {
         if (!string.IsNullOrEmpty(section.Value))
         {
-            return [$"{section.Path} is '{section.Value}'; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."];
+            return [$"{section.Path} has a value; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."];
         }
 
         var children = section.GetChildren().ToList();
@@ -86,19 +89,15 @@ internal static class SettingShapeCheck
         };
         if (!string.IsNullOrEmpty(section.Value))
         {
-            return [$"{section.Path} is '{section.Value}'; its settings stand under names, {example}."];
+            return [$"{section.Path} has a value; its settings stand under names, {example}."];
         }
 
         var children = section.GetChildren().ToList();
         return IsList(children)
-            ? [$"{section.Path} is a list, e.g. {Shown(children[0])}; its settings stand under names, {example}."]
+            ? [$"{section.Path} is a list, e.g. {children[0].Path}; its settings stand under names, {example}."]
             : children.SelectMany(c => Find(c, shape.Each!));
     }
 
     private static bool IsList(List<IConfigurationSection> children)
-        => children.Count > 0 && children[0].Key == "0" && children.TrueForAll(static c => IsIndex(c.Key));
-
-    private static bool IsIndex(string key) => int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out _);
-
-    private static string Shown(IConfigurationSection setting) => setting.Value is { } value ? $"{setting.Path} '{value}'" : setting.Path;
+        => children.Count > 0 && children[0].Key == "0" && children.TrueForAll(static c => SettingList.IsIndex(c.Key));
 }

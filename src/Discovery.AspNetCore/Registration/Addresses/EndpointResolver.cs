@@ -225,6 +225,13 @@ internal sealed partial class EndpointResolver(
             return address;
         }
 
+        if (!address.Scheme.Equals(Uri.UriSchemeHttp, StringComparison.OrdinalIgnoreCase) && !address.Scheme.Equals(Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase))
+        {
+            // A server other than Kestrel may also listen for what clients of services do not speak.
+            Log.EndpointSkipped(logger, $"the scheme of '{text}' is neither http nor https.");
+            return null;
+        }
+
         if (address.Port == 0)
         {
             // A port that the server was to choose, and did not: it does not listen.

@@ -55,6 +55,19 @@ public sealed class EndpointResolverTests : IDisposable
     }
 
     [Theory]
+    [InlineData("tcp://0.0.0.0:18103")]
+    [InlineData("net.tcp://10.0.0.7:808")]
+    [InlineData("amqp://10.0.0.7:5672")]
+    [InlineData("ws://10.0.0.7:5001")]
+    public async Task What_another_server_than_Kestrel_listens_for_is_registered_only_if_it_is_HTTP(string bound)
+    {
+        Assert.Equal([new AdvertisedEndpoint("http", "http", "10.0.0.7", 5000)], await ResolveAsync([bound, "HTTP://0.0.0.0:5000"]));
+        Assert.True(_log.Has(LogLevel.Warning, $"An endpoint is not registered: the scheme of '{bound}' is neither http nor https."));
+
+        Assert.Empty(await ResolveAsync([bound]));
+    }
+
+    [Theory]
     [InlineData("198.51.100.1", "192.168.1.7")]
     [InlineData("[2001:db8::1]", "fd00::7")]
     public async Task Where_etcd_is_reached_by_loopback_the_default_route_decides(string elsewhere, string host)
