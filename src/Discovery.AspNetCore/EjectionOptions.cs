@@ -7,9 +7,9 @@ public sealed class EjectionOptions
     public bool Enabled { get; set; } = true;
 
     /// <summary>
-    /// How many failures in a row (5xx, gRPC UNAVAILABLE and the like, an answer that is not gRPC to a gRPC call) eject an instance; 1 to 1000.
-    /// After an ejection one failure is enough until a call succeeds. UNIMPLEMENTED counts if other instances serve meanwhile, UNKNOWN a tenth if they
-    /// do; RESOURCE_EXHAUSTED and what is the caller's fault do not. Default: 5, as in Envoy.
+    /// How many failures in a row (502 to 504, gRPC UNAVAILABLE and the like, an answer that is not gRPC to a gRPC call) eject an instance; 1 to 1000.
+    /// After an ejection one failure is enough until a call succeeds. Exceptions in the application's code (500, INTERNAL, UNKNOWN) and UNIMPLEMENTED
+    /// count if other instances serve meanwhile; RESOURCE_EXHAUSTED and what is the caller's fault do not. Default: 5, as in Envoy.
     /// </summary>
     public int ConsecutiveFailures { get; set; } = 5;
 

@@ -81,7 +81,9 @@ public sealed class InstanceState
         init => _hot.Latency.Set(_context.ToTicks(value), _context.ReadClock());
     }
 
-    /// <summary>The share of failed calls among about the last 20, from 0 to 1.</summary>
+    /// <summary>
+    /// The share of failed calls among about the last 20, from 0 to 1. What a request may cause wherever it goes, such as HTTP 500, is none.
+    /// </summary>
     public double FailureRate
     {
         get => _health.FailureRate;
@@ -244,12 +246,8 @@ public sealed class InstanceState
                 _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
                 _health.OnUnimplemented(startedAt);
                 break;
-            case CallOutcome.Overloaded:
+            case CallOutcome.Overloaded or CallOutcome.UnknownError:
                 _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
-                break;
-            case CallOutcome.UnknownError:
-                _hot.Latency.OnFailure(failedSince, _context.ReadClock(), _context);
-                _health.OnUnknownError(startedAt);
                 break;
             case CallOutcome.SameFailure:
             case CallOutcome.Failure when hasHeaders && !_health.IsNewBreak(startedAt):
@@ -295,7 +293,7 @@ public sealed class InstanceState
     /// one that fails half of its calls at once has little to do.
     /// </summary>
     internal bool HasReportedSince(long time)
-        => Volatile.Read(ref _reportedAt) >= time && InFlight <= _inFlightAtReport && _startPart >= 1 && FailureRate < 0.02;
+        => Volatile.Read(ref _reportedAt) >= time && InFlight <= _inFlightAtReport && _startPart >= 1 && _health.TroubleRate < 0.02;
 
     /// <summary>How long a call has been under way.</summary>
     internal TimeSpan WaitOf(CallProgress call) => _context.ToTime(_context.ReadClock() - call.StartedAt);

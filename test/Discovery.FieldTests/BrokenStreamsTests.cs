@@ -126,7 +126,7 @@ public sealed class BrokenStreamsTests
         using var end = new CancellationTokenSource();
         List<Task> streams = [];
 
-        bool IsEjected() => field.Log.Lines.Any(l => l.Contains(broken, StringComparison.Ordinal) && l.Contains("with status UNKNOWN, and others serve", StringComparison.Ordinal));
+        bool IsEjected() => field.Log.Lines.Any(l => l.Contains(broken, StringComparison.Ordinal) && l.Contains("errors in a row (500, INTERNAL or UNKNOWN), and others serve", StringComparison.Ordinal));
         await Eventually.IsTrue(async () =>
         {
             streams.Add(client.ReadAsync([], token: end.Token));

@@ -10,13 +10,15 @@ namespace Discovery.FieldTests;
 public sealed class BusinessErrorsTests
 {
     [Theory]
-    [InlineData("RoundRobin", 1)]
-    [InlineData("ConsistentHash", 1)]
-    [InlineData("ConsistentHash", 2)]
-    public async Task A_handler_that_throws_wherever_it_is_called_ejects_no_server(string policy, int keys)
+    [InlineData("RoundRobin", 1, StatusCode.Unknown)]
+    [InlineData("RoundRobin", 1, StatusCode.Internal)]
+    [InlineData("ConsistentHash", 1, StatusCode.Unknown)]
+    [InlineData("ConsistentHash", 2, StatusCode.Unknown)]
+    [InlineData("ConsistentHash", 2, StatusCode.Internal)]
+    public async Task A_handler_that_throws_wherever_it_is_called_ejects_no_server(string policy, int keys, StatusCode status)
     {
         await using var field = await Field.StartAsync();
-        var servers = await StartServersAsync(field, static name => name == "bad" ? throw new InvalidOperationException("bad") : name);
+        var servers = await StartServersAsync(field, name => name != "bad" ? name : throw new RpcException(new Status(status, "bad")));
         var client = Client(field, o => o.Policy = policy);
 
         // With two keys, others serve meanwhile.
@@ -34,13 +36,14 @@ public sealed class BusinessErrorsTests
     }
 
     [Theory]
-    [InlineData("RoundRobin")]
-    [InlineData("ConsistentHash")]
-    public async Task A_server_whose_handler_always_throws_is_ejected_while_others_serve(string policy)
+    [InlineData("RoundRobin", StatusCode.Unknown)]
+    [InlineData("RoundRobin", StatusCode.Internal)]
+    [InlineData("ConsistentHash", StatusCode.Unknown)]
+    public async Task A_server_whose_handler_always_throws_is_ejected_while_others_serve(string policy, StatusCode status)
     {
         await using var field = await Field.StartAsync();
         await StartServersAsync(field, static name => name, count: 2);
-        var broken = await GreeterServer.StartAsync(field, static _ => throw new InvalidOperationException("broken"));
+        var broken = await GreeterServer.StartAsync(field, _ => throw new RpcException(new Status(status, "broken")));
         var client = Client(field, o => o.Policy = policy);
 
         for (var i = 0; i < 450; i++)
@@ -48,8 +51,8 @@ public sealed class BusinessErrorsTests
             await CallAsync(client, "good", $"key-{i}");
         }
 
-        Assert.Contains(field.Log.Lines, l => l.Contains(broken.Address, StringComparison.Ordinal) && l.Contains("with status UNKNOWN, and others serve", StringComparison.Ordinal));
-        Assert.InRange(broken.Requests, 50, 100);
+        Assert.Contains(field.Log.Lines, l => l.Contains(broken.Address, StringComparison.Ordinal) && l.Contains("errors in a row (500, INTERNAL or UNKNOWN), and others serve", StringComparison.Ordinal));
+        Assert.InRange(broken.Requests, 5, 25);
     }
 
     [Fact]

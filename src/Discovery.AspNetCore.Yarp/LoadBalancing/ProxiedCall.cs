@@ -106,16 +106,15 @@ internal sealed class ProxiedCall
         return Task.CompletedTask;
     }
 
-    /// <summary>UNKNOWN says something of the instance only if others serve the same. What could go to one instance alone is not compared.</summary>
+    /// <summary>An exception in the application's code says something of the instance only beside what others do. What could go to one instance alone is not compared.</summary>
     private void Compare(CallOutcome outcome)
     {
         var thrown = _instance.Context.Thrown;
         if (outcome == CallOutcome.UnknownError && !_isPinned)
         {
-            thrown.OnRefused(RequestId(), _instance, _instance.Context.ReadClock() - _progress.StartedAt);
-            _instance.Health.OnUnknownErrorOf(hashKey: null);
+            OutcomeRules.OnThrown(RequestId(), _instance, hashKey: null, _progress.StartedAt);
         }
-        else if (outcome == CallOutcome.Success && thrown.IsRemembering(_instance) && GrpcStatus() is not null)
+        else if (outcome == CallOutcome.Success && thrown.IsRemembering(_instance) && (!IsGrpc(_context.Response.ContentType) || GrpcStatus() is not null))
         {
             thrown.OnServed(RequestId(), _instance);
         }

@@ -35,6 +35,7 @@ internal static class AnsweredCall
         if (outcome == CallOutcome.Success && !isGrpc)
         {
             instance.Context.Refused.OnServed(request, instance);
+            instance.Context.Thrown.OnServed(request, instance);
             ReceivedReports.Learn(response.Headers, instance);
         }
         else if (outcome is CallOutcome.NotFound or CallOutcome.Denied or CallOutcome.Redirected or CallOutcome.CallersError or CallOutcome.Unimplemented)

@@ -12,50 +12,60 @@ internal static class CallDeadline
 {
     private const string TimeoutHeader = "grpc-timeout";
 
-    /// <summary>How many times the usual latency a request waits that its caller did not give up for a reason of his own.</summary>
+    /// <summary>Less is no wait at all, however quick the service. What is less than usual in a service says nothing either, which its health knows.</summary>
+    private static readonly TimeSpan LeastWait = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>How many times the usual latency an attempt has waited that was not given up just for the answer of another.</summary>
     private const double LongWait = 10;
 
-    /// <summary>Less is no wait at all, however quick the service.</summary>
-    private static readonly TimeSpan LeastWait = TimeSpan.FromMilliseconds(50);
+    /// <summary>
+    /// And how long at least: where the service is quick, a pause of this process is many times the usual latency, and one that always loses against
+    /// the others has no answers of its own that would say that it works.
+    /// </summary>
+    private static readonly TimeSpan LeastLongWait = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Timers fire a little early or late, and the call began a little after its deadline was set.</summary>
-    private const double Tolerance = 0.95;
+    /// <summary>Timers fire a little early or late, and the call began a little after its deadline was set: so much of the deadline's time may lack.</summary>
+    private const double Tolerance = 0.1;
+
+    /// <summary>And at most so much.</summary>
+    private static readonly TimeSpan MostTolerance = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Whether a call that was cancelled before any answer ran out of time.</summary>
     public static bool HasPassed(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
-        // Then the request's body was cancelled at its source, by a time limit of its own for example.
-        if (!token.IsCancellationRequested)
+        // If not, the request's body was cancelled at its source, by a time limit of its own for example.
+        var waited = instance.WaitOf(call);
+        if (!token.IsCancellationRequested || waited < LeastWait)
         {
             return false;
         }
 
-        var waited = instance.WaitOf(call);
-        if (IsGrpcDeadline(request, waited))
+        // First what is known of the call as a whole: a short deadline is nearly over when the caller has had enough, or when another attempt is answered.
+        var attempts = TriedInstances.Of(request);
+        if (attempts is { IsOfGrpc: true, IsGivenUp: true })
         {
-            return true;
+            return false;
         }
 
-        var attempts = TriedInstances.Of(request);
         if (attempts is { IsAnswered: true, IsGivenUp: false })
         {
-            return waited >= LeastWait && waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency);
+            return waited >= LeastLongWait && waited >= instance.Context.ToTime(LongWait * instance.Context.UsualLatency);
         }
 
-        // gRPC itself cancels an attempt only for the answer of another, or because the caller disposed the call.
-        if (attempts is { Request: not null, Caller.IsCancellationRequested: false })
-        {
-            return waited >= LeastWait;
-        }
+        return IsGrpcDeadline(request, waited)
 
-        return !NoInstance.IsGrpc(request) && waited >= LeastWait && CancellationOrigin.IsOwnTimer(attempts?.Caller ?? token) == true;
+            // gRPC itself cancels an attempt only for the answer of another, or because the caller disposed the call.
+            || attempts is { Request: not null, Caller.IsCancellationRequested: false }
+            || (!NoInstance.IsGrpc(request) && CancellationOrigin.IsOwnTimer(attempts?.Caller ?? token) == true);
     }
 
     /// <summary>The same after response headers. No handler above is left that may have had enough.</summary>
     public static bool HasPassedInBody(HttpRequestMessage request, InstanceState instance, CallProgress call, CancellationToken token)
     {
         var waited = instance.WaitOf(call);
-        return IsGrpcDeadline(request, waited) || (!NoInstance.IsGrpc(request) && waited >= LeastWait && token.IsCancellationRequested && CancellationOrigin.IsOwnTimer(token) == true);
+        return waited >= LeastWait
+            && TriedInstances.Of(request) is not { IsOfGrpc: true, IsGivenUp: true }
+            && (NoInstance.IsGrpc(request) ? IsGrpcDeadline(request, waited) : token.IsCancellationRequested && CancellationOrigin.IsOwnTimer(token) == true);
     }
 
     /// <summary>The time that a gRPC call had left when it was sent, or null without a deadline.</summary>
@@ -63,7 +73,9 @@ internal static class CallDeadline
         => request.Headers.NonValidated.TryGetValues(TimeoutHeader, out var values) && TryParse(values.ToString(), out var limit) ? limit : null;
 
     private static bool IsGrpcDeadline(HttpRequestMessage request, TimeSpan waited)
-        => NoInstance.IsGrpc(request) && TimeLeftOf(request) is { } limit && waited >= (limit * Tolerance) - LeastWait;
+        => NoInstance.IsGrpc(request)
+            && TimeLeftOf(request) is { } limit
+            && waited >= limit - (limit * Tolerance < MostTolerance ? limit * Tolerance : MostTolerance);
 
     /// <summary>Reads a timeout as gRPC writes it: at most eight digits and a unit.</summary>
     internal static bool TryParse(string text, out TimeSpan limit)

@@ -46,12 +46,12 @@ internal static class OutcomeRules
         => status switch
         {
             "0" => CallOutcome.Success,
-            "2" => CallOutcome.UnknownError, // UNKNOWN is what servers make of an unhandled exception.
+            "2" or "13" => CallOutcome.UnknownError, // UNKNOWN and INTERNAL, what servers make of an unhandled exception
             "4" => CallOutcome.TimedOut, // DEADLINE_EXCEEDED
             "8" => CallOutcome.Overloaded, // RESOURCE_EXHAUSTED, also for a message that is too large
             "7" or "16" => CallOutcome.Denied, // PERMISSION_DENIED, UNAUTHENTICATED
             "12" => CallOutcome.Unimplemented, // UNIMPLEMENTED
-            "13" or "14" or "15" => CallOutcome.Failure, // INTERNAL, UNAVAILABLE, DATA_LOSS
+            "14" or "15" => CallOutcome.Failure, // UNAVAILABLE, DATA_LOSS
             _ => CallOutcome.CallersError, // INVALID_ARGUMENT, NOT_FOUND and the like; and CANCELLED, which a caller that gave up does not live to see.
         };
 
@@ -127,7 +127,7 @@ internal static class OutcomeRules
         _ => outcome,
     };
 
-    /// <summary>An instance answered UNKNOWN, which says something of it only if others serve the same. What is for one instance is not compared.</summary>
+    /// <summary>An instance answered with an exception of the application's, which says something of it only if others serve the same. What is for one instance is not compared.</summary>
     /// <param name="request">The request.</param>
     /// <param name="instance">The instance.</param>
     /// <param name="steering">What the request says to the balancer.</param>
@@ -136,9 +136,19 @@ internal static class OutcomeRules
     {
         if (steering is not { Instance: not null })
         {
-            instance.Context.Thrown.OnRefused(request, instance, instance.Context.ReadClock() - startedAt);
-            instance.Health.OnUnknownErrorOf(steering?.HashKey);
+            OnThrown(RefusedRequests.IdOf(request), instance, steering?.HashKey, startedAt);
         }
+    }
+
+    /// <summary>The same for a request that another client sends.</summary>
+    /// <param name="request">What tells it from others.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="hashKey">Its hash key; null for none.</param>
+    /// <param name="startedAt">When the call began.</param>
+    public static void OnThrown(ulong request, InstanceState instance, string? hashKey, long startedAt)
+    {
+        instance.Context.Thrown.OnRefused(request, instance, instance.Context.ReadClock() - startedAt);
+        instance.Health.OnThrown(request, hashKey, startedAt);
     }
 
     /// <summary>A message came of a stream while of late some were broken off.</summary>
@@ -203,7 +213,8 @@ internal static class OutcomeRules
         HttpStatusCode.MisdirectedRequest => CallOutcome.WrongServer,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
         HttpStatusCode.NotImplemented => CallOutcome.Unimplemented,
-        >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
+        HttpStatusCode.InternalServerError => CallOutcome.UnknownError,
+        > HttpStatusCode.InternalServerError => CallOutcome.Failure,
         >= HttpStatusCode.BadRequest => CallOutcome.Denied,
         _ => CallOutcome.Success,
     };
@@ -217,7 +228,8 @@ internal static class OutcomeRules
         HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => CallOutcome.Denied,
         HttpStatusCode.TooManyRequests => CallOutcome.Overloaded,
         HttpStatusCode.NotImplemented => CallOutcome.WrongServer,
-        >= HttpStatusCode.InternalServerError => CallOutcome.Failure,
+        HttpStatusCode.InternalServerError => CallOutcome.UnknownError,
+        > HttpStatusCode.InternalServerError => CallOutcome.Failure,
         _ => CallOutcome.WrongServer,
     };
 }

@@ -6,7 +6,7 @@ internal enum CallOutcome : byte
     /// <summary>The instance did its work. The only outcome whose time is learnt as latency.</summary>
     Success,
 
-    /// <summary>The instance failed: 5xx, gRPC UNAVAILABLE and the like, a reset stream.</summary>
+    /// <summary>The instance failed: 502, 503, 504 and the like, gRPC UNAVAILABLE and the like, a reset stream.</summary>
     Failure,
 
     /// <summary>A failure with the connection that others failed with before it: one thing that went wrong counts once.</summary>
@@ -50,6 +50,6 @@ internal enum CallOutcome : byte
     /// <summary>Too much for the instance, or for this caller's quota: RESOURCE_EXHAUSTED, 429. Counts as load and not as failure.</summary>
     Overloaded,
 
-    /// <summary>UNKNOWN, an exception in the application's code. Counts as load; only a long row of them is held against the instance, and only if others serve.</summary>
+    /// <summary>500, INTERNAL or UNKNOWN: an exception in the application's code. Counts as load, and is held against the instance only beside what others do.</summary>
     UnknownError,
 }

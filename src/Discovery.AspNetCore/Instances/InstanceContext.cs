@@ -181,11 +181,14 @@ internal sealed class InstanceContext
     }
 
     /// <summary>Whether any other instance was ever called and the call has ended.</summary>
-    public bool OthersAnswered(InstanceState instance)
+    public bool OthersAnswered(InstanceState instance) => AnyOther(instance, static o => o.Calls > o.InFlight);
+
+    /// <summary>Whether a call to any other instance was answered, or failed, since a time.</summary>
+    public bool OthersAnsweredSince(InstanceState instance, long time)
     {
         foreach (var other in Instances)
         {
-            if (AreComparable(instance, other) && other.Calls > other.InFlight)
+            if (AreComparable(instance, other) && other.AnsweredSince(time))
             {
                 return true;
             }
@@ -193,6 +196,9 @@ internal sealed class InstanceContext
 
         return false;
     }
+
+    /// <summary>Whether there are others.</summary>
+    public bool HasOthers(InstanceState instance) => AnyOther(instance, static _ => true);
 
     /// <summary>
     /// The largest share of refusals of any other instance that gets calls, and how many calls they all answered. Those that refuse everything of late
@@ -217,6 +223,47 @@ internal sealed class InstanceContext
         }
 
         return lead > 0 ? serving : all;
+    }
+
+    /// <summary>
+    /// The same of exceptions in the application's code. Those that answer nothing else are left out where they are not more than the rest: a release that is
+    /// broken may have come to most of the instances, while requests that fail wherever they go show in what every instance answers.
+    /// </summary>
+    public double ErrorsOfOthers(InstanceState instance)
+    {
+        var (highest, highestOfWorking, answers, lead) = (0.0, 0.0, 0L, 0);
+        foreach (var other in Instances)
+        {
+            if (AreComparable(instance, other) && other.Calls > 0 && !other.Health.WantsEjection(CoarseNow))
+            {
+                // All that it answered may be streams that go on.
+                var calls = Math.Max(1, other.Calls - other.InFlight);
+                var rate = other.Health.ErrorRateOf(calls);
+                highest = Math.Max(highest, rate);
+                if (other.Health.WorkedOfLate)
+                {
+                    (highestOfWorking, answers) = (Math.Max(highestOfWorking, rate), answers + calls);
+                }
+
+                lead += other.Health.WorkedOfLate ? 1 : -1;
+            }
+        }
+
+        // A few answers do not say how often they fail.
+        return lead >= 0 ? Math.Max(highestOfWorking, 1.0 / (answers + 1)) : highest;
+    }
+
+    private bool AnyOther(InstanceState instance, Func<InstanceState, bool> condition)
+    {
+        foreach (var other in Instances)
+        {
+            if (AreComparable(instance, other) && condition(other))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>

@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Discovery.AspNetCore.Instances;
 
 /// <summary>
@@ -13,33 +11,25 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
 
     private const double Negligible = 0.001;
 
-    /// <summary>How many unknown errors count as one failure: most are exceptions that a request causes wherever it goes.</summary>
-    private const int UnknownErrorsPerFailure = 10;
-
-    /// <summary>Of how many hash keys they must be: those of one always go to one instance, and may be what the key causes.</summary>
-    private const int LeastUnknownKeys = 5;
-
     /// <summary>How many times as many refusals are needed where no other instance was asked for the same.</summary>
-    private const int UncomparedPerFailure = 4;
+    public const int UncomparedPerFailure = 4;
 
     /// <summary>A call that waited so long was not cut short, however long other calls of the service take.</summary>
     private static readonly TimeSpan LongWait = TimeSpan.FromSeconds(1);
 
     private readonly EjectionOptions _options = context.Options.Ejection;
     private readonly RefusalRow _refusals = new();
+    private ErrorRow? _errors;
     private long _ejectedUntil = long.MinValue;
     private long _levelChangedAt;
     private long _brokenAt = long.MinValue;
     private long _firstTimeoutAt;
     private long _firstUnimplementedAt;
-    private long _firstUnknownAt;
     private int _level;
     private int _failuresInRow;
     private int _connectFailuresInRow;
     private int _timeoutsInRow;
     private int _unimplementedInRow;
-    private int _unknownErrorsInRow;
-    private ulong _unknownKeys;
     private double _failureRate;
     private bool _onProbation;
     private bool _hasProblems;
@@ -74,8 +64,14 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>Whether one of the latest answers was none of those that strangers give.</summary>
     public bool ServedOfLate => _refusals.IsShort && _unimplementedInRow < RefusalRow.Least;
 
+    /// <summary>Whether one of the latest answers was no exception in the application's code.</summary>
+    public bool WorkedOfLate => _errors is null or { IsShort: true };
+
+    /// <summary>The share of calls that failed or ended with such an exception, among about the last 20, from 0 to 1.</summary>
+    public double TroubleRate => Math.Max(FailureRate, _errors?.Rate ?? 0);
+
     /// <summary>Whether the latest calls say that the instance serves what it is asked for.</summary>
-    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusals.IsEmpty && _unknownErrorsInRow == 0;
+    public bool Serves => !_onProbation && _failuresInRow == 0 && _unimplementedInRow == 0 && _refusals.IsEmpty && _errors is null or { IsEmpty: true };
 
     /// <summary>
     /// Whether the latest answers are such as strangers give. For one that is held: others are not compared, for they may be strangers too.
@@ -85,6 +81,10 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     /// <summary>The share of refusals among about the last 20 answers, from 0 to 1.</summary>
     /// <param name="answers">How many there were.</param>
     public double RefusalRateOf(long answers) => _refusals.RateOf(answers);
+
+    /// <summary>The share of exceptions in the application's code among about the last 20 answers, from 0 to 1.</summary>
+    /// <param name="answers">How many there were.</param>
+    public double ErrorRateOf(long answers) => _errors?.RateOf(answers) ?? 0;
 
     public bool WantsEjection(long now) => EjectedUntil > now;
 
@@ -151,10 +151,6 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
 
     /// <summary>Whether the latest refusals were none of a call with this hash key. Two keys may be taken for one.</summary>
     public bool IsNewlyRefused(string hashKey) => _refusals.IsNew(hashKey);
-
-    /// <summary>Of which hash key an unknown error is, before <see cref="OnUnknownError"/>; null for a call without one, which might have gone anywhere.</summary>
-    public void OnUnknownErrorOf(string? hashKey)
-        => Interlocked.Or(ref _unknownKeys, hashKey is null ? ulong.MaxValue : RefusalRow.BitOf(StableHash.Of(hashKey)));
 
     /// <summary>To which request the next answer is such as strangers give, before <see cref="OnRefused"/>.</summary>
     public void OnStrangeAnswerTo(ulong request) => _refusals.OnStrangeAnswerTo(request);
@@ -268,28 +264,21 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
     }
 
-    /// <summary>An exception in the application's code. Only if others serve the same methods meanwhile is it the instance's.</summary>
-    public void OnUnknownError(long startedAt)
+    /// <summary>An exception in the application's code, of a call that might have gone elsewhere.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="hashKey">Its hash key, if it has one.</param>
+    /// <param name="startedAt">When it began.</param>
+    public void OnThrown(ulong request, string? hashKey, long startedAt)
     {
         _hasProblems = true;
-        if (!MayEject(startedAt))
+        if (MayEject(startedAt))
         {
-            return;
-        }
-
-        var inRow = Interlocked.Increment(ref _unknownErrorsInRow);
-        if (inRow == 1)
-        {
-            Volatile.Write(ref _firstUnknownAt, startedAt);
-        }
-
-        var first = Volatile.Read(ref _firstUnknownAt);
-        if (inRow >= UnknownErrorsPerFailure * _options.ConsecutiveFailures
-            && BitOperations.PopCount(Volatile.Read(ref _unknownKeys)) >= LeastUnknownKeys
-            && context.Thrown.AreServedElsewhere(instance, first)
-            && context.OthersServe(instance, first))
-        {
-            Eject($"{inRow} errors in a row with status UNKNOWN, and others serve");
+            var errors = LazyInitializer.EnsureInitialized(ref _errors, () => new ErrorRow(instance, context));
+            errors.Add(request, hashKey, startedAt);
+            if (errors.FindReason(_options, hashKey is not null, _onProbation) is { } reason)
+            {
+                Eject(reason);
+            }
         }
     }
 
@@ -313,6 +302,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
 
         ResetRows();
+        _errors?.End();
         _onProbation = false;
         var changedAt = Volatile.Read(ref _levelChangedAt);
         if (_level > 0
@@ -324,7 +314,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         }
 
         // A failure that is counted just now is not lost: the next success finds its row, or the next failure sets this again.
-        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || !_refusals.IsForgotten;
+        _hasProblems = _failureRate > 0 || _level > 0 || _failuresInRow > 0 || !_refusals.IsForgotten || _errors is { IsForgotten: false };
     }
 
     private void ResetRows()
@@ -333,8 +323,6 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         _connectFailuresInRow = 0;
         _timeoutsInRow = 0;
         _unimplementedInRow = 0;
-        _unknownErrorsInRow = 0;
-        _unknownKeys = 0;
     }
 
     private void Eject(string reason)
@@ -359,6 +347,7 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
         Interlocked.Increment(ref _level);
         Volatile.Write(ref _levelChangedAt, now + ticks);
         ResetRows();
+        _errors?.Restart();
         _refusals.ForgetKeys();
         _onProbation = true;
         context.OnChanged(instance, isUrgent: true);

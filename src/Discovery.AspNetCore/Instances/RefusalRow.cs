@@ -39,6 +39,18 @@ internal sealed class RefusalRow
     /// <summary>Whether one of the latest answers was no refusal.</summary>
     public bool IsShort => Volatile.Read(ref _inRow) < Least;
 
+    /// <summary>How many there are in a row.</summary>
+    public int Count => Volatile.Read(ref _inRow);
+
+    /// <summary>Of how many hash keys they are. Two keys may be taken for one.</summary>
+    public int Keys => BitOperations.PopCount(Volatile.Read(ref _keys));
+
+    /// <summary>To how many requests the answers were that <see cref="OnStrangeAnswerTo"/> has been told of. Two may be taken for one.</summary>
+    public int Requests => BitOperations.PopCount(Volatile.Read(ref _strangeRequests));
+
+    /// <summary>The share of refusals as it is smoothed, which begins at 0.</summary>
+    public double Rate => Volatile.Read(ref _rate);
+
     /// <summary>Whether the latest answer was no refusal.</summary>
     public bool IsEmpty => Volatile.Read(ref _inRow) == 0;
 
@@ -50,6 +62,17 @@ internal sealed class RefusalRow
 
     /// <summary>How improbable so many refusals in a row are, as -ln of the probability, if this share of all answers are refusals.</summary>
     public static double Improbability(int inRow, double rate) => inRow * -Math.Log(Math.Min(1, rate + LeastRate));
+
+    /// <summary>The same for a share of refusals among about the last 20 answers.</summary>
+    /// <param name="share">The share.</param>
+    /// <param name="rate">The share of all answers that are refusals.</param>
+    public static double ImprobabilityOf(double share, double rate)
+    {
+        // The divergence of the two shares: what so many draws of the one are worth as evidence against the other.
+        var usual = rate + LeastRate;
+        return share <= usual ? 0
+            : ((share * Math.Log(share / usual)) + (share < 1 ? (1 - share) * Math.Log((1 - share) / (1 - usual)) : 0)) / Smoothing;
+    }
 
     /// <summary>The bit that stands for a request or a key; two of them may share one.</summary>
     public static ulong BitOf(ulong hash) => 1UL << (int)(StableHash.Mix(hash) & 63);
@@ -119,11 +142,17 @@ internal sealed class RefusalRow
     /// <summary>The instance serves what it is asked for.</summary>
     public void End()
     {
+        Restart();
+        var rate = _rate * (1 - Smoothing);
+        _rate = rate < Negligible ? 0 : rate;
+    }
+
+    /// <summary>The row begins anew; the share stays.</summary>
+    public void Restart()
+    {
         _inRow = 0;
         _keys = 0;
         EndStrange();
-        var rate = _rate * (1 - Smoothing);
-        _rate = rate < Negligible ? 0 : rate;
     }
 
     /// <summary>Keys are new again.</summary>

@@ -255,71 +255,6 @@ public class EjectionTests
     }
 
     [Fact]
-    public void Nothing_but_unknown_errors_ejects_in_the_end_while_others_serve_the_same()
-    {
-        var rig = new BalancingRig(3);
-        ThrowUnknown(rig, rig[1], 49);
-        Serve(rig, rig[0]);
-        Assert.False(rig[1].IsEjected);
-
-        ThrowUnknown(rig, rig[1], 1);
-
-        Assert.True(rig[1].IsEjected);
-    }
-
-    [Fact]
-    public void Unknown_errors_that_every_instance_gives_eject_nobody()
-    {
-        var rig = new BalancingRig(3);
-        for (var i = 0; i < 300; i++)
-        {
-            ThrowUnknown(rig, rig[i % 3], 1);
-        }
-
-        Assert.Equal(0, rig.Changes);
-    }
-
-    [Theory]
-    [InlineData(false, true)]
-    [InlineData(true, false)]
-    public void Unknown_errors_eject_nobody_while_others_serve_something_else_or_served_before(bool before, bool something)
-    {
-        var rig = new BalancingRig(3);
-        if (before)
-        {
-            ThrowUnknown(rig, rig[1], 1);
-            Serve(rig, rig[0]);
-            rig.Call(rig[1]);
-        }
-
-        rig.Clock.Advance(TimeSpan.FromSeconds(1));
-        ThrowUnknown(rig, rig[1], 49);
-        if (something)
-        {
-            Serve(rig, rig[0], path: "other");
-        }
-
-        ThrowUnknown(rig, rig[1], 1);
-
-        Assert.False(rig[1].IsEjected);
-    }
-
-    [Theory]
-    [InlineData(1, false)]
-    [InlineData(20, true)]
-    public void Unknown_errors_of_one_hash_key_are_of_the_key_and_those_of_many_are_the_instances(int keys, bool isEjected)
-    {
-        var rig = new BalancingRig(3);
-        for (var i = 0; i < 60; i++)
-        {
-            ThrowUnknown(rig, rig[1], 1, $"key-{i % keys}");
-            Serve(rig, rig[0]);
-        }
-
-        Assert.Equal(isEjected, rig[1].IsEjected);
-    }
-
-    [Fact]
     public void One_that_does_not_serve_what_others_serve_is_ejected()
     {
         var rig = new BalancingRig(3);
@@ -512,24 +447,6 @@ public class EjectionTests
             rig.Fail(rig[1], 5);
             Assert.InRange(Remaining(rig, rig[1]).TotalSeconds, 4.4, 5.6);
         }
-    }
-
-    private static void ThrowUnknown(BalancingRig rig, InstanceState instance, int times, string? key = null)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "http://svc/greeter/hello");
-        for (var i = 0; i < times; i++)
-        {
-            instance.Context.Thrown.OnRefused(request, instance);
-            instance.Health.OnUnknownErrorOf(key);
-            rig.Fail(instance, 1, CallOutcome.UnknownError);
-        }
-    }
-
-    private static void Serve(BalancingRig rig, InstanceState instance, string path = "hello")
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://svc/greeter/{path}");
-        rig.Call(instance);
-        instance.Context.Thrown.OnServed(request, instance);
     }
 
     private static TimeSpan Remaining(BalancingRig rig, InstanceState instance)

@@ -194,7 +194,7 @@ public sealed class TracingTests
         Assert.False(waiting.IsCompleted);
         await field.StartServerAsync(static c =>
         {
-            c.Response.StatusCode = 500;
+            c.Response.StatusCode = 503;
             c.Response.ContentLength = 0;
             return Task.CompletedTask;
         });
