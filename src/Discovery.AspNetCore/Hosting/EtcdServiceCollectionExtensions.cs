@@ -200,6 +200,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(static s => ClusterServices.Defer(s, Cluster.Default));
         services.TryAddSingleton<LayoutCatalog>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, UnknownSettings>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, SmallShares>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ClientSettingChanges>());
     }
 
