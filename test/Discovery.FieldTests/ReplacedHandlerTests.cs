@@ -106,8 +106,8 @@ public sealed class ReplacedHandlerTests
         foreach (var (defaults, lost) in new (Action<IHttpClientBuilder> Defaults, string Lost)[]
         {
             (static b => b.ConfigurePrimaryHttpMessageHandler(static () => new Loud()), nameof(Loud)),
-            (static b => b.ConfigurePrimaryHttpMessageHandler(static () => new HttpClientHandler { ServerCertificateCustomValidationCallback = static (_, _, _, _) => true }),
-                nameof(HttpClientHandler.ServerCertificateCustomValidationCallback)),
+            (static b => b.ConfigurePrimaryHttpMessageHandler(static () => new HttpClientHandler { CheckCertificateRevocationList = true }),
+                nameof(HttpClientHandler.CheckCertificateRevocationList)),
             (static b => b.UseSocketsHttpHandler(static (h, _) => h.SslOptions.TargetHost = "x"), nameof(SocketsHttpHandler.SslOptions)),
             (static b => b.ConfigurePrimaryHttpMessageHandler(static (h, _) => ((SocketsHttpHandler)h).SslOptions.TargetHost = "x"),
                 nameof(SocketsHttpHandler.SslOptions)),

@@ -1,4 +1,4 @@
-using System.Net.Http;
+using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
@@ -84,15 +84,21 @@ internal static class HandlerSettings
             found.Add(nameof(HttpClientHandler.ClientCertificates));
         }
 
+#pragma warning disable MA0039 // It is looked at, and none is written.
         if (handler.ServerCertificateCustomValidationCallback is not null)
+#pragma warning restore MA0039
         {
-            found.Add(nameof(HttpClientHandler.ServerCertificateCustomValidationCallback));
+            found.Add("ServerCertificateCustomValidationCallback");
         }
 
-        if (handler.SslProtocols != SslProtocols.None || handler.CheckCertificateRevocationList)
+        if (handler.SslProtocols != SslProtocols.None)
         {
-            found.Add(handler.CheckCertificateRevocationList
-                ? nameof(HttpClientHandler.CheckCertificateRevocationList) : nameof(HttpClientHandler.SslProtocols));
+            found.Add(nameof(HttpClientHandler.SslProtocols));
+        }
+
+        if (handler.CheckCertificateRevocationList)
+        {
+            found.Add(nameof(HttpClientHandler.CheckCertificateRevocationList));
         }
 
         if (handler.Credentials is not null)
@@ -100,7 +106,7 @@ internal static class HandlerSettings
             found.Add(nameof(HttpClientHandler.Credentials));
         }
 
-        if (handler.AutomaticDecompression != System.Net.DecompressionMethods.None)
+        if (handler.AutomaticDecompression != DecompressionMethods.None)
         {
             found.Add(nameof(HttpClientHandler.AutomaticDecompression));
         }
