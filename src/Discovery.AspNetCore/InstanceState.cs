@@ -86,7 +86,7 @@ public sealed class InstanceState
     /// </summary>
     public double FailureRate
     {
-        get => _health.FailureRate;
+        get => _health.TroubleRate;
         init => _health.FailureRate = value;
     }
 
@@ -293,7 +293,7 @@ public sealed class InstanceState
     /// one that fails half of its calls at once has little to do.
     /// </summary>
     internal bool HasReportedSince(long time)
-        => Volatile.Read(ref _reportedAt) >= time && InFlight <= _inFlightAtReport && _startPart >= 1 && _health.TroubleRate < 0.02;
+        => Volatile.Read(ref _reportedAt) >= time && InFlight <= _inFlightAtReport && _startPart >= 1 && FailureRate < 0.02;
 
     /// <summary>How long a call has been under way.</summary>
     internal TimeSpan WaitOf(CallProgress call) => _context.ToTime(_context.ReadClock() - call.StartedAt);

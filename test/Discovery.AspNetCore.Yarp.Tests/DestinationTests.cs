@@ -67,7 +67,39 @@ public sealed class DestinationTests : ProxyTestBase
             config.Metadata[EtcdDestinationMetadata.Version],
             config.Metadata[EtcdDestinationMetadata.Tags],
             config.Metadata[EtcdDestinationMetadata.Service]));
-        Assert.Null(config.Host);
+        Assert.Equal("Greeter", config.Host);
+    }
+
+    [Theory]
+    [InlineData(null, false, "Greeter")]
+    [InlineData("own", false, "own")]
+    [InlineData(null, true, "shop.example.com")]
+    [InlineData("own", true, "shop.example.com")]
+    public async Task The_host_of_requests_without_tls_is_the_name_of_the_service_unless_a_destination_or_a_route_says_another(
+        string? host, bool isOriginal, string expected)
+    {
+        await StartServerAsync(answer: static context => context.Response.WriteAsync(context.Request.Host.Value!));
+        var proxy = await StartProxyAsync(builder => builder.Services.AddReverseProxy().LoadFromMemory(
+            [
+                new RouteConfig
+                {
+                    RouteId = "all",
+                    ClusterId = "greeter",
+                    Match = new RouteMatch { Path = "{**rest}" },
+                    Transforms = isOriginal ? [new Dictionary<string, string> { ["RequestHeaderOriginalHost"] = "true" }] : null,
+                },
+            ],
+            [
+                new ClusterConfig
+                {
+                    ClusterId = "greeter",
+                    Destinations = new Dictionary<string, DestinationConfig> { ["d"] = new() { Address = "etcd://Greeter", Host = host } },
+                },
+            ]).AddEtcdDestinationResolver());
+        using var client = ClientOf(proxy);
+        client.DefaultRequestHeaders.Host = "shop.example.com";
+
+        Assert.Equal((HttpStatusCode.OK, expected), await GetAsync(client));
     }
 
     [Fact]

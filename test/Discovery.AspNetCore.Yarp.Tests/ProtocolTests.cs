@@ -13,6 +13,8 @@ namespace Discovery.AspNetCore.Yarp.Tests;
 /// <summary>Servers with a port for HTTP/1.1 and one for HTTP/2, as for REST and gRPC: the record of each says what it speaks.</summary>
 public sealed class ProtocolTests : ProxyTestBase
 {
+    private readonly FakeTimeProvider _clock = new();
+
     private static readonly ForwarderRequestConfig Http2 = new() { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
 
     [Theory]
@@ -73,7 +75,8 @@ public sealed class ProtocolTests : ProxyTestBase
         };
         var cluster = Cluster(isHttp2, asked, new DestinationConfig { Address = "http://other" });
 
-        var filtered = await new ProtocolFilter(Logger()).ConfigureClusterAsync(cluster, default);
+        using var filter = new ProtocolFilter(_clock, Logger());
+        var filtered = await filter.ConfigureClusterAsync(cluster, default);
 
         Assert.Equal(isLeftOut ? ["1"] : ["0", "1"], filtered.Destinations!.Keys.Order(StringComparer.Ordinal));
     }
@@ -81,9 +84,9 @@ public sealed class ProtocolTests : ProxyTestBase
     [Theory]
     [InlineData(false, "h2", "HttpRequest:VersionPolicy to RequestVersionExact")]
     [InlineData(true, "h1", "Kestrel:Endpoints:<name>:Protocols")]
-    public async Task Where_nothing_would_be_left_nothing_is_left_out_and_that_is_said_once(bool isHttp2, string protocols, string remedy)
+    public async Task Where_nothing_would_be_left_nothing_is_left_out_and_if_that_stays_so_a_warning_says_so_once(bool isHttp2, string protocols, string remedy)
     {
-        var filter = new ProtocolFilter(Logger());
+        using var filter = new ProtocolFilter(_clock, Logger());
         var cluster = Cluster(isHttp2, new DestinationConfig
         {
             Address = "http://a",
@@ -91,8 +94,35 @@ public sealed class ProtocolTests : ProxyTestBase
         });
 
         Assert.Same(cluster, await filter.ConfigureClusterAsync(cluster, default));
+        _clock.Advance(ProtocolFilter.Patience - TimeSpan.FromSeconds(1));
         Assert.Same(cluster, await filter.ConfigureClusterAsync(cluster, default));
-        Assert.Contains(remedy, Assert.Single(Log.At(LogLevel.Information)), StringComparison.Ordinal);
+        Assert.Empty(Log.Lines);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        _clock.Advance(TimeSpan.FromHours(1));
+        Assert.Same(cluster, await filter.ConfigureClusterAsync(cluster, default));
+        _clock.Advance(TimeSpan.FromHours(1));
+
+        Assert.Contains(remedy, Assert.Single(Log.At(LogLevel.Warning)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Nothing_is_said_where_others_come_soon_or_all_go(bool come)
+    {
+        using var filter = new ProtocolFilter(_clock, Logger());
+        var cluster = Cluster(isHttp2: false, new DestinationConfig
+        {
+            Address = "http://a",
+            Metadata = new Dictionary<string, string> { [EtcdDestinationMetadata.Protocols] = "h2" },
+        });
+        await filter.ConfigureClusterAsync(cluster, default);
+
+        await filter.ConfigureClusterAsync(
+            come ? Cluster(isHttp2: false, cluster.Destinations!.Values.Single(), new DestinationConfig { Address = "http://b" }) : Cluster(isHttp2: false), default);
+        _clock.Advance(TimeSpan.FromHours(1));
+
+        Assert.Empty(Log.Lines);
     }
 
     private static ClusterConfig Cluster(bool isHttp2, params DestinationConfig[] destinations) => new()

@@ -107,7 +107,7 @@ public sealed class ServerErrorsTests
         {
             await field.StartServerAsync(static c =>
             {
-                c.Response.StatusCode = c.Request.Path.StartsWithSegments("/broken") ? 500 : 200;
+                c.Response.StatusCode = c.Request.Path.StartsWithSegments("/broken", StringComparison.Ordinal) ? 500 : 200;
                 return Task.CompletedTask;
             });
         }

@@ -37,9 +37,14 @@ internal sealed class DestinationFactory(CallableInstances callable, IOptionsMon
     private static string NameOf(ServiceDestination service, ServiceInstance instance)
         => instance.InstanceId is { } id ? $"{service.Name}[{instance.Address}/{id}]" : $"{service.Name}[{instance.Address}]";
 
-    /// <summary>Over TLS the host decides which certificate is accepted, and the address would be none that certificates bear.</summary>
+    /// <summary>
+    /// The service's name, as all other clients send it, for servers may answer to that alone (AllowedHosts). Over TLS it decides on which
+    /// certificate is accepted too, and the address would be none that certificates bear.
+    /// </summary>
     private static string? HostOf(string scheme, ServiceInstance instance, string serviceName, EtcdDiscoveryOptions settings)
-        => scheme == Uri.UriSchemeHttps ? TlsHandshake.OtherHostOf(settings.TlsTargetHost, instance.Host, AuthorityOf(serviceName)) : null;
+        => AuthorityOf(serviceName) is var name && scheme == Uri.UriSchemeHttps
+            ? TlsHandshake.OtherHostOf(settings.TlsTargetHost, instance.Host, name)
+            : name;
 
     /// <summary>The name as it stands, in its own case, where a host may be called so; else the host that the service has for all other clients.</summary>
     private static string AuthorityOf(string serviceName)

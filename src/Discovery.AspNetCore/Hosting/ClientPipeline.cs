@@ -1,4 +1,5 @@
 using Discovery.AspNetCore.Calls;
+using Discovery.AspNetCore.Hosting.PrimaryHandlers;
 using Discovery.AspNetCore.Pools;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
@@ -33,11 +34,7 @@ internal sealed partial class ClientPipeline(ClientCatalog clients, IServiceProv
 
         if (primary is not DiscoveryHandler)
         {
-            throw new InvalidOperationException(
-                $"The client '{client.Name}' discovers service '{client.ServiceName}', but its primary handler was replaced by "
-                + $"{primary.GetType().Name} (ConfigurePrimaryHttpMessageHandler, UseSocketsHttpHandler). Use ConfigureEtcdTransport, which "
-                + "changes the SocketsHttpHandler of each instance: .ConfigureEtcdTransport(handler => handler.SslOptions = …). In a test, answer by a "
-                + $"DelegatingHandler that is added by AddHttpMessageHandler, or set {Sections.Services}:{client.ServiceName}:Instances to a server of the test.");
+            throw PrimaryHandlerError.Replaced(client, primary);
         }
 
         for (var i = builder.AdditionalHandlers.Count - 1; i >= 0; i--)

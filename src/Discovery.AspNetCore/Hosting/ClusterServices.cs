@@ -69,7 +69,8 @@ internal static class ClusterServices
         var options = services.GetRequiredService<IOptionsMonitor<EtcdClientOptions>>().Get(cluster.OptionsName);
         if (options.Endpoints.Count == 0)
         {
-            var hints = MissingSettings.OfClient(services.GetRequiredService<IConfiguration>(), cluster, wantsEndpoints: true, isAdded: false);
+            var registers = services.GetService<EtcdUse>()?.HasRegistration(cluster) ?? false;
+            var hints = MissingSettings.OfClient(services.GetRequiredService<IConfiguration>(), cluster, wantsEndpoints: true, isAdded: false, registers);
             var error = string.Join(' ', [.. options.Validate(cluster.Section), .. hints]);
             services.GetRequiredService<MissingEndpoints>().Add(cluster, error);
             throw new ArgumentException(error);

@@ -1,5 +1,4 @@
 using Discovery.AspNetCore;
-using Discovery.AspNetCore.Calls;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
@@ -89,11 +88,6 @@ public static class EtcdHttpClientBuilderExtensions
                 new ConfigureNamedOptions<EtcdDiscoveryOptions>(client.OptionsName, configure));
         }
 
-        builder.ConfigurePrimaryHttpMessageHandler(services =>
-        {
-            var pools = services.GetRequiredService<PoolCache>();
-            return new DiscoveryHandler(() => pools.OfClient(client.Name), client);
-        });
         return client;
     }
 }

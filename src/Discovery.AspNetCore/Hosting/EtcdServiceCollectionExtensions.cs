@@ -5,6 +5,7 @@ using Discovery.AspNetCore.Clusters;
 using Discovery.AspNetCore.Diagnostics.Metrics;
 using Discovery.AspNetCore.Hosting;
 using Discovery.AspNetCore.Hosting.Authorities;
+using Discovery.AspNetCore.Hosting.PrimaryHandlers;
 using Discovery.AspNetCore.Hosting.Settings;
 using Discovery.AspNetCore.Layouts;
 using Discovery.AspNetCore.Pools;
@@ -145,6 +146,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(HostResolver.Default);
         services.TryAddSingleton<PoolCache>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ClientPipeline>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<HttpClientFactoryOptions>, ConfigureDiscoveringHandlers>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolWarmup>());
     }
 
@@ -199,6 +201,7 @@ public static class EtcdServiceCollectionExtensions
         services.TryAddSingleton(static s => ClusterServices.Defer(s, Cluster.Default));
         services.TryAddSingleton<LayoutCatalog>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, UnknownSettings>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, SmallShares>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ClientSettingChanges>());
     }
 

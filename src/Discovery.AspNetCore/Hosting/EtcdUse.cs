@@ -56,10 +56,11 @@ internal sealed class EtcdUse(IServiceCollection services)
     /// <summary>Whether the application asked for the client of a cluster itself.</summary>
     public bool IsAdded(Cluster cluster) => cluster.Name is { } name ? RequiredClusters.Contains(name) : IsRequired;
 
-    private bool IsOnlyChecked(Cluster cluster, bool hasClients) => CheckedClusters.Contains(cluster) && !hasClients && !HasRegistration(cluster);
-
-    private bool HasRegistration(Cluster cluster)
+    /// <summary>Whether a registration in a cluster was added, even if it is switched off.</summary>
+    public bool HasRegistration(Cluster cluster)
         => services.Any(d => d.ServiceType == typeof(IServiceRegistration) && Equals(d.ServiceKey, cluster.Name));
+
+    private bool IsOnlyChecked(Cluster cluster, bool hasClients) => CheckedClusters.Contains(cluster) && !hasClients && !HasRegistration(cluster);
 
     private bool Registers(IServiceProvider provider, Cluster cluster)
     {

@@ -24,7 +24,9 @@ internal sealed class ValidateEtcdClient(EtcdUse use, ClusterCatalog clusters, I
             return ValidateOptionsResult.Success;
         }
 
-        var hints = cluster is null ? [] : MissingSettings.OfClient(configuration, cluster, options.Endpoints.Count == 0, use.IsAdded(cluster));
+        var hints = cluster is null
+            ? []
+            : MissingSettings.OfClient(configuration, cluster, options.Endpoints.Count == 0, use.IsAdded(cluster), use.HasRegistration(cluster));
         return ValidateOptionsResult.Fail([.. failures, .. hints]);
     }
 }

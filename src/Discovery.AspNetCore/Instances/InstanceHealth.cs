@@ -271,14 +271,11 @@ internal sealed class InstanceHealth(InstanceState instance, InstanceContext con
     public void OnThrown(ulong request, string? hashKey, long startedAt)
     {
         _hasProblems = true;
-        if (MayEject(startedAt))
+        var errors = LazyInitializer.EnsureInitialized(ref _errors, () => new ErrorRow(instance, context));
+        errors.Add(request, hashKey, startedAt);
+        if (MayEject(startedAt) && errors.FindReason(_options, hashKey is not null, _onProbation) is { } reason)
         {
-            var errors = LazyInitializer.EnsureInitialized(ref _errors, () => new ErrorRow(instance, context));
-            errors.Add(request, hashKey, startedAt);
-            if (errors.FindReason(_options, hashKey is not null, _onProbation) is { } reason)
-            {
-                Eject(reason);
-            }
+            Eject(reason);
         }
     }
 

@@ -13,6 +13,10 @@ internal sealed class EtcdErrors(EtcdClientOptions options, string section = Etc
     private const string NoLeader =
         "A member that runs but does not serve has no leader: check that a majority of the members runs and that they reach each other.";
 
+    private const string Silent =
+        "What runs there is overloaded, or this machine is, or it is a member that has no leader: check the load and the disk of both, and that a majority of "
+        + "the members runs, where it is one of several.";
+
     private const string Overloaded =
         "etcd is overloaded: it takes in more requests than it can apply. Check how long its disk needs (etcd_disk_wal_fsync_duration_seconds), and who sends so many.";
 
@@ -61,8 +65,13 @@ internal sealed class EtcdErrors(EtcdClientOptions options, string section = Etc
     /// <param name="pool">All endpoints.</param>
     /// <param name="attempts">What was tried.</param>
     /// <param name="deadline">The caller's own limit, if there was one.</param>
+    /// <param name="isUnderWay">Whether it is tried on, and <paramref name="attempts"/> may be of operations before it.</param>
     public EtcdException Unreachable(
-        string operation, EndpointPool pool, IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, TimeSpan? deadline)
+        string operation,
+        EndpointPool pool,
+        IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts,
+        TimeSpan? deadline,
+        bool isUnderWay = false)
     {
         var limit = Limit(deadline);
         if (attempts.Count == 0)
@@ -80,7 +89,8 @@ internal sealed class EtcdErrors(EtcdClientOptions options, string section = Etc
         var isOfTls = attempts.GroupBy(a => a.Endpoint).All(g => g.Last().Failure.IsOfTls);
         var isInTime = deadline is null && !attempts.All(a => a.Failure.Kind == CallFailureKind.Silence);
         return new EtcdException(
-            $"etcd is not available: {operation} failed for {limit} at {string.Join(", ", tried)}. {Advice(attempts)}",
+            $"etcd is not available: {operation} {(isUnderWay ? "has not succeeded yet" : $"failed for {limit}")} at {string.Join(", ", tried)}. "
+                + Advice(attempts, isOneEndpoint: pool.All.Count == 1),
             new Status(isInTime ? StatusCode.Unavailable : StatusCode.DeadlineExceeded, attempts[^1].Failure.Detail, attempts[^1].Failure),
             operation,
             [.. attempts.Select(a => a.Endpoint.Name).Distinct()])
@@ -96,9 +106,12 @@ internal sealed class EtcdErrors(EtcdClientOptions options, string section = Etc
     public EtcdException Incomplete(string operation, EtcdEndpoint endpoint, TimeSpan? deadline)
     {
         var what = $"the answer did not arrive whole within {Limit(deadline)}";
+        var remedy = deadline is null ? $"raise {section}:RequestTimeout" : "give the call a later deadline";
+        var cause = OperationNames.HasLongAnswer(operation)
+            ? $"The connection there is slow for so much: {remedy}, or ask for less at a time."
+            : $"So small an answer is late where this machine or the connection is overloaded: look at both, or {remedy}.";
         return new EtcdException(
-            $"{operation} failed: {what} from {endpoint.Name}, which had begun to send it. The connection there is slow for so much: "
-            + $"{(deadline is null ? $"raise {section}:RequestTimeout" : "give the call a later deadline")}, or ask for less at a time.",
+            $"{operation} failed: {what} from {endpoint.Name}, which had begun to send it. {cause}",
             new Status(StatusCode.DeadlineExceeded, what),
             operation,
             [endpoint.Name])
@@ -116,7 +129,7 @@ internal sealed class EtcdErrors(EtcdClientOptions options, string section = Etc
 
     private string Limit(TimeSpan? deadline) => $"{(deadline ?? options.RequestTimeout).TotalSeconds:0.###} s";
 
-    private string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts)
+    private string Advice(IReadOnlyList<(EtcdEndpoint Endpoint, CallFailedException Failure)> attempts, bool isOneEndpoint)
     {
         if (attempts.All(static a => a.Failure.IsOfTls || a.Failure.Kind == CallFailureKind.Silence)
             && attempts.Select(a => OfCertificate(a.Failure.Detail)).LastOrDefault(static a => a is not null) is { } advice)
@@ -125,14 +138,15 @@ internal sealed class EtcdErrors(EtcdClientOptions options, string section = Etc
         }
 
         var isSecure = attempts.Any(a => a.Endpoint.Address.Scheme == Uri.UriSchemeHttps);
-        return Remedy([.. attempts.Select(static a => a.Failure)]) + (isSecure ? Tls : "");
+        return Remedy([.. attempts.Select(static a => a.Failure)], isOneEndpoint) + (isSecure ? Tls : "");
     }
 
-    private string Remedy(IReadOnlyList<CallFailedException> failures)
+    private string Remedy(IReadOnlyList<CallFailedException> failures, bool isOneEndpoint)
     {
         var answers = failures.Where(static f => f.Kind == CallFailureKind.Status).Select(static f => f.Detail).ToList();
         return answers.Exists(static a => a.Contains(EtcdMessages.TooManyRequests, StringComparison.Ordinal)) ? Overloaded
-            : failures.Any(static f => f.Kind == CallFailureKind.Silence) || answers.Exists(EtcdMessages.IsOfLeader) ? NoLeader
+            : answers.Exists(EtcdMessages.IsOfLeader) ? NoLeader
+            : failures.Any(static f => f.Kind == CallFailureKind.Silence) ? isOneEndpoint ? Silent : NoLeader
             : answers.Exists(static a => a.Contains(EtcdMessages.NotForLearner, StringComparison.Ordinal)) ? Learner
             : Reach;
     }

@@ -203,7 +203,7 @@ internal sealed partial class Failover(
     {
         var failures = pool.All.Select(static e => (Endpoint: e, Failure: e.CallHealth.Cause as CallFailedException)).ToList();
         return failures.TrueForAll(static f => f.Failure is not null)
-            ? Errors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed)
+            ? Errors.Unreachable(operation, pool, [.. failures.Select(static f => (f.Endpoint, f.Failure!))], elapsed, isUnderWay: true)
             : null;
     }
 

@@ -9,6 +9,10 @@ internal static class OperationNames
     public const string LeaseKeepAlive = nameof(Lease.LeaseClient.LeaseKeepAlive);
     public const string LeaseGrant = nameof(Lease.LeaseClient.LeaseGrant);
 
+    /// <summary>Whether an answer may hold more than a few hundred bytes.</summary>
+    public static bool HasLongAnswer(string operation) => operation is nameof(KV.KVClient.Range) or nameof(KV.KVClient.Txn)
+        or nameof(KV.KVClient.DeleteRange) or nameof(Lease.LeaseClient.LeaseLeases) or nameof(Lease.LeaseClient.LeaseTimeToLive);
+
     /// <summary>
     /// The permission on keys that an operation needs, as etcdctl names it; <see langword="null"/> where it is none on keys but the role root.
     /// </summary>

@@ -275,7 +275,12 @@ internal sealed partial class OperationRun<T>(Failover failover, Operation opera
         operation.IsRepeatable
         || (failure.IsNotCarriedOut && failover.Time.GetElapsedTime(_startedAt) < failover.Options.RequestTimeout);
 
-    private static CallFailedException Silence(Attempt attempt) => CallFailedException.Silent($"no answer within {attempt.Elapsed.TotalSeconds:0.###} s");
+    // On a busy machine the operation is ended later than its limit, which is what its error names.
+    private CallFailedException Silence(Attempt attempt)
+    {
+        var limit = operation.Limit ?? failover.Options.RequestTimeout;
+        return CallFailedException.Silent($"no answer within {(attempt.Elapsed < limit ? attempt.Elapsed : limit).TotalSeconds:0.###} s");
+    }
 
     private static partial class Log
     {

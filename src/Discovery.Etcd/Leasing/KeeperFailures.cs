@@ -37,6 +37,9 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
     // Under the gate, which is held while things are logged, so that they are in order.
     private readonly OrderedDictionary<FailureCause, Exception> _standing = [];
     private readonly HashSet<(FailureArea Area, StatusCode Code)> _loggedRefusals = [];
+
+    // Until the cause is over: that etcd cannot be reached meanwhile says nothing of what it would answer.
+    private readonly HashSet<FailureCause> _refused = [];
     private volatile bool _isUnavailable;
     private long? _refusedSince;
     private long _refusalLoggedAt;
@@ -91,6 +94,7 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
                 return;
             }
 
+            _refused.Remove(cause);
             ReportEnd();
             _shown = [.. _standing];
         }
@@ -151,7 +155,11 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
                 Log.ReadDenied(logger, cause.Key, error.Message);
                 break;
             case Kind.Refused:
+                _refused.Add(cause);
                 _refusedSince ??= time.GetTimestamp();
+
+                // First what is over.
+                ReportEnd();
                 var isNew = _loggedRefusals.Add((cause.Area, ((EtcdException)error).StatusCode));
                 if (isNew || time.GetElapsedTime(_refusalLoggedAt) >= RefusalReminder)
                 {
@@ -172,10 +180,17 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
         {
             _isUnavailable = false;
             var (level, length) = outage.Over(this, time.GetTimestamp());
-            Log.Available(logger, level, length);
+            if (_refused.Count == 0)
+            {
+                Log.Available(logger, level, length);
+            }
+            else
+            {
+                Log.Answers(logger, level, length);
+            }
         }
 
-        if (_refusedSince is { } refused && Standing(Kind.Refused).Count == 0)
+        if (_refusedSince is { } refused && _refused.Count == 0)
         {
             _refusedSince = null;
             _loggedRefusals.Clear();
@@ -199,6 +214,9 @@ internal sealed partial class KeeperFailures(EtcdOutage outage, TimeProvider tim
 
         [LoggerMessage(EventId = 1112, Message = "etcd is available again for keeping the keys, after {Duration}.")]
         public static partial void Available(ILogger logger, LogLevel level, TimeSpan duration);
+
+        [LoggerMessage(EventId = 1117, Message = "etcd answers again, after {Duration}, but refuses to keep keys.")]
+        public static partial void Answers(ILogger logger, LogLevel level, TimeSpan duration);
 
         [LoggerMessage(1113, LogLevel.Warning, "etcd refuses to keep {What}; it is asked again about every 30 s until that is put right. {Reason}")]
         public static partial void Refused(ILogger logger, string what, string reason);

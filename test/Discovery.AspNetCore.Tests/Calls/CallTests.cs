@@ -127,7 +127,7 @@ public sealed class CallTests
     [InlineData(200, false)]
     [InlineData(404, false)]
     [InlineData(501, false)]
-    [InlineData(500, false)]
+    [InlineData(500, true)]
     [InlineData(503, true)]
     public async Task A_status_says_whether_the_endpoint_failed(int status, bool isFailure)
     {
@@ -148,7 +148,7 @@ public sealed class CallTests
     [Theory]
     [InlineData(0, false)]
     [InlineData(5, false)]
-    [InlineData(13, false)]
+    [InlineData(13, true)]
     [InlineData(14, true)]
     public async Task A_grpc_status_counts_in_trailers_as_in_headers(int status, bool isFailure)
     {

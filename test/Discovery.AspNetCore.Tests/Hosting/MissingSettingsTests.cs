@@ -99,6 +99,17 @@ public sealed class MissingSettingsTests
     }
 
     [Fact]
+    public async Task An_application_that_registers_nothing_is_not_told_to_switch_its_registration_off()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddHttpClient("orders").AddEtcdDiscovery();
+        using var host = builder.Build();
+        var message = (await Assert.ThrowsAnyAsync<Exception>(() => host.StartAsync())).Message;
+
+        Assert.Contains("To do without etcd, set Etcd:Discovery:Services:<name>:Instances for each service that is called.", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_application_that_asked_for_the_client_is_not_told_to_do_without_etcd()
     {
         var message = await FailAsync([Name], static services => services.AddEtcdClient());

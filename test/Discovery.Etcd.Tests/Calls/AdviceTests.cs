@@ -43,6 +43,12 @@ public sealed class AdviceTests
         var error = await Assert.ThrowsAsync<EtcdException>(() => call);
 
         Assert.Contains(advice, error.Message, StringComparison.Ordinal);
+        if (detail is null)
+        {
+            Assert.Contains("overloaded, or this machine is", error.Message, StringComparison.Ordinal);
+            Assert.Contains("no answer within 600 s", error.Message, StringComparison.Ordinal);
+        }
+
         Assert.Equal(advice == Leader, error.Message.Contains(Leader, StringComparison.Ordinal));
 
         Task RefuseAsync(HttpContext http) => ScriptedServer.RefuseAsync(http, Enum.Parse<StatusCode>(code!), detail!);

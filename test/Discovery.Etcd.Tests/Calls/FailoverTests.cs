@@ -111,18 +111,22 @@ public sealed class FailoverTests : IAsyncLifetime
         }
     }
 
-    [Fact]
-    public async Task An_answer_that_was_arriving_at_the_limit_is_not_called_silence()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_answer_that_was_arriving_at_the_limit_is_not_called_silence(bool isLong)
     {
         foreach (var server in (ScriptedServer[])[_bad, _good])
         {
             server.On(EtcdMethods.Put, ScriptedServer.BeginToAnswerAsync);
+            server.On(EtcdMethods.Range, ScriptedServer.BeginToAnswerAsync);
         }
 
         await using var client = Connect(o => o.RequestTimeout = TimeSpan.FromSeconds(3));
 
-        var error = await Assert.ThrowsAsync<EtcdException>(() => client.PutAsync("a", default));
+        var error = await Assert.ThrowsAsync<EtcdException>(() => isLong ? client.GetAsync("a") : client.PutAsync("a", default));
 
+        Assert.Equal(isLong, error.Message.Contains("ask for less at a time", StringComparison.Ordinal));
         Assert.Equal((StatusCode.DeadlineExceeded, EtcdErrorReason.AnswerIncomplete), (error.StatusCode, error.Reason));
         Assert.Contains("the answer did not arrive whole within 3 s", error.Message, StringComparison.Ordinal);
         Assert.Contains("raise Etcd:RequestTimeout", error.Message, StringComparison.Ordinal);

@@ -23,6 +23,7 @@ public sealed class FirstGrantTests
 
         await Eventually.IsTrue(() => keeper.Status.LastError is not null);
         Assert.Contains("no leader", keeper.Status.LastError!.Message, StringComparison.Ordinal);
+        Assert.Contains("LeaseGrant has not succeeded yet at", keeper.Status.LastError.Message, StringComparison.Ordinal);
         Assert.Contains("no leader", Assert.Single(log.At(LogLevel.Warning), static l => l.Contains("not available for keeping", StringComparison.Ordinal)), StringComparison.Ordinal);
 
         // It is still the first request that is answered in the end.

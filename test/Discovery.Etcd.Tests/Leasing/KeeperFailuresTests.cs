@@ -168,6 +168,27 @@ public sealed class KeeperFailuresTests : IDisposable
     }
 
     [Fact]
+    public void An_outage_that_ends_by_a_refusal_is_not_said_to_be_over_for_the_keys_and_a_refusal_not_by_an_outage()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            _failures.Failed(Lease, Unavailable());
+            _clock.Advance(TimeSpan.FromSeconds(5));
+            _failures.Failed(Lease, Refused());
+            _clock.Advance(TimeSpan.FromSeconds(5));
+        }
+
+        Assert.All(_log.At(LogLevel.Information), static line => Assert.Equal("etcd answers again, after 00:00:05, but refuses to keep keys.", line));
+        Assert.Equal(3, _log.At(LogLevel.Information).Count);
+        Assert.Single(_log.At(LogLevel.Warning), static line => line.StartsWith("etcd refuses to keep the lease", StringComparison.Ordinal));
+
+        _failures.Failed(Lease, Unavailable());
+        _failures.Succeeded(Lease);
+
+        Assert.Equal(["etcd is available again for keeping the keys, after 00:00:00.", "etcd does not refuse to keep any key any more; it did for 00:00:25."], _log.At(LogLevel.Information).Skip(3));
+    }
+
+    [Fact]
     public void Keys_that_cannot_be_read_are_said_once_and_are_no_error_of_the_lease()
     {
         foreach (var key in (string[])["a", "b", "a"])

@@ -17,7 +17,8 @@ internal static class MissingSettings
     /// <param name="cluster">The cluster of the client.</param>
     /// <param name="wantsEndpoints">Whether it has no endpoints.</param>
     /// <param name="isAdded">Whether the application asked for the client itself, so that there is no way without etcd.</param>
-    public static IEnumerable<string> OfClient(IConfiguration configuration, Cluster cluster, bool wantsEndpoints, bool isAdded)
+    /// <param name="registers">Whether it registers itself in the cluster.</param>
+    public static IEnumerable<string> OfClient(IConfiguration configuration, Cluster cluster, bool wantsEndpoints, bool isAdded, bool registers)
     {
         var mistyped = UnknownNames.Find(configuration.GetSection(cluster.Section), EtcdClientSection.Shape)
             .Where(static u => u.Similar is not (null or "Registration" or "Discovery" or "Clusters")).Select(Say);
@@ -29,7 +30,7 @@ internal static class MissingSettings
                 .. SingleUnderscores(configuration, $"{cluster.Section}:{nameof(EtcdClientOptions.Endpoints)}"),
                 .. OtherClusters(configuration, cluster),
                 .. OtherConnectionStrings(configuration, cluster),
-                OtherWays(cluster, isAdded),
+                OtherWays(cluster, isAdded, registers),
             ]
             : mistyped;
     }
@@ -47,12 +48,12 @@ internal static class MissingSettings
     }
 
     /// <summary>What does instead of endpoints.</summary>
-    private static string OtherWays(Cluster cluster, bool isAdded)
+    private static string OtherWays(Cluster cluster, bool isAdded, bool registers)
     {
         var instead = EtcdConnectionString.DescribeInstead(cluster.Name ?? Sections.ConnectionString) + (cluster.Name is null ? ", and for development AddEmbeddedEtcd()." : ".");
         return isAdded
             ? instead
-            : $"{instead} To do without {(cluster.Name is null ? "etcd" : "this cluster")}, set {Sections.RegistrationOf(cluster)}:Enabled=false, and "
+            : $"{instead} To do without {(cluster.Name is null ? "etcd" : "this cluster")}, set {(registers ? $"{Sections.RegistrationOf(cluster)}:Enabled=false, and " : "")}"
                 + $"{Sections.Services}:<name>:Instances for each service that is called.";
     }
 

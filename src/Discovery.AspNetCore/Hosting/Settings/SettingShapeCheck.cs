@@ -54,8 +54,21 @@ internal static class SettingShapeCheck
             : [];
     }
 
-    private static string Example(long seconds)
-        => seconds < 86_400 ? $"{TimeSpan.FromSeconds(seconds):c} for {seconds} s" : "a time as 00:00:05";
+    // Nobody sets such a time to minutes and few to 100 s, but many other libraries take milliseconds.
+    private static string Example(long number)
+    {
+        var seconds = number < 86_400 ? $"{TimeSpan.FromSeconds(number):c} for {number} s" : null;
+        var milliseconds = number is >= 100 and < 86_400_000 ? $"{Shown(TimeSpan.FromMilliseconds(number))} for {number} ms" : null;
+        return (milliseconds, seconds) switch
+        {
+            (null, null) => "a time as 00:00:05",
+            ({ } ms, { } s) => $"{ms}, {s}",
+            var (ms, s) => ms ?? s!,
+        };
+
+        static string Shown(TimeSpan time)
+            => time.ToString(time.Ticks % TimeSpan.TicksPerSecond == 0 ? "c" : @"hh\:mm\:ss\.FFF", CultureInfo.InvariantCulture);
+    }
 
     private static IEnumerable<string> CheckList(IConfigurationSection setting)
         => setting.GetChildren()

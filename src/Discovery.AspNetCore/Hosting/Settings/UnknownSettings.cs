@@ -51,7 +51,7 @@ internal sealed partial class UnknownSettings(
             var unknown = UnknownNames.Find(configuration.GetSection(Sections.Etcd), _known).ToList();
             foreach (var name in unknown.Where(u => !_unknown.Contains(u.Path)))
             {
-                Log.UnknownSetting(logger, name.Path, name.Hint);
+                Log.UnknownSetting(logger, name.Path, ClientNames.DescribeSettingOfService(name, services.GetService<ClientCatalog>()) ?? name.Hint);
             }
 
             _unknown = [.. unknown.Select(static u => u.Path)];
@@ -122,11 +122,22 @@ internal sealed partial class UnknownSettings(
 
     private void WarnOfServices()
     {
-        var used = services.GetService<ClientCatalog>()?.All.Select(static c => c.ServiceName).Distinct(StringComparer.Ordinal).ToList() ?? [];
+        var clients = services.GetService<ClientCatalog>()?.All.ToList() ?? [];
+        var used = clients.Select(static c => c.ServiceName).Distinct(StringComparer.Ordinal).ToList();
         foreach (var service in configuration.GetSection(Sections.Services).GetChildren())
         {
-            // A service without a client may be one of the directory's or of a channel's; only a name that looks mistyped is worth a line.
-            if (!used.Exists(u => u.Split(':')[0].Equals(service.Key, StringComparison.OrdinalIgnoreCase)) && SimilarName.Find(service.Key, used) is { } similar)
+            // A service without a client may be one of the directory's or of a channel's; only a name that looks mistyped, or is a client's, is worth a line.
+            if (used.Exists(u => u.Split(':')[0].Equals(service.Key, StringComparison.OrdinalIgnoreCase)))
+            {
+                continue;
+            }
+
+            var similar = SimilarName.Find(service.Key, used);
+            if (ClientNames.Find(service.Key, clients, isExact: similar is not null) is { } client)
+            {
+                Log.ServiceIsClient(logger, service.Path, client.Name, client.ServiceName, $"{Sections.Services}:{client.ServiceName}");
+            }
+            else if (similar is not null)
             {
                 Log.UnusedService(logger, service.Path, service.Key, similar);
             }
@@ -141,7 +152,8 @@ internal sealed partial class UnknownSettings(
             var client = clients.Find(c => c.Name.Equals(setting.Key, StringComparison.OrdinalIgnoreCase));
             if (client is null)
             {
-                Log.UnknownClient(logger, setting.Path, setting.Key, Hint(setting.Key, [.. clients.Select(static c => c.Name)]));
+                var hint = ClientNames.DescribeService(setting.Key, clients) ?? Hint(setting.Key, [.. clients.Select(static c => c.Name)]);
+                Log.UnknownClient(logger, setting.Path, setting.Key, hint);
             }
             else if (!client.IsServiceNameDefault)
             {
@@ -196,6 +208,9 @@ internal sealed partial class UnknownSettings(
 
         [LoggerMessage(2002, LogLevel.Warning, "The setting {Setting} is for service '{Service}', which no client discovers. Did you mean '{Similar}'?")]
         public static partial void UnusedService(ILogger logger, string setting, string service, string similar);
+
+        [LoggerMessage(2012, LogLevel.Warning, "The setting {Setting} is for a service, but '{Client}' is a client, and its service is '{Service}': write {Right}.")]
+        public static partial void ServiceIsClient(ILogger logger, string setting, string client, string service, string right);
 
         [LoggerMessage(2004, LogLevel.Warning, "The settings {Setting} are for cluster '{Cluster}', which the application does not have; they "
             + "have no effect. Add it by AddKeyedEtcdClient.")]
