@@ -82,7 +82,7 @@ public sealed class InstanceState
     }
 
     /// <summary>
-    /// The share of failed calls among about the last 20, from 0 to 1. What a request may cause wherever it goes, such as HTTP 500, is none.
+    /// The share of failed calls among about the last 20, from 0 to 1, those among them that ended with an exception (HTTP 500, INTERNAL, UNKNOWN).
     /// </summary>
     public double FailureRate
     {

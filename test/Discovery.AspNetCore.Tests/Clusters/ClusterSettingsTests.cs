@@ -21,7 +21,7 @@ public sealed class ClusterSettingsTests : IDisposable
         { "Etcd:Clusters:dc2:RequestTimeout", "0", "Etcd:Clusters:dc2:RequestTimeout is '00:00:00'" },
         { "Etcd:Clusters:dc2:Tls:CaFile", "/none", "Etcd:Clusters:dc2:Tls:CaFile is '/none'" },
         { "Etcd:Clusters:dc2:Username", "root", "Etcd:Clusters:dc2:Password is not set, but Etcd:Clusters:dc2:Username is 'root'" },
-        { "Etcd:Clusters:dc2:Endpoints:url", "http://a:1", "Etcd:Clusters:dc2:Endpoints:url is no entry of a list" },
+        { "Etcd:Clusters:dc2:Endpoints:url", "http://a:1", "Etcd:Clusters:dc2:Endpoints:url 'http://a:1' is no entry of a list" },
         { "Etcd:Clusters:dc2:Registration:Weight", "-1", "for cluster 'dc2', where Etcd:Clusters:dc2:Registration counts too" },
         { "Etcd:Discovery:Cluster", "dc3", "Etcd:Discovery:Cluster is 'dc3', but the application has 'dc2'" },
         { "Etcd:Discovery:Services:orders:Cluster", "dc3", "Etcd:Discovery:Services:orders:Cluster is 'dc3', but the application has 'dc2'" },

@@ -5,7 +5,7 @@ namespace Discovery.AspNetCore.Hosting.Settings;
 
 /// <summary>
 /// Finds settings that are written in another shape than the binder reads, which would drop them without a word. The value is shown where the setting
-/// is a number, a switch, a name or a time alone: any other may be a password, also one that stands where none is looked for.
+/// is a number, a switch, a name or a time alone, and where it cannot be a password: any other may be one, also where none is looked for.
 /// </summary>
 internal static class SettingShapeCheck
 {
@@ -31,7 +31,7 @@ internal static class SettingShapeCheck
 
     private static IEnumerable<string> CheckValue(IConfigurationSection setting, string example)
         => setting.GetChildren().FirstOrDefault() is { } child
-            ? [$"{setting.Path} has settings of its own, e.g. {child.Path}; it must be one value, e.g. {setting.Path} to '{example}'."]
+            ? [$"{setting.Path} has settings of its own, e.g. {ShownEntry(child)}; it must be one value, e.g. {setting.Path} to '{example}'."]
             : [];
 
     // The binder takes the default then, though somebody meant to set something, as by a variable of the environment that is not set. A null of JSON stays one.
@@ -74,14 +74,14 @@ internal static class SettingShapeCheck
         => setting.GetChildren()
             .Where(static c => !SettingList.IsEntry(c))
             .Take(1)
-            .Select(c => $"{c.Path} is no entry of a list; {setting.Path} must be an array of texts, or one text with commas, e.g. "
+            .Select(c => $"{ShownEntry(c)} is no entry of a list; {setting.Path} must be an array of texts, or one text with commas, e.g. "
                 + $"{setting.Path}:0 to 'a', or {setting.Path} to 'a,b'.");
 
     private static IEnumerable<string> CheckSection(IConfigurationSection section, SettingShape shape)
     {
         if (!string.IsNullOrEmpty(section.Value))
         {
-            return [$"{section.Path} has a value; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."];
+            return [$"{section.Path} {Shown(section.Value)}; it is a section with settings of its own, e.g. {section.Path}:{Example(shape)}."];
         }
 
         var children = section.GetChildren().ToList();
@@ -102,14 +102,25 @@ internal static class SettingShapeCheck
         };
         if (!string.IsNullOrEmpty(section.Value))
         {
-            return [$"{section.Path} has a value; its settings stand under names, {example}."];
+            return [$"{section.Path} {Shown(section.Value)}; its settings stand under names, {example}."];
         }
 
         var children = section.GetChildren().ToList();
         return IsList(children)
-            ? [$"{section.Path} is a list, e.g. {children[0].Path}; its settings stand under names, {example}."]
+            ? [$"{section.Path} is a list, e.g. {ShownEntry(children[0])}; its settings stand under names, {example}."]
             : children.SelectMany(c => Find(c, shape.Each!));
     }
+
+    /// <summary>The setting, with its value where that cannot be a password: too short for one, a word of a switch, or an address without a user.</summary>
+    private static string ShownEntry(IConfigurationSection setting)
+        => setting.Value is { } value && IsHarmless(value) ? $"{setting.Path} '{value}'" : setting.Path;
+
+    private static string Shown(string value) => IsHarmless(value) ? $"is '{value}'" : "has a value";
+
+    private static bool IsHarmless(string value)
+        => value.Length <= 3
+            || value.ToUpperInvariant() is "TRUE" or "FALSE" or "NONE" or "NULL" or "DEFAULT" or "ENABLED" or "DISABLED"
+            || (Uri.TryCreate(value, UriKind.Absolute, out var uri) && uri is { Scheme: "http" or "https", UserInfo: "", PathAndQuery: "/", Fragment: "" });
 
     private static bool IsList(List<IConfigurationSection> children)
         => children.Count > 0 && children[0].Key == "0" && children.TrueForAll(static c => SettingList.IsIndex(c.Key));
