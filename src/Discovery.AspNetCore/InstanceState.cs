@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Discovery.AspNetCore.Connections;
 using Discovery.AspNetCore.Instances;
@@ -331,6 +332,7 @@ public sealed class InstanceState
     /// <param name="weightOfCall">What a call that is there counts: the mean weight by the weight of the instance.</param>
     /// <param name="lastingMask">-1 if calls that go on for long do not count, 0 if they do.</param>
     /// <param name="isStale">Becomes negative if it was not.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal double RecentLoad(long now, long recentFrom, double equalBelow, double weightOfCall, int lastingMask, ref long isStale)
     {
         var calls = Volatile.Read(ref _hot.Calls);
